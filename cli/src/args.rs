@@ -1,0 +1,191 @@
+//! The command line: what can be typed. What it does is in [`crate::commands`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    add::Add, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init, invite::Invite,
+    message::Message, search::Search, send::Send, status::Status, tail::Tail, up::Up, whoami::Whoami,
+};
+
+const EXAMPLES: &str = "\
+First steps:
+  parlour init --name ada        make an account; shows 24 words, once
+  parlour up                     run the node
+  parlour invite                 a link for somebody you want to talk to
+  parlour add parlour:... --petname bo
+  parlour send bo \"hello\"
+  parlour tail -f                what is said, as it comes
+
+Just looking:
+  parlour demo                   three throw-away nodes that talk to each other
+
+Results go to stdout, all else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+/// Private rooms with no landlord: a peer-to-peer chat node and its command line.
+#[derive(Debug, Parser)]
+#[command(name = "parlour", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command understands, before or after its name.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Where the node keeps everything [default: the platform's data directory]
+    #[arg(
+        long,
+        global = true,
+        env = "PARLOUR_DATA",
+        value_name = "DIR",
+        help_heading = "Everywhere"
+    )]
+    pub data: Option<PathBuf>,
+    /// Which account, if the data directory has several
+    #[arg(
+        long,
+        global = true,
+        env = "PARLOUR_ACCOUNT",
+        value_name = "NAME",
+        help_heading = "Everywhere"
+    )]
+    pub account: Option<String>,
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// Log more to stderr; repeat for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    pub verbose: u8,
+    /// Read the account's password from the first line of stdin
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub password_stdin: bool,
+    /// Read the account's password from the first line of this file
+    #[arg(
+        long,
+        global = true,
+        env = "PARLOUR_PASSWORD_FILE",
+        value_name = "FILE",
+        help_heading = "Everywhere"
+    )]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(Up),
+    Init(Init),
+    Demo(Demo),
+    Whoami(Whoami),
+    Invite(Invite),
+    Add(Add),
+    Contacts(Contacts),
+    Send(Send),
+    History(History),
+    Tail(Tail),
+    Search(Search),
+    Status(Status),
+    Message(Message),
+    Completions(Completions),
+}
+
+/// `500ms`, `20s`, `5m`, `12h`, `7d`; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "a duration is a number with a unit, such as 20s, 5m, 12h or 7d".to_owned())?;
+    let ms = match unit.trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(format!("{unit:?} is no unit of time: use ms, s, m, h or d")),
+    };
+    let ms = number.checked_mul(ms).filter(|ms| *ms <= 3_660 * 86_400_000);
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "that is more than ten years".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
+        assert_eq!(duration("20"), Ok(Duration::from_secs(20)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["", "s", "-1s", "1.5s", "20 parsecs", "99999999999999999999s", "999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn global_options_may_stand_before_or_after_the_command() {
+        for line in [
+            ["parlour", "--json", "--data", "D", "contacts"],
+            ["parlour", "contacts", "--json", "--data", "D"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert!(cli.global.json);
+            assert_eq!(cli.global.data, Some(PathBuf::from("D")));
+        }
+    }
+
+    #[test]
+    fn options_of_send_may_stand_behind_the_text_and_the_text_may_begin_with_a_dash() {
+        let parse = |line: &[&str]| {
+            let cli = Cli::try_parse_from(["parlour", "send", "bob"].iter().chain(line)).unwrap();
+            format!("{:?}", cli.command.unwrap())
+        };
+        for line in [
+            &["-", "--wait", "delivered", "--timeout", "20s"][..],
+            &["--wait", "delivered", "--timeout", "20s", "-"][..],
+        ] {
+            let parsed = parse(line);
+            assert!(
+                parsed.contains("text: Some(\"-\"), wait: Some(Delivered), timeout: Some(20s)"),
+                "{parsed}"
+            );
+        }
+        assert!(parse(&["-5 degrees"]).contains("text: Some(\"-5 degrees\")"));
+        assert!(parse(&["--", "--wait"]).contains("text: Some(\"--wait\"), wait: None"));
+        assert!(parse(&[]).contains("text: None"));
+    }
+
+    #[test]
+    fn a_password_is_never_an_argument() {
+        let mut ways = 0;
+        for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
+            for arg in command
+                .get_arguments()
+                .filter(|arg| arg.get_id().as_str().contains("password"))
+            {
+                ways += 1;
+                let id = arg.get_id().as_str();
+                assert!(
+                    matches!(id, "password_stdin" | "password_file" | "no_password"),
+                    "{id} could hold a password"
+                );
+            }
+        }
+        assert!(ways >= 3);
+    }
+}

@@ -1,0 +1,122 @@
+//! `parlour add`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use parlour_crypto::Invite;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::args::duration;
+use crate::client::{CallError, Client};
+use crate::output::Output;
+use crate::text;
+use crate::view::Contact;
+
+const EXAMPLES: &str = "\
+Examples:
+  parlour add parlour:... --petname bob
+  parlour add - --petname bob < link.txt";
+
+/// Open somebody's invite, which makes you contacts of each other
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Add {
+    /// The link they gave you; `-` reads it from stdin
+    #[arg(value_name = "LINK")]
+    link: String,
+    /// What you want to call them
+    #[arg(long, value_name = "NAME")]
+    petname: Option<String>,
+    /// How long to wait for their node's answer
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    timeout: Duration,
+}
+
+impl Add {
+    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let deadline = Instant::now() + self.timeout;
+        let link = match self.link.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the link from stdin")?,
+            link => link.to_owned(),
+        };
+        let mut wish = json!({ "link": link.trim() });
+        if let Some(petname) = &self.petname {
+            wish["petname"] = json!(petname);
+        }
+        let added = client.post(&["contacts"], &wish).await?;
+        let user = added["user_id"].as_str().unwrap_or_default();
+        let read = async || client.get(&["contacts", user], &[]).await;
+        let decided = |contact: &Value| contact["state"] != json!("waiting");
+        let (mut contact, _) = client.wait_until(deadline, read, decided).await?;
+        contact["already"] = added["already"].clone();
+        if contact["state"] == json!("waiting") && contact["reason"].is_null() {
+            contact["reason"] = unreachable(client, &link).await?.map_or(Value::Null, Value::String);
+        }
+        out.data(&contact, || outcome(&contact))?;
+        Ok(self.explain(&contact, client, out))
+    }
+
+    fn explain(&self, contact: &Value, client: &Client, out: &Output) -> ExitCode {
+        let shown = Contact::of(contact);
+        match shown.state.as_str() {
+            "refused" => return ExitCode::FAILURE,
+            "waiting" if client.is_embedded() => {
+                out.note("The link is kept, and tried again when a node runs: `parlour up`.");
+            }
+            "waiting" => out.note("The node keeps trying; `parlour contacts` shows when it has worked."),
+            _ if !out.is_json() => out.note(&format!("Next: parlour send {:?} \"hello\"", shown.display())),
+            _ => {}
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+/// Why the node that made the invite cannot be reached.
+async fn unreachable(client: &Client, link: &str) -> Result<Option<String>, CallError> {
+    let peer = Invite::parse(link.trim())
+        .ok()
+        .and_then(|invite| parlour_net::peer_from_bytes(&invite.peer).ok());
+    let Some(peer) = peer.map(|peer| parlour_net::peer_to_text(&peer)) else {
+        return Ok(None);
+    };
+    let stats = client.get(&["stats"], &[]).await?;
+    let mut unreachable = stats["unreachable"].as_array().into_iter().flatten();
+    let reason = unreachable
+        .find(|entry| entry["peer_id"] == json!(peer))
+        .and_then(|entry| entry["reason"].as_str());
+    Ok(reason.map(str::to_owned))
+}
+
+fn outcome(contact: &Value) -> String {
+    let shown = Contact::of(contact);
+    let (who, reason) = (shown.display(), shown.reason.as_deref().map(text::one_line));
+    match (shown.state.as_str(), reason) {
+        ("accepted", _) if contact["already"] == json!(true) => format!("{who} is your contact already.\n"),
+        ("accepted", _) => format!("{who} is your contact now.\n"),
+        ("refused", Some(reason)) => format!("{who} did not accept the invite: {reason}. Ask for a new one.\n"),
+        ("refused", None) => format!("{who} did not accept the invite. Ask for a new one.\n"),
+        (_, Some(reason)) => format!("Waiting for {who}: their node is not reachable ({reason}).\n"),
+        (_, None) => format!("Waiting for {who}: their node has not answered yet.\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_told_with_its_reason() {
+        let told =
+            |state: &str, reason: Option<&str>| outcome(&json!({ "name": "bo", "state": state, "reason": reason }));
+        assert_eq!(told("accepted", None), "bo is your contact now.\n");
+        assert_eq!(
+            told("refused", Some("expired")),
+            "bo did not accept the invite: expired. Ask for a new one.\n"
+        );
+        assert!(told("waiting", Some("connection refused")).contains("not reachable (connection refused)"));
+        assert!(told("waiting", None).contains("not answered yet"));
+    }
+}

@@ -1,0 +1,100 @@
+//! `parlour history`
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+
+use crate::client::{CallError, Client, items};
+use crate::output::Output;
+use crate::view::Message;
+
+/// The API gives no more at once.
+const PAGE: usize = 200;
+
+const EXAMPLES: &str = "\
+Examples:
+  parlour history bob
+  parlour history bob --limit 1000 --json > bob.json
+  parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
+
+/// Show what was said with somebody, oldest first
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct History {
+    /// A contact's name or id
+    #[arg(value_name = "WHO")]
+    who: String,
+    /// At most this many, the newest of them
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Only what is older than an earlier page
+    #[arg(long, value_name = "CURSOR")]
+    before: Option<String>,
+}
+
+impl History {
+    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let (messages, older) = newest(client, &self.who, limit, self.before).await?;
+        match &older {
+            _ if messages.is_empty() => out.note("Nothing has been said yet."),
+            Some(cursor) => out.note(&format!("older: --before {cursor}")),
+            None => {}
+        }
+        let messages = Value::Array(messages);
+        out.data(&messages, || {
+            messages
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|message| Message::of(message).line(None))
+                .collect()
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The newest `limit` messages of a conversation, oldest first, and the cursor for what is older.
+///
+/// # Errors
+/// See [`CallError`].
+pub(crate) async fn newest(
+    client: &Client,
+    who: &str,
+    limit: usize,
+    mut before: Option<String>,
+) -> Result<(Vec<Value>, Option<String>), CallError> {
+    let mut pages = Vec::new();
+    let mut missing = limit;
+    while missing > 0 {
+        let size = missing.min(PAGE).to_string();
+        let mut query = vec![("limit", size.as_str())];
+        query.extend(before.as_deref().map(|cursor| ("before", cursor)));
+        let page = client.get(&["conversations", who, "messages"], &query).await?;
+        before = page["prev"].as_str().map(str::to_owned);
+        let messages = items(page);
+        missing = missing.saturating_sub(messages.len());
+        let ended = messages.is_empty() || before.is_none();
+        pages.push(messages);
+        if ended {
+            break;
+        }
+    }
+    Ok((pages.into_iter().rev().flatten().collect(), before))
+}
+
+/// What each conversation is called.
+///
+/// # Errors
+/// See [`CallError`].
+pub(crate) async fn titles(client: &Client) -> Result<HashMap<String, String>, CallError> {
+    let conversations = client.items(&["conversations"], &[]).await?;
+    let title = |field: &Value| field.as_str().map(str::to_owned);
+    Ok(conversations
+        .iter()
+        .filter_map(|c| Some((title(&c["id"])?, title(&c["title"])?)))
+        .collect())
+}

@@ -1,0 +1,228 @@
+//! `parlour send`
+
+use std::io::{self, IsTerminal, Read};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use data_encoding::HEXLOWER;
+use parlour_crypto::MAX_TEXT;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::args::{Global, duration};
+use crate::client::{CallError, Client};
+use crate::output::Output;
+use crate::view::Message;
+
+/// A request whose answer was lost is repeated this often; its client id keeps it one message.
+const REPEATS: u32 = 2;
+const REPEAT_PAUSE: Duration = Duration::from_millis(200);
+/// How long a node that runs for this command alone tries to deliver, unless told otherwise.
+const EMBEDDED_WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(20);
+
+const EXAMPLES: &str = "\
+Examples:
+  parlour send bob \"see you at eight\"
+  parlour send bob --wait delivered --timeout 1m \"are you there?\"
+  df -h | parlour send bob -
+
+The message is safe once this command says yes: it is delivered when both nodes run, however much later that is.";
+
+/// Send a text to somebody
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Send {
+    /// A contact's name or id
+    #[arg(value_name = "TO")]
+    to: String,
+    /// The text; `-`, or none when stdin is no terminal, reads it from stdin
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    text: Option<String>,
+    /// Wait until it has left, or until every device of theirs has it on disk
+    #[arg(long, value_enum, value_name = "STATE")]
+    wait: Option<Wait>,
+    /// How long to wait; after that the exit status is 1, and the message is still on its way
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// A name for this sending: the same name twice is one message
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wait {
+    Sent,
+    Delivered,
+}
+
+/// A text that can be sent.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    to: String,
+    text: String,
+    wait: Option<Wait>,
+    timeout: Option<Duration>,
+    client_id: String,
+}
+
+impl Send {
+    /// Takes the text from where it is.
+    ///
+    /// # Errors
+    /// There is none, or it is too long.
+    pub(crate) fn read(self, global: &Global) -> Result<Ready> {
+        let text = match self.text {
+            Some(text) if text != "-" => text,
+            None if io::stdin().is_terminal() => bail!("say what to send: parlour send {} \"text\"", self.to),
+            _ if global.password_stdin => bail!("stdin cannot hold both the password and the text"),
+            _ => from_stdin()?,
+        };
+        if text.len() > MAX_TEXT {
+            bail!(
+                "the text is {} bytes long; a message holds at most {MAX_TEXT}",
+                text.len()
+            );
+        }
+        let client_id = match self.client_id {
+            Some(id) => id,
+            None => random_id()?,
+        };
+        Ok(Ready {
+            to: self.to,
+            text,
+            wait: self.wait,
+            timeout: self.timeout,
+            client_id,
+        })
+    }
+}
+
+impl Ready {
+    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let (goal, patience) = self.goal(client);
+        let deadline = Instant::now() + patience;
+        let sent = self.post(client).await?;
+        let id = sent["id"].as_str().context("the node's answer has no message id")?;
+        let read = async || client.get(&["messages", id], &[]).await;
+        let (message, reached) = match goal {
+            Some(goal) => {
+                client
+                    .wait_until(deadline, read, |message| goal.is_reached(message))
+                    .await?
+            }
+            None => (read().await?, true),
+        };
+        out.data(&message, || told(&message))?;
+        if !reached && client.is_embedded() {
+            out.note("queued; will be delivered when a node runs: `parlour up`");
+        } else if !reached {
+            out.note("not there yet; the node keeps trying");
+        }
+        let failed = !reached && self.wait.is_some();
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// A node that lives only for this command is kept until it has done its work.
+    fn goal(&self, client: &Client) -> (Option<Wait>, Duration) {
+        match self.wait {
+            None if client.is_embedded() => (Some(Wait::Delivered), self.timeout.unwrap_or(EMBEDDED_WAIT)),
+            wait => (wait, self.timeout.unwrap_or(WAIT)),
+        }
+    }
+
+    async fn post(&self, client: &Client) -> Result<Value, CallError> {
+        let body = json!({ "text": self.text, "client_id": self.client_id });
+        let mut repeats = 0;
+        loop {
+            match client.post(&["conversations", &self.to, "messages"], &body).await {
+                Err(CallError::Unreachable(_)) if repeats < REPEATS => repeats += 1,
+                answer => return answer,
+            }
+            sleep(REPEAT_PAUSE).await;
+        }
+    }
+}
+
+impl Wait {
+    fn is_reached(self, message: &Value) -> bool {
+        match message["status"].as_str() {
+            Some("delivered") => true,
+            Some("sent") => self == Self::Sent,
+            _ => false,
+        }
+    }
+}
+
+fn told(message: &Value) -> String {
+    let shown = Message::of(message);
+    let mut text = match shown.status.as_str() {
+        "delivered" => "Delivered.\n".to_owned(),
+        "sent" => "Sent; they have not confirmed it yet.\n".to_owned(),
+        _ => "Queued.\n".to_owned(),
+    };
+    for device in shown.devices.iter().filter(|device| device.state != "delivered") {
+        text.push_str("  ");
+        text.push_str(&device.line());
+    }
+    text
+}
+
+/// The text on stdin, without the line break programs end it with; never more than is needed to see that it is too long.
+fn from_stdin() -> Result<String> {
+    let mut text = String::new();
+    let limit = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX).saturating_add(3);
+    let read = io::stdin().lock().take(limit).read_to_string(&mut text);
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            bail!("the text on stdin is not UTF-8, or longer than {MAX_TEXT} bytes")
+        }
+        read => read.context("cannot read the text from stdin")?,
+    };
+    if text.len() > MAX_TEXT + 2 {
+        bail!("the text on stdin is longer than the {MAX_TEXT} bytes a message holds");
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+fn random_id() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(HEXLOWER.encode(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delivered_counts_as_sent_and_not_the_other_way_round() {
+        let message = |status: &str| json!({ "status": status });
+        assert!(Wait::Sent.is_reached(&message("delivered")) && Wait::Sent.is_reached(&message("sent")));
+        assert!(Wait::Delivered.is_reached(&message("delivered")) && !Wait::Delivered.is_reached(&message("sent")));
+        assert!(!Wait::Sent.is_reached(&message("sending")));
+    }
+
+    #[test]
+    fn what_is_not_delivered_says_why() {
+        let devices = json!([
+            { "name": "bo", "device_id": "dev_aaaaaaaaaa", "state": "queued", "reason": "not reachable" },
+            { "name": "bo", "device_id": "dev_bbbbbbbbbb", "state": "delivered" },
+        ]);
+        let shown = told(&json!({ "status": "sending", "devices": devices }));
+        assert_eq!(shown, "Queued.\n  bo (dev_aaaaaaaa): queued: not reachable\n");
+    }
+
+    #[test]
+    fn client_ids_differ() {
+        assert_ne!(random_id().unwrap(), random_id().unwrap());
+    }
+}

@@ -1,0 +1,153 @@
+//! `parlour tail`
+
+use std::collections::{BTreeSet, HashMap};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::client::{CallError, Client};
+use crate::commands::history::{newest, titles};
+use crate::connect::Reach;
+use crate::events::Event;
+use crate::output::Output;
+use crate::view::Message;
+
+/// Between attempts to find a node again that was restarted.
+const AGAIN: Duration = Duration::from_millis(500);
+const ATTEMPTS: u32 = 10;
+
+const EXAMPLES: &str = "\
+Examples:
+  parlour tail                 the last messages of all conversations
+  parlour tail -f bob          follow one conversation
+  parlour tail -f --json | while read -r message; do ...; done";
+
+/// Show the last messages, and with -f those that follow
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Tail {
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the last messages
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    lines: u16,
+    /// Only the conversation with this contact
+    #[arg(value_name = "WHO")]
+    who: Option<String>,
+}
+
+impl Tail {
+    pub(crate) fn reach(&self) -> Reach {
+        if self.follow { Reach::Network } else { Reach::Disk }
+    }
+
+    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let only = match &self.who {
+            Some(who) => client.get(&["conversations", who], &[]).await?["id"]
+                .as_str()
+                .map(str::to_owned),
+            None => None,
+        };
+        // The feed first: what comes between the two is shown once, because it is known to be in both.
+        let feed = client.feed().await?;
+        let backlog = self.backlog(client, only.as_deref()).await?;
+        let mut page = Page {
+            places: titles(client).await?,
+            seen: BTreeSet::new(),
+            only,
+            out,
+        };
+        for message in backlog {
+            page.show(client, &message).await?;
+        }
+        if self.follow {
+            tokio::select! {
+                result = page.follow(client, feed) => result?,
+                stop = tokio::signal::ctrl_c() => stop?,
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn backlog(&self, client: &Client, only: Option<&str>) -> Result<Vec<Value>, CallError> {
+        let lines = usize::from(self.lines);
+        if let Some(id) = only {
+            return Ok(newest(client, id, lines, None).await?.0);
+        }
+        let mut all: Vec<Value> = Vec::new();
+        for conversation in client.items(&["conversations"], &[]).await? {
+            let last = conversation["last"]["created_at"].as_str().unwrap_or_default();
+            // Conversations come with the newest activity first: the rest cannot add anything once this one cannot.
+            if all.len() >= lines && all.first().is_some_and(|oldest| last < time(oldest)) {
+                break;
+            }
+            let Some(id) = conversation["id"].as_str() else {
+                continue;
+            };
+            all.extend(newest(client, id, lines, None).await?.0);
+            all.sort_by(|a, b| time(a).cmp(time(b)));
+            all.drain(..all.len().saturating_sub(lines));
+        }
+        Ok(all)
+    }
+}
+
+fn time(message: &Value) -> &str {
+    message["created_at"].as_str().unwrap_or_default()
+}
+
+/// What has been shown, and how.
+struct Page<'a> {
+    places: HashMap<String, String>,
+    /// Ids of the backlog, which the feed may bring again.
+    seen: BTreeSet<String>,
+    only: Option<String>,
+    out: &'a Output,
+}
+
+impl Page<'_> {
+    async fn follow(&mut self, client: &Client, mut after: u64) -> Result<()> {
+        let mut attempts = 0;
+        loop {
+            match self.until_broken(client, &mut after).await {
+                Ok(()) => attempts = 0,
+                Err(error) => match error.downcast_ref::<CallError>() {
+                    Some(CallError::Unreachable(_) | CallError::Ended) if attempts < ATTEMPTS => attempts += 1,
+                    _ => return Err(error),
+                },
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn until_broken(&mut self, client: &Client, after: &mut u64) -> Result<()> {
+        let mut events = client.events(*after).await?;
+        while let Some(Event { id, name, data }) = events.next().await? {
+            *after = id.unwrap_or(*after);
+            if name == "message" {
+                let message = &data["message"];
+                self.show(client, message).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&mut self, client: &Client, value: &Value) -> Result<()> {
+        let message = Message::of(value);
+        let elsewhere = self.only.as_ref().is_some_and(|only| *only != message.conversation);
+        if elsewhere || !self.seen.insert(message.id.clone()) {
+            return Ok(());
+        }
+        if self.only.is_none() && !self.out.is_json() && !self.places.contains_key(&message.conversation) {
+            self.places = titles(client).await?;
+        }
+        let place = self.places.get(&message.conversation).filter(|_| self.only.is_none());
+        self.out.item(value, || message.line(place.map(String::as_str)))?;
+        Ok(())
+    }
+}

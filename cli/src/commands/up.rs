@@ -1,0 +1,241 @@
+//! `parlour up`
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use parlour_node::{DataDir, Node, NodeOptions};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::commands::init;
+use crate::connect::{client_of, data_dir, running, start, unlocked};
+use crate::failure::{holder_of_port, is_data_in_use, taken_port};
+use crate::output::Output;
+use crate::text;
+
+/// How long addresses may take to be there, and how often we look.
+const LISTENING: Duration = Duration::from_secs(2);
+const LISTENING_STEP: Duration = Duration::from_millis(10);
+
+const EXAMPLES: &str = "\
+Examples:
+  parlour up
+  parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
+  parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
+
+/// Run the node until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Up {
+    /// Where programs of this machine talk to the node
+    #[arg(long, value_name = "IP:PORT", env = "PARLOUR_API", default_value = "127.0.0.1:7700")]
+    api: SocketAddr,
+    /// Where other nodes reach this one: IP:PORT (for QUIC and TCP) or a multiaddr; repeatable [default: the port of the
+    /// first start, on all interfaces]
+    #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
+    listen: Vec<String>,
+    /// Do not look for contacts on the local network
+    #[arg(long)]
+    no_mdns: bool,
+    /// Log JSON lines
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+impl Up {
+    pub(crate) async fn run(self, global: &Global, out: &Output) -> Result<ExitCode> {
+        let data = data_dir(global)?;
+        if DataDir::new(&data).accounts()?.is_empty() {
+            first_account(&data, global, out).await?;
+        }
+        // Before anything else, so that a signal at any time stops cleanly.
+        let mut stop = Stop::new()?;
+        let options = NodeOptions {
+            data: data.clone(),
+            account: None,
+            password: None,
+            api: self.api,
+            listen: self.listen,
+            mdns: !self.no_mdns,
+            network: true,
+        };
+        let node = match Box::pin(start(unlocked(global, options)?)).await {
+            Ok(node) => node,
+            Err(error) => return Err(explained(error, global, &data).await),
+        };
+        greet(&node, &data, out).await?;
+        stop.asked().await;
+        out.note("stopping");
+        tokio::select! {
+            () = node.stop() => Ok(ExitCode::SUCCESS),
+            () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
+        }
+    }
+}
+
+async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
+    if !std::io::stdin().is_terminal() {
+        bail!(
+            "there is no account in {} yet: run `parlour init --name NAME`",
+            data.display()
+        );
+    }
+    out.note(&format!(
+        "There is no account in {} yet; let us make one.",
+        data.display()
+    ));
+    let name = init::ask_name(out)?;
+    let password = init::new_password(global)?;
+    init::show(&init::make(data, name, password).await?, data, out)
+}
+
+/// Says who runs here, where, and what can be done now. The last line is `ready`, for programs that wait for it.
+async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
+    let client = client_of(node, false)?;
+    let me = listening(&client).await?;
+    let addresses: Vec<&str> = me["listen"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let field = |name: &str| text::one_line(me[name].as_str().unwrap_or_default());
+    out.note(&format!("{} ({})", field("name"), field("user_id")));
+    for address in &addresses {
+        out.note(&format!("  listens on  {}", text::one_line(address)));
+    }
+    if addresses.is_empty() {
+        out.note("  listens nowhere yet: others cannot reach this node");
+    }
+    out.note(&format!(
+        "  API         {} (token: {})",
+        node.api_url(),
+        DataDir::new(data).cookie().display()
+    ));
+    if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
+        out.note(
+            "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one.",
+        );
+    } else {
+        out.note("Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`.");
+    }
+    out.note("Ctrl-C stops the node.");
+    if out.is_json() {
+        let mut ready = me.clone();
+        ready["api"] = json!(node.api_url());
+        ready["data"] = json!(data.display().to_string());
+        out.item(&ready, String::new)?;
+    }
+    out.note("ready");
+    Ok(())
+}
+
+/// Who we are, once we listen somewhere or it takes too long.
+async fn listening(client: &Client) -> Result<Value> {
+    let deadline = Instant::now() + LISTENING;
+    loop {
+        let me = client.get(&["me"], &[]).await?;
+        let listens = me["listen"].as_array().is_some_and(|addresses| !addresses.is_empty());
+        if listens || Instant::now() >= deadline {
+            return Ok(me);
+        }
+        sleep(LISTENING_STEP).await;
+    }
+}
+
+/// Adds what helps to what went wrong.
+async fn explained(error: anyhow::Error, global: &Global, data: &Path) -> anyhow::Error {
+    if is_data_in_use(&error) {
+        return match running(data, None).await {
+            Ok(Some(_)) => error.context("a node is running already; `parlour status` shows how it is"),
+            _ => error,
+        };
+    }
+    let Some(address) = taken_port(&error) else {
+        return error;
+    };
+    let holder = holder_of_port(address).unwrap_or_else(|| "another program".to_owned());
+    let data = global
+        .data
+        .as_deref()
+        .map(|data| format!(" --data {}", data.display()))
+        .unwrap_or_default();
+    let free = free_port(address)
+        .map(|free| format!(": try `parlour{data} up --api {free}`"))
+        .unwrap_or_default();
+    anyhow::anyhow!("the API address {address} is in use by {holder}{free}")
+}
+
+/// A port near the wanted one that is free now.
+fn free_port(wanted: SocketAddr) -> Option<SocketAddr> {
+    const NEAR: u16 = 50;
+    (1..=NEAR)
+        .filter_map(|step| Some(SocketAddr::new(wanted.ip(), wanted.port().checked_add(step)?)))
+        .find(|address| TcpListener::bind(address).is_ok())
+}
+
+/// The ways in which a node is asked to stop.
+struct Stop {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Stop {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Stop {
+    fn new() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn asked(&mut self) {
+        if tokio::signal::ctrl_c()
+            .await
+            .context("cannot listen for signals")
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_suggested_is_free() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap();
+        if let Some(free) = free_port(taken) {
+            assert_ne!(free, taken);
+            assert!(TcpListener::bind(free).is_ok());
+        }
+    }
+}

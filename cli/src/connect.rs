@@ -1,0 +1,167 @@
+//! Finds the node of a data directory: the one that runs there, or else one started inside this process and stopped after the
+//! command. Either way the commands talk to it over HTTP.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use parlour_node::{Node, NodeOptions};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::failure::{is_data_in_use, needs_password};
+use crate::password;
+
+/// A node that runs answers this fast; one that does not is taken for dead.
+const PROBE: Duration = Duration::from_secs(5);
+/// The data directory may be held for a moment by a node that starts or stops, or by another short command.
+const HELD: Duration = Duration::from_secs(5);
+const HELD_STEP: Duration = Duration::from_millis(50);
+
+/// What a command needs of a node that is started for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Only what is on disk.
+    Disk,
+    /// Other nodes too.
+    Network,
+}
+
+/// A node to talk to.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub client: Client,
+    node: Option<Node>,
+}
+
+impl Session {
+    /// # Errors
+    /// There is no account, it cannot be opened, or the node does not answer.
+    pub(crate) async fn open(global: &Global, reach: Reach) -> Result<Self> {
+        let data = data_dir(global)?;
+        if let Some(client) = running(&data, global.account.as_deref()).await? {
+            return Ok(Self { client, node: None });
+        }
+        let options = unlocked(global, embedded_options(&data, reach))?;
+        let deadline = Instant::now() + HELD;
+        loop {
+            match start(options.clone()).await {
+                Ok(node) => {
+                    return Ok(Self {
+                        client: client_of(&node, true)?,
+                        node: Some(node),
+                    });
+                }
+                Err(error) if is_data_in_use(&error) && Instant::now() < deadline => sleep(HELD_STEP).await,
+                Err(error) => return Err(error),
+            }
+            if let Some(client) = running(&data, global.account.as_deref()).await? {
+                return Ok(Self { client, node: None });
+            }
+        }
+    }
+
+    /// Stops the node if it was started for this command.
+    pub(crate) async fn close(self) {
+        if let Some(node) = self.node {
+            node.stop().await;
+        }
+    }
+}
+
+/// A client for a node in this process.
+///
+/// # Errors
+/// Never, for a node that has started.
+pub(crate) fn client_of(node: &Node, embedded: bool) -> Result<Client> {
+    Ok(Client::new(&node.api_url(), node.token(), embedded)?)
+}
+
+/// Fills in which account is meant, and its password if one was given.
+///
+/// # Errors
+/// The password cannot be read.
+pub(crate) fn unlocked(global: &Global, mut options: NodeOptions) -> Result<NodeOptions> {
+    options.account.clone_from(&global.account);
+    options.password = password::given(global)?;
+    Ok(options)
+}
+
+/// Starts a node, asking for the password if it needs one that was not given.
+///
+/// # Errors
+/// The node cannot start.
+pub(crate) async fn start(mut options: NodeOptions) -> Result<Node> {
+    let given = options.password.is_some();
+    match Node::start(options.clone()).await {
+        Err(error) if !given && needs_password(&error) => {
+            options.password = Some(password::ask_once()?);
+            Ok(Node::start(options).await?)
+        }
+        result => Ok(result?),
+    }
+}
+
+fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
+    NodeOptions {
+        data: data.to_owned(),
+        account: None,
+        password: None,
+        api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        listen: Vec::new(),
+        mdns: reach == Reach::Network,
+        network: reach == Reach::Network,
+    }
+}
+
+/// Where the account is, by option, environment or platform.
+///
+/// # Errors
+/// The platform names no home directory.
+pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
+    if let Some(data) = &global.data {
+        return Ok(data.clone());
+    }
+    let dirs = directories::ProjectDirs::from("", "", "parlour");
+    let dirs = dirs.context("this system names no home directory: say --data DIR or set PARLOUR_DATA")?;
+    Ok(dirs.data_dir().to_owned())
+}
+
+/// The node that runs on a data directory, if one does.
+///
+/// # Errors
+/// One runs, for another account.
+pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option<Client>> {
+    let Some((client, me)) = probe(data).await else {
+        return Ok(None);
+    };
+    let serves = me["account"].as_str().unwrap_or_default();
+    match account {
+        Some(wanted) if wanted != serves => {
+            bail!(
+                "the node that runs on {} serves the account {serves:?}, not {wanted:?}",
+                data.display()
+            )
+        }
+        _ => Ok(Some(client)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Address {
+    url: String,
+}
+
+/// A node that has died leaves its files behind, and its port may be another's by now: only an answer to its own token counts.
+async fn probe(data: &Path) -> Option<(Client, Value)> {
+    let api = data.join("api");
+    let address: Address = serde_json::from_slice(&std::fs::read(api.join("address")).ok()?).ok()?;
+    let token = std::fs::read_to_string(api.join("cookie")).ok()?;
+    let client = Client::new(&address.url, &token, false).ok()?;
+    let me = timeout(PROBE, client.get(&["me"], &[])).await.ok()?.ok()?;
+    Some((client, me))
+}

@@ -1,0 +1,42 @@
+//! `parlour`: the node and its command line in one binary. This file starts the process; [`commands`] does the work.
+
+mod args;
+mod client;
+mod commands;
+mod connect;
+mod events;
+mod failure;
+mod logs;
+mod output;
+mod password;
+mod text;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Output::new(cli.global.json);
+    logs::start(&cli);
+    // QUIC brings in two providers of cryptography, so that the process has to choose; who came first has chosen the same.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&out, &anyhow::Error::new(error).context("cannot start")),
+    };
+    match runtime.block_on(commands::dispatch(cli, &out)) {
+        Ok(code) => code,
+        Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&out, &error),
+    }
+}
+
+fn failed(out: &Output, error: &anyhow::Error) -> ExitCode {
+    out.failure(error);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,194 @@
+//! What a message, a session and a stream frame cost.
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use parlour_crypto::{
+    DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, FrameOpener, FrameSealer, Identity, ListReference,
+    OneTimeSecret, PrekeyBundle, PrekeySecret, Session, StreamOpen, accept_stream, initiate, parse,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+const NOW: u64 = 1_767_225_600_000;
+const DAY: u16 = 20_454;
+const PREFIX: EnvelopePrefix = EnvelopePrefix { day: DAY, tag: [7; 8] };
+const LIST: ListReference = ListReference {
+    version: 1,
+    hash: [1; 8],
+};
+
+fn main() {
+    divan::main();
+}
+
+struct Device {
+    keys: DeviceKeys,
+    cert: DeviceCert,
+    prekey: PrekeySecret,
+    bundle: PrekeyBundle,
+    one_time: OneTimeSecret,
+}
+
+fn device(seed: u8) -> Device {
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let keys = DeviceKeys::generate(&mut rng);
+    let cert = DeviceCert::issue(&Identity::from_entropy(&[seed; 32]), &keys, 1, NOW);
+    let prekey = PrekeySecret::generate(&mut rng, 1);
+    let bundle = prekey.bundle(&keys, &cert, NOW, NOW + 1_000_000);
+    let one_time = OneTimeSecret::generate(&mut rng, 1);
+    Device {
+        keys,
+        cert,
+        prekey,
+        bundle,
+        one_time,
+    }
+}
+
+fn start(a: &Device, b: &Device, rng: &mut ChaCha20Rng) -> (Session, Vec<u8>) {
+    let one_time = b.one_time.public();
+    initiate(rng, &a.keys, &a.cert, LIST, &b.cert, &b.bundle, Some(&one_time), NOW)
+        .unwrap()
+        .seal(rng, &PREFIX, b"hello")
+        .unwrap()
+}
+
+fn answer(b: &Device, envelope: &[u8]) -> Session {
+    let (prefix, body) = parse(envelope).unwrap();
+    FirstFlight::parse(body)
+        .unwrap()
+        .open(
+            &prefix,
+            &b.keys,
+            &b.cert,
+            &b.prekey,
+            b.bundle.hash(),
+            Some(&b.one_time),
+            NOW,
+        )
+        .unwrap()
+        .session
+}
+
+fn pair() -> (Session, Session, ChaCha20Rng) {
+    let mut rng = ChaCha20Rng::from_seed([9; 32]);
+    let (a, b) = (device(1), device(2));
+    let (session, envelope) = start(&a, &b, &mut rng);
+    (session, answer(&b, &envelope), rng)
+}
+
+fn streams() -> (FrameSealer, FrameOpener) {
+    let (a, b, mut rng) = pair();
+    let (state, open) = StreamOpen::create(&mut rng, &a, b"peer a", b"peer b");
+    let (_, accept, _, opener) = accept_stream(&mut rng, &open, [&b], b"peer a", b"peer b").unwrap();
+    (state.finish(&accept).unwrap().0, opener)
+}
+
+#[divan::bench]
+fn handshake_initiate(bencher: Bencher<'_, '_>) {
+    let (a, b) = (device(1), device(2));
+    let mut rng = ChaCha20Rng::from_seed([9; 32]);
+    bencher.bench_local(|| start(black_box(&a), &b, &mut rng));
+}
+
+#[divan::bench]
+fn handshake_answer(bencher: Bencher<'_, '_>) {
+    let (a, b) = (device(1), device(2));
+    let (_, envelope) = start(&a, &b, &mut ChaCha20Rng::from_seed([9; 32]));
+    bencher.bench_local(|| answer(black_box(&b), &envelope));
+}
+
+/// A chain ends at 65 536 messages: each sample starts a session of its own.
+#[divan::bench(args = [100, 1024], sample_size = 1000, sample_count = 60)]
+fn seal(bencher: Bencher<'_, '_>, size: usize) {
+    let (mut a, _, mut rng) = pair();
+    let payload = vec![7; size];
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| a.seal(&mut rng, DAY, black_box(&payload)).unwrap());
+}
+
+#[divan::bench(args = [100, 1024], sample_size = 1000, sample_count = 60)]
+fn open_in_order(bencher: Bencher<'_, '_>, size: usize) {
+    let (mut a, mut b, mut rng) = pair();
+    let payload = vec![7; size];
+    bencher
+        .counter(BytesCount::new(size))
+        .with_inputs(|| a.seal(&mut rng, DAY, &payload).unwrap())
+        .bench_local_values(|envelope| b.open(&envelope, NOW).unwrap());
+}
+
+/// Every second message is lost, with 2000 keys kept: each open skips one key, drops the oldest and lists what changed.
+#[divan::bench(sample_size = 500, sample_count = 40)]
+fn open_with_a_gap_1024(bencher: Bencher<'_, '_>) {
+    let (mut a, mut b, mut rng) = pair();
+    let payload = vec![7; 1024];
+    for _ in 0..4 {
+        (0..600).for_each(|_| drop(a.seal(&mut rng, DAY, &payload)));
+        b.open(&a.seal(&mut rng, DAY, &payload).unwrap(), NOW).unwrap();
+    }
+    bencher
+        .with_inputs(|| {
+            let _lost = a.seal(&mut rng, DAY, &payload).unwrap();
+            a.seal(&mut rng, DAY, &payload).unwrap()
+        })
+        .bench_local_values(|envelope| (b.open(&envelope, NOW).unwrap(), b.take_changes()));
+}
+
+/// One message each way, with the Diffie-Hellman steps of both sides.
+#[divan::bench]
+fn ping_pong_1024(bencher: Bencher<'_, '_>) {
+    let (mut a, mut b, mut rng) = pair();
+    let payload = vec![7; 1024];
+    bencher.bench_local(|| {
+        let ping = a.seal(&mut rng, DAY, &payload).unwrap();
+        b.open(&ping, NOW).unwrap();
+        let pong = b.seal(&mut rng, DAY, &payload).unwrap();
+        a.open(&pong, NOW).unwrap()
+    });
+}
+
+/// What a commit after each message writes.
+#[divan::bench]
+fn core(bencher: Bencher<'_, '_>) {
+    let (a, _, _) = pair();
+    bencher.bench_local(|| black_box(&a).core());
+}
+
+#[divan::bench]
+fn load_with_2000_keys(bencher: Bencher<'_, '_>) {
+    let (mut a, mut b, mut rng) = pair();
+    for _ in 0..2 {
+        (0..1000).for_each(|_| drop(a.seal(&mut rng, DAY, b"lost")));
+        b.open(&a.seal(&mut rng, DAY, b"found").unwrap(), NOW).unwrap();
+    }
+    let records: Vec<_> = b
+        .take_changes()
+        .into_iter()
+        .filter_map(|change| Some((change.key, change.value?)))
+        .collect();
+    let core = b.core();
+    bencher
+        .with_inputs(|| records.clone())
+        .bench_local_values(|records| Session::load(&core, records).unwrap());
+}
+
+#[divan::bench(args = [1024, 65_536])]
+fn frame_seal(bencher: Bencher<'_, '_>, size: usize) {
+    let (mut sealer, _) = streams();
+    let payload = vec![7; size];
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| sealer.seal(black_box(&payload)));
+}
+
+#[divan::bench(args = [1024, 65_536])]
+fn frame_open(bencher: Bencher<'_, '_>, size: usize) {
+    let (mut sealer, mut opener) = streams();
+    let payload = vec![7; size];
+    bencher
+        .counter(BytesCount::new(size))
+        .with_inputs(|| sealer.seal(&payload))
+        .bench_local_values(|frame| opener.open(&frame).unwrap());
+}

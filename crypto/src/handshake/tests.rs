@@ -1,0 +1,233 @@
+use super::*;
+use crate::codec::TlvWriter;
+use crate::flight::FirstFlight;
+use crate::prekey::{OneTimeSecret, PrekeySecret};
+use crate::testing::{LOW_ORDER, NOW, Person, fields, person, rng, with_field};
+
+const LIST: ListReference = ListReference {
+    version: 1,
+    hash: [1; 8],
+};
+const PREFIX: EnvelopePrefix = EnvelopePrefix { day: 1, tag: [2; 8] };
+
+struct Prekeys {
+    secret: PrekeySecret,
+    bundle: PrekeyBundle,
+}
+
+fn prekeys(of: &Person, serial: u32) -> Prekeys {
+    let secret = PrekeySecret::generate(&mut rng(serial.into()), serial);
+    let bundle = secret.bundle(&of.keys, &of.cert, NOW, NOW + 1000);
+    Prekeys { secret, bundle }
+}
+
+fn start(
+    a: &Person,
+    b: &DeviceCert,
+    bundle: &PrekeyBundle,
+    one_time: Option<&OneTimeKey>,
+) -> Result<Initiated, HandshakeError> {
+    initiate(&mut rng(1), &a.keys, &a.cert, LIST, b, bundle, one_time, NOW)
+}
+
+fn answer(envelope: &[u8], b: &Person, prekeys: &Prekeys) -> Result<Session, HandshakeError> {
+    let flight = FirstFlight::parse(&envelope[11..])?;
+    flight
+        .open(
+            &PREFIX,
+            &b.keys,
+            &b.cert,
+            &prekeys.secret,
+            prekeys.bundle.hash(),
+            None,
+            NOW,
+        )
+        .map(|accepted| accepted.session)
+}
+
+fn sealed(initiated: Initiated) -> Vec<u8> {
+    initiated.seal(&mut rng(2), &PREFIX, b"hello").unwrap().1
+}
+
+/// The certificate of `person` with one field changed, signed anew.
+fn cert_with(person: &Person, tag: u8, value: &[u8]) -> DeviceCert {
+    let statement = with_field(&fields(person.cert.as_bytes())[0].1, tag, value);
+    let mut signed = TlvWriter::new();
+    signed
+        .field(1, &statement)
+        .field(2, &person.identity.sign(Purpose::DEVICE_CERTIFICATE, &statement))
+        .field(3, &person.keys.sign(Purpose::DEVICE_CERTIFICATE_POSSESSION, &statement));
+    DeviceCert::verify(&signed.finish()).unwrap()
+}
+
+/// A bundle with one field changed, signed anew.
+fn bundle_with(person: &Person, cert: &DeviceCert, bundle: &PrekeyBundle, tag: u8, value: &[u8]) -> PrekeyBundle {
+    let statement = with_field(&fields(bundle.as_bytes())[0].1, tag, value);
+    let mut signed = TlvWriter::new();
+    signed
+        .field(1, &statement)
+        .field(2, &person.keys.sign(Purpose::PREKEY_BUNDLE, &statement));
+    PrekeyBundle::verify(&signed.finish(), cert).unwrap()
+}
+
+fn classic(seed: u8) -> Person {
+    let mut person = person(seed);
+    person.cert = cert_with(&person, 2, &[1]);
+    person
+}
+
+#[test]
+fn low_order_keys_of_the_answering_side_are_refused() {
+    let (a, b) = (person(1), person(2));
+    let prekeys = prekeys(&b, 1);
+    for low in LOW_ORDER {
+        let bundle = bundle_with(&b, &b.cert, &prekeys.bundle, 4, &low);
+        assert_eq!(
+            start(&a, &b.cert, &bundle, None).unwrap_err(),
+            HandshakeError::LowOrder(LowOrder),
+            "spk"
+        );
+
+        let cert = cert_with(&b, 5, &low);
+        let bundle = bundle_with(&b, &cert, &prekeys.bundle, 3, &cert.hash());
+        assert_eq!(
+            start(&a, &cert, &bundle, None).unwrap_err(),
+            HandshakeError::LowOrder(LowOrder),
+            "device key"
+        );
+
+        let key = OneTimeKey { id: 1, key: low };
+        let error = start(&a, &b.cert, &prekeys.bundle, Some(&key)).unwrap_err();
+        assert_eq!(error, HandshakeError::LowOrder(LowOrder), "one-time key");
+    }
+}
+
+#[test]
+fn low_order_keys_of_the_starting_side_are_refused() {
+    let (a, b) = (person(1), person(2));
+    let prekeys = prekeys(&b, 1);
+    let envelope = sealed(start(&a, &b.cert, &prekeys.bundle, None).unwrap());
+    for low in LOW_ORDER {
+        let mut bad = envelope.clone();
+        bad[11 + 9..11 + 41].copy_from_slice(&low);
+        assert_eq!(
+            answer(&bad, &b, &prekeys).err(),
+            Some(HandshakeError::LowOrder(LowOrder)),
+            "ephemeral key"
+        );
+
+        // Sealed correctly, by someone who certified a low-order device key.
+        let mut forger = person(1);
+        forger.cert = cert_with(&forger, 5, &low);
+        let bad = sealed(start(&forger, &b.cert, &prekeys.bundle, None).unwrap());
+        assert_eq!(
+            answer(&bad, &b, &prekeys).err(),
+            Some(HandshakeError::LowOrder(LowOrder)),
+            "device key"
+        );
+    }
+}
+
+#[test]
+fn suite_one_is_used_when_either_side_has_no_other() {
+    for (a, b) in [
+        (person(1), classic(2)),
+        (classic(1), person(2)),
+        (classic(1), classic(2)),
+    ] {
+        let prekeys = prekeys(&b, 1);
+        let initiated = start(&a, &b.cert, &prekeys.bundle, None).unwrap();
+        assert_eq!(initiated.session().suite(), Suite::Classic);
+        let id = initiated.session().id();
+        let envelope = sealed(initiated);
+        assert_eq!(envelope.len(), 512, "no ciphertext of the KEM");
+        let session = answer(&envelope, &b, &prekeys).unwrap();
+        assert_eq!((session.id(), session.suite()), (id, Suite::Classic));
+    }
+    let (mut hybrid_only, classic) = (person(1), classic(2));
+    hybrid_only.cert = cert_with(&hybrid_only, 2, &[2]);
+    let error = start(&hybrid_only, &classic.cert, &prekeys(&classic, 1).bundle, None).unwrap_err();
+    assert_eq!(error, HandshakeError::NoCommonSuite);
+}
+
+#[test]
+fn a_weaker_suite_than_both_have_is_refused() {
+    let b = person(2);
+    let prekeys = prekeys(&b, 1);
+    // A says it has both suites and uses the weaker one all the same.
+    let a = classic(1);
+    let envelope = sealed(start(&a, &b.cert, &prekeys.bundle, None).unwrap());
+    assert!(answer(&envelope, &b, &prekeys).is_ok(), "nothing better in common");
+    let mut initiated = start(&a, &b.cert, &prekeys.bundle, None).unwrap();
+    initiated.front = downgraded_front(&person(1), &prekeys);
+    assert_eq!(
+        answer(&sealed(initiated), &b, &prekeys).err(),
+        Some(HandshakeError::Downgraded)
+    );
+}
+
+/// The front of a flight of suite 1 by someone who has suite 2 as well.
+fn downgraded_front(a: &Person, prekeys: &Prekeys) -> Vec<u8> {
+    let b = person(2);
+    let eph = keys::random_secret(&mut rng(9));
+    let offer = Offer {
+        suite: Suite::Classic,
+        bundle_hash: prekeys.bundle.hash(),
+        eph: PublicKey::from(&eph).to_bytes(),
+        one_time: None,
+        kem_ct: &[],
+    };
+    let secrets = Secrets {
+        dh2: keys::dh(&eph, &PublicKey::from(*b.cert.dh_key())).unwrap(),
+        dh3: keys::dh(&eph, &PublicKey::from(*prekeys.bundle.spk())).unwrap(),
+        dh4: None,
+        kem: None,
+    };
+    let mut front = vec![1, 0, 0, 0, 1, 0, 0, 0, 0];
+    front.extend_from_slice(&offer.eph);
+    seal_sender(&mut front, &offer, &secrets, &a.cert, LIST);
+    front
+}
+
+#[test]
+fn an_expired_certificate_of_either_side_is_refused() {
+    let (a, b) = (person(1), person(2));
+    let prekeys = prekeys(&b, 1);
+    let envelope = sealed(start(&a, &b.cert, &prekeys.bundle, None).unwrap());
+
+    let mut old = person(3);
+    old.cert = cert_with(&old, 7, &(NOW + 1).to_be_bytes());
+    let bundle = prekeys.secret.bundle(&old.keys, &old.cert, NOW, NOW + 1000);
+    let start_with_old = |now| initiate(&mut rng(1), &a.keys, &a.cert, LIST, &old.cert, &bundle, None, now).map(drop);
+    assert_eq!(start_with_old(NOW), Ok(()));
+    assert_eq!(start_with_old(NOW + 1), Err(HandshakeError::PeerCertificateExpired));
+
+    let from_old = sealed(start(&old, &b.cert, &prekeys.bundle, None).unwrap());
+    let open_at = |envelope: &[u8], now| {
+        FirstFlight::parse(&envelope[11..])
+            .unwrap()
+            .open(
+                &PREFIX,
+                &b.keys,
+                &b.cert,
+                &prekeys.secret,
+                prekeys.bundle.hash(),
+                None,
+                now,
+            )
+            .map(drop)
+    };
+    assert_eq!(open_at(&from_old, NOW), Ok(()));
+    assert_eq!(open_at(&from_old, NOW + 1), Err(HandshakeError::PeerCertificateExpired));
+    assert_eq!(open_at(&envelope, NOW + 1), Ok(()));
+}
+
+#[test]
+fn a_one_time_key_is_mixed_in() {
+    let (a, b) = (person(1), person(2));
+    let prekeys = prekeys(&b, 1);
+    let one_time = OneTimeSecret::generate(&mut rng(8), 4).public();
+    let without = start(&a, &b.cert, &prekeys.bundle, None).unwrap();
+    let with = start(&a, &b.cert, &prekeys.bundle, Some(&one_time)).unwrap();
+    assert_ne!(without.session().id(), with.session().id());
+}

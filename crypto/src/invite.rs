@@ -1,0 +1,227 @@
+//! Invites: what one user hands to another, as a link (PROTOCOL.md section 10).
+//!
+//! `parlour:` || base64url of TLV || HASH("invite checksum", TLV)[0..4]. The checksum is looked at first, so that a typo is
+//! told from everything else.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::codec::{ByteReader, TlvError, TlvReader, TlvWriter};
+use crate::ids::UserId;
+use crate::kdf::{Purpose, hash};
+use data_encoding::BASE64URL_NOPAD;
+use std::fmt;
+use thiserror::Error;
+
+/// What a link starts with.
+pub const INVITE_PREFIX: &str = "parlour:";
+/// Longest link, characters.
+pub const MAX_INVITE: usize = 400;
+/// Most addresses of an invite.
+pub const MAX_INVITE_ADDRESSES: usize = 4;
+/// Longest name, bytes of UTF-8.
+pub const MAX_INVITE_NAME: usize = 32;
+const MAX_PEER: usize = 64;
+const CHECKSUM_LEN: usize = 4;
+const VERSION: u8 = 1;
+
+/// An invite.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// Who invites.
+    pub user: UserId,
+    /// libp2p peer id of a device, at most 64 bytes.
+    pub peer: Vec<u8>,
+    /// Multiaddresses of that device, the best first, at most 4.
+    pub addresses: Vec<Vec<u8>>,
+    /// Hash of the prekey bundle to start from.
+    pub bundle_hash: [u8; 32],
+    /// Shows that its holder was invited.
+    pub token: [u8; 16],
+    /// When it ends, ms.
+    pub expires: u64,
+    /// How the inviting user calls themselves, at most 32 bytes.
+    pub name: Option<String>,
+}
+
+impl Invite {
+    /// The link, at most 400 characters.
+    ///
+    /// Addresses behind the fourth, and from the first one on that does not fit, are left out; a name is cut to 32 bytes.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let mut count = self.addresses.len().min(MAX_INVITE_ADDRESSES);
+        loop {
+            let link = self.link_with(count);
+            match count.checked_sub(1) {
+                Some(fewer) if link.len() > MAX_INVITE => count = fewer,
+                _ => return link,
+            }
+        }
+    }
+
+    fn link_with(&self, count: usize) -> String {
+        let mut addresses = Vec::new();
+        for address in self.addresses.iter().take(count) {
+            let Ok(len) = u8::try_from(address.len()) else {
+                break;
+            };
+            addresses.push(len);
+            addresses.extend_from_slice(address);
+        }
+        let mut writer = TlvWriter::new();
+        writer
+            .field(1, &[VERSION])
+            .field(2, self.user.as_bytes())
+            .field(3, self.peer.get(..self.peer.len().min(MAX_PEER)).unwrap_or_default())
+            .field(4, &addresses)
+            .field(5, &self.bundle_hash)
+            .field(6, &self.token)
+            .field(7, &self.expires.to_be_bytes());
+        if let Some(name) = &self.name {
+            writer.field(8, cut(name).as_bytes());
+        }
+        let mut bytes = writer.finish();
+        let checksum = checksum(&bytes);
+        bytes.extend_from_slice(&checksum);
+        format!("{INVITE_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    /// Reads a link; white space around it does not matter.
+    ///
+    /// # Errors
+    /// See [`InviteError`]. Expiry is not an error here.
+    pub fn parse(text: &str) -> Result<Self, InviteError> {
+        let text = text.trim();
+        let encoded = text.strip_prefix(INVITE_PREFIX).ok_or(InviteError::NotAnInvite)?;
+        if text.len() > MAX_INVITE {
+            return Err(InviteError::TooLong { got: text.len() });
+        }
+        let bytes = BASE64URL_NOPAD
+            .decode(encoded.as_bytes())
+            .map_err(|_| InviteError::Typo)?;
+        let split = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(InviteError::Typo)?;
+        let (tlv, sum) = bytes.split_at(split);
+        if checksum(tlv) != sum {
+            return Err(InviteError::Typo);
+        }
+        Self::decode(tlv)
+    }
+
+    fn decode(tlv: &[u8]) -> Result<Self, InviteError> {
+        let mut reader = TlvReader::new(tlv);
+        let version = reader.u8(1)?;
+        if version != VERSION {
+            return Err(InviteError::Version { got: version });
+        }
+        let user = UserId::from_bytes(reader.array(2)?);
+        let peer = reader.required(3)?;
+        let addresses = decode_addresses(reader.required(4)?)?;
+        let bundle_hash = reader.array(5)?;
+        let token = reader.array(6)?;
+        let expires = reader.u64(7)?;
+        let name = reader.optional(8)?;
+        reader.finish()?;
+        if peer.len() > MAX_PEER {
+            return Err(TlvError::Width {
+                tag: 3,
+                got: peer.len(),
+            }
+            .into());
+        }
+        let name = match name {
+            None => None,
+            Some(name) if name.len() > MAX_INVITE_NAME => {
+                return Err(TlvError::Width {
+                    tag: 8,
+                    got: name.len(),
+                }
+                .into());
+            }
+            Some(name) => Some(std::str::from_utf8(name).map_err(|_| InviteError::Name)?.to_owned()),
+        };
+        Ok(Self {
+            user,
+            peer: peer.to_vec(),
+            addresses,
+            bundle_hash,
+            token,
+            expires,
+            name,
+        })
+    }
+
+    /// Whether it has ended at `now` (ms).
+    #[must_use]
+    pub fn is_expired(&self, now: u64) -> bool {
+        now >= self.expires
+    }
+}
+
+impl fmt::Debug for Invite {
+    /// Leaves out the token and the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invite")
+            .field("user", &self.user)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+fn checksum(tlv: &[u8]) -> [u8; CHECKSUM_LEN] {
+    let [c0, c1, c2, c3, ..] = hash(Purpose::INVITE_CHECKSUM, &[tlv]);
+    [c0, c1, c2, c3]
+}
+
+/// The longest start of `name` that ends between two characters and fits.
+fn cut(name: &str) -> &str {
+    let fits = (0..=name.len().min(MAX_INVITE_NAME))
+        .rev()
+        .find_map(|len| name.get(..len));
+    fits.unwrap_or_default()
+}
+
+fn decode_addresses(bytes: &[u8]) -> Result<Vec<Vec<u8>>, InviteError> {
+    let mut reader = ByteReader::new(bytes);
+    let mut addresses = Vec::new();
+    while let Some(len) = reader.u8() {
+        if addresses.len() == MAX_INVITE_ADDRESSES {
+            return Err(InviteError::Addresses);
+        }
+        addresses.push(reader.take(usize::from(len)).ok_or(TlvError::Truncated)?.to_vec());
+    }
+    Ok(addresses)
+}
+
+/// Why a text is not an invite.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InviteError {
+    /// It does not start as one.
+    #[error("this is not an invite: it does not start with \"parlour:\"")]
+    NotAnInvite,
+    /// Over 400 characters.
+    #[error("the invite has {got} characters, over the limit of 400")]
+    TooLong {
+        /// Characters found.
+        got: usize,
+    },
+    /// A character is wrong, missing or too much.
+    #[error("the invite has a typo or was cut short")]
+    Typo,
+    /// Made by a newer version.
+    #[error("the invite has the unknown version {got}")]
+    Version {
+        /// Version found.
+        got: u8,
+    },
+    /// Not of the fixed form, though its checksum is right.
+    #[error("the invite is not of its form")]
+    Form(#[from] TlvError),
+    /// More than 4 addresses.
+    #[error("the invite names too many addresses")]
+    Addresses,
+    /// The name is not UTF-8.
+    #[error("the name in the invite cannot be read")]
+    Name,
+}
+
+#[cfg(test)]
+mod tests;

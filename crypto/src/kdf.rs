@@ -1,0 +1,186 @@
+//! Hashes, MACs, key derivation and signatures, each bound to one purpose (PROTOCOL.md section 1).
+//!
+//! The only place where a purpose string is written. A [`Purpose`] cannot be made outside of this file, so two uses
+//! cannot meet by accident.
+//!
+//! ctx(purpose) = "parlour/1" || 0 || purpose || 0; lp(x) = len(x) as u32 || x.
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+use thiserror::Error;
+use zeroize::Zeroize;
+
+/// What a hash, MAC, key or signature is for, by name and as ctx(purpose).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Purpose(&'static str, &'static [u8]);
+
+macro_rules! purposes {
+    ($($name:ident = $text:literal;)*) => {
+        impl Purpose {
+            $(pub(crate) const $name: Self =
+                Self($text, concat!("parlour/1", "\0", $text, "\0").as_bytes());)*
+        }
+
+        /// Every purpose, in the order of PROTOCOL.md.
+        #[cfg(test)]
+        const ALL: &[Purpose] = &[$(Purpose::$name),*];
+    };
+}
+
+purposes! {
+    IDENTITY = "identity";
+    DEVICE_CERTIFICATE = "device certificate";
+    DEVICE_CERTIFICATE_POSSESSION = "device certificate possession";
+    DEVICE_ID = "device id";
+    DIRECT_CONVERSATION = "direct conversation";
+    NOTES_CONVERSATION = "notes conversation";
+    DEVICE_LIST = "device list";
+    PREKEY_BUNDLE = "prekey bundle";
+    HANDSHAKE = "handshake";
+    HANDSHAKE_KEYS = "handshake keys";
+    SESSION_ID = "session id";
+    FIRST_FLIGHT = "first flight";
+    FIRST_FLIGHT_KEY = "first flight key";
+    RATCHET_ROOT = "ratchet root";
+    RATCHET_MESSAGE_KEY = "ratchet message key";
+    RATCHET_CHAIN_KEY = "ratchet chain key";
+    RATCHET_MESSAGE = "ratchet message";
+    ENVELOPE_TAG = "envelope tag";
+    FIRST_CONTACT_TAG = "first contact tag";
+    EVENT = "event";
+    EVENT_ID = "event id";
+    EVENT_BODY = "event body";
+    DIRECT_SHARD = "direct shard";
+    PAIR_KEY = "pair key";
+    STREAM_OPEN = "stream open";
+    STREAM_ACCEPT = "stream accept";
+    STREAM_SALT = "stream salt";
+    STREAM_KEYS = "stream keys";
+    STREAM_NEXT_KEY = "stream next key";
+    INVITE_CHECKSUM = "invite checksum";
+    SAFETY_NUMBER = "safety number";
+    KEYSTORE_PASSWORD = "keystore password";
+    KEYSTORE_NODE_KEY = "keystore node key";
+    KEYSTORE_SECRETS = "keystore secrets";
+    KEYSTORE_SUBKEY = "keystore subkey";
+    KEYSTORE_CHECKSUM = "keystore checksum";
+}
+
+impl Purpose {
+    /// ctx(purpose).
+    pub(crate) const fn context(self) -> &'static [u8] {
+        self.1
+    }
+}
+
+/// HASH(purpose, fields): BLAKE3, 32 bytes.
+pub(crate) fn hash(purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    feed(purpose, fields, |part| {
+        hasher.update(part);
+    });
+    *hasher.finalize().as_bytes()
+}
+
+/// HASH256(purpose, fields): SHA-256, 32 bytes.
+pub(crate) fn hash256(purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    feed(purpose, fields, |part| Digest::update(&mut hasher, part));
+    hasher.finalize().into()
+}
+
+/// MAC(key, purpose, fields): HMAC-SHA-256, 32 bytes.
+pub(crate) fn mac(key: &[u8], purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("any key length");
+    feed(purpose, fields, |part| Mac::update(&mut mac, part));
+    mac.finalize().into_bytes().into()
+}
+
+/// A MAC key that is used more than once: the work that depends on the key alone is done once.
+pub(crate) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        Self(<Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("any key length"))
+    }
+
+    /// MAC(key, purpose, fields).
+    pub(crate) fn mac(&self, purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        feed(purpose, fields, |part| Mac::update(&mut mac, part));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// KDF(salt, ikm, purpose, n, fields): HKDF-SHA-256 into `out`; an empty salt counts as 32 zero bytes.
+///
+/// `out` is at most 8160 bytes, which every caller's constant width is.
+pub(crate) fn kdf(salt: &[u8], ikm: &[u8], purpose: Purpose, fields: &[&[u8]], out: &mut [u8]) {
+    let expanded = if fields.is_empty() {
+        extract(salt, ikm).expand(purpose.context(), out)
+    } else {
+        let mut info = Vec::new();
+        feed(purpose, fields, |part| info.extend_from_slice(part));
+        extract(salt, ikm).expand(&info, out)
+    };
+    #[expect(clippy::expect_used, reason = "every width in the protocol is below 255 hash blocks")]
+    expanded.expect("width within HKDF");
+}
+
+/// HKDF-Extract. The hot path has no salt: the key state of 32 zero bytes is then made only once.
+fn extract(salt: &[u8], ikm: &[u8]) -> Hkdf<Sha256> {
+    static NO_SALT: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&[0; 32]));
+    if !salt.is_empty() {
+        return Hkdf::new(Some(salt), ikm);
+    }
+    let mut mac = NO_SALT.0.clone();
+    Mac::update(&mut mac, ikm);
+    let mut prk = mac.finalize().into_bytes();
+    #[expect(clippy::expect_used, reason = "a hash is as wide as HKDF asks")]
+    let hkdf = Hkdf::from_prk(&prk).expect("32 bytes");
+    prk.as_mut_slice().zeroize();
+    hkdf
+}
+
+/// SIGN(key, purpose, bytes): Ed25519 over ctx || bytes.
+pub(crate) fn sign(key: &SigningKey, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
+    let mut message = purpose.context().to_vec();
+    message.extend_from_slice(bytes);
+    key.sign(&message).to_bytes()
+}
+
+/// Checks SIGN(key, purpose, bytes) strictly: canonical S, no small-order key or R.
+pub(crate) fn verify_strict(
+    key: &[u8; 32],
+    purpose: Purpose,
+    bytes: &[u8],
+    signature: &[u8; 64],
+) -> Result<(), BadSignature> {
+    let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
+    let mut message = purpose.context().to_vec();
+    message.extend_from_slice(bytes);
+    key.verify_strict(&message, &Signature::from_bytes(signature))
+        .map_err(|_| BadSignature)
+}
+
+/// A signature does not verify.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the signature does not verify")]
+pub(crate) struct BadSignature;
+
+fn feed(purpose: Purpose, fields: &[&[u8]], mut update: impl FnMut(&[u8])) {
+    update(purpose.context());
+    for field in fields {
+        // A field comes from a structure whose own limits keep it far below 4 GiB.
+        update(&(field.len() as u32).to_be_bytes());
+        update(field);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use data_encoding::HEXLOWER_PERMISSIVE as HEX;
+use std::collections::BTreeSet;
+
+#[test]
+fn purposes_are_those_of_the_protocol_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../PROTOCOL.md")).unwrap();
+    let section = page
+        .split("### Purposes")
+        .nth(1)
+        .unwrap()
+        .split("\n### ")
+        .next()
+        .unwrap();
+    let mut listed = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split('|').nth(1).unwrap();
+        listed.extend(cell.split('`').skip(1).step_by(2).map(str::to_owned));
+    }
+    let ours: Vec<String> = ALL.iter().map(|purpose| purpose.0.to_owned()).collect();
+    assert_eq!(
+        listed.iter().collect::<BTreeSet<_>>(),
+        ours.iter().collect::<BTreeSet<_>>()
+    );
+    assert_eq!(listed.len(), ours.len(), "a purpose is listed twice");
+}
+
+#[test]
+fn no_purpose_is_used_twice_and_none_holds_a_zero_byte() {
+    let distinct: BTreeSet<_> = ALL.iter().map(|purpose| purpose.0).collect();
+    assert_eq!(distinct.len(), ALL.len());
+    assert!(
+        ALL.iter()
+            .all(|purpose| purpose.0.is_ascii() && !purpose.0.contains('\0'))
+    );
+}
+
+#[test]
+fn inputs_are_laid_out_as_written() {
+    let mut bytes = b"parlour/1\0event id\0".to_vec();
+    bytes.extend_from_slice(&[0, 0, 0, 1, b'a', 0, 0, 0, 2, b'b', b'c']);
+    assert_eq!(
+        hash(Purpose::EVENT_ID, &[b"a", b"bc"]),
+        *blake3::hash(&bytes).as_bytes()
+    );
+    assert_eq!(
+        hash256(Purpose::EVENT_ID, &[b"a", b"bc"]),
+        <[u8; 32]>::from(Sha256::digest(&bytes))
+    );
+    let mut reference = <Hmac<Sha256> as KeyInit>::new_from_slice(b"key").unwrap();
+    Mac::update(&mut reference, &bytes);
+    assert_eq!(
+        mac(b"key", Purpose::EVENT_ID, &[b"a", b"bc"]),
+        <[u8; 32]>::from(reference.finalize().into_bytes())
+    );
+    let (mut ours, mut expected) = ([0; 77], [0; 77]);
+    kdf(b"salt", b"ikm", Purpose::EVENT_ID, &[b"a", b"bc"], &mut ours);
+    Hkdf::<Sha256>::new(Some(b"salt"), b"ikm")
+        .expand(&bytes, &mut expected)
+        .unwrap();
+    assert_eq!(ours, expected);
+}
+
+#[test]
+fn field_borders_count() {
+    assert_ne!(
+        hash(Purpose::EVENT_ID, &[b"ab", b"c"]),
+        hash(Purpose::EVENT_ID, &[b"a", b"bc"])
+    );
+    assert_ne!(hash(Purpose::EVENT_ID, &[b""]), hash(Purpose::EVENT_ID, &[]));
+    assert_ne!(hash(Purpose::EVENT, &[b"a"]), hash(Purpose::EVENT_ID, &[b"a"]));
+}
+
+#[test]
+fn empty_salt_is_thirty_two_zero_bytes() {
+    let (mut empty, mut zeros) = ([0; 32], [0; 32]);
+    kdf(b"", b"ikm", Purpose::IDENTITY, &[], &mut empty);
+    kdf(&[0; 32], b"ikm", Purpose::IDENTITY, &[], &mut zeros);
+    assert_eq!(empty, zeros);
+}
+
+#[test]
+fn a_signature_is_bound_to_its_purpose_its_key_and_its_bytes() {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let public = key.verifying_key().to_bytes();
+    let signature = sign(&key, Purpose::EVENT, b"text");
+    assert_eq!(verify_strict(&public, Purpose::EVENT, b"text", &signature), Ok(()));
+    assert_eq!(
+        verify_strict(&public, Purpose::DEVICE_LIST, b"text", &signature),
+        Err(BadSignature)
+    );
+    assert_eq!(
+        verify_strict(&public, Purpose::EVENT, b"texT", &signature),
+        Err(BadSignature)
+    );
+    let other = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
+    assert_eq!(
+        verify_strict(&other, Purpose::EVENT, b"text", &signature),
+        Err(BadSignature)
+    );
+}
+
+#[test]
+fn a_small_order_key_and_a_high_s_are_refused() {
+    // The neutral element as key and R verifies for every message unless small order is refused.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    assert_eq!(
+        verify_strict(&neutral, Purpose::EVENT, b"text", &signature),
+        Err(BadSignature)
+    );
+
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let mut high = sign(&key, Purpose::EVENT, b"text");
+    let order: [u8; 32] = HEX
+        .decode(b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let mut carry = 0u16;
+    for (byte, add) in high[32..].iter_mut().zip(order) {
+        carry += u16::from(*byte) + u16::from(add);
+        *byte = carry as u8;
+        carry >>= 8;
+    }
+    assert_eq!(
+        verify_strict(&key.verifying_key().to_bytes(), Purpose::EVENT, b"text", &high),
+        Err(BadSignature)
+    );
+}

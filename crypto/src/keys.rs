@@ -1,0 +1,131 @@
+//! The two long-term keys of a device: Ed25519 for signing, X25519 for key agreement (PROTOCOL.md section 2).
+//!
+//! They are separate keys; nothing is converted between the curves. Ids and certificates are made elsewhere.
+
+use crate::ids::DeviceId;
+use crate::kdf::{self, Purpose};
+use ed25519_dalek::SigningKey;
+use rand_core::CryptoRng;
+use thiserror::Error;
+use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
+use zeroize::Zeroizing;
+
+/// A device's secret keys.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub struct DeviceKeys {
+    signing: SigningKey,
+    dh: StaticSecret,
+}
+
+impl DeviceKeys {
+    /// Makes a new device's keys.
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
+        Self {
+            signing: SigningKey::from_bytes(&seed),
+            dh: random_secret(rng),
+        }
+    }
+
+    /// Restores keys from what [`secrets`](Self::secrets) gave.
+    #[must_use]
+    pub fn from_secrets(signing: &[u8; 32], dh: &[u8; 32]) -> Self {
+        Self {
+            signing: SigningKey::from_bytes(signing),
+            dh: StaticSecret::from(*dh),
+        }
+    }
+
+    /// The signing seed and the DH secret, for the keystore.
+    #[must_use]
+    pub fn secrets(&self) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>) {
+        (
+            Zeroizing::new(self.signing.to_bytes()),
+            Zeroizing::new(self.dh.to_bytes()),
+        )
+    }
+
+    /// The id that belongs to these keys.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        DeviceId::of(&self.signing_public(), &self.dh_public())
+    }
+
+    /// The Ed25519 public key.
+    #[must_use]
+    pub fn signing_public(&self) -> [u8; 32] {
+        self.signing.verifying_key().to_bytes()
+    }
+
+    /// The X25519 public key.
+    #[must_use]
+    pub fn dh_public(&self) -> [u8; 32] {
+        PublicKey::from(&self.dh).to_bytes()
+    }
+
+    /// DH(device, theirs).
+    pub(crate) fn dh(&self, theirs: &PublicKey) -> Result<SharedSecret, LowOrder> {
+        dh(&self.dh, theirs)
+    }
+
+    /// SIGN(device, purpose, bytes).
+    pub(crate) fn sign(&self, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
+        kdf::sign(&self.signing, purpose, bytes)
+    }
+}
+
+/// DH(own, theirs), refused when the result is all zero.
+pub(crate) fn dh(own: &StaticSecret, theirs: &PublicKey) -> Result<SharedSecret, LowOrder> {
+    let shared = own.diffie_hellman(theirs);
+    if shared.was_contributory() {
+        Ok(shared)
+    } else {
+        Err(LowOrder)
+    }
+}
+
+/// A fresh X25519 secret.
+pub(crate) fn random_secret(rng: &mut (impl CryptoRng + ?Sized)) -> StaticSecret {
+    let mut bytes = Zeroizing::new([0; 32]);
+    rng.fill_bytes(bytes.as_mut_slice());
+    StaticSecret::from(*bytes)
+}
+
+/// A public key is of low order: agreeing with it would give a known secret.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the public key is of low order")]
+pub struct LowOrder;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+
+    #[test]
+    fn keys_come_back_from_their_secrets() {
+        let keys = DeviceKeys::generate(&mut rng(1));
+        let (signing, dh) = keys.secrets();
+        let again = DeviceKeys::from_secrets(&signing, &dh);
+        assert_eq!(again.id(), keys.id());
+        assert_eq!(again.signing_public(), keys.signing_public());
+        assert_eq!(again.dh_public(), keys.dh_public());
+        assert_ne!(keys.id(), DeviceKeys::generate(&mut rng(2)).id());
+    }
+
+    #[test]
+    fn two_devices_agree_and_a_low_order_key_is_refused() {
+        let (one, other) = (DeviceKeys::generate(&mut rng(1)), DeviceKeys::generate(&mut rng(2)));
+        let here = one.dh(&PublicKey::from(other.dh_public())).unwrap();
+        let there = other.dh(&PublicKey::from(one.dh_public())).unwrap();
+        assert_eq!(here.as_bytes(), there.as_bytes());
+        for low in [[0; 32], {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one
+        }] {
+            assert_eq!(one.dh(&PublicKey::from(low)).err(), Some(LowOrder));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The cryptography of `parlour/1`: keys, certificates, sessions, and every structure that is signed, sealed or sent.
+//!
+//! Bytes are fixed by PROTOCOL.md at the top of the workspace. The crate is pure: no I/O, no async, no clock and no global
+//! random number generator; time and randomness are arguments. No panic is reachable from bytes that came from outside.
+#![deny(missing_docs)]
+
+mod aead;
+mod body;
+mod codec;
+mod control;
+mod device;
+mod device_list;
+mod envelope;
+mod event;
+mod flight;
+mod frame;
+mod handshake;
+mod identity;
+mod ids;
+mod intervals;
+mod invite;
+mod kdf;
+mod keys;
+mod keystore;
+mod knock;
+mod prekey;
+mod ratchet;
+mod recovery;
+mod safety_number;
+mod session;
+mod stream;
+mod suite;
+#[cfg(test)]
+mod testing;
+
+pub use body::{
+    Body, BodyError, Content, Ext, KIND_MESSAGE, MAX_EXT, MAX_MENTIONS, MAX_TEXT, Message, VISIBLE_FOREVER,
+};
+pub use codec::{ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_strict, encode};
+pub use control::{
+    Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
+    MAX_RECEIVED, Payload, Profile,
+};
+pub use device::{CERT_MAX_LIFETIME_MS, CertError, DeviceCert};
+pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
+pub use envelope::{
+    ENVELOPE_SIZES, ENVELOPE_VERSION, EnvelopeError, EnvelopePrefix, MAX_ENVELOPE, PREFIX_LEN, PadError, RelayVerdict,
+    SHARDS, day_of, first_contact_tag, pad, parse, relay_verdict, shard, size_for, unpad,
+};
+pub use event::{
+    Draft, EventDecodeError, EventHeader, EventSignError, EventVerifyError, MAX_PARENTS, MAX_WIRE_EVENT, SignedEvent,
+    VerifiedEvent, body_hash,
+};
+pub use flight::{Accepted, FirstFlight};
+pub use frame::{Frame, Hello, MAX_FRAME, SYNC_VERSION};
+pub use handshake::{HandshakeError, Initiated, initiate};
+pub use identity::Identity;
+pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
+pub use intervals::{Intervals, MAX_INTERVALS};
+pub use invite::{INVITE_PREFIX, Invite, InviteError, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME};
+pub use keys::{DeviceKeys, LowOrder};
+pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};
+pub use knock::{KnockRequest, KnockResponse, MAX_KNOCK};
+pub use prekey::{
+    BUNDLE_LIFETIME_MS, BundleError, KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, OneTimeKey, OneTimeSecret, PrekeyBundle,
+    PrekeySecret, SecretDecodeError,
+};
+pub use ratchet::{
+    LoadError, MAX_CHAIN, MAX_OLD_CHAINS, MAX_SKIP, MAX_SKIPPED, OpenError, RecordChange, RecordKey, SealError,
+};
+pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
+pub use safety_number::safety_number;
+pub use session::Session;
+pub use stream::{
+    FrameOpener, FrameSealer, REFUSE, STREAM_ACCEPT_LEN, STREAM_OPEN_LEN, StreamError, StreamOpen, accept_stream,
+};
+pub use suite::{Suite, Suites};

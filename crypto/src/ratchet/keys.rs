@@ -1,0 +1,137 @@
+//! Secrets of the ratchet, one type for each, and how one comes from another (PROTOCOL.md section 5).
+//!
+//! ```text
+//! KDF_RK(root, dh)  = KDF(salt = root, ikm = dh, "ratchet root", 96) = root' || chain key || next header key
+//! message key       = MAC(chain key, "ratchet message key")
+//! next chain key    = MAC(chain key, "ratchet chain key")
+//! key 32 || nonce 12 = KDF("", message key, "ratchet message", 44)
+//! ```
+
+use rand_core::CryptoRng;
+use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::aead;
+use crate::kdf::{self, MacKey, Purpose};
+use crate::keys::random_secret;
+
+/// Width of every secret here, in bytes.
+pub(super) const KEY: usize = 32;
+/// Width of a body's nonce.
+const NONCE: usize = 12;
+
+macro_rules! secret {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Zeroize, ZeroizeOnDrop)]
+        pub(crate) struct $name([u8; KEY]);
+
+        impl $name {
+            pub(crate) fn new(bytes: [u8; KEY]) -> Self {
+                Self(bytes)
+            }
+
+            pub(super) fn as_bytes(&self) -> &[u8; KEY] {
+                &self.0
+            }
+        }
+    )*};
+}
+
+secret! {
+    /// `root`: mixed with every Diffie-Hellman result.
+    RootKey;
+    /// Seals or opens the headers of one chain.
+    HeaderKey;
+    /// `CK_n`: gives one message key and the next chain key, then is gone.
+    ChainKey;
+    /// `MK_n`: seals or opens one message.
+    MessageKey;
+}
+
+impl RootKey {
+    /// `KDF_RK(root, dh)`: the next root, a chain and the header key of the chain after that.
+    pub(super) fn step(&self, dh: &SharedSecret) -> (Self, ChainKey, HeaderKey) {
+        let mut okm = Zeroizing::new([[0; KEY]; 3]);
+        kdf::kdf(
+            &self.0,
+            dh.as_bytes(),
+            Purpose::RATCHET_ROOT,
+            &[],
+            okm.as_flattened_mut(),
+        );
+        (Self(okm[0]), ChainKey(okm[1]), HeaderKey(okm[2]))
+    }
+}
+
+impl ChainKey {
+    /// Consumes `CK_n`; returns `CK_n+1` and `MK_n`.
+    pub(super) fn step(self) -> (Self, MessageKey) {
+        let mac = MacKey::new(&self.0);
+        let message = mac.mac(Purpose::RATCHET_MESSAGE_KEY, &[]);
+        (Self(mac.mac(Purpose::RATCHET_CHAIN_KEY, &[])), MessageKey(message))
+    }
+
+    /// A copy to open a message with, which replaces the original only if the message is authentic.
+    pub(super) fn attempt(&self) -> Self {
+        Self(self.0)
+    }
+
+    /// Takes the key out and leaves zeros behind.
+    pub(super) fn take(&mut self) -> Self {
+        Self(std::mem::take(&mut self.0))
+    }
+}
+
+impl MessageKey {
+    /// Encrypts `text` in place and returns its tag; the key is used up.
+    pub(super) fn seal(self, ad: &[u8], text: &mut [u8]) -> [u8; aead::TAG_LEN] {
+        let (key, nonce) = &*self.expand();
+        aead::seal_detached(key, nonce, ad, text)
+    }
+
+    /// Decrypts `text` in place if `tag` is right.
+    pub(super) fn open(&self, ad: &[u8], text: &mut [u8], tag: &[u8; aead::TAG_LEN]) -> Result<(), aead::AeadError> {
+        let (key, nonce) = &*self.expand();
+        aead::open_detached(key, nonce, ad, text, tag)
+    }
+
+    fn expand(&self) -> Zeroizing<([u8; KEY], [u8; NONCE])> {
+        let mut okm = Zeroizing::new([0; KEY + NONCE]);
+        kdf::kdf(&[], &self.0, Purpose::RATCHET_MESSAGE, &[], okm.as_mut_slice());
+        let mut parts = Zeroizing::new(([0; KEY], [0; NONCE]));
+        let (key, nonce) = okm.split_at(KEY);
+        parts.0.copy_from_slice(key);
+        parts.1.copy_from_slice(nonce);
+        parts
+    }
+}
+
+/// Own key pair of a sending chain; the public half is kept so that it is computed once.
+pub(crate) struct RatchetKey {
+    secret: StaticSecret,
+    public: PublicKey,
+}
+
+impl RatchetKey {
+    pub(super) fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let secret = random_secret(rng);
+        let public = PublicKey::from(&secret);
+        Self { secret, public }
+    }
+
+    pub(super) fn restore(secret: [u8; KEY], public: [u8; KEY]) -> Self {
+        Self {
+            secret: secret.into(),
+            public: public.into(),
+        }
+    }
+
+    pub(super) fn secret(&self) -> &StaticSecret {
+        &self.secret
+    }
+
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+}

@@ -1,0 +1,211 @@
+use super::*;
+use crate::testing::{LOW_ORDER, rng};
+
+const TH: [u8; 32] = [1; 32];
+const SIZE: usize = 512;
+
+fn binding() -> Binding {
+    Binding::new(&TH, &[2; 11])
+}
+
+fn start(out: u8, inward: u8) -> Start {
+    Start {
+        root: RootKey::new([3; 32]),
+        header_out: HeaderKey::new([out; 32]),
+        header_in: HeaderKey::new([inward; 32]),
+    }
+}
+
+fn seal(ratchet: &mut Ratchet, payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut out = Vec::new();
+    ratchet.seal(&mut rng(7), &binding(), payload, &mut out, SIZE)?;
+    Ok(out)
+}
+
+fn pair() -> (Ratchet, Ratchet) {
+    let spk = StaticSecret::from([9; 32]);
+    let mut a = Ratchet::initiate(&mut rng(1), start(4, 5), &PublicKey::from(&spk)).unwrap();
+    let first = seal(&mut a, b"first").unwrap();
+    let (b, payload) = Ratchet::answer(start(5, 4), &spk, &binding(), &first).unwrap();
+    assert_eq!(payload.as_slice(), b"first");
+    (a, b)
+}
+
+fn state(ratchet: &Ratchet) -> Vec<u8> {
+    let mut out = Vec::new();
+    ratchet.write(&mut out);
+    out
+}
+
+/// A message under `header_key` that says whatever `header` says.
+fn forge(header_key: &HeaderKey, header: Header) -> Vec<u8> {
+    let mut out = Vec::new();
+    let message = Outgoing {
+        header,
+        header_key,
+        key: MessageKey::new([8; 32]),
+    };
+    message.seal(&mut rng(3), &binding(), b"forged", &mut out, SIZE);
+    out
+}
+
+#[test]
+fn a_low_order_ratchet_key_is_refused_and_moves_nothing() {
+    let (mut a, _) = pair();
+    for low in LOW_ORDER {
+        let before = state(&a);
+        let header = Header {
+            key: PublicKey::from(low),
+            pn: 0,
+            n: 0,
+        };
+        let forged = forge(&a.next_receiving_header, header);
+        assert_eq!(
+            a.open(&binding(), &forged, 0).unwrap_err(),
+            OpenError::LowOrder(LowOrder)
+        );
+        assert_eq!(state(&a), before);
+
+        let spk = StaticSecret::from([9; 32]);
+        let first = forge(&HeaderKey::new([4; 32]), header);
+        let error = Ratchet::answer(start(5, 4), &spk, &binding(), &first).err();
+        assert_eq!(error, Some(OpenError::LowOrder(LowOrder)), "in message 0");
+        let error = Ratchet::initiate(&mut rng(1), start(4, 5), &PublicKey::from(low)).err();
+        assert_eq!(error, Some(LowOrder), "as signed prekey");
+    }
+}
+
+#[test]
+fn a_stored_low_order_key_starts_no_chain() {
+    let (_, mut b) = pair();
+    b.sending = Sending::Owed {
+        remote: PublicKey::from([0; 32]),
+        previous: 0,
+    };
+    let before = state(&b);
+    assert_eq!(seal(&mut b, b"x").unwrap_err(), SealError::LowOrder(LowOrder));
+    assert_eq!(state(&b), before);
+}
+
+#[test]
+fn a_chain_ends_and_an_answer_starts_the_next() {
+    let (mut a, mut b) = pair();
+    let answer = seal(&mut b, b"answer").unwrap();
+    let Sending::Active { chain, .. } = &mut a.sending else {
+        panic!("a has a chain")
+    };
+    chain.n = MAX_CHAIN - 1;
+    if let Some(chain) = &mut b.receiving {
+        chain.position = Position {
+            key: chain.position.key.attempt(),
+            n: MAX_CHAIN - 1,
+        };
+    }
+    let last = seal(&mut a, b"last");
+    assert!(last.is_ok());
+    let before = state(&a);
+    assert_eq!(seal(&mut a, b"over").unwrap_err(), SealError::ChainExhausted);
+    assert_eq!(state(&a), before);
+    assert_eq!(b.open(&binding(), &last.unwrap(), 0).unwrap().as_slice(), b"last");
+
+    a.open(&binding(), &answer, 0).unwrap();
+    let next = seal(&mut a, b"next").unwrap();
+    assert_eq!(b.open(&binding(), &next, 0).unwrap().as_slice(), b"next");
+}
+
+#[test]
+fn a_header_no_correct_sender_writes_is_refused() {
+    let (mut a, b) = pair();
+    let key = PublicKey::from(&StaticSecret::from([6; 32]));
+    let before = state(&a);
+    for header in [
+        Header {
+            key,
+            pn: 0,
+            n: MAX_CHAIN,
+        },
+        Header {
+            key,
+            pn: MAX_CHAIN + 1,
+            n: 0,
+        },
+    ] {
+        let forged = forge(&b.next_sending_header, header);
+        assert_eq!(a.open(&binding(), &forged, 0).unwrap_err(), OpenError::Malformed);
+    }
+    for header in [Header { key, pn: 1, n: 0 }, Header { key, pn: 0, n: 1 }] {
+        let first = forge(&HeaderKey::new([4; 32]), header);
+        let spk = StaticSecret::from([9; 32]);
+        let error = Ratchet::answer(start(5, 4), &spk, &binding(), &first).err();
+        assert_eq!(
+            error,
+            Some(OpenError::Malformed),
+            "message 0 is the first of the first chain"
+        );
+    }
+    assert_eq!(state(&a), before);
+}
+
+#[test]
+fn a_right_header_over_a_wrong_body_moves_nothing() {
+    let (mut a, b) = pair();
+    let header = Header {
+        key: PublicKey::from(&StaticSecret::from([6; 32])),
+        pn: 0,
+        n: 900,
+    };
+    let before = state(&a);
+    let forged = forge(&b.next_sending_header, header);
+    assert_eq!(a.open(&binding(), &forged, 0).unwrap_err(), OpenError::NotAuthentic);
+    assert_eq!(state(&a), before);
+    assert!(a.take_changes().is_empty());
+}
+
+#[test]
+fn a_side_that_owes_a_key_seals_under_a_fresh_one_each_turn() {
+    let (mut a, mut b) = pair();
+    let mut seen = Vec::new();
+    for turn in 0..6_u64 {
+        let mut message = Vec::new();
+        b.seal(&mut rng(100 + turn), &binding(), b"pong", &mut message, SIZE)
+            .unwrap();
+        let Sending::Active { own, .. } = &b.sending else {
+            panic!("b has a chain")
+        };
+        assert!(!seen.contains(own.public()));
+        seen.push(*own.public());
+        a.open(&binding(), &message, 0).unwrap();
+        let mut message = Vec::new();
+        a.seal(&mut rng(200 + turn), &binding(), b"ping", &mut message, SIZE)
+            .unwrap();
+        b.open(&binding(), &message, 0).unwrap();
+        assert!(matches!(b.sending, Sending::Owed { .. }), "the used key is erased");
+    }
+}
+
+#[test]
+fn nonzero_padding_and_a_length_past_the_end_are_refused() {
+    let (mut a, mut b) = pair();
+    let header_key = HeaderKey::new([4; 32]);
+    for (at, value) in [(SIZE - OVERHEAD - 1 + 4, 1), (0, 1), (2, 2)] {
+        let Sending::Active { own, chain } = &mut a.sending else {
+            panic!("a has a chain")
+        };
+        let header = Header {
+            key: *own.public(),
+            pn: 0,
+            n: chain.n,
+        };
+        let message = Outgoing {
+            header,
+            header_key: &header_key,
+            key: chain.next(),
+        };
+        let mut body = vec![0; SIZE - OVERHEAD + 4];
+        body[at] = value;
+        let sealed = message.seal_body(&mut rng(5), &binding(), &body);
+        let before = state(&b);
+        assert_eq!(b.open(&binding(), &sealed, 0).unwrap_err(), OpenError::Malformed);
+        assert_eq!(state(&b), before);
+    }
+}

@@ -1,0 +1,180 @@
+//! Seeded mutations of every encoding: whatever comes in, decoders answer and do not panic.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use parlour_crypto::*;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::hint::black_box;
+
+const NOW: u64 = 1_767_225_600_000;
+const ROUNDS: usize = 400;
+
+/// Good encodings of everything.
+fn samples() -> Vec<Vec<u8>> {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let identity = Identity::from_entropy(&[1; 32]);
+    let keys = DeviceKeys::generate(&mut rng);
+    let cert = DeviceCert::issue(&identity, &keys, 1, NOW);
+    let list = DeviceList::first(&identity, std::slice::from_ref(&cert), NOW).unwrap();
+    let secret = PrekeySecret::generate(&mut rng, 1);
+    let bundle = secret.bundle(&keys, &cert, NOW, NOW + BUNDLE_LIFETIME_MS);
+    let conversation = ConversationId::notes(&identity.user_id());
+    let draft = Draft {
+        kind: KIND_MESSAGE,
+        conversation,
+        device: keys.id(),
+        log: 0,
+        seq: 1,
+        prev: None,
+        parents: vec![EventId::from_bytes([1; 32])],
+        clock: NOW,
+        view: None,
+    };
+    let body = Message::text("hello").encode().unwrap();
+    let event = VerifiedEvent::sign(&keys, draft, [1; 16], &body).unwrap();
+    let profile = Profile {
+        name: "Ann".to_owned(),
+        device_list: list.as_bytes().to_vec(),
+        bundle: bundle.as_bytes().to_vec(),
+        peer: vec![1; 38],
+        addresses: vec![vec![4; 8]],
+        ext: vec![(1, vec![2])],
+    };
+    let hello = Control::ContactHello {
+        token: Some([1; 16]),
+        profile,
+        ext: vec![],
+    };
+    let log = LogHave {
+        device: keys.id(),
+        log: 0,
+        have: [1, 2, 5, 9].into_iter().collect(),
+    };
+    let have = Have {
+        conversation,
+        full: true,
+        logs: vec![log],
+    };
+    let invite = Invite {
+        user: identity.user_id(),
+        peer: vec![1; 38],
+        addresses: vec![vec![4; 8]],
+        bundle_hash: bundle.hash(),
+        token: [1; 16],
+        expires: NOW,
+        name: Some("Ann".to_owned()),
+    };
+    let one_time = OneTimeSecret::generate(&mut rng, 1);
+    let secrets = Secrets {
+        entropy: None,
+        device: keys,
+        cert: cert.clone(),
+        list: list.clone(),
+        name: String::new(),
+    };
+    let (keystore, _) = Keystore::create(&mut rng, &secrets, None, Some(&[1; 32])).unwrap();
+    let mut envelope = EnvelopePrefix { day: 1, tag: [1; 8] }.encode().to_vec();
+    envelope.extend_from_slice(&pad(b"payload", 501).unwrap());
+    vec![
+        cert.as_bytes().to_vec(),
+        list.as_bytes().to_vec(),
+        bundle.as_bytes().to_vec(),
+        event.to_wire(),
+        event.header().encode(),
+        body,
+        Payload::Control {
+            id: [1; 16],
+            control: hello.clone(),
+        }
+        .encode()
+        .unwrap(),
+        hello.encode().unwrap(),
+        Control::Have(have.clone()).encode().unwrap(),
+        Frame::Have(have).encode().unwrap(),
+        Frame::Events {
+            conversation,
+            events: vec![event.to_wire()],
+        }
+        .encode()
+        .unwrap(),
+        KnockRequest::Bundle { hash: bundle.hash() }.encode().unwrap(),
+        KnockResponse::Bundle {
+            device_list: vec![1; 9],
+            bundle: vec![2; 9],
+            one_time: Some((1, [3; 32])),
+        }
+        .encode()
+        .unwrap(),
+        invite.to_link().into_bytes(),
+        identity.user_id().to_string().into_bytes(),
+        phrase_from_entropy(&[1; 32]).as_bytes().to_vec(),
+        secret.to_bytes().to_vec(),
+        one_time.public().key.to_vec(),
+        keystore,
+        envelope,
+    ]
+}
+
+/// Offers `bytes` to every decoder; each must answer. The signature checks cost most, so the certificate is shared.
+fn offer(bytes: &[u8], cert: &DeviceCert) {
+    black_box(DeviceCert::verify(bytes).is_ok());
+    black_box(DeviceList::verify(bytes).is_ok());
+    black_box(PrekeyBundle::verify(bytes, cert).is_ok());
+    black_box(PrekeySecret::from_bytes(bytes).is_ok());
+    black_box(OneTimeSecret::from_bytes(bytes).is_ok());
+    black_box(SignedEvent::decode(bytes).is_ok_and(|event| event.verify(cert.signing_key()).is_ok()));
+    black_box(EventHeader::decode(bytes).is_ok());
+    black_box(Body::read(KIND_MESSAGE, bytes).is_ok());
+    black_box(Payload::decode(bytes).is_ok());
+    black_box(Control::decode(bytes).is_ok());
+    black_box(Frame::decode(bytes).is_ok());
+    black_box(KnockRequest::decode(bytes).is_ok());
+    black_box(KnockResponse::decode(bytes).is_ok());
+    black_box(parse(bytes).is_ok());
+    black_box(unpad(bytes).is_ok());
+    black_box(relay_verdict(bytes, 1));
+    black_box(Keystore::unlock(bytes, Unlock::NodeKey(&[1; 32])).is_ok());
+    let text = String::from_utf8_lossy(bytes);
+    black_box(Invite::parse(&text).is_ok());
+    black_box(text.parse::<UserId>().is_ok());
+    black_box(entropy_from_phrase(&text).is_ok());
+}
+
+fn mutate(rng: &mut ChaCha20Rng, good: &[u8]) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..=rng.next_u32() % 4 {
+        let at = rng.next_u32() as usize % bytes.len().max(1);
+        match rng.next_u32() % 6 {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at.min(bytes.len()), rng.next_u32() as u8),
+            2 if at < bytes.len() => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][rng.next_u32() as usize % 5],
+            3 if at < bytes.len() => bytes[at] ^= 1 << (rng.next_u32() % 8),
+            4 if at < bytes.len() => {
+                let tail = bytes[at..].to_vec();
+                bytes.extend_from_slice(&tail);
+            }
+            _ if at < bytes.len() => drop(bytes.remove(at)),
+            _ => {}
+        }
+        bytes.truncate(70_000);
+    }
+    bytes
+}
+
+#[test]
+fn no_mutation_makes_a_decoder_panic() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let samples = samples();
+    let cert = DeviceCert::verify(&samples[0]).unwrap();
+    for good in &samples {
+        offer(good, &cert);
+        for _ in 0..ROUNDS {
+            offer(&mutate(&mut rng, good), &cert);
+        }
+    }
+    for len in 0..600 {
+        let mut noise = vec![0; len];
+        rng.fill_bytes(&mut noise);
+        offer(&noise, &cert);
+    }
+}

@@ -1,0 +1,339 @@
+//! What the swarm says, in our words.
+
+use std::{collections::BTreeMap, error::Error};
+
+use libp2p::{
+    Multiaddr, PeerId, gossipsub, identify, mdns, ping,
+    request_response::{self, Message},
+    swarm::{ConnectionId, DialError, SwarmEvent},
+};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::{BACKLOG, EventLoop};
+use crate::{
+    address::MAX_ADDRESS_BYTES,
+    behaviour::BehaviourEvent,
+    config::Verdict,
+    event::NetEvent,
+    gossip::{self, Rate},
+    knock, streams,
+};
+
+/// Addresses taken from one announcement.
+const ADDRESSES: usize = 16;
+/// Addresses remembered as told.
+const TOLD: usize = 32;
+/// Longest reason that leaves this crate.
+const REASON: usize = 512;
+/// What a knock and an announcement cost of the sender's bucket.
+const KNOCK_TOKENS: u32 = 20;
+const IDENTIFY_TOKENS: u32 = 20;
+
+impl EventLoop {
+    pub(super) fn translate(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id: peer,
+                endpoint,
+                num_established,
+                ..
+            } if num_established.get() == 1 => {
+                let outbound = endpoint.is_dialer();
+                let address = endpoint.get_remote_address().clone();
+                self.connected(peer, address, outbound);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id: peer,
+                connection_id,
+                num_established,
+                cause,
+                ..
+            } => {
+                debug!(peer.id = %peer, ?cause, "connection closed");
+                self.streams.connection_closed(connection_id);
+                if num_established == 0 {
+                    self.topics.forget(&peer);
+                    self.tell(NetEvent::Disconnected { peer });
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                let reason = dial_error(&error);
+                debug!(peer.id = %peer, reason, "dial failed");
+                self.tell(NetEvent::DialFailed { peer, reason });
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.tell(NetEvent::Listening { address });
+            }
+            SwarmEvent::ListenerClosed {
+                addresses,
+                reason: Err(cause),
+                ..
+            } => {
+                warn!(error = %cause, "a listener stopped");
+                let reason = chain(&cause);
+                for address in addresses {
+                    let reason = reason.clone();
+                    self.tell(NetEvent::ListenerFailed { address, reason });
+                }
+            }
+            SwarmEvent::NewExternalAddrCandidate { address } | SwarmEvent::ExternalAddrConfirmed { address } => {
+                self.external(address)
+            }
+            _ => {}
+        }
+    }
+
+    fn behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Memory(never) => match never {},
+            BehaviourEvent::Gossip(event) => self.gossip(event),
+            BehaviourEvent::Knock(event) => self.knock(event),
+            BehaviourEvent::Streams(event) => self.stream(event),
+            BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(cause),
+            }) => self.missed(peer, connection, &cause),
+            BehaviourEvent::Ping(_) => {}
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.identified(peer_id, info.listen_addrs);
+            }
+            BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.discovered(found),
+            BehaviourEvent::Mdns(mdns::Event::Expired(_)) => {}
+        }
+    }
+
+    fn connected(&mut self, peer: PeerId, address: Multiaddr, outbound: bool) {
+        let behaviour = self.swarm.behaviour_mut();
+        if behaviour.limits.is_protected(&peer) {
+            gossip::set_protected(&mut behaviour.gossip, &peer, true);
+        }
+        self.tell(NetEvent::Connected {
+            peer,
+            address,
+            outbound,
+        });
+    }
+
+    /// The handler keeps the first miss to itself, so this is the second in a row.
+    fn missed(&mut self, peer: PeerId, connection: ConnectionId, cause: &ping::Failure) {
+        if !matches!(cause, ping::Failure::Unsupported) {
+            debug!(peer.id = %peer, error = %cause, "connection closed: two pings without an answer");
+            self.swarm.close_connection(connection);
+        }
+    }
+
+    fn gossip(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source: source,
+                message_id,
+                message,
+            } => {
+                let verdict = self.verdict(source, &message.data);
+                self.swarm.behaviour_mut().gossip.report_message_validation_result(
+                    &message_id,
+                    &source,
+                    verdict.into(),
+                );
+                if verdict == Verdict::Accept
+                    && let Some(topic) = self.topics.number(&message.topic)
+                {
+                    let data = message.data.into();
+                    self.tell(NetEvent::Envelope { data, source, topic });
+                }
+            }
+            gossipsub::Event::Subscribed { peer_id, topic, .. } => {
+                self.topics.subscribed(peer_id, &topic);
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                self.topics.unsubscribed(&peer_id, &topic);
+            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                debug!(peer.id = %peer_id, "gossip for a slow peer was dropped");
+            }
+            _ => {}
+        }
+    }
+
+    fn verdict(&mut self, source: PeerId, data: &[u8]) -> Verdict {
+        let behaviour = self.swarm.behaviour_mut();
+        if !behaviour.limits.is_protected(&source) {
+            let now = Instant::now();
+            match self.rates.take_message(source, data.len(), now) {
+                Rate::Within => {}
+                Rate::Over => return Verdict::Ignore,
+                Rate::Flood => {
+                    warn!(peer.id = %source, "disconnected for a minute: it floods gossip");
+                    behaviour.limits.shun(source, now);
+                    self.disconnect(source);
+                    return Verdict::Ignore;
+                }
+            }
+        }
+        (self.validate)(data, (self.now_ms)())
+    }
+
+    fn knock(&mut self, event: request_response::Event<bytes::Bytes, bytes::Bytes>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => match message {
+                Message::Request { request, channel, .. } => {
+                    let now = Instant::now();
+                    let protected = self.swarm.behaviour().limits.is_protected(&peer);
+                    let may = protected || self.rates.take(peer, KNOCK_TOKENS, now) == Rate::Within;
+                    if may && let Some(number) = self.knocks.admit(peer, channel, now) {
+                        self.tell(NetEvent::Request {
+                            peer,
+                            request: number,
+                            data: request,
+                        });
+                    }
+                }
+                Message::Response { request_id, response } => {
+                    if let Some(token) = self.knocks.finished(request_id) {
+                        let result = Ok(response);
+                        self.tell(NetEvent::Response { token, result });
+                    }
+                }
+            },
+            request_response::Event::OutboundFailure { request_id, error, .. } => {
+                if let Some(token) = self.knocks.finished(request_id) {
+                    let result = Err(knock::failure(&error));
+                    self.tell(NetEvent::Response { token, result });
+                }
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn stream(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Inbound { peer, connection, io } => {
+                let opened = self
+                    .stands(&peer, connection)
+                    .then(|| self.streams.accept(peer, connection, io));
+                if let Some(opened) = opened.flatten() {
+                    let event = |stream| NetEvent::StreamOpened {
+                        stream,
+                        peer,
+                        token: None,
+                    };
+                    self.tell_opened(event, opened);
+                } else {
+                    debug!(peer.id = %peer, "stream refused: too many are open, or its connection is gone");
+                }
+            }
+            streams::Event::Outbound {
+                peer,
+                connection,
+                token,
+                io,
+            } => {
+                if !self.stands(&peer, connection) {
+                    let reason = "the connection closed".to_owned();
+                    self.tell(NetEvent::StreamFailed { token, peer, reason });
+                    return;
+                }
+                let opened = self.streams.opened(peer, connection, io);
+                let event = |stream| NetEvent::StreamOpened {
+                    stream,
+                    peer,
+                    token: Some(token),
+                };
+                self.tell_opened(event, opened);
+            }
+            streams::Event::Failed { peer, token, reason } => self.tell(NetEvent::StreamFailed { token, peer, reason }),
+        }
+    }
+
+    fn stands(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        self.swarm.behaviour().streams.stands(peer, connection)
+    }
+
+    fn identified(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
+        let protected = self.swarm.behaviour().limits.is_protected(&peer);
+        if !protected && self.rates.take(peer, IDENTIFY_TOKENS, Instant::now()) != Rate::Within {
+            return;
+        }
+        addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
+        addresses.truncate(ADDRESSES);
+        self.tell(NetEvent::PeerAddresses { peer, addresses });
+    }
+
+    fn discovered(&mut self, found: Vec<(PeerId, Multiaddr)>) {
+        let mut by_peer: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
+        for (peer, address) in found {
+            let known = by_peer.len();
+            let addresses = by_peer.entry(peer).or_default();
+            if addresses.len() < ADDRESSES && known < BACKLOG {
+                addresses.push(address);
+            }
+        }
+        for (peer, addresses) in by_peer {
+            self.tell(NetEvent::DiscoveredLan { peer, addresses });
+        }
+    }
+
+    fn external(&mut self, address: Multiaddr) {
+        if address.len() > MAX_ADDRESS_BYTES || self.told.contains(&address) {
+            return;
+        }
+        if self.told.len() >= TOLD {
+            self.told.pop_front();
+        }
+        self.told.push_back(address.clone());
+        self.tell(NetEvent::ExternalAddress { address });
+    }
+}
+
+/// Why a dial failed, in one bounded line.
+pub(super) fn dial_error(error: &DialError) -> String {
+    let text = match error {
+        DialError::LocalPeerId { .. } => "that is this node itself".to_owned(),
+        DialError::NoAddresses => "no address is known".to_owned(),
+        DialError::DialPeerConditionFalse(_) => "already connected or dialling".to_owned(),
+        DialError::Aborted => "the dial was cancelled".to_owned(),
+        DialError::WrongPeerId { obtained, address } => {
+            format!("another peer ({obtained}) answers at {address}")
+        }
+        DialError::Denied { cause } => chain(cause),
+        DialError::Transport(errors) => {
+            let lines = errors.iter().map(|(address, cause)| {
+                let cause = chain(cause);
+                format!("{address}: {cause}")
+            });
+            lines.collect::<Vec<_>>().join("; ")
+        }
+    };
+    bounded(text)
+}
+
+/// An error and what caused it, each said once.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    bounded(parts.join(": "))
+}
+
+fn bounded(mut text: String) -> String {
+    if text.len() > REASON {
+        let cut = (0..=REASON).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(cut);
+    }
+    text
+}

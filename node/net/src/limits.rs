@@ -1,0 +1,331 @@
+//! Who may connect: numbers of connections, half-open handshakes of one address, blocked peers.
+//!
+//! Everything is forgotten when its connection is, so strangers who come and go leave nothing behind. A protected peer
+//! bypasses every limit that is checked once the peer is known; it does not bypass a block.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    net::IpAddr,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        ConnectionClosed, ConnectionDenied, ConnectionId, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour,
+        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished, dummy,
+    },
+};
+
+use tokio::time::Instant;
+
+use crate::{address, config::NetLimits};
+
+/// Half-open inbound handshakes of one address (loopback excepted), so that one host cannot take every place.
+const PENDING_PER_IP: usize = 16;
+const SHUN_FOR: Duration = Duration::from_secs(60);
+/// Peers refused for a while at once.
+const SHUNNED: usize = 4096;
+
+/// Why a connection was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the peer is blocked")]
+    Blocked,
+    #[error("the peer is refused for a while")]
+    Shunned,
+    #[error("more than {max} handshakes are under way")]
+    Pending { max: usize },
+    #[error("more than {max} inbound connections are open")]
+    Inbound { max: usize },
+    #[error("more than {max} connections are open")]
+    Total { max: usize },
+    #[error("more than {max} connections to this peer are open")]
+    PerPeer { max: usize },
+}
+
+#[derive(Debug)]
+pub(crate) struct Behaviour {
+    limits: NetLimits,
+    protected: HashSet<PeerId>,
+    blocked: HashSet<PeerId>,
+    /// Refused for a while, and until when.
+    shunned: HashMap<PeerId, Instant>,
+    pending_inbound: HashMap<ConnectionId, Option<IpAddr>>,
+    pending_outbound: HashSet<ConnectionId>,
+    established: HashMap<ConnectionId, bool>,
+    inbound: usize,
+    per_peer: HashMap<PeerId, usize>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(limits: NetLimits) -> Self {
+        Self {
+            limits,
+            protected: HashSet::new(),
+            blocked: HashSet::new(),
+            shunned: HashMap::new(),
+            pending_inbound: HashMap::new(),
+            pending_outbound: HashSet::new(),
+            established: HashMap::new(),
+            inbound: 0,
+            per_peer: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn protect(&mut self, peer: PeerId) {
+        self.protected.insert(peer);
+    }
+
+    pub(crate) fn unprotect(&mut self, peer: &PeerId) {
+        self.protected.remove(peer);
+    }
+
+    pub(crate) fn is_protected(&self, peer: &PeerId) -> bool {
+        self.protected.contains(peer)
+    }
+
+    pub(crate) fn block(&mut self, peer: PeerId) {
+        self.blocked.insert(peer);
+    }
+
+    pub(crate) fn unblock(&mut self, peer: &PeerId) {
+        self.blocked.remove(peer);
+    }
+
+    /// Refuses `peer` for a minute, unless it is protected.
+    pub(crate) fn shun(&mut self, peer: PeerId, now: Instant) {
+        if self.shunned.len() < SHUNNED {
+            self.shunned.insert(peer, now + SHUN_FOR);
+        }
+    }
+
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.shunned.retain(|_, until| *until > now);
+    }
+
+    fn admit_pending_inbound(&mut self, id: ConnectionId, from: &Multiaddr) -> Result<(), Refused> {
+        let ip = address::ip_of(from);
+        let max = self.limits.pending_inbound;
+        if self.pending_inbound.len() >= max {
+            return Err(Refused::Pending { max });
+        }
+        if let Some(ip) = ip.filter(|ip| !ip.is_loopback()) {
+            let same = self
+                .pending_inbound
+                .values()
+                .filter(|other| **other == Some(ip))
+                .count();
+            if same >= PENDING_PER_IP {
+                return Err(Refused::Pending { max: PENDING_PER_IP });
+            }
+        }
+        self.pending_inbound.insert(id, ip);
+        Ok(())
+    }
+
+    fn admit_pending_outbound(&mut self, id: ConnectionId, peer: Option<PeerId>) -> Result<(), Refused> {
+        if peer.is_some_and(|peer| self.blocked.contains(&peer)) {
+            return Err(Refused::Blocked);
+        }
+        if peer.is_some_and(|peer| self.is_protected(&peer)) {
+            return Ok(());
+        }
+        let max = self.limits.pending_outbound;
+        if self.pending_outbound.len() >= max {
+            return Err(Refused::Pending { max });
+        }
+        self.pending_outbound.insert(id);
+        Ok(())
+    }
+
+    fn admit(&self, peer: &PeerId, inbound: bool) -> Result<(), Refused> {
+        if self.blocked.contains(peer) {
+            return Err(Refused::Blocked);
+        }
+        if self.is_protected(peer) {
+            return Ok(());
+        }
+        if self.shunned.contains_key(peer) {
+            return Err(Refused::Shunned);
+        }
+        let limits = &self.limits;
+        if inbound && self.inbound >= limits.inbound {
+            return Err(Refused::Inbound { max: limits.inbound });
+        }
+        if self.established.len() >= limits.total {
+            return Err(Refused::Total { max: limits.total });
+        }
+        if self.per_peer.get(peer).copied().unwrap_or(0) >= limits.per_peer {
+            return Err(Refused::PerPeer { max: limits.per_peer });
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) {
+        if self.established.insert(id, inbound).is_none() {
+            self.inbound = self.inbound.saturating_add(usize::from(inbound));
+            let count = self.per_peer.entry(peer).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn closed(&mut self, id: ConnectionId, peer: PeerId) {
+        let Some(inbound) = self.established.remove(&id) else {
+            return;
+        };
+        self.inbound = self.inbound.saturating_sub(usize::from(inbound));
+        if let Some(count) = self.per_peer.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.per_peer.remove(&peer);
+            }
+        }
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        _: &Multiaddr,
+        from: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.admit_pending_inbound(id, from).map_err(ConnectionDenied::new)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending_inbound.remove(&id);
+        self.admit(&peer, true).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        self.admit_pending_outbound(id, peer).map_err(ConnectionDenied::new)?;
+        Ok(Vec::new())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending_outbound.remove(&id);
+        self.admit(&peer, false).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            }) => self.opened(connection_id, peer_id, endpoint.is_listener()),
+            FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id, connection_id, ..
+            }) => self.closed(connection_id, peer_id),
+            FromSwarm::DialFailure(DialFailure { connection_id, .. }) => {
+                self.pending_outbound.remove(&connection_id);
+            }
+            FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
+                self.pending_inbound.remove(&connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn behaviour(limits: NetLimits) -> Behaviour {
+        Behaviour::new(limits)
+    }
+
+    fn id(n: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(n)
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_pending_place() {
+        let mut limits = behaviour(NetLimits::default());
+        let flood: Multiaddr = "/ip4/203.0.113.5/tcp/1".parse().unwrap();
+        let other: Multiaddr = "/ip4/203.0.113.6/tcp/1".parse().unwrap();
+        for n in 0..PENDING_PER_IP {
+            assert_eq!(limits.admit_pending_inbound(id(n), &flood), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(100), &flood),
+            Err(Refused::Pending { max: PENDING_PER_IP })
+        );
+        assert_eq!(limits.admit_pending_inbound(id(101), &other), Ok(()));
+    }
+
+    #[test]
+    fn protected_peer_bypasses_limits_but_not_a_block() {
+        let mut limits = behaviour(NetLimits {
+            total: 1,
+            ..NetLimits::default()
+        });
+        let (stranger, contact) = (PeerId::random(), PeerId::random());
+        limits.opened(id(1), stranger, true);
+        assert_eq!(limits.admit(&contact, true), Err(Refused::Total { max: 1 }));
+        limits.protect(contact);
+        assert_eq!(limits.admit(&contact, true), Ok(()));
+        limits.block(contact);
+        assert_eq!(limits.admit(&contact, true), Err(Refused::Blocked));
+        assert_eq!(
+            limits.admit_pending_outbound(id(2), Some(contact)),
+            Err(Refused::Blocked)
+        );
+    }
+
+    #[test]
+    fn per_peer_limit_holds_and_nothing_is_left_behind() {
+        let mut limits = behaviour(NetLimits::default());
+        let peer = PeerId::random();
+        for n in 0..4 {
+            assert_eq!(limits.admit(&peer, true), Ok(()));
+            limits.opened(id(n), peer, true);
+        }
+        assert_eq!(limits.admit(&peer, true), Err(Refused::PerPeer { max: 4 }));
+        for n in 0..4 {
+            limits.closed(id(n), peer);
+            limits.closed(id(n), peer);
+        }
+        assert!(limits.established.is_empty() && limits.per_peer.is_empty());
+        assert_eq!(limits.inbound, 0);
+    }
+}

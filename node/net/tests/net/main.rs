@@ -1,0 +1,15 @@
+//! Whole nodes over loopback sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
+
+mod connect;
+mod gossip;
+mod harness;
+mod hostile;
+mod knock;
+mod streams;

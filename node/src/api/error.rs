@@ -1,0 +1,222 @@
+//! The one place where errors meet HTTP: problem JSON (RFC 9457). What went wrong inside is logged, never shown.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use parlour_store::{FindError, QueryError, StoreError};
+use serde::Serialize;
+
+use crate::engine::{AddError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
+use crate::resolve::{Candidate, ResolveError};
+
+/// An error as the caller sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    field: Option<String>,
+    candidates: Vec<Candidate>,
+    retry_after_s: Option<u64>,
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+pub(crate) struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    candidates: &'a [Candidate],
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), field: None, candidates: Vec::new(), retry_after_s: None }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn bad_field(field: &str, detail: impl Into<String>) -> Self {
+        Self::bad_request("bad_field", detail).at(field)
+    }
+
+    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    pub(crate) fn too_many(wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(1);
+        let detail = format!("too many requests; try again in {seconds} s");
+        Self { retry_after_s: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail) }
+    }
+
+    pub(crate) fn too_large(max: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request body has at most {max} bytes"))
+    }
+
+    /// For what can only be a fault of the node; the caller has logged it.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the node made a mistake; its log says more")
+    }
+
+    /// Names the field that is wrong.
+    pub(crate) fn at(mut self, field: &str) -> Self {
+        self.field = Some(field.to_owned());
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn problem(&self) -> Problem<'_> {
+        Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            field: self.field.as_deref(),
+            candidates: &self.candidates,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.problem())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StorageFailed> for ApiError {
+    fn from(error: StorageFailed) -> Self {
+        match error {
+            StorageFailed::DiskFull => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", error.to_string()),
+            StorageFailed::Failed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = %error, cause = std::error::Error::source(&error).map(tracing::field::display), "reading for a request failed");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", "reading the account's storage failed; the node's log says why")
+    }
+}
+
+impl From<SendError> for ApiError {
+    fn from(error: SendError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SendError::UnknownConversation => Self::not_found(detail),
+            SendError::Empty => Self::bad_request("empty", detail).at("text"),
+            SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
+            SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
+            SendError::ClientIdTooLong { .. } => Self::bad_request("too_long", detail).at("client_id"),
+            SendError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<MakeInviteError> for ApiError {
+    fn from(error: MakeInviteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MakeInviteError::TooMany { .. } => Self::new(StatusCode::CONFLICT, "too_many_invites", detail),
+            MakeInviteError::NoAddress => Self::new(StatusCode::CONFLICT, "no_address", detail),
+            MakeInviteError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for ApiError {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Unknown => Self::not_found(error.to_string()),
+            RevokeError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<AddError> for ApiError {
+    fn from(error: AddError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AddError::Link(_) => Self::bad_request("bad_invite", detail).at("link"),
+            AddError::Own => Self::new(StatusCode::CONFLICT, "own_invite", detail).at("link"),
+            AddError::Expired => Self::new(StatusCode::GONE, "expired", detail).at("link"),
+            AddError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            AddError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
+            AddError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<ReadMarkError> for ApiError {
+    fn from(error: ReadMarkError) -> Self {
+        match error {
+            ReadMarkError::UnknownConversation => Self::not_found(error.to_string()),
+            ReadMarkError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<ResolveError> for ApiError {
+    fn from(error: ResolveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ResolveError::Unknown { .. } => Self::not_found(detail),
+            ResolveError::BadId { .. } => Self::bad_request("bad_id", detail),
+            ResolveError::Ambiguous { candidates, .. } => {
+                Self { candidates, ..Self::new(StatusCode::CONFLICT, "ambiguous", detail) }
+            }
+            ResolveError::Store(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let detail = error.to_string();
+        match error {
+            QueryError::TooLong { .. } | QueryError::TooManyTerms { .. } => Self::bad_request("too_long", detail).at("q"),
+            QueryError::Empty => Self::bad_request("empty", detail).at("q"),
+        }
+    }
+}
+
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Store(cause) => cause.into(),
+            FindError::Index(_) | FindError::Update(_) => {
+                tracing::error!(error = %error, cause = std::error::Error::source(&error).map(tracing::field::display), "a search failed");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "search_failed", "the search index failed; the node's log says why")
+            }
+        }
+    }
+}

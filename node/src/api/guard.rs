@@ -1,0 +1,171 @@
+//! Who may ask: one check in front of everything. It looks at the request's line and headers only.
+//!
+//! A page in a browser can send requests here, by name or address, rebinding names at will. So the `Host` must be ours, an
+//! `Origin` must be ours, and the token travels in a header that no browser adds on its own.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use tokio::time::Instant;
+
+use super::auth::Auth;
+use super::error::ApiError;
+use super::limits::ApiLimits;
+use super::rate::{Buckets, client};
+
+/// Answered without a token.
+const PUBLIC: [&str; 3] = ["/", "/health/live", "/health/ready"];
+/// Takes its token in the first frame.
+pub(crate) const SOCKET: &str = "/api/v1/ws";
+
+/// The checks before routing.
+pub(crate) struct Guard {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    auth: Auth,
+    body_bytes: usize,
+    anonymous: Buckets<IpAddr>,
+    cookie: Buckets<()>,
+}
+
+impl Guard {
+    pub(crate) fn new(listen: SocketAddr, hosts: &[String], origins: &[String], token: &str, limits: &ApiLimits) -> Self {
+        let port = listen.port();
+        let mut own = vec![format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
+        if !listen.ip().is_unspecified() {
+            own.push(listen.to_string());
+        }
+        own.extend(hosts.iter().map(|host| host.to_ascii_lowercase()));
+        let origins = own.iter().map(|host| format!("http://{host}")).chain(origins.iter().cloned()).collect();
+        Self {
+            hosts: own,
+            origins,
+            auth: Auth::new(token),
+            body_bytes: limits.body_bytes,
+            anonymous: Buckets::new(limits.anonymous),
+            cookie: Buckets::new(limits.cookie),
+        }
+    }
+
+    /// Whether the request may go on to the router.
+    pub(crate) fn check<B>(&self, request: &Request<B>, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.check_target(request)?;
+        self.check_host(request)?;
+        self.check_origin(request.headers())?;
+        let path = request.uri().path();
+        if path == SOCKET {
+            self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
+        } else if !PUBLIC.contains(&path) {
+            self.check_token(request.headers(), from, now)?;
+        }
+        self.check_body(request.method(), request.headers())
+    }
+
+    /// Whether a WebSocket's first frame carried the token. A wrong one counts against the client.
+    pub(crate) fn admit_socket(&self, token: Option<&str>, from: IpAddr, now: Instant) -> bool {
+        let admitted = token.is_some_and(|token| self.auth.accepts(token));
+        if !admitted {
+            // Over the limit or not, the socket is closed.
+            let _ = self.anonymous.take(client(from), now);
+        }
+        admitted
+    }
+
+    /// Whether a WebSocket may send one more command.
+    pub(crate) fn admit_command(&self, now: Instant) -> Result<(), ApiError> {
+        self.cookie.take((), now).map_err(ApiError::too_many)
+    }
+
+    fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+        let uri = request.uri();
+        if request.version() < Version::HTTP_10 || !uri.path().starts_with('/') {
+            return Err(ApiError::bad_request("bad_target", "the request target must be a path"));
+        }
+        let Some(authority) = uri.authority() else { return Ok(()) };
+        if uri.scheme_str() != Some("http") || !self.is_own_host(authority.as_str()) {
+            return Err(ApiError::forbidden("host_not_allowed", "the request target names a host this node does not answer for"));
+        }
+        Ok(())
+    }
+
+    fn check_host<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+        let host = single(request.headers(), header::HOST)?;
+        let host = host.ok_or_else(|| ApiError::bad_request("no_host", "the request has no Host header"))?;
+        let host = host.to_str().unwrap_or_default();
+        if !self.is_own_host(host) {
+            return Err(ApiError::forbidden("host_not_allowed", "the Host header names a host this node does not answer for"));
+        }
+        match request.uri().authority() {
+            Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => {
+                Err(ApiError::bad_request("bad_target", "the request target and the Host header differ"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_own_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let origin = single(headers, header::ORIGIN)?;
+        if let Some(origin) = origin
+            && !self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
+        {
+            return Err(ApiError::forbidden("origin_not_allowed", "pages of this origin may not use this node"));
+        }
+        let site = single(headers, HeaderName::from_static("sec-fetch-site"))?.map(HeaderValue::as_bytes);
+        match (site, origin) {
+            (None | Some(b"same-origin" | b"none"), _) | (Some(b"same-site"), Some(_)) => Ok(()),
+            _ => Err(ApiError::forbidden("cross_site", "pages of other sites may not use this node")),
+        }
+    }
+
+    fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        match self.auth.check(headers) {
+            Ok(()) => self.cookie.take((), now).map_err(ApiError::too_many),
+            Err(refused) => {
+                self.anonymous.take(client(from), now).map_err(ApiError::too_many)?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Bodies have a known length, a bounded one, and are JSON.
+    fn check_body(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            let detail = "a request body needs a Content-Length; transfer codings are not taken";
+            return Err(ApiError::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
+        }
+        let length = single(headers, header::CONTENT_LENGTH)?.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let length = length.unwrap_or(0);
+        if length > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
+            return Err(ApiError::too_large(self.body_bytes));
+        }
+        let writes = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
+        if (writes || (*method == Method::DELETE && length > 0)) && !is_json(headers)? {
+            let detail = "a request that writes needs the header \"Content-Type: application/json\"";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+        }
+        Ok(())
+    }
+}
+
+/// The value of a header that may come at most once.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, ApiError> {
+    let mut values = headers.get_all(&name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(ApiError::bad_request("duplicate_header", format!("the request has more than one {name} header")));
+    }
+    Ok(first)
+}
+
+fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(value) = single(headers, header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok()) else { return Ok(false) };
+    let mut parts = value.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let plain = parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"));
+    Ok(is_json && plain && !headers.contains_key(header::CONTENT_ENCODING))
+}

@@ -1,0 +1,37 @@
+//! Whether the node lives and whether it can write, and a line for people who open its address.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::state::ApiState;
+use crate::handle::Health;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .route("/", get(root))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+}
+
+async fn root() -> impl IntoResponse {
+    let text = "This is the local API of a parlour node. Programs use /api/v1 with the token from DATA/api/cookie.\n";
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+}
+
+async fn live() -> impl IntoResponse {
+    Json(json!({ "status": "ok" }))
+}
+
+async fn ready(State(state): State<ApiState>) -> Response {
+    match state.account.health() {
+        Health::Ready => Json(json!({ "status": "ok" })).into_response(),
+        Health::ReadOnly(why) => {
+            let body = json!({ "status": "read_only", "detail": why.to_string() });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How much one node serves.
+
+use std::time::Duration;
+
+/// A token bucket: `burst` at once, then `per_second`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateLimit {
+    /// Requests that may come at once.
+    pub burst: u32,
+    /// Requests that come back each second.
+    pub per_second: f64,
+}
+
+/// Limits of the local API.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// HTTP connections at once; event streams count, WebSockets do not.
+    pub connections: usize,
+    /// WebSockets at once.
+    pub sockets: usize,
+    /// Searches at once.
+    pub searches: usize,
+    /// Bytes of a request line with its headers.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Bytes of a request body, and of a WebSocket frame.
+    pub body_bytes: usize,
+    /// Time for a request's line and headers.
+    pub header_timeout: Duration,
+    /// Time for a request's body.
+    pub body_timeout: Duration,
+    /// How long a connection may rest between requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// Time for a WebSocket's first frame.
+    pub socket_auth_timeout: Duration,
+    /// Between pings of a WebSocket; it is closed when two go unanswered.
+    pub socket_ping: Duration,
+    /// Between comments on a quiet event stream.
+    pub stream_ping: Duration,
+    /// How long requests may go on after the stop.
+    pub drain: Duration,
+    /// Requests without a valid token, per client address.
+    pub anonymous: RateLimit,
+    /// Requests with the cookie token.
+    pub cookie: RateLimit,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connections: 1024,
+            sockets: 1024,
+            searches: 4,
+            header_bytes: 16 * 1024,
+            headers: 64,
+            body_bytes: 64 * 1024,
+            header_timeout: seconds(10),
+            body_timeout: seconds(30),
+            idle_timeout: seconds(75),
+            write_timeout: seconds(60),
+            socket_auth_timeout: seconds(5),
+            socket_ping: seconds(30),
+            stream_ping: seconds(15),
+            drain: seconds(3),
+            anonymous: RateLimit { burst: 100, per_second: 100.0 / 900.0 },
+            cookie: RateLimit { burst: 50_000, per_second: 20_000.0 },
+        }
+    }
+}

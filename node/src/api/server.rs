@@ -1,0 +1,269 @@
+//! The accept loop: every request of every connection passes the guard, then the router, and every answer leaves hardened.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use zeroize::Zeroizing;
+
+use super::connection::{Connection, TimedStream};
+use super::error::ApiError;
+use super::guard::Guard;
+use super::limits::ApiLimits;
+use super::state::{ApiState, Shared};
+use super::{health, v1};
+use crate::handle::AccountHandle;
+
+/// Pause after the system refused to hand out a connection (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Told to a client for which there is no room.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// How to serve the API.
+pub struct ApiConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The token of the command line.
+    pub token: Zeroizing<String>,
+    /// How much it serves.
+    pub limits: ApiLimits,
+    /// Further `HOST:PORT` it answers for.
+    pub allowed_hosts: Vec<String>,
+    /// Further origins (`https://HOST`) whose pages may use it.
+    pub allowed_origins: Vec<String>,
+}
+
+impl ApiConfig {
+    /// The defaults for an address and a token.
+    #[must_use]
+    pub fn new(listen: SocketAddr, token: Zeroizing<String>) -> Self {
+        Self { listen, token, limits: ApiLimits::default(), allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+    }
+}
+
+impl std::fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiConfig").field("listen", &self.listen).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Why the API's address cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there already.
+    #[error("the API address {address} is in use: is a node already running, or does another program use this port?")]
+    InUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system does not allow it.
+    #[error("the system does not allow listening on the API address {address}; ports below 1024 need special rights")]
+    Denied {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Not an address of this machine.
+    #[error("the API address {address} is not one of this machine")]
+    NotHere {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Something else.
+    #[error("listening on the API address {address} failed")]
+    Failed {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Takes the API's address.
+///
+/// # Errors
+/// See [`BindError`].
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { address },
+        io::ErrorKind::PermissionDenied => BindError::Denied { address },
+        io::ErrorKind::AddrNotAvailable => BindError::NotHere { address },
+        _ => BindError::Failed { address, source },
+    })
+}
+
+/// Serves until `stop` is cancelled; returns when requests under way are answered and sockets are closed.
+pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiConfig, stop: CancellationToken) {
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let ApiConfig { token, limits, allowed_hosts, allowed_origins, .. } = config;
+    let state = Arc::new(Shared {
+        changes: v1::Changes::new(account.clone()),
+        account,
+        guard: Guard::new(address, &allowed_hosts, &allowed_origins, &token, &limits),
+        address,
+        started: Instant::now(),
+        sockets: Arc::new(Semaphore::new(limits.sockets)),
+        searches: Arc::new(Semaphore::new(limits.searches)),
+        tasks: TaskTracker::new(),
+        stop: stop.clone(),
+        limits,
+    });
+    drop(token);
+    let router = router(state.clone());
+    let places = Arc::new(Semaphore::new(state.limits.connections));
+    let abort = CancellationToken::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, from)) => match places.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let connection = Arc::new(Connection::new(from.ip()));
+                    let served = converse(socket, connection, state.clone(), router.clone(), abort.clone(), place);
+                    state.tasks.spawn(served);
+                }
+                Err(_) => drop(state.tasks.spawn(refuse(socket))),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    state.tasks.close();
+    if tokio::time::timeout(state.limits.drain, state.tasks.wait()).await.is_err() {
+        abort.cancel();
+        state.tasks.wait().await;
+    }
+}
+
+fn router(state: ApiState) -> Router {
+    Router::new()
+        .merge(health::router())
+        .nest("/api/v1", v1::router())
+        .fallback(async || ApiError::not_found("there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+        })
+        .with_state(state)
+}
+
+async fn refuse(mut socket: TcpStream) {
+    tracing::warn!("a connection was refused: too many are open");
+    // The client hears it or not.
+    let _ = tokio::time::timeout(ACCEPT_PAUSE, socket.write_all(FULL)).await;
+}
+
+/// One connection, from its first request to its end.
+async fn converse(
+    socket: TcpStream,
+    connection: Arc<Connection>,
+    state: ApiState,
+    router: Router,
+    abort: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    // Without it, small answers may wait for the acknowledgement of earlier ones.
+    let _ = socket.set_nodelay(true);
+    let limits = &state.limits;
+    let stream = TimedStream::new(socket, connection.clone(), limits);
+    let service = service_fn(|request| {
+        let (state, router, connection) = (state.clone(), router.clone(), connection.clone());
+        async move { Ok::<_, Infallible>(answer(&state, router, &connection, request).await) }
+    });
+    let conversation = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_bytes)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut conversation = std::pin::pin!(conversation);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // Clients that go away or send nonsense are no news.
+            ended = conversation.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = state.stop.cancelled(), if !stopping => {
+                stopping = true;
+                conversation.as_mut().graceful_shutdown();
+            }
+            () = abort.cancelled() => return,
+        }
+    }
+}
+
+/// Guard, router, hardening.
+async fn answer(state: &ApiState, mut router: Router, connection: &Arc<Connection>, request: Request<Incoming>) -> Response {
+    connection.begin();
+    let asks_options = request.method() == Method::OPTIONS;
+    let has_body = !request.body().is_end_stream();
+    let mut response = match state.guard.check(&request, connection.from, Instant::now()) {
+        Err(refused) => refused.into_response(),
+        Ok(()) => {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(connection.clone());
+            let Ok(response) = router.call(request).await;
+            response
+        }
+    };
+    if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response = options(response.headers().get(header::ALLOW).cloned());
+    }
+    if has_body && response.status().is_client_error() {
+        connection.linger();
+    }
+    harden(response.headers_mut());
+    connection.end();
+    response
+}
+
+/// Tells which methods a path takes. No page of another origin is allowed anything, so there is nothing else to say.
+fn options(allow: Option<HeaderValue>) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    response
+}
+
+/// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing.
+fn harden(headers: &mut HeaderMap) {
+    const HARDENING: [(HeaderName, HeaderValue); 8] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    ];
+    headers.extend(HARDENING);
+}

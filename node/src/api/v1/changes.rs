@@ -1,0 +1,168 @@
+//! The account's feed as JSON, encoded once for all its readers. The newest changes are kept encoded, in bounded memory;
+//! everything else is read from the store.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Bytes;
+use parlour_store::{StoreError, feed};
+
+use super::dto;
+use super::reader::Reader;
+use crate::handle::AccountHandle;
+
+/// Changes read at once.
+const PAGE: usize = 256;
+/// Bytes of JSON after which a page ends.
+const PAGE_BYTES: usize = 64 * 1024;
+/// Changes kept encoded.
+const MAX_KEPT: usize = 1024;
+/// Bytes of JSON kept.
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// One change, encoded.
+#[derive(Debug, Clone)]
+pub(crate) struct EncodedChange {
+    pub(crate) seq: u64,
+    pub(crate) name: &'static str,
+    /// `{"seq":…,"type":…,…}`
+    pub(crate) json: Bytes,
+}
+
+/// Where readers of one account's feed get its changes.
+pub(crate) struct Changes {
+    account: AccountHandle,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    changes: BTreeMap<u64, Option<EncodedChange>>,
+    bytes: usize,
+}
+
+/// Some changes, and from where to go on.
+pub(crate) struct ChangePage {
+    pub(crate) changes: Vec<EncodedChange>,
+    pub(crate) cursor: u64,
+}
+
+/// A change to which only the feed's past may refer.
+type Encoded = (u64, Option<EncodedChange>);
+
+impl Changes {
+    pub(crate) fn new(account: AccountHandle) -> Self {
+        Self { account, kept: Mutex::new(Kept::default()) }
+    }
+
+    /// The seq of the newest change.
+    pub(crate) fn last(&self) -> Result<u64, StoreError> {
+        feed::last(self.account.store())
+    }
+
+    /// The next changes after `cursor`; `None` if there are none yet.
+    pub(crate) fn after(&self, cursor: u64) -> Result<Option<ChangePage>, StoreError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut encoded = kept.run(cursor);
+        if encoded.is_empty() {
+            let near_the_end = self.last()?.saturating_sub(cursor) <= u64::try_from(MAX_KEPT).unwrap_or(u64::MAX);
+            if near_the_end {
+                // Under the lock: a thousand readers that wake together encode a change once.
+                encoded = self.encode(cursor)?;
+                encoded.iter().for_each(|change| kept.insert(change));
+            } else {
+                drop(kept);
+                encoded = self.encode(cursor)?;
+            }
+        }
+        let Some((last, _)) = encoded.last() else { return Ok(None) };
+        let cursor = *last;
+        Ok(Some(ChangePage { changes: encoded.into_iter().filter_map(|(_, change)| change).collect(), cursor }))
+    }
+
+    fn encode(&self, cursor: u64) -> Result<Vec<Encoded>, StoreError> {
+        let mut reader = Reader::new(&self.account);
+        let mut encoded = Vec::new();
+        let mut bytes = 0usize;
+        for (seq, row) in feed::after(self.account.store(), cursor, PAGE)? {
+            let change = reader.change(&row)?.map(|what| encode(seq, what)).transpose()?;
+            bytes = bytes.saturating_add(change.as_ref().map_or(0, |change| change.json.len()));
+            encoded.push((seq, change));
+            if bytes >= PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(encoded)
+    }
+}
+
+fn encode(seq: u64, what: dto::What) -> Result<EncodedChange, StoreError> {
+    let name = what.name();
+    let json = serde_json::to_vec(&dto::Change { seq, what }).map_err(|_| StoreError::Malformed { noun: "change" })?;
+    Ok(EncodedChange { seq, name, json: Bytes::from(json) })
+}
+
+impl Kept {
+    /// The kept changes directly after `cursor`, without a gap.
+    fn run(&self, cursor: u64) -> Vec<Encoded> {
+        let mut bytes = 0usize;
+        (cursor.saturating_add(1)..)
+            .map_while(|seq| Some((seq, self.changes.get(&seq)?.clone())))
+            .take(PAGE)
+            .take_while(|(_, change)| {
+                let fits = bytes < PAGE_BYTES;
+                bytes = bytes.saturating_add(size(change));
+                fits
+            })
+            .collect()
+    }
+
+    fn insert(&mut self, (seq, change): &Encoded) {
+        self.bytes = self.bytes.saturating_add(size(change));
+        if let Some(before) = self.changes.insert(*seq, change.clone()) {
+            self.bytes = self.bytes.saturating_sub(size(&before));
+        }
+        while (self.changes.len() > MAX_KEPT || self.bytes > MAX_KEPT_BYTES)
+            && let Some((_, oldest)) = self.changes.pop_first()
+        {
+            self.bytes = self.bytes.saturating_sub(size(&oldest));
+        }
+    }
+}
+
+fn size(change: &Option<EncodedChange>) -> usize {
+    change.as_ref().map_or(0, |change| change.json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(seq: u64, bytes: usize) -> Encoded {
+        (seq, Some(EncodedChange { seq, name: "message", json: vec![b'x'; bytes].into() }))
+    }
+
+    #[test]
+    fn the_newest_are_kept_in_bounded_memory() {
+        let mut kept = Kept::default();
+        (1..=3000).for_each(|seq| kept.insert(&change(seq, 10)));
+        assert_eq!((kept.changes.len(), kept.bytes), (MAX_KEPT, MAX_KEPT * 10));
+        assert!(kept.run(1).is_empty());
+        assert_eq!(kept.run(2990).iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (2991..=3000).collect::<Vec<_>>());
+        kept.insert(&change(1, 10));
+        assert!(!kept.changes.contains_key(&1), "a reader of the past pushes nothing out");
+        (3001..=3100).for_each(|seq| kept.insert(&change(seq, 100_000)));
+        assert!(kept.bytes <= MAX_KEPT_BYTES && kept.changes.contains_key(&3100));
+    }
+
+    #[test]
+    fn a_run_stops_at_gaps_and_when_it_is_long() {
+        let mut kept = Kept::default();
+        [5, 6, 8].map(|seq| kept.insert(&change(seq, 10)));
+        let seqs = |run: Vec<Encoded>| run.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
+        assert_eq!(seqs(kept.run(4)), [5, 6]);
+        assert!(kept.run(3).is_empty());
+        (10..20).for_each(|seq| kept.insert(&change(seq, PAGE_BYTES / 2)));
+        assert_eq!(seqs(kept.run(9)), [10, 11]);
+    }
+}

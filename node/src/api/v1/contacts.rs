@@ -1,0 +1,45 @@
+//! Contacts: listed, shown, added from an invite.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use parlour_store::contacts;
+
+use super::dto;
+use super::reader::Reader;
+use crate::api::error::ApiError;
+use crate::api::extract::{Body, Part};
+use crate::api::state::ApiState;
+use crate::engine::AddContact;
+use crate::resolve;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new().route("/contacts", get(list).post(add)).route("/contacts/{contact}", get(one))
+}
+
+async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Contact>>, ApiError> {
+    let reader = Reader::new(&state.account);
+    let rows = contacts::all(state.account.store())?;
+    let items = rows.iter().map(|row| reader.contact(row)).collect::<Result<_, _>>()?;
+    Ok(Json(dto::List { items }))
+}
+
+async fn one(State(state): State<ApiState>, Part(contact): Part) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    Ok(Json(Reader::new(&state.account).contact(&row)?))
+}
+
+async fn add(
+    State(state): State<ApiState>,
+    Body(wish): Body<dto::AddContact>,
+) -> Result<(StatusCode, Json<dto::AddedContact>), ApiError> {
+    let added = state.account.add(AddContact { link: wish.link, petname: wish.petname }).await?;
+    let row = contacts::get(state.account.store(), &added.user)?.ok_or_else(|| {
+        tracing::error!("a contact is gone right after it was added");
+        ApiError::internal()
+    })?;
+    let contact = Reader::new(&state.account).contact(&row)?;
+    let status = if added.already { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(dto::AddedContact { contact, already: added.already })))
+}

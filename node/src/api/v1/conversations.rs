@@ -1,0 +1,48 @@
+//! Conversations: listed, shown, marked as read.
+
+use std::cmp::Reverse;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use parlour_store::conversations;
+
+use super::dto;
+use super::reader::Reader;
+use crate::api::error::ApiError;
+use crate::api::extract::{Body, Part};
+use crate::api::state::ApiState;
+use crate::resolve;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .route("/conversations", get(list))
+        .route("/conversations/{conversation}", get(one))
+        .route("/conversations/{conversation}/read", post(mark_read))
+}
+
+async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conversation>>, ApiError> {
+    let mut rows = conversations::all(state.account.store())?;
+    rows.sort_by_key(|(no, row)| (Reverse(row.last.map_or(row.created, |(clock, _, _)| clock)), *no));
+    let mut reader = Reader::new(&state.account);
+    let items = rows.iter().map(|(_, row)| reader.conversation(row)).collect::<Result<_, _>>()?;
+    Ok(Json(dto::List { items }))
+}
+
+async fn one(State(state): State<ApiState>, Part(conversation): Part) -> Result<Json<dto::Conversation>, ApiError> {
+    let own = state.account.facts().own;
+    let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    Ok(Json(Reader::new(&state.account).conversation(&row)?))
+}
+
+async fn mark_read(
+    State(state): State<ApiState>,
+    Part(conversation): Part,
+    Body(mark): Body<dto::MarkRead>,
+) -> Result<StatusCode, ApiError> {
+    let own = state.account.facts().own;
+    let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    state.account.mark_read(row.id, mark.seq).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,254 @@
+//! The JSON of the API. Ids have their text form, times are RFC 3339 in UTC with milliseconds.
+
+use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A moment, ms since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time(pub(crate) u64);
+
+impl Time {
+    /// `None` for 0, which stands for never.
+    pub(crate) fn unless_never(ms: u64) -> Option<Self> {
+        (ms > 0).then_some(Self(ms))
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+        serializer.collect_str(&format_args!("{time:.3}"))
+    }
+}
+
+/// A list that is not paged.
+#[derive(Debug, Serialize)]
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
+}
+
+/// A part of a list, with the cursors of its neighbours.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) prev: Option<String>,
+    pub(crate) next: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Message {
+    pub(crate) id: EventId,
+    pub(crate) conversation: ConversationId,
+    pub(crate) author: UserId,
+    pub(crate) author_name: String,
+    pub(crate) device: DeviceId,
+    pub(crate) text: Option<String>,
+    /// A newer version wrote it; this one cannot show it.
+    pub(crate) unsupported: bool,
+    pub(crate) created_at: Time,
+    pub(crate) status: &'static str,
+    pub(crate) seq: u64,
+    pub(crate) own: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reply_to: Option<EventId>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageDetails {
+    #[serde(flatten)]
+    pub(crate) message: Message,
+    pub(crate) devices: Vec<DeviceState>,
+}
+
+/// How far a message has come on its way to one device.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeviceState {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) device_id: DeviceId,
+    pub(crate) state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct FoundMessage {
+    #[serde(flatten)]
+    pub(crate) message: Message,
+    pub(crate) snippet: String,
+    /// Byte ranges of the snippet.
+    pub(crate) ranges: Vec<(usize, usize)>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Contact {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) petname: Option<String>,
+    pub(crate) display: String,
+    pub(crate) state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) reachable: bool,
+    pub(crate) since: Option<Time>,
+    pub(crate) last_seen: Option<Time>,
+    pub(crate) conversation: ConversationId,
+    pub(crate) created_at: Time,
+    pub(crate) devices: Vec<ContactDevice>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ContactDevice {
+    pub(crate) device_id: DeviceId,
+    pub(crate) reachable: bool,
+    pub(crate) last_seen: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AddedContact {
+    #[serde(flatten)]
+    pub(crate) contact: Contact,
+    pub(crate) already: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Conversation {
+    pub(crate) id: ConversationId,
+    pub(crate) kind: &'static str,
+    pub(crate) title: String,
+    pub(crate) with: UserId,
+    pub(crate) unread: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) last: Option<Message>,
+    pub(crate) created_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Invite {
+    pub(crate) token: String,
+    pub(crate) created_at: Time,
+    pub(crate) expires_at: Time,
+    pub(crate) max_uses: u32,
+    pub(crate) uses: usize,
+    pub(crate) state: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct NewInvite {
+    pub(crate) link: String,
+    pub(crate) token: String,
+    pub(crate) expires_at: Time,
+    pub(crate) max_uses: u32,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) works: &'static str,
+    pub(crate) hint: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Me {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) device_id: DeviceId,
+    pub(crate) peer_id: String,
+    pub(crate) account: String,
+    pub(crate) listen: Vec<String>,
+    pub(crate) version: &'static str,
+}
+
+/// One change of the feed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Change {
+    pub(crate) seq: u64,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum What {
+    Message {
+        message: Box<Message>,
+    },
+    Receipt {
+        conversation: ConversationId,
+        device_id: DeviceId,
+        user_id: UserId,
+        state: &'static str,
+        /// The newest ones, at most 256.
+        message_ids: Vec<EventId>,
+        count: u64,
+    },
+    Contact {
+        contact: Box<Contact>,
+    },
+    Conversation {
+        conversation: Box<Conversation>,
+    },
+}
+
+impl What {
+    /// The event name on a stream.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Message { .. } => "message",
+            Self::Receipt { .. } => "receipt",
+            Self::Contact { .. } => "contact",
+            Self::Conversation { .. } => "conversation",
+        }
+    }
+}
+
+/// A message to write.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendMessage {
+    pub(crate) text: String,
+    pub(crate) client_id: Option<String>,
+    pub(crate) reply_to: Option<EventId>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MarkRead {
+    pub(crate) seq: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeInvite {
+    #[serde(default = "MakeInvite::week")]
+    pub(crate) expires_in_s: u64,
+    #[serde(default = "MakeInvite::once")]
+    pub(crate) max_uses: u32,
+}
+
+impl MakeInvite {
+    fn week() -> u64 {
+        7 * 24 * 3600
+    }
+
+    fn once() -> u32 {
+        1
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddContact {
+    pub(crate) link: String,
+    pub(crate) petname: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_and_never_fail() {
+        let text = |ms| serde_json::to_string(&Time(ms)).unwrap();
+        assert_eq!(text(0), "\"1970-01-01T00:00:00.000Z\"");
+        assert_eq!(text(1_795_176_000_007), "\"2026-11-20T12:00:00.007Z\"");
+        assert!(text(u64::MAX).starts_with("\"9999-12-30T"));
+    }
+}

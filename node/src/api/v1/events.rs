@@ -1,0 +1,134 @@
+//! The feed as server-sent events. A reader goes on from its cursor; nothing is kept for it but that number.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use futures::stream;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::changes::ChangePage;
+use crate::api::connection::Connection;
+use crate::api::error::ApiError;
+use crate::api::extract::{Params, field};
+use crate::api::state::{ApiState, Shared};
+
+/// Sent at once, so that a client sees that it is connected.
+const HELLO: &str = "retry: 1000\n\n";
+const PING: &str = ": ping\n\n";
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new().route("/events", get(events))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventParams {
+    after: Option<String>,
+}
+
+async fn events(
+    State(state): State<ApiState>,
+    Extension(connection): Extension<Arc<Connection>>,
+    Params(params): Params<EventParams>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let named = headers.get("last-event-id").map(|value| ("Last-Event-ID", value.to_str().unwrap_or_default()));
+    let asked = named.or(params.after.as_deref().map(|text| ("after", text)));
+    // Watched before the last seq is read: a change in between wakes the stream.
+    let feed = state.account.feed();
+    let cursor = start(&state, asked)?;
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::HeaderName::from_static("x-accel-buffering"), "no")];
+    if method == Method::HEAD {
+        return Ok(headers.into_response());
+    }
+    connection.streams();
+    let reader = EventReader { state, feed, cursor, greeted: false };
+    let chunks = stream::unfold(reader, |mut reader| async {
+        let chunk = reader.next().await?;
+        Some((Ok::<_, Infallible>(chunk), reader))
+    });
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+/// The cursor to start from: the one asked for, or now.
+fn start(state: &Shared, asked: Option<(&str, &str)>) -> Result<u64, ApiError> {
+    match asked {
+        Some((name, text)) => {
+            let cursor = field(name, Some(text), "the id of an event, a number")?;
+            check_cursor(state, cursor.unwrap_or(0)).map_err(|error| error.at(name))
+        }
+        None => Ok(state.changes.last()?),
+    }
+}
+
+/// Refuses a cursor from the future: its owner has seen another history than ours.
+pub(super) fn check_cursor(state: &Shared, cursor: u64) -> Result<u64, ApiError> {
+    let last = state.changes.last()?;
+    if cursor > last {
+        let detail = format!("the cursor {cursor} is ahead of the newest event {last}: read everything anew");
+        return Err(ApiError::bad_request("cursor_ahead", detail));
+    }
+    Ok(cursor)
+}
+
+struct EventReader {
+    state: ApiState,
+    feed: watch::Receiver<u64>,
+    cursor: u64,
+    greeted: bool,
+}
+
+impl EventReader {
+    /// The next bytes; `None` at the node's stop or when its storage cannot be read.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some(Bytes::from_static(HELLO.as_bytes()));
+        }
+        loop {
+            self.feed.borrow_and_update();
+            match self.state.changes.after(self.cursor) {
+                Ok(Some(page)) => {
+                    self.cursor = page.cursor;
+                    return Some(frame(&page));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "an event stream ends: the feed could not be read");
+                    return None;
+                }
+            }
+            tokio::select! {
+                () = self.state.stop.cancelled() => return None,
+                changed = self.feed.changed() => changed.ok()?,
+                () = tokio::time::sleep(self.state.limits.stream_ping) => return Some(Bytes::from_static(PING.as_bytes())),
+            }
+        }
+    }
+}
+
+fn frame(page: &ChangePage) -> Bytes {
+    let mut out = Vec::with_capacity(page.changes.iter().map(|change| change.json.len().saturating_add(64)).sum());
+    for change in &page.changes {
+        let mut head = String::with_capacity(48);
+        // Writing into a string cannot fail.
+        let _ = write!(head, "id: {}\nevent: {}\ndata: ", change.seq, change.name);
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(&change.json);
+        out.extend_from_slice(b"\n\n");
+    }
+    if out.is_empty() {
+        // What the page referred to is gone; a comment keeps the stream going.
+        out.extend_from_slice(PING.as_bytes());
+    }
+    Bytes::from(out)
+}

@@ -1,0 +1,34 @@
+//! Version 1 of the API: one file per resource.
+
+mod changes;
+mod contacts;
+mod conversations;
+mod dto;
+mod events;
+mod invites;
+mod me;
+mod messages;
+mod reader;
+mod search;
+mod stats;
+mod ws;
+
+use axum::Router;
+
+use super::state::ApiState;
+
+pub(crate) use changes::Changes;
+
+/// Everything under `/api/v1`.
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .merge(me::router())
+        .merge(stats::router())
+        .merge(invites::router())
+        .merge(contacts::router())
+        .merge(conversations::router())
+        .merge(messages::router())
+        .merge(search::router())
+        .merge(events::router())
+        .merge(ws::router())
+}

@@ -1,0 +1,292 @@
+//! From stored rows to the JSON of the API. One reader serves one request and reads what it needs again and again only once.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use parlour_crypto::{Body, Content, ConversationId, DeviceId, EventId, UserId};
+use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
+use parlour_store::conversations::{self, ConversationKind, ConversationRow};
+use parlour_store::feed::FeedRow;
+use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, timeline};
+
+use super::dto::{self, Time, What};
+use crate::engine::Live;
+use crate::handle::{AccountHandle, Facts};
+use crate::resolve;
+
+/// Message ids named in one receipt.
+const MAX_RECEIPT_IDS: usize = 256;
+
+/// Reads for one request.
+pub(crate) struct Reader<'a> {
+    store: &'a Store,
+    facts: &'a Facts,
+    live: Arc<Live>,
+    authors: BTreeMap<DeviceNo, Author>,
+    conversations: BTreeMap<ConversationNo, (ConversationId, DeliveryView<'a, Store>)>,
+}
+
+#[derive(Clone)]
+struct Author {
+    user: UserId,
+    device: DeviceId,
+    name: String,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(account: &'a AccountHandle) -> Self {
+        Self {
+            store: account.store(),
+            facts: account.facts(),
+            live: account.live(),
+            authors: BTreeMap::new(),
+            conversations: BTreeMap::new(),
+        }
+    }
+
+    /// The message at `key`; `None` if there is none.
+    pub(crate) fn message(&mut self, key: &EventKey, room_seq: u64) -> Result<Option<dto::Message>, StoreError> {
+        let Some(event) = events::get(self.store, key)? else { return Ok(None) };
+        let author = self.author(key.log.device)?;
+        let (conversation, delivery) = self.conversation_view(key.log.conversation)?;
+        let conversation = *conversation;
+        let status = status_name(delivery.status(&key.log, key.seq)?);
+        let (text, reply_to) = match event.body().map(|(_, body)| Body::read(event.header().kind, body)) {
+            Some(Ok(Body::Message(message))) => {
+                let Content::Text(text) = message.content;
+                (Some(text), message.reply_to)
+            }
+            Some(Err(_)) | None => (None, None),
+        };
+        Ok(Some(dto::Message {
+            id: event.id(),
+            conversation,
+            own: author.user == self.facts.own.user,
+            author: author.user,
+            author_name: author.name,
+            device: author.device,
+            unsupported: text.is_none(),
+            text,
+            created_at: Time(event.header().clock),
+            status,
+            seq: room_seq,
+            reply_to,
+        }))
+    }
+
+    /// The message with an event id, if it is shown.
+    pub(crate) fn message_by_id(&mut self, id: &EventId) -> Result<Option<(EventKey, dto::Message)>, StoreError> {
+        match events::place(self.store, id)? {
+            Some(key) => Ok(self.message_at(&key)?.map(|message| (key, message))),
+            None => Ok(None),
+        }
+    }
+
+    /// The message at `key`, if it is shown.
+    pub(crate) fn message_at(&mut self, key: &EventKey) -> Result<Option<dto::Message>, StoreError> {
+        let Some(event) = events::get(self.store, key)? else { return Ok(None) };
+        let at = timeline::Position { clock: event.header().clock, id: event.id() };
+        match timeline::get(self.store, key.log.conversation, &at)? {
+            Some(entry) => self.message(key, entry.room_seq),
+            None => Ok(None),
+        }
+    }
+
+    /// How far an own message has come on its way to each device; nothing for messages of others.
+    pub(crate) fn deliveries(&mut self, key: &EventKey) -> Result<Vec<dto::DeviceState>, StoreError> {
+        if key.log.device != self.facts.own.device {
+            return Ok(Vec::new());
+        }
+        let (_, delivery) = self.conversation_view(key.log.conversation)?;
+        let mut states = Vec::new();
+        for to in delivery.devices(&key.log, key.seq)? {
+            let reason = if to.state == DeliveryState::Delivered { None } else { self.why_unreachable(&to.device)? };
+            states.push(dto::DeviceState {
+                user_id: to.user,
+                name: self.name_of(&to.user)?,
+                device_id: to.device,
+                state: delivery_name(to.state),
+                reason,
+            });
+        }
+        Ok(states)
+    }
+
+    fn why_unreachable(&self, device: &DeviceId) -> Result<Option<String>, StoreError> {
+        if self.link(device).is_some() {
+            return Ok(None);
+        }
+        let Some(no) = devices::number(self.store, device)? else { return Ok(None) };
+        let Some(row) = devices::get(self.store, no)? else { return Ok(None) };
+        let Ok(peer) = parlour_net::peer_from_bytes(&row.peer) else { return Ok(None) };
+        let reason = self.live.unreachable.iter().find(|(unreachable, _)| *unreachable == peer);
+        Ok(Some(reason.map_or_else(|| "not connected".to_owned(), |(_, reason)| reason.clone())))
+    }
+
+    pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
+        let (state, reason) = match &row.state {
+            ContactState::Accepted => ("accepted", None),
+            ContactState::Invited { refused: None, .. } => ("waiting", None),
+            ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why))),
+        };
+        let mut listed = Vec::new();
+        for no in devices::of_user(self.store, &row.user)? {
+            if let Some(device) = devices::get(self.store, no)? {
+                listed.push(dto::ContactDevice {
+                    device_id: device.id,
+                    reachable: self.link(&device.id).is_some(),
+                    last_seen: Time::unless_never(device.last_seen),
+                });
+            }
+        }
+        let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
+        Ok(dto::Contact {
+            user_id: row.user,
+            name: row.name.clone(),
+            petname: row.petname.clone(),
+            display: resolve::display(row),
+            state,
+            reason,
+            reachable: since.is_some(),
+            since: since.map(Time),
+            last_seen: listed.iter().filter_map(|device| device.last_seen).max(),
+            conversation: ConversationId::direct(&self.facts.own.user, &row.user),
+            created_at: Time(row.created),
+            devices: listed,
+        })
+    }
+
+    pub(crate) fn conversation(&mut self, row: &ConversationRow) -> Result<dto::Conversation, StoreError> {
+        let ConversationKind::Direct { with } = &row.kind;
+        let last = match &row.last {
+            Some((_, _, key)) => self.message_at(key)?,
+            None => None,
+        };
+        Ok(dto::Conversation {
+            id: row.id,
+            kind: "direct",
+            title: self.name_of(with)?,
+            with: *with,
+            unread: row.unread,
+            last_seq: row.last_seq,
+            last,
+            created_at: Time(row.created),
+        })
+    }
+
+    /// What a row of the feed says; `None` if what it refers to is gone.
+    pub(crate) fn change(&mut self, row: &FeedRow) -> Result<Option<What>, StoreError> {
+        match row {
+            FeedRow::Message { event, room_seq } => {
+                let message = self.message(event, *room_seq)?;
+                Ok(message.map(|message| What::Message { message: Box::new(message) }))
+            }
+            FeedRow::Sent { conversation, log, device, seqs } => {
+                self.receipt(*conversation, *log, *device, seqs, DeliveryState::Sent)
+            }
+            FeedRow::Delivered { conversation, log, device, seqs } => {
+                self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered)
+            }
+            FeedRow::Contact { user } => {
+                let contact = contacts::get(self.store, user)?.map(|row| self.contact(&row)).transpose()?;
+                Ok(contact.map(|contact| What::Contact { contact: Box::new(contact) }))
+            }
+            FeedRow::Conversation { conversation } => {
+                let conversation = conversations::get(self.store, *conversation)?.map(|row| self.conversation(&row));
+                Ok(conversation.transpose()?.map(|conversation| What::Conversation { conversation: Box::new(conversation) }))
+            }
+        }
+    }
+
+    fn receipt(
+        &mut self,
+        conversation: ConversationNo,
+        log: u32,
+        device: DeviceNo,
+        seqs: &parlour_crypto::Intervals,
+        state: DeliveryState,
+    ) -> Result<Option<What>, StoreError> {
+        let Some(to) = devices::get(self.store, device)? else { return Ok(None) };
+        let (id, _) = self.conversation_view(conversation)?;
+        let id = *id;
+        let log = LogKey { conversation, device: self.facts.own.device, log };
+        let newest = seqs.iter().rev().flat_map(|(from, to)| (from..=to).rev()).take(MAX_RECEIPT_IDS);
+        let mut message_ids = Vec::new();
+        for seq in newest {
+            message_ids.extend(events::get(self.store, &EventKey { log, seq, branch: 0 })?.map(|event| event.id()));
+        }
+        message_ids.reverse();
+        Ok(Some(What::Receipt {
+            conversation: id,
+            device_id: to.id,
+            user_id: to.user,
+            state: delivery_name(state),
+            message_ids,
+            count: seqs.count(),
+        }))
+    }
+
+    /// How a user is shown.
+    pub(crate) fn name_of(&self, user: &UserId) -> Result<String, StoreError> {
+        if *user == self.facts.own.user {
+            return Ok(self.facts.name.clone());
+        }
+        Ok(contacts::get(self.store, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
+    }
+
+    /// Since when a device is linked.
+    fn link(&self, device: &DeviceId) -> Option<u64> {
+        self.live.linked.iter().find(|(linked, _, _)| linked == device).map(|(_, since, _)| *since)
+    }
+
+    fn author(&mut self, no: DeviceNo) -> Result<Author, StoreError> {
+        if let Some(author) = self.authors.get(&no) {
+            return Ok(author.clone());
+        }
+        let row = devices::get(self.store, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
+        let author = Author { user: row.user, device: row.id, name: self.name_of(&row.user)? };
+        self.authors.insert(no, author.clone());
+        Ok(author)
+    }
+
+    fn conversation_view(
+        &mut self,
+        no: ConversationNo,
+    ) -> Result<&mut (ConversationId, DeliveryView<'a, Store>), StoreError> {
+        match self.conversations.entry(no) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(vacant) => {
+                let row = conversations::get(self.store, no)?.ok_or(StoreError::Malformed { noun: "conversation" })?;
+                let view = DeliveryView::new(self.store, self.facts.own, no)?;
+                Ok(vacant.insert((row.id, view)))
+            }
+        }
+    }
+}
+
+fn status_name(status: MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Sending => "sending",
+        MessageStatus::Sent => "sent",
+        MessageStatus::Delivered => "delivered",
+        MessageStatus::Received => "received",
+    }
+}
+
+fn delivery_name(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Queued => "queued",
+        DeliveryState::Sent => "sent",
+        DeliveryState::Delivered => "delivered",
+    }
+}
+
+fn refusal_text(why: InviteRefusal) -> &'static str {
+    match why {
+        InviteRefusal::Used => "the invite was used up",
+        InviteRefusal::Expired => "the invite has expired",
+        InviteRefusal::Revoked => "the invite was taken back",
+    }
+}

@@ -1,0 +1,153 @@
+//! How the node is doing.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use parlour_crypto::{DeviceId, UserId};
+use parlour_store::view::{self, Own};
+use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
+use serde::Serialize;
+
+use crate::api::error::ApiError;
+use crate::api::state::{ApiState, Shared};
+use crate::engine::Counters;
+use crate::handle::Health;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new().route("/stats", get(stats))
+}
+
+#[derive(Serialize)]
+struct Stats {
+    user_id: UserId,
+    name: String,
+    peer_id: String,
+    listen: Vec<String>,
+    api: String,
+    peers: Vec<Peer>,
+    conversations: usize,
+    /// Messages and controls that some device still has to acknowledge, counted per device.
+    outbox: u64,
+    contacts: usize,
+    version: &'static str,
+    uptime_s: u64,
+    feed: u64,
+    store: StoreStats,
+    counters: CounterStats,
+    unreachable: Vec<Unreachable>,
+    clock_skew: Vec<ClockSkew>,
+}
+
+#[derive(Serialize)]
+struct Peer {
+    peer_id: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct StoreStats {
+    bytes: u64,
+    health: &'static str,
+}
+
+#[derive(Serialize)]
+struct Unreachable {
+    peer_id: String,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct ClockSkew {
+    device_id: DeviceId,
+    ms: i64,
+}
+
+#[derive(Serialize)]
+struct CounterStats {
+    events_received: u64,
+    events_delivered: u64,
+    malformed_events: u64,
+    forged_events: u64,
+    unknown_authors: u64,
+    unopened_envelopes: u64,
+}
+
+async fn stats(State(state): State<ApiState>) -> Result<Json<Stats>, ApiError> {
+    let stats = tokio::task::spawn_blocking(move || collect(&state)).await.map_err(|error| {
+        tracing::error!(%error, "collecting the statistics failed");
+        ApiError::internal()
+    })?;
+    Ok(Json(stats?))
+}
+
+fn collect(state: &Shared) -> Result<Stats, StoreError> {
+    let (store, facts, live) = (state.account.store(), state.account.facts(), state.account.live());
+    let conversations = conversations::all(store)?;
+    Ok(Stats {
+        user_id: facts.own.user,
+        name: facts.name.clone(),
+        peer_id: parlour_net::peer_to_text(&facts.peer),
+        listen: live.listening.iter().map(ToString::to_string).collect(),
+        api: format!("http://{}", state.address),
+        peers: live
+            .peers
+            .iter()
+            .map(|peer| Peer { peer_id: parlour_net::peer_to_text(&peer.peer), address: peer.address.to_string() })
+            .collect(),
+        outbox: waiting(store, facts.own, &conversations)?,
+        conversations: conversations.len(),
+        contacts: contacts::all(store)?.len(),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: state.started.elapsed().as_secs(),
+        feed: feed::last(store)?,
+        store: StoreStats { bytes: store.db().size_on_disk(), health: health_name(state.account.health()) },
+        counters: live.counters.into(),
+        unreachable: live
+            .unreachable
+            .iter()
+            .map(|(peer, reason)| Unreachable { peer_id: parlour_net::peer_to_text(peer), reason: reason.clone() })
+            .collect(),
+        clock_skew: live.linked.iter().map(|(device, _, ms)| ClockSkew { device_id: *device, ms: *ms }).collect(),
+    })
+}
+
+fn waiting(
+    store: &Store,
+    own: Own,
+    all: &[(parlour_store::ConversationNo, conversations::ConversationRow)],
+) -> Result<u64, StoreError> {
+    let mut count = outbox::devices(store)?.iter().fold(0u64, |sum, (_, controls)| sum.saturating_add(*controls));
+    for (no, _) in all {
+        let recipients = view::recipients(store, own, *no)?;
+        for (log, row) in logs::of_conversation(store, *no)?.iter().filter(|(log, _)| log.device == own.device) {
+            for to in &recipients {
+                let missing = row.have.difference(&logs::delivery(store, log, *to)?.acked);
+                count = count.saturating_add(missing.count());
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn health_name(health: Health) -> &'static str {
+    use crate::engine::StorageFailed;
+    match health {
+        Health::Ready => "ok",
+        Health::ReadOnly(StorageFailed::DiskFull) => "disk_full",
+        Health::ReadOnly(StorageFailed::Failed) => "storage_failed",
+    }
+}
+
+impl From<Counters> for CounterStats {
+    fn from(counters: Counters) -> Self {
+        let Counters {
+            events_received,
+            events_delivered,
+            malformed_events,
+            forged_events,
+            unknown_authors,
+            unopened_envelopes,
+        } = counters;
+        Self { events_received, events_delivered, malformed_events, forged_events, unknown_authors, unopened_envelopes }
+    }
+}

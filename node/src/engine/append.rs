@@ -1,0 +1,153 @@
+//! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
+//! is already here changes nothing.
+
+use parlour_crypto::{EventId, VerifiedEvent, KIND_MESSAGE};
+use parlour_store::conversations::{self, ConversationRow};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::timeline::{self, Position, TimelineEntry};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs};
+
+use super::effects::Turn;
+
+/// An event whose clock is further ahead than this waits until its time has come.
+pub(crate) const MAX_AHEAD_MS: u64 = 10 * 60 * 1000;
+/// Parents an event may name.
+const MAX_PARENTS: usize = 8;
+/// Heads remembered per conversation.
+const MAX_HEADS: usize = 64;
+/// Events kept that claim one place in a log.
+const MAX_BRANCHES: u8 = 8;
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// Stored now.
+    New(EventKey),
+    /// It was here before.
+    Known(EventKey),
+    /// Its place in the log is taken by too many others; not stored.
+    Refused,
+}
+
+/// Stores `event`. `own` events are always shown at once.
+pub(crate) fn append(
+    turn: &mut Turn<'_, '_>,
+    conversation: ConversationNo,
+    device: DeviceNo,
+    event: &VerifiedEvent,
+    own: bool,
+) -> Result<Appended, StoreError> {
+    let id = event.id();
+    if let Some(key) = events::place(turn.txn, &id)? {
+        return Ok(Appended::Known(key));
+    }
+    let header = event.header();
+    let log = LogKey { conversation, device, log: header.log };
+    let Some(key) = claim(turn, log, header.seq, id)? else { return Ok(Appended::Refused) };
+    events::put(turn.txn, &key, event);
+    if !own && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+        timeline::hold(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), &key);
+    } else {
+        reveal(turn, &key, event, own)?;
+    }
+    Ok(Appended::New(key))
+}
+
+/// Takes the event's place in its log: the first comer the main one, others branches of a fork.
+fn claim(
+    turn: &mut Turn<'_, '_>,
+    log: LogKey,
+    seq: u64,
+    id: EventId,
+) -> Result<Option<EventKey>, StoreError> {
+    let mut row = logs::get(turn.txn, &log)?;
+    let mut key = EventKey { log, seq, branch: 0 };
+    if row.have.contains(seq) {
+        row.forked = true;
+        while events::get(turn.txn, &key)?.is_some() {
+            key.branch = key.branch.saturating_add(1);
+            if key.branch >= MAX_BRANCHES {
+                return Ok(None);
+            }
+        }
+    } else {
+        if row.have.max().is_none_or(|max| max < seq) {
+            row.top = Some(id);
+        }
+        row.have.insert(seq);
+        turn.txn.mark(head_mark(&log), row.have.count());
+    }
+    logs::put(turn.txn, &log, &row);
+    Ok(Some(key))
+}
+
+/// The name of a log's lower bound in the head file.
+pub(crate) fn head_mark(log: &LogKey) -> Vec<u8> {
+    let mut name = b"log".to_vec();
+    for part in [log.conversation.0, log.device.0, log.log] {
+        name.extend_from_slice(&part.to_be_bytes());
+    }
+    name
+}
+
+/// Lets an event count: it becomes a head, moves the clock, and is shown if it is a message.
+pub(crate) fn reveal(
+    turn: &mut Turn<'_, '_>,
+    key: &EventKey,
+    event: &VerifiedEvent,
+    own: bool,
+) -> Result<(), StoreError> {
+    let conversation = key.log.conversation;
+    let Some(mut row) = conversations::get(turn.txn, conversation)? else {
+        return Err(StoreError::Malformed { noun: "conversation" });
+    };
+    let at = Position { clock: event.header().clock, id: event.id() };
+    update_heads(turn, conversation, &mut row, event)?;
+    row.last_seq = row.last_seq.saturating_add(1);
+    let entry = TimelineEntry { at, event: *key, room_seq: row.last_seq };
+    timeline::put(turn.txn, conversation, &entry);
+    feed::append(turn.txn, &FeedRow::Message { event: *key, room_seq: row.last_seq })?;
+    if !own && event.header().kind == KIND_MESSAGE {
+        row.unread = row.unread.saturating_add(1);
+    }
+    if row.last.is_none_or(|(clock, id, _)| (clock, id) < (at.clock, at.id)) {
+        row.last = Some((at.clock, at.id, *key));
+    }
+    conversations::put(turn.txn, conversation, &row);
+    Ok(())
+}
+
+fn update_heads(
+    turn: &mut Turn<'_, '_>,
+    conversation: ConversationNo,
+    row: &mut ConversationRow,
+    event: &VerifiedEvent,
+) -> Result<(), StoreError> {
+    let header = event.header();
+    for parent in &header.parents {
+        if row.heads.iter().any(|(_, id)| id == parent) {
+            row.heads.retain(|(_, id)| id != parent);
+        } else if events::place(turn.txn, parent)?.is_none() {
+            timeline::mark_missing(turn.txn, conversation, parent);
+        }
+    }
+    let named_already = timeline::take_missing(turn.txn, conversation, &event.id())?;
+    if !named_already {
+        row.heads.push((header.clock, event.id()));
+        row.heads.sort_unstable();
+        if row.heads.len() > MAX_HEADS {
+            row.heads.remove(0);
+        }
+    }
+    Ok(())
+}
+
+/// The parents a new event names (ascending by id) and the clock it gets.
+pub(crate) fn parents_and_clock(row: &ConversationRow, now: u64) -> (Vec<EventId>, u64) {
+    let newest = row.heads.len().saturating_sub(MAX_PARENTS);
+    let heads = row.heads.get(newest..).unwrap_or_default();
+    let mut parents: Vec<EventId> = heads.iter().map(|(_, id)| *id).collect();
+    parents.sort_unstable();
+    let after = heads.iter().map(|(clock, _)| clock.saturating_add(1)).max().unwrap_or(0);
+    (parents, now.max(after))
+}

@@ -1,0 +1,170 @@
+//! Controls between devices that know each other: cards (name, devices, prekeys, addresses), acceptance, receipts.
+
+use parlour_crypto::{Control, Frame, Profile};
+use parlour_net::{Multiaddr, PeerId, Scope};
+use parlour_store::contacts::{self, ContactState};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::meta::{self, CounterName};
+use parlour_store::outbox::{self, OutboxRow};
+use parlour_store::{DeviceNo, StoreError, devices};
+
+use super::Engine;
+use super::contacts::check_card;
+use super::effects::Turn;
+use super::timers::{Timer, jitter};
+
+/// Addresses on a card.
+const MAX_ADDRESSES: usize = 8;
+/// A changed card is told after this pause, so that several changes are one.
+const CARD_MS: u64 = 1_500;
+/// Controls for a device without a stream are published again after this.
+const REPEAT_MS: u64 = 30_000;
+
+impl Engine {
+    /// Where we can be reached, best first: the internet, the LAN, this machine.
+    pub(crate) fn best_addresses(&self, max: usize) -> Vec<Multiaddr> {
+        let mut addresses = self.listening.clone();
+        addresses.sort_by_key(|address| match parlour_net::scope(address) {
+            Scope::Internet => 0,
+            Scope::Lan => 1,
+            Scope::Machine => 2,
+        });
+        addresses.truncate(max);
+        addresses
+    }
+
+    pub(crate) fn card(&self) -> Profile {
+        Profile {
+            name: self.account.name.clone(),
+            device_list: self.account.list.as_bytes().to_vec(),
+            bundle: self.bundle.clone(),
+            peer: self.peer.to_bytes(),
+            addresses: self.best_addresses(MAX_ADDRESSES).iter().map(parlour_net::address_to_bytes).collect(),
+            ext: Vec::new(),
+        }
+    }
+
+    /// The card may have changed: tells contacts soon.
+    pub(crate) fn card_changed(&mut self, now: u64) {
+        self.timers.set(Timer::Card, now.saturating_add(CARD_MS));
+    }
+
+    pub(crate) fn tell_card(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let card = self.card();
+        let digest = blake3::hash(&parlour_crypto::encode(&card));
+        let version = digest.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+        if meta::counter(turn.txn, CounterName::Card)? == version {
+            return Ok(());
+        }
+        meta::set_counter(turn.txn, CounterName::Card, version);
+        for contact in contacts::all(turn.txn)? {
+            if contact.state != ContactState::Accepted {
+                continue;
+            }
+            for device in devices::of_user(turn.txn, &contact.user)? {
+                for row in outbox::of_device(turn.txn, device)? {
+                    if matches!(row.control, Control::Contact { .. }) {
+                        outbox::remove(turn.txn, device, &row.id)?;
+                    }
+                }
+                let control = Control::Contact { profile: card.clone(), ext: Vec::new() };
+                self.post_control(turn, device, control)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a control into the outbox and sends it at once if there is a way.
+    pub(crate) fn post_control(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, control: Control) -> Result<(), StoreError> {
+        let row = OutboxRow { id: self.random_id(), control, created: turn.now, envelope: None };
+        outbox::put(turn.txn, device, &row);
+        match self.link_to(device).map(|(stream, _)| stream) {
+            Some(stream) => self.send_control_frame(turn, stream, &row),
+            None => self.timers.set_earliest(Timer::Controls(device), turn.now.saturating_add(2_000)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn send_control_frame(&mut self, turn: &mut Turn<'_, '_>, stream: u64, row: &OutboxRow) {
+        if row.envelope.is_none() {
+            self.send_frame(turn, stream, &Frame::Control { id: row.id, control: row.control.clone() });
+        }
+    }
+
+    /// No stream took the controls of a device: publishes them.
+    pub(crate) fn on_controls_timer(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        let rows = outbox::of_device(turn.txn, device)?;
+        if rows.is_empty() || self.link_to(device).is_some() || self.dialer.connected().is_empty() {
+            return Ok(());
+        }
+        for row in rows.iter().filter(|row| row.envelope.is_none()) {
+            self.publish_control(turn, device, row.id, row.control.clone())?;
+        }
+        let due = turn.now.saturating_add(jitter(REPEAT_MS, self.random()));
+        self.timers.set(Timer::Controls(device), due);
+        Ok(())
+    }
+
+    pub(crate) fn on_control(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, id: [u8; 16], control: Control) -> Result<(), StoreError> {
+        match control {
+            Control::ContactHello { profile, .. } | Control::Contact { profile, .. } => {
+                self.take_card(turn, device, &profile, false)?;
+            }
+            Control::ContactAccept { profile, .. } => self.take_card(turn, device, &profile, true)?,
+            Control::Have(have) => return self.on_have(turn, device, &have),
+            Control::Received { ids } => return self.on_received(turn, device, &ids),
+        }
+        match self.link_to(device).map(|(stream, _)| stream) {
+            Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),
+            None => {
+                let own = self.random_id();
+                self.publish_control(turn, device, own, Control::Received { ids: vec![id] })?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_received(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, ids: &[[u8; 16]]) -> Result<(), StoreError> {
+        for id in ids {
+            outbox::remove(turn.txn, device, id)?;
+        }
+        Ok(())
+    }
+
+    fn take_card(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, profile: &Profile, accepts: bool) -> Result<(), StoreError> {
+        let Some(mut row) = devices::get(turn.txn, device)? else { return Ok(()) };
+        let Some(mut contact) = contacts::get(turn.txn, &row.user)? else { return Ok(()) };
+        let Some(list) = check_card(&row.user, &row.id, profile) else {
+            tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
+            return Ok(());
+        };
+        if let Ok(known) = parlour_crypto::DeviceList::verify(&contact.device_list)
+            && known.hash() != list.hash()
+        {
+            if let Err(error) = known.check_successor(&list) {
+                tracing::warn!(user = %row.user.short(), %error, "a device list that does not follow the known one was dropped");
+                return Ok(());
+            }
+        }
+        let before = (contact.clone(), row.clone());
+        contact.device_list = list.as_bytes().to_vec();
+        contact.name.clone_from(&profile.name);
+        if accepts {
+            contact.state = ContactState::Accepted;
+        }
+        row.bundle = profile.bundle.to_vec();
+        row.peer = profile.peer.to_vec();
+        row.addresses.clone_from(&profile.addresses);
+        if before == (contact.clone(), row.clone()) {
+            return Ok(());
+        }
+        contacts::put(turn.txn, &contact);
+        devices::put(turn.txn, &row)?;
+        self.learn_devices(turn)?;
+        if let Ok(peer) = PeerId::from_bytes(&row.peer) {
+            self.want_peer(turn, peer);
+        }
+        feed::append(turn.txn, &FeedRow::Contact { user: row.user })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! What the engine decided but has not done: bytes for the network and answers for callers. Both leave only after the
+//! batch of the same turn is durable.
+
+use parlour_net::NetCommand;
+use parlour_store::Txn;
+use tokio::sync::oneshot;
+
+/// Why a turn's batch did not become durable. Nothing of the turn happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StorageFailed {
+    /// No space is left; reading goes on.
+    #[error("the disk is full: nothing was sent, reading still works; free some space and try again")]
+    DiskFull,
+    /// Reading or writing the account's files failed.
+    #[error("the account's storage failed: nothing was sent; the node's log says why")]
+    Failed,
+}
+
+/// An answer that waits for the commit.
+type Reply = Box<dyn FnOnce(Result<(), StorageFailed>) + Send>;
+
+/// Everything a turn wants done after its commit, in order.
+#[derive(Default)]
+pub struct Effects {
+    /// For the network.
+    pub net: Vec<NetCommand>,
+    replies: Vec<Reply>,
+}
+
+impl std::fmt::Debug for Effects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Effects")
+            .field("net", &self.net.len())
+            .field("replies", &self.replies.len())
+            .finish()
+    }
+}
+
+impl Effects {
+    /// Answers a caller once the turn is durable, or with the storage error if it is not.
+    pub fn reply<T, E>(&mut self, to: oneshot::Sender<Result<T, E>>, answer: Result<T, E>)
+    where
+        T: Send + 'static,
+        E: From<StorageFailed> + Send + 'static,
+    {
+        self.replies.push(Box::new(move |committed| {
+            // A caller that went away needs no answer.
+            let _ = to.send(committed.map_err(E::from).and(answer));
+        }));
+    }
+
+    /// Sends the answers.
+    pub fn answer(&mut self, committed: Result<(), StorageFailed>) {
+        for reply in self.replies.drain(..) {
+            reply(committed);
+        }
+    }
+}
+
+/// What one input may touch: the batch being built, the time, and the effects.
+pub(crate) struct Turn<'a, 'db> {
+    pub(crate) txn: &'a mut Txn<'db>,
+    pub(crate) now: u64,
+    pub(crate) effects: &'a mut Effects,
+}
+
+impl Turn<'_, '_> {
+    pub(crate) fn net(&mut self, command: NetCommand) {
+        self.effects.net.push(command);
+    }
+}

@@ -1,0 +1,94 @@
+//! What time brings: new prekeys, keys to erase, tags of a new day, held events whose time has come.
+
+use parlour_crypto::{PrekeyBundle, PrekeySecret};
+use parlour_store::meta::{self, CounterName};
+use parlour_store::prekeys::{self, PrekeyRow};
+use parlour_store::{StoreError, events, timeline};
+use serde_bytes::ByteBuf;
+
+use super::Engine;
+use super::append::reveal;
+use super::effects::Turn;
+use super::timers::Timer;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+/// A new signed prekey after this.
+const RENEW_MS: u64 = 7 * DAY_MS;
+/// A bundle says it is valid this long.
+const VALID_MS: u64 = 14 * DAY_MS;
+/// Secret halves live this long after a newer prekey took their place.
+const KEEP_MS: u64 = 45 * DAY_MS;
+/// How often to look.
+const EVERY_MS: u64 = 60_000;
+/// Held events revealed per look.
+const REVEAL_MAX: usize = 1_000;
+
+impl Engine {
+    pub(crate) fn housekeeping(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.renew_prekey(turn)?;
+        self.purge_keys(turn)?;
+        self.sessions.set_day(Self::today(turn));
+        self.gossip.drop_unmatched(turn.now);
+        self.reveal_due(turn)?;
+        self.timers.set(Timer::Housekeeping, turn.now.saturating_add(EVERY_MS));
+        Ok(())
+    }
+
+    /// Makes a new signed prekey if the newest is too old (or there is none), and knows the newest one's bundle.
+    fn renew_prekey(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let newest = prekeys::all(turn.txn)?.pop();
+        if let Some(row) = newest.as_ref().filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS) {
+            self.set_bundle(row.serial, &row.bundle);
+            return Ok(());
+        }
+        let serial = u32::try_from(meta::next(turn.txn, CounterName::Prekey)?)
+            .map_err(|_| StoreError::Malformed { noun: "prekey counter" })?;
+        let secret = PrekeySecret::generate(&mut self.rng, serial);
+        let account = &self.account;
+        let bundle: PrekeyBundle =
+            secret.bundle(&account.keys, &account.certificate, turn.now, turn.now.saturating_add(VALID_MS));
+        let row = PrekeyRow {
+            serial,
+            secret: ByteBuf::from(secret.to_bytes().to_vec()),
+            bundle: ByteBuf::from(bundle.as_bytes().to_vec()),
+            issued: turn.now,
+            superseded: None,
+        };
+        prekeys::put(turn.txn, &row);
+        if let Some(mut old) = newest {
+            old.superseded = Some(turn.now);
+            prekeys::put(turn.txn, &old);
+        }
+        self.set_bundle(serial, &row.bundle);
+        self.card_changed(turn.now);
+        Ok(())
+    }
+
+    fn set_bundle(&mut self, serial: u32, bundle: &[u8]) {
+        self.bundle_serial = serial;
+        self.bundle = bundle.to_vec();
+        self.bundle_hash = PrekeyBundle::hash_of(bundle);
+    }
+
+    fn purge_keys(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for row in prekeys::all(turn.txn)? {
+            if row.superseded.is_some_and(|at| turn.now.saturating_sub(at) > KEEP_MS) {
+                prekeys::delete(turn.txn, row.serial)?;
+            }
+        }
+        for id in prekeys::expired_one_time(turn.txn, turn.now)? {
+            prekeys::delete_one_time(turn.txn, id);
+        }
+        Ok(())
+    }
+
+    fn reveal_due(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for (due, key) in timeline::due(turn.txn, turn.now, REVEAL_MAX)? {
+            timeline::release(turn.txn, due, &key);
+            if let Some(event) = events::get(turn.txn, &key)? {
+                reveal(turn, &key, &event, false)?;
+            }
+        }
+        Ok(())
+    }
+}

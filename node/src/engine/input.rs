@@ -1,0 +1,206 @@
+//! Everything that can reach the engine, and the errors of what people ask of it.
+
+use parlour_crypto::{ConversationId, EventId, InviteError as LinkError, UserId};
+use parlour_net::{Multiaddr, NetEvent};
+use parlour_store::{EventKey, timeline::Position};
+use tokio::sync::oneshot;
+
+use super::effects::{Effects, StorageFailed};
+
+/// One thing to react to.
+#[derive(Debug)]
+pub enum Input {
+    /// A user, through the API.
+    Command(Command),
+    /// The network.
+    Net(NetEvent),
+    /// A timer may be due.
+    Tick,
+}
+
+/// One wish of a user. Answers come after the commit.
+#[derive(Debug)]
+pub enum Command {
+    /// Writes a text message.
+    Send(SendText, oneshot::Sender<Result<Sent, SendError>>),
+    /// Makes an invite.
+    Invite(NewInvite, oneshot::Sender<Result<MadeInvite, MakeInviteError>>),
+    /// Takes an invite back.
+    RevokeInvite([u8; 16], oneshot::Sender<Result<(), RevokeError>>),
+    /// Opens somebody's invite.
+    Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
+    /// Marks a conversation as read up to a room seq.
+    MarkRead { conversation: ConversationId, room_seq: u64, reply: oneshot::Sender<Result<(), ReadMarkError>> },
+}
+
+/// A text to write.
+#[derive(Debug, Clone)]
+pub struct SendText {
+    /// Where.
+    pub conversation: ConversationId,
+    /// What, 1–16 384 bytes.
+    pub text: String,
+    /// The message it answers.
+    pub reply_to: Option<EventId>,
+    /// The same id twice in one conversation is one message. At most 64 bytes.
+    pub client_id: Option<String>,
+}
+
+/// The message that came of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Where the event is.
+    pub event: EventKey,
+    /// Its id and clock.
+    pub at: Position,
+}
+
+/// Why a text was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No such conversation.
+    #[error("there is no such conversation")]
+    UnknownConversation,
+    /// Nothing to send.
+    #[error("the text is empty")]
+    Empty,
+    /// Too long for one message.
+    #[error("the text is {got} bytes long; a message holds at most {max}")]
+    TooLong {
+        /// Bytes given.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The answered message is not in the conversation.
+    #[error("the message to reply to is not in this conversation")]
+    UnknownReply,
+    /// The client id is too long.
+    #[error("the client id is longer than {max} bytes")]
+    ClientIdTooLong {
+        /// The limit.
+        max: usize,
+    },
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// An invite to make.
+#[derive(Debug, Clone)]
+pub struct NewInvite {
+    /// How long it lasts, ms.
+    pub valid_ms: u64,
+    /// How often it may be used.
+    pub max_uses: u32,
+}
+
+/// A new invite.
+#[derive(Debug, Clone)]
+pub struct MadeInvite {
+    /// `parlour:…`
+    pub link: String,
+    /// By which it can be taken back.
+    pub token: [u8; 16],
+    /// When it ends, ms.
+    pub expires: u64,
+    /// The addresses in it.
+    pub addresses: Vec<Multiaddr>,
+}
+
+/// Why no invite was made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MakeInviteError {
+    /// Too many are open.
+    #[error("there are already {max} open invites; revoke some first")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// Not listening anywhere.
+    #[error("this node listens on no address yet, so nobody could use an invite")]
+    NoAddress,
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// Why an invite was not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RevokeError {
+    /// No such invite.
+    #[error("there is no such invite")]
+    Unknown,
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// An invite to open.
+#[derive(Debug, Clone)]
+pub struct AddContact {
+    /// `parlour:…`
+    pub link: String,
+    /// What to call them.
+    pub petname: Option<String>,
+}
+
+/// What opening an invite led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Added {
+    /// Who made the invite.
+    pub user: UserId,
+    /// They were a contact before.
+    pub already: bool,
+}
+
+/// Why an invite was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// Not a whole, undamaged link.
+    #[error("this is no valid invite: {0}")]
+    Link(LinkError),
+    /// Made by this very account.
+    #[error("this invite is your own: give it to the other person, who opens it with `parlour add`")]
+    Own,
+    /// Its time is over.
+    #[error("this invite has expired: ask for a new one")]
+    Expired,
+    /// Somebody else has the petname.
+    #[error("the name {0:?} is already taken by another contact")]
+    NameTaken(String),
+    /// Not usable as a name.
+    #[error("a petname has 1 to {max} bytes and no control characters")]
+    BadName {
+        /// The limit.
+        max: usize,
+    },
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// Why a read mark was not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadMarkError {
+    /// No such conversation.
+    #[error("there is no such conversation")]
+    UnknownConversation,
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+impl Command {
+    /// Answers that nothing was done because storage failed.
+    pub(crate) fn refuse(self, effects: &mut Effects, why: StorageFailed) {
+        match self {
+            Self::Send(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::Invite(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
+        }
+        effects.answer(Err(why));
+    }
+}

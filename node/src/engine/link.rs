@@ -1,0 +1,133 @@
+//! One sync stream to one device: its opening, its keys, and what is on its way over it. What the frames mean is in
+//! [`super::sync`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlour_crypto::{FrameOpener, FrameSealer, Intervals, SessionId, StreamOpen, UserId};
+use parlour_net::PeerId;
+use parlour_store::{ConversationNo, DeviceNo, LogKey};
+
+/// Events that may be unacknowledged on a stream.
+pub(crate) const WINDOW_EVENTS: usize = 512;
+/// Bytes that may be unacknowledged on a stream.
+pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Frames of events sent since the last acknowledgement; the network holds no more of a stream.
+const WINDOW_FRAMES: usize = 32;
+
+/// Where a stream stands.
+pub(crate) enum Phase {
+    /// We sent `open` and wait for `accept`.
+    Opening { state: Box<StreamOpen>, device: DeviceNo, session: SessionId },
+    /// The peer opened it; its `open` has not come.
+    Expecting,
+    /// Keys are agreed.
+    Ready(Box<Link>),
+}
+
+/// A stream of any phase.
+pub(crate) struct Stream {
+    pub(crate) peer: PeerId,
+    pub(crate) phase: Phase,
+}
+
+/// A keyed stream.
+pub(crate) struct Link {
+    pub(crate) device: DeviceNo,
+    pub(crate) user: UserId,
+    pub(crate) sealer: FrameSealer,
+    pub(crate) opener: FrameOpener,
+    /// The other side's Hello has come: it has shown that it holds the keys.
+    pub(crate) greeted: bool,
+    /// When it became ready, ms.
+    pub(crate) since: u64,
+    /// What the other side said it holds; only logs of conversations in `told` can be compared.
+    pub(crate) peer_has: BTreeMap<LogKey, Intervals>,
+    /// Conversations of which the other side has told everything it holds.
+    pub(crate) told: BTreeSet<ConversationNo>,
+    /// Sent on this stream and not acknowledged: size of each event.
+    pub(crate) in_flight: BTreeMap<(LogKey, u64), usize>,
+    pub(crate) in_flight_bytes: usize,
+    /// Frames of events since something was last acknowledged.
+    pub(crate) frames: usize,
+    /// Logs of which we hold more than we told.
+    pub(crate) unacknowledged: BTreeSet<LogKey>,
+    pub(crate) unacknowledged_events: usize,
+    /// When we last acknowledged, ms.
+    pub(crate) acknowledged_at: u64,
+    /// Controls sent on this stream and not acknowledged.
+    pub(crate) controls: BTreeSet<[u8; 16]>,
+    /// Highest seq of each log when it was first compared: what is above was written since.
+    pub(crate) live_from: BTreeMap<LogKey, u64>,
+    /// The conversation served last, so that all get their turn.
+    pub(crate) served: Option<ConversationNo>,
+    /// Conversations that may have something to send.
+    pub(crate) wanting: BTreeSet<ConversationNo>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        device: DeviceNo,
+        user: UserId,
+        (sealer, opener): (FrameSealer, FrameOpener),
+        now: u64,
+    ) -> Self {
+        Self {
+            device,
+            user,
+            sealer,
+            opener,
+            greeted: false,
+            since: now,
+            peer_has: BTreeMap::new(),
+            told: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            frames: 0,
+            unacknowledged: BTreeSet::new(),
+            unacknowledged_events: 0,
+            acknowledged_at: 0,
+            controls: BTreeSet::new(),
+            live_from: BTreeMap::new(),
+            served: None,
+            wanting: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn window_is_open(&self) -> bool {
+        self.in_flight.len() < WINDOW_EVENTS && self.in_flight_bytes < WINDOW_BYTES && self.frames < WINDOW_FRAMES
+    }
+
+    pub(crate) fn sent(&mut self, log: LogKey, seq: u64, size: usize) {
+        if self.in_flight.insert((log, seq), size).is_none() {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_add(size);
+        }
+    }
+
+    /// The other side holds `have` of `log`: nothing of it is in flight any more.
+    pub(crate) fn acknowledged(&mut self, log: LogKey, have: &Intervals) {
+        let landed: Vec<u64> = self
+            .in_flight
+            .range((log, 0)..=(log, u64::MAX))
+            .map(|((_, seq), _)| *seq)
+            .filter(|seq| have.contains(*seq))
+            .collect();
+        if !landed.is_empty() {
+            self.frames = 0;
+        }
+        for seq in landed {
+            if let Some(size) = self.in_flight.remove(&(log, seq)) {
+                self.in_flight_bytes = self.in_flight_bytes.saturating_sub(size);
+            }
+        }
+    }
+
+    /// What is in flight of a log.
+    pub(crate) fn in_flight_of(&self, log: LogKey) -> Intervals {
+        let mut seqs = Intervals::default();
+        for ((_, seq), _) in self.in_flight.range((log, 0)..=(log, u64::MAX)) {
+            seqs.insert(*seq);
+        }
+        seqs
+    }
+}

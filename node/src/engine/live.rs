@@ -1,0 +1,85 @@
+//! What is true only while the node runs: who is connected, how clocks differ, counts since the start. Readers of the API see
+//! it beside what is stored.
+
+use parlour_crypto::DeviceId;
+use parlour_net::{Multiaddr, PeerId};
+
+use super::Engine;
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events of others that were stored.
+    pub events_received: u64,
+    /// Own events acknowledged, counted per device.
+    pub events_delivered: u64,
+    /// Events that could not be read.
+    pub malformed_events: u64,
+    /// Events whose signature or conversation was wrong.
+    pub forged_events: u64,
+    /// Events of devices nobody introduced.
+    pub unknown_authors: u64,
+    /// Envelopes with a known tag that did not open.
+    pub unopened_envelopes: u64,
+}
+
+/// A connected peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivePeer {
+    /// Its id.
+    pub peer: PeerId,
+    /// Where it is.
+    pub address: Multiaddr,
+}
+
+/// A snapshot of the volatile state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Our addresses.
+    pub listening: Vec<Multiaddr>,
+    /// Connected peers.
+    pub peers: Vec<LivePeer>,
+    /// Devices with a ready stream: device, since (ms), how far their clock is ahead of ours (ms).
+    pub linked: Vec<(DeviceId, u64, i64)>,
+    /// Peers we want and cannot reach, with the last reason.
+    pub unreachable: Vec<(PeerId, String)>,
+    /// Counts since the start.
+    pub counters: Counters,
+}
+
+impl Engine {
+    /// The snapshot, if it may differ from the last one taken.
+    pub fn take_live(&mut self) -> Option<Live> {
+        if !std::mem::take(&mut self.live_changed) {
+            return None;
+        }
+        let linked = self
+            .link_of
+            .iter()
+            .filter_map(|(device, stream)| {
+                let super::link::Phase::Ready(link) = &self.streams.get(stream)?.phase else { return None };
+                let skew = self.skews.get(device).copied().unwrap_or(0);
+                Some((self.known.get(device)?.id, link.since, skew)).filter(|_| link.greeted)
+            })
+            .collect();
+        let peers = self
+            .dialer
+            .connected()
+            .iter()
+            .map(|(peer, address)| LivePeer { peer: *peer, address: address.clone() })
+            .collect();
+        let unreachable = self
+            .dialer
+            .failures()
+            .filter(|(peer, _)| !self.dialer.is_connected(peer))
+            .map(|(peer, reason)| (*peer, reason.to_owned()))
+            .collect();
+        Some(Live { listening: self.listening.clone(), peers, linked, unreachable, counters: self.counters })
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}

@@ -1,0 +1,399 @@
+//! The rules of an account, without I/O: inputs go in, a batch and effects come out (decide → commit → act). The engine knows
+//! no socket and reads no clock; what the network answers comes back as another input.
+
+mod account;
+mod append;
+mod cards;
+mod contacts;
+mod dial;
+mod effects;
+mod gossip;
+mod housekeeping;
+mod input;
+mod link;
+mod live;
+mod sessions;
+mod streams;
+mod sync;
+mod timers;
+mod write;
+
+use std::collections::BTreeMap;
+
+use parlour_crypto::{DeviceCert, DeviceId, day_of};
+use parlour_net::{Multiaddr, NetEvent, PeerId};
+use parlour_store::devices::{self, DeviceRow};
+use parlour_store::meta::{self, CounterName};
+use parlour_store::view::Own;
+use parlour_store::{Batch, DeviceNo, Store, StoreError, Txn, contacts as contact_rows};
+use rand_core::{CryptoRng, Rng};
+
+pub use account::Account;
+pub use effects::{Effects, StorageFailed};
+pub use input::{
+    AddContact, AddError, Added, Command, Input, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError,
+    SendError, SendText, Sent,
+};
+pub use live::{Counters, Live, LivePeer};
+
+use contacts::Knock;
+use dial::Dialer;
+use effects::Turn;
+use gossip::Gossip;
+use link::Stream;
+use sessions::Sessions;
+use timers::{Backoff, Timer, Timers};
+
+/// A source of randomness that can be owned by the engine.
+pub type EngineRng = Box<dyn CryptoRng + Send>;
+
+/// One account's rules and volatile state. Everything that must survive is in the store.
+pub struct Engine {
+    account: Account,
+    own: Own,
+    own_log: u32,
+    peer: PeerId,
+    rng: EngineRng,
+    listening: Vec<Multiaddr>,
+    bundle: Vec<u8>,
+    bundle_hash: [u8; 32],
+    bundle_serial: u32,
+    one_time_spent: u64,
+    known: BTreeMap<DeviceNo, Known>,
+    sessions: Sessions,
+    dialer: Dialer,
+    streams: BTreeMap<u64, Stream>,
+    link_of: BTreeMap<DeviceNo, u64>,
+    opening: BTreeMap<DeviceNo, u64>,
+    reopen: BTreeMap<DeviceNo, Backoff>,
+    knocks: BTreeMap<u64, Knock>,
+    knock_backoff: BTreeMap<DeviceNo, Backoff>,
+    gossip: Gossip,
+    timers: Timers,
+    skews: BTreeMap<DeviceNo, i64>,
+    counters: Counters,
+    last_token: u64,
+    live_changed: bool,
+}
+
+/// What is needed of a known device on the hot path.
+struct Known {
+    id: DeviceId,
+    signing_key: [u8; 32],
+    peer: Vec<u8>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Loads an account's state and decides what to do first; returns the batch and effects of that first turn.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn load(
+        account: Account,
+        peer: PeerId,
+        store: &Store,
+        rng: EngineRng,
+        now: u64,
+    ) -> Result<(Self, Batch, Effects), StoreError> {
+        let mut txn = store.begin();
+        let mut effects = Effects::default();
+        let device = own_device(&mut txn, &account, &peer)?;
+        let own_log = meta::counter(&txn, CounterName::OwnLog)?.max(1);
+        let mut engine = Self {
+            own: account.own(device),
+            own_log: u32::try_from(own_log).unwrap_or(u32::MAX),
+            peer,
+            rng,
+            listening: Vec::new(),
+            bundle: Vec::new(),
+            bundle_hash: [0; 32],
+            bundle_serial: 0,
+            one_time_spent: 0,
+            known: BTreeMap::new(),
+            sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
+            dialer: Dialer::default(),
+            streams: BTreeMap::new(),
+            link_of: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            reopen: BTreeMap::new(),
+            knocks: BTreeMap::new(),
+            knock_backoff: BTreeMap::new(),
+            gossip: Gossip::default(),
+            timers: Timers::default(),
+            skews: BTreeMap::new(),
+            counters: Counters::default(),
+            last_token: 0,
+            live_changed: true,
+            account,
+        };
+        let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
+        engine.learn_devices(&mut turn)?;
+        engine.housekeeping(&mut turn)?;
+        engine.want_contacts(&mut turn)?;
+        Ok((engine, txn.into_batch(), effects))
+    }
+
+    /// Reacts to one input. What it decides is in `txn` and `effects`.
+    ///
+    /// # Errors
+    /// The store cannot be read: the turn must be dropped and the engine loaded again.
+    pub fn handle(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, input: Input, now: u64) -> Result<(), StoreError> {
+        let mut turn = Turn { txn, now, effects };
+        match input {
+            Input::Command(command) => self.on_command(&mut turn, command),
+            Input::Net(event) => self.on_net(&mut turn, event),
+            Input::Tick => self.on_tick(&mut turn),
+        }
+    }
+
+    /// Ends a turn: acknowledgements and batches that are due, marks that wait for a commit anyway.
+    ///
+    /// # Errors
+    /// As [`Engine::handle`].
+    pub fn finish_turn(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, now: u64) -> Result<(), StoreError> {
+        let mut turn = Turn { txn, now, effects };
+        self.flush_links(&mut turn)?;
+        if !turn.txn.batch().is_empty() {
+            self.timers.clear(Timer::FlushSent);
+            self.flush_sent(&mut turn)?;
+        }
+        Ok(())
+    }
+
+    /// When [`Input::Tick`] is next wanted, ms.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// Who is looking, for views.
+    #[must_use]
+    pub fn own(&self) -> Own {
+        self.own
+    }
+
+    /// A turn failed: makes the engine again from what is on disk. Streams are closed, so that both sides compare anew; who is
+    /// connected stays known.
+    ///
+    /// # Errors
+    /// The store cannot be read; the engine is returned for another try.
+    pub fn reload(self: Box<Self>, store: &Store, now: u64) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
+        let mut txn = store.begin();
+        let mut effects = Effects::default();
+        let loaded = parlour_store::sessions::all(&txn);
+        let mut engine = *self;
+        let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
+        let result = loaded.and_then(|sessions| engine.start_again(&mut turn, sessions));
+        let batch = txn.into_batch();
+        (Box::new(engine), result.map(|()| (batch, effects)))
+    }
+
+    fn start_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        sessions: Vec<(parlour_store::sessions::SessionInfo, parlour_crypto::Session)>,
+    ) -> Result<(), StoreError> {
+        self.sessions = Sessions::new(sessions, day_of(turn.now));
+        self.own_log = u32::try_from(meta::counter(turn.txn, CounterName::OwnLog)?.max(1)).unwrap_or(u32::MAX);
+        for stream in std::mem::take(&mut self.streams).into_keys() {
+            turn.net(parlour_net::NetCommand::CloseStream { stream });
+        }
+        self.link_of.clear();
+        self.opening.clear();
+        self.reopen.clear();
+        self.knocks.clear();
+        self.knock_backoff.clear();
+        self.gossip = Gossip::default();
+        self.timers = Timers::default();
+        let connected = self.dialer.restart();
+        self.learn_devices(turn)?;
+        self.housekeeping(turn)?;
+        self.want_contacts(turn)?;
+        for (peer, address) in connected {
+            self.on_connected(turn, peer, &address, false)?;
+        }
+        Ok(())
+    }
+
+    fn on_command(&mut self, turn: &mut Turn<'_, '_>, command: Command) -> Result<(), StoreError> {
+        match command {
+            Command::Send(send, reply) => {
+                let answer = self.send_text(turn, &send)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::Invite(new, reply) => {
+                let answer = self.make_invite(turn, &new)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::RevokeInvite(token, reply) => {
+                let answer = self.revoke_invite(turn, &token)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::Add(add, reply) => {
+                let answer = self.add_contact(turn, &add)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::MarkRead { conversation, room_seq, reply } => {
+                let answer = self.mark_read(turn, &conversation, room_seq)?;
+                turn.effects.reply(reply, answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_net(&mut self, turn: &mut Turn<'_, '_>, event: NetEvent) -> Result<(), StoreError> {
+        match event {
+            NetEvent::Envelope { data, .. } => self.on_envelope(turn, data),
+            NetEvent::Frame { stream, data } => self.on_frame(turn, stream, &data),
+            NetEvent::Published { token, result } => {
+                self.on_published(turn, token, result);
+                Ok(())
+            }
+            NetEvent::StreamOpened { stream, peer, token } => {
+                self.on_stream_opened(turn, stream, peer, token);
+                Ok(())
+            }
+            NetEvent::StreamFailed { token, .. } => {
+                self.on_stream_failed(turn, token);
+                Ok(())
+            }
+            NetEvent::StreamClosed { stream, .. } => {
+                self.live_changed = true;
+                self.forget_stream(turn, stream);
+                Ok(())
+            }
+            NetEvent::Request { request, data, .. } => self.on_knock(turn, request, &data),
+            NetEvent::Response { token, result } => self.on_knock_answer(turn, token, result),
+            NetEvent::Connected { peer, address, outbound } => {
+                self.live_changed = true;
+                self.on_connected(turn, peer, &address, outbound)
+            }
+            NetEvent::Disconnected { peer } => {
+                self.live_changed = true;
+                self.on_disconnected(turn, peer)
+            }
+            NetEvent::DialFailed { peer, reason } => {
+                self.live_changed = true;
+                self.on_dial_failed(peer, reason);
+                Ok(())
+            }
+            NetEvent::DiscoveredLan { peer, .. } => {
+                self.dial_now(turn, peer);
+                Ok(())
+            }
+            NetEvent::Listening { address } => {
+                self.live_changed = true;
+                if !self.listening.contains(&address) {
+                    self.listening.push(address);
+                    self.card_changed(turn.now);
+                }
+                Ok(())
+            }
+            NetEvent::ListenerFailed { address, .. } => {
+                self.live_changed = true;
+                self.listening.retain(|known| *known != address);
+                Ok(())
+            }
+            // Unproved claims of others about addresses: nothing to decide yet.
+            NetEvent::ExternalAddress { .. } | NetEvent::PeerAddresses { .. } => Ok(()),
+        }
+    }
+
+    fn on_tick(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        while let Some(timer) = self.timers.take_due(turn.now) {
+            match timer {
+                Timer::Dial(peer) => self.on_dial_timer(turn, peer)?,
+                Timer::OpenStream(device) => self.open_stream(turn, device)?,
+                Timer::Acknowledge(stream) => self.acknowledge(turn, stream, true)?,
+                Timer::FullHave(stream) => self.tell_everything(turn, stream)?,
+                Timer::StreamOpening(stream) => self.close_stream(turn, stream),
+                Timer::Rekey(stream) => self.rekey(turn, stream),
+                Timer::Gossip(conversation, device) => self.on_gossip_timer(turn, conversation, device)?,
+                Timer::GossipAcknowledge(device) => self.on_gossip_acknowledge(turn, device)?,
+                Timer::Controls(device) => self.on_controls_timer(turn, device)?,
+                Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
+                Timer::FlushSent => self.flush_sent(turn)?,
+                Timer::Card => self.tell_card(turn)?,
+                Timer::Housekeeping => self.housekeeping(turn)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads again what the hot path needs of all devices.
+    fn learn_devices(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.known.clear();
+        self.live_changed = true;
+        for (no, row) in devices::all(turn.txn)? {
+            let Ok(certificate) = DeviceCert::verify(&row.certificate) else { continue };
+            let known = Known { id: row.id, signing_key: *certificate.signing_key(), peer: row.peer };
+            self.known.insert(no, known);
+        }
+        Ok(())
+    }
+
+    fn signing_key(&self, row: &DeviceRow) -> Option<[u8; 32]> {
+        self.known.values().find(|known| known.id == row.id).map(|known| known.signing_key)
+    }
+
+    fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {
+        let bytes = peer.to_bytes();
+        self.known.iter().filter(|(no, k)| k.peer == bytes && **no != self.own.device).map(|(no, _)| *no).collect()
+    }
+
+    /// Stays connected to every contact from now on.
+    fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for contact in contact_rows::all(turn.txn)? {
+            let mut peers = vec![contact.peer];
+            for no in devices::of_user(turn.txn, &contact.user)? {
+                peers.extend(devices::get(turn.txn, no)?.map(|row| row.peer));
+            }
+            for peer in peers.iter().filter_map(|bytes| PeerId::from_bytes(bytes).ok()) {
+                self.want_peer(turn, peer);
+            }
+        }
+        Ok(())
+    }
+
+    fn token(&mut self) -> u64 {
+        self.last_token = self.last_token.wrapping_add(1);
+        self.last_token
+    }
+
+    fn random(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    fn random_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        id
+    }
+}
+
+/// The number of this device; its row is written only where it says something new.
+fn own_device(txn: &mut Txn<'_>, account: &Account, peer: &PeerId) -> Result<DeviceNo, StoreError> {
+    let id = account.certificate.device();
+    let row = DeviceRow {
+        id,
+        user: account.user(),
+        certificate: account.certificate.as_bytes().to_vec(),
+        bundle: Vec::new(),
+        peer: peer.to_bytes(),
+        addresses: Vec::new(),
+        good_addresses: Vec::new(),
+        last_seen: 0,
+    };
+    if let Some(no) = devices::number(txn, &id)?
+        && devices::get(txn, no)?.as_ref() == Some(&row)
+    {
+        return Ok(no);
+    }
+    devices::put(txn, &row)
+}

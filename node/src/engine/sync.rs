@@ -1,0 +1,497 @@
+//! What two devices say on their stream (PROTOCOL.md section 9): what each holds, and exactly what the other lacks. `Have` is
+//! also the acknowledgement: it leaves after the commit that stored the events, so it speaks of what is on disk.
+
+use bytes::Bytes;
+use parlour_crypto::{
+    MAX_INTERVALS, ConversationId, Frame, Have, Hello, Intervals, LogHave, SignedEvent, UserId, day_of,
+};
+use parlour_net::NetCommand;
+use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, devices, events, logs, outbox};
+
+use super::Engine;
+use super::append::{Appended, append};
+use super::effects::Turn;
+use super::link::{Link, Phase, WINDOW_BYTES, WINDOW_EVENTS};
+use super::timers::{Timer, jitter};
+
+/// Acknowledgements wait at most this long for company.
+const ACKNOWLEDGE_MS: u64 = 50;
+/// … and not at all once this many events wait for one.
+const ACKNOWLEDGE_EVENTS: usize = 128;
+/// How often each side says everything it holds.
+const FULL_HAVE_MS: u64 = 60_000;
+/// How often a link renews its keys at the latest.
+const REKEY_MS: u64 = 8 * 60_000;
+/// Bytes of events in one frame.
+const FRAME_EVENT_BYTES: usize = 192 * 1024;
+/// Events in one frame.
+const FRAME_EVENTS: usize = 256;
+
+impl Engine {
+    fn link(&mut self, stream: u64) -> Option<&mut Link> {
+        match &mut self.streams.get_mut(&stream)?.phase {
+            Phase::Ready(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The ready link to a device.
+    pub(crate) fn link_to(&mut self, device: DeviceNo) -> Option<(u64, &mut Link)> {
+        let stream = *self.link_of.get(&device)?;
+        self.link(stream).filter(|link| link.greeted).map(|link| (stream, link))
+    }
+
+    pub(crate) fn send_frame(&mut self, turn: &mut Turn<'_, '_>, stream: u64, frame: &Frame) {
+        let Some(link) = self.link(stream) else { return };
+        let plain = match frame.encode() {
+            Ok(plain) => plain,
+            Err(error) => return tracing::error!(%error, "a frame could not be encoded"),
+        };
+        let data = Bytes::from(link.sealer.seal(&plain));
+        turn.net(NetCommand::SendFrame { stream, data });
+        if link.sealer.needs_rekey(turn.now) && *frame != Frame::Rekey {
+            self.rekey(turn, stream);
+        }
+    }
+
+    pub(crate) fn rekey(&mut self, turn: &mut Turn<'_, '_>, stream: u64) {
+        self.send_frame(turn, stream, &Frame::Rekey);
+        if let Some(link) = self.link(stream) {
+            link.sealer.rekey();
+        }
+        self.timers.set(Timer::Rekey(stream), turn.now.saturating_add(REKEY_MS));
+    }
+
+    /// Says hello on a fresh link; the rest follows when the other side has done so.
+    pub(crate) fn greet(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        _device: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let reference = self.account.list.reference();
+        let hello = Hello {
+            version: 1,
+            wall_time_ms: turn.now,
+            list_version: reference.version,
+            list_hash: reference.hash,
+            bundle_serial: self.bundle_serial,
+            ext: Vec::new(),
+        };
+        self.send_frame(turn, stream, &Frame::Hello(hello));
+        self.timers.set(Timer::Rekey(stream), turn.now.saturating_add(REKEY_MS));
+        Ok(())
+    }
+
+    pub(crate) fn on_sync_frame(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        plain: &[u8],
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        let (device, greeted) = (link.device, link.greeted);
+        let frame = match Frame::decode(plain) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::debug!(device = device.0, %error, "a malformed frame ends the stream");
+                self.close_stream(turn, stream);
+                return Ok(());
+            }
+        };
+        match (frame, greeted) {
+            (Frame::Hello(hello), false) => self.on_hello(turn, stream, &hello),
+            (Frame::Have(have), true) => self.on_have(turn, device, &have),
+            (Frame::Events { conversation, events }, true) => {
+                self.on_events(turn, stream, &conversation, &events)
+            }
+            (Frame::Control { id, control }, true) => self.on_control(turn, device, id, control),
+            (Frame::Received { ids }, true) => self.on_received(turn, device, &ids),
+            (Frame::Rekey, true) => {
+                if let Some(link) = self.link(stream) {
+                    link.opener.rekey();
+                }
+                Ok(())
+            }
+            (Frame::Hello(_), true) | (_, false) => {
+                self.close_stream(turn, stream);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_hello(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        hello: &Hello,
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        link.greeted = true;
+        let device = link.device;
+        let skew = i64::try_from(hello.wall_time_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(turn.now);
+        self.skews.insert(device, skew);
+        self.live_changed = true;
+        self.tell_everything(turn, stream)?;
+        for row in outbox::of_device(turn.txn, device)? {
+            self.send_control_frame(turn, stream, &row);
+        }
+        Ok(())
+    }
+
+    /// Says everything we hold of every shared conversation.
+    pub(crate) fn tell_everything(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+    ) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
+        for (no, id) in self.shared(turn, &user)? {
+            let logs = logs::of_conversation(turn.txn, no)?
+                .into_iter()
+                .map(|(log, row)| self.log_have(turn, &log, &row.have))
+                .collect::<Result<Vec<_>, _>>()?;
+            self.send_frame(turn, stream, &Frame::Have(Have { conversation: id, full: true, logs }));
+        }
+        let random = self.random();
+        let pause = jitter(FULL_HAVE_MS, random);
+        self.timers.set(Timer::FullHave(stream), turn.now.saturating_add(pause));
+        Ok(())
+    }
+
+    fn log_have(
+        &self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        have: &Intervals,
+    ) -> Result<LogHave, StoreError> {
+        let device = devices::get(turn.txn, log.device)?
+            .ok_or(StoreError::Malformed { noun: "device" })?
+            .id;
+        Ok(LogHave { device, log: log.log, have: have.bounded(MAX_INTERVALS) })
+    }
+
+    /// The conversations this account shares with a user.
+    pub(crate) fn shared(
+        &self,
+        turn: &Turn<'_, '_>,
+        user: &UserId,
+    ) -> Result<Vec<(ConversationNo, ConversationId)>, StoreError> {
+        let id = ConversationId::direct(&self.account.user(), user);
+        Ok(conversations::number(turn.txn, &id)?.map(|no| (no, id)).into_iter().collect())
+    }
+
+    /// The number of a conversation, if it is shared with this user.
+    pub(crate) fn shared_number(
+        &self,
+        turn: &Turn<'_, '_>,
+        user: &UserId,
+        id: &ConversationId,
+    ) -> Result<Option<ConversationNo>, StoreError> {
+        Ok(self.shared(turn, user)?.into_iter().find(|(_, c)| c == id).map(|(no, _)| no))
+    }
+
+    /// A device tells what it holds, on its stream or by envelope.
+    pub(crate) fn on_have(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        have: &Have,
+    ) -> Result<(), StoreError> {
+        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
+        let Some(conversation) = self.shared_number(turn, &row.user, &have.conversation)? else {
+            return Ok(());
+        };
+        let mut told = Vec::new();
+        for log in &have.logs {
+            if let Some(author) = devices::number(turn.txn, &log.device)? {
+                let key = LogKey { conversation, device: author, log: log.log };
+                if author == self.own.device {
+                    self.on_own_log_held(turn, device, key, &log.have)?;
+                }
+                told.push((key, log.have.clone()));
+            }
+        }
+        if let Some((_, link)) = self.link_to(device) {
+            if have.full {
+                link.peer_has.retain(|key, _| key.conversation != conversation);
+                link.told.insert(conversation);
+            }
+            for (key, held) in told {
+                link.acknowledged(key, &held);
+                let known = link.peer_has.entry(key).or_default();
+                *known = known.union(&held);
+            }
+            link.wanting.insert(conversation);
+        }
+        Ok(())
+    }
+
+    /// `device` holds these events of ours.
+    fn on_own_log_held(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        log: LogKey,
+        held: &Intervals,
+    ) -> Result<(), StoreError> {
+        let ours = logs::get(turn.txn, &log)?;
+        if held.max() > ours.have.max() {
+            self.suspect_rollback(turn, log.log)?;
+        }
+        self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
+    }
+
+    fn on_events(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: &ConversationId,
+        wire: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        let user = link.user;
+        let Some(number) = self.shared_number(turn, &user, conversation)? else { return Ok(()) };
+        for bytes in wire {
+            let Ok(event) = SignedEvent::decode(bytes) else {
+                self.counters.malformed_events += 1;
+                self.close_stream(turn, stream);
+                return Ok(());
+            };
+            if let Some(key) = self.take_event(turn, number, conversation, &user, event)?
+                && let Some(link) = self.link(stream)
+            {
+                link.peer_has.entry(key.log).or_default().insert(key.seq);
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies and stores an event of a conversation shared with `user`, and has it acknowledged. `None`: it was not taken.
+    pub(crate) fn take_event(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        id: &ConversationId,
+        user: &UserId,
+        event: SignedEvent,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let header = event.header();
+        let author = devices::number(turn.txn, &header.device)?;
+        let row = author.map(|no| devices::get(turn.txn, no)).transpose()?.flatten();
+        let (Some(author), Some(row)) = (author, row) else {
+            self.counters.unknown_authors += 1;
+            return Ok(None);
+        };
+        let belongs = header.conversation == *id && (row.user == *user || row.user == self.account.user());
+        let Some(key) = self.signing_key(&row) else { return Ok(None) };
+        let verified = match event.verify(&key) {
+            Ok(event) if belongs => event,
+            _ => {
+                self.counters.forged_events += 1;
+                return Ok(None);
+            }
+        };
+        let own = author == self.own.device;
+        let key = match append(turn, conversation, author, &verified, false)? {
+            Appended::New(key) => {
+                self.counters.events_received += 1;
+                if own {
+                    self.suspect_rollback(turn, key.log.log)?;
+                }
+                key
+            }
+            Appended::Known(key) => key,
+            Appended::Refused => return Ok(None),
+        };
+        self.to_acknowledge(turn, key.log, author)?;
+        Ok(Some(key))
+    }
+
+    /// Tells every link that shares the conversation, in time, that we hold more of a log.
+    fn to_acknowledge(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        log: LogKey,
+        author: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let mut author_is_linked = author == self.own.device;
+        for stream in self.links_sharing(turn, log.conversation)? {
+            let Some(link) = self.link(stream) else { continue };
+            author_is_linked |= link.device == author;
+            link.unacknowledged.insert(log);
+            link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
+            link.wanting.insert(log.conversation);
+        }
+        if !author_is_linked {
+            self.acknowledge_by_envelope(turn, log, author);
+        }
+        Ok(())
+    }
+
+    /// Greeted links to devices that take part in a conversation.
+    pub(crate) fn links_sharing(
+        &self,
+        turn: &Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<Vec<u64>, StoreError> {
+        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(Vec::new()) };
+        let ConversationKind::Direct { with } = row.kind;
+        let me = self.account.user();
+        Ok(self
+            .streams
+            .iter()
+            .filter_map(|(stream, s)| match &s.phase {
+                Phase::Ready(link) if link.greeted && (link.user == with || link.user == me) => Some(*stream),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// The end of a turn: acknowledgements that are due and whatever fits into the windows.
+    pub(crate) fn flush_links(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        for stream in streams {
+            self.acknowledge(turn, stream, false)?;
+            self.pump(turn, stream)?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges on a link what waits for it, or sets the timer for it.
+    pub(crate) fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        due: bool,
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        if link.unacknowledged.is_empty() {
+            return Ok(());
+        }
+        let at = link.acknowledged_at.saturating_add(ACKNOWLEDGE_MS);
+        if !due && at > turn.now && link.unacknowledged_events < ACKNOWLEDGE_EVENTS {
+            self.timers.set_earliest(Timer::Acknowledge(stream), at);
+            return Ok(());
+        }
+        link.acknowledged_at = turn.now;
+        link.unacknowledged_events = 0;
+        let logs = std::mem::take(&mut link.unacknowledged);
+        let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
+        for log in logs {
+            let have = self.log_have(turn, &log, &logs::get(turn.txn, &log)?.have)?;
+            match by_conversation.last_mut() {
+                Some((conversation, list)) if *conversation == log.conversation => list.push(have),
+                _ => by_conversation.push((log.conversation, vec![have])),
+            }
+        }
+        for (conversation, logs) in by_conversation {
+            let Some(row) = conversations::get(turn.txn, conversation)? else { continue };
+            let have = Have { conversation: row.id, full: false, logs };
+            self.send_frame(turn, stream, &Frame::Have(have));
+        }
+        Ok(())
+    }
+
+    /// Sends what the other side lacks, conversation by conversation, while its window is open.
+    fn pump(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
+        loop {
+            let Some(link) = self.link(stream) else { return Ok(()) };
+            if !link.greeted || !link.window_is_open() {
+                return Ok(());
+            }
+            let served = link.served;
+            let next = link
+                .wanting
+                .iter()
+                .find(|c| served.is_none_or(|s| **c > s))
+                .or_else(|| link.wanting.first())
+                .copied();
+            let Some(conversation) = next else { return Ok(()) };
+            link.served = Some(conversation);
+            if !link.told.contains(&conversation) || !self.send_batch(turn, stream, conversation)? {
+                if let Some(link) = self.link(stream) {
+                    link.wanting.remove(&conversation);
+                }
+            }
+        }
+    }
+
+    /// Sends one frame of what the other side lacks of a conversation; `false` if it lacks nothing.
+    fn send_batch(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: ConversationNo,
+    ) -> Result<bool, StoreError> {
+        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(false) };
+        for (log, held) in logs::of_conversation(turn.txn, conversation)? {
+            let chosen = self.lacking(stream, &log, &held.have);
+            let Some(link) = self.link(stream) else { return Ok(false) };
+            let device = link.device;
+            let budget = WINDOW_BYTES.saturating_sub(link.in_flight_bytes).min(FRAME_EVENT_BYTES);
+            let mut batch = Vec::new();
+            let mut size = 0;
+            for seq in chosen {
+                for branch in 0..8 {
+                    let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else { break };
+                    let wire = event.to_wire();
+                    size += wire.len();
+                    batch.push((seq, wire));
+                    if !held.forked {
+                        break;
+                    }
+                }
+                if size >= budget {
+                    break;
+                }
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            batch.sort_by_key(|(seq, _)| *seq);
+            let mut sent = Intervals::default();
+            let mut wire = Vec::with_capacity(batch.len());
+            if let Some(link) = self.link(stream) {
+                link.frames = link.frames.saturating_add(1);
+                for (seq, bytes) in batch {
+                    link.sent(log, seq, bytes.len());
+                    sent.insert(seq);
+                    wire.push(bytes);
+                }
+            }
+            self.send_frame(turn, stream, &Frame::Events { conversation: row.id, events: wire });
+            if log.device == self.own.device {
+                self.mark_sent(turn, log, device, &sent);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The seqs to send next: what was written since the link stands in order, what was missed before newest first.
+    fn lacking(&mut self, stream: u64, log: &LogKey, held: &Intervals) -> Vec<u64> {
+        let Some(link) = self.link(stream) else { return Vec::new() };
+        let device = link.device;
+        let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
+        let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
+        let mut missing = match link.peer_has.get(log) {
+            Some(theirs) => held.difference(theirs),
+            None => held.clone(),
+        };
+        missing = missing.difference(&link.in_flight_of(*log));
+        if log.device == self.own.device
+            && let Some(flying) = self.gossip.in_flight(log.conversation, device)
+        {
+            missing = missing.difference(&flying);
+        }
+        let live: Vec<u64> = missing.difference(&Intervals::range(1, live_from)).values().take(room).collect();
+        if live.is_empty() { missing.values().rev().take(room).collect() } else { live }
+    }
+
+    /// Envelopes and tags are for this day.
+    pub(crate) fn today(turn: &Turn<'_, '_>) -> u16 {
+        day_of(turn.now)
+    }
+}

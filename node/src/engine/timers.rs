@@ -1,0 +1,145 @@
+//! What is due when. One entry per timer: scheduling again moves it. Nothing sleeps; the runner asks for the next time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlour_net::PeerId;
+use parlour_store::{ConversationNo, DeviceNo};
+
+/// Something to look at later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// Connect to a peer.
+    Dial(PeerId),
+    /// Open the sync stream to a device.
+    OpenStream(DeviceNo),
+    /// Tell a link what we hold by now.
+    Acknowledge(u64),
+    /// Tell a link everything we hold.
+    FullHave(u64),
+    /// The other side of a stream has not finished the opening.
+    StreamOpening(u64),
+    /// Renew a link's keys.
+    Rekey(u64),
+    /// Look at what a device has not acknowledged of a conversation.
+    Gossip(ConversationNo, DeviceNo),
+    /// Acknowledge by envelope what came from a device without a stream.
+    GossipAcknowledge(DeviceNo),
+    /// Send a device its waiting controls by envelope.
+    Controls(DeviceNo),
+    /// Ask the maker of an invite again.
+    Knock(DeviceNo),
+    /// Write down what was handed to the network.
+    FlushSent,
+    /// Tell contacts our changed card.
+    Card,
+    /// Keys to renew or purge, tags of a new day, held events, forgotten envelopes.
+    Housekeeping,
+}
+
+/// The timers of one engine.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    due: BTreeMap<Timer, u64>,
+    order: BTreeSet<(u64, Timer)>,
+}
+
+impl Timers {
+    /// Sets or moves a timer.
+    pub(crate) fn set(&mut self, timer: Timer, due: u64) {
+        if let Some(old) = self.due.insert(timer, due) {
+            self.order.remove(&(old, timer));
+        }
+        self.order.insert((due, timer));
+    }
+
+    /// Sets a timer unless it is already due at that time or earlier.
+    pub(crate) fn set_earliest(&mut self, timer: Timer, due: u64) {
+        if self.due.get(&timer).is_none_or(|&old| old > due) {
+            self.set(timer, due);
+        }
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.due.contains_key(&timer)
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        if let Some(due) = self.due.remove(&timer) {
+            self.order.remove(&(due, timer));
+        }
+    }
+
+    /// When the next one is due, ms.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.order.first().map(|(due, _)| *due)
+    }
+
+    /// Takes one that is due.
+    pub(crate) fn take_due(&mut self, now: u64) -> Option<Timer> {
+        let (due, timer) = *self.order.first()?;
+        if due > now {
+            return None;
+        }
+        self.order.remove(&(due, timer));
+        self.due.remove(&timer);
+        Some(timer)
+    }
+}
+
+/// A growing pause between tries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backoff {
+    tries: u32,
+    first_ms: u64,
+    max_ms: u64,
+}
+
+impl Backoff {
+    pub(crate) const fn new(first_ms: u64, max_ms: u64) -> Self {
+        Self { tries: 0, first_ms, max_ms }
+    }
+
+    /// The pause before the next try: doubled each time up to the maximum, ± 20 % by `random`.
+    pub(crate) fn next(&mut self, random: u64) -> u64 {
+        let pause = self.first_ms.saturating_mul(1 << self.tries.min(20)).min(self.max_ms);
+        self.tries = self.tries.saturating_add(1);
+        jitter(pause, random)
+    }
+}
+
+/// `ms` ± 20 %, chosen by `random`.
+pub(crate) fn jitter(ms: u64, random: u64) -> u64 {
+    let span = ms.saturating_mul(2) / 5;
+    ms.saturating_sub(span / 2).saturating_add(random % span.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_set_again_moves_and_comes_once() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Card, 50);
+        timers.set(Timer::Housekeeping, 20);
+        timers.set(Timer::Card, 10);
+        timers.set_earliest(Timer::Card, 30);
+        assert_eq!(timers.next(), Some(10));
+        assert_eq!(timers.take_due(15), Some(Timer::Card));
+        assert_eq!(timers.take_due(15), None);
+        assert_eq!(timers.take_due(20), Some(Timer::Housekeeping));
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn pauses_double_within_a_fifth_and_stop_at_the_maximum() {
+        let mut backoff = Backoff::new(1_000, 300_000);
+        for expected in [1_000u64, 2_000, 4_000, 8_000] {
+            let pause = backoff.next(expected * 7);
+            assert!(pause >= expected * 4 / 5 && pause <= expected * 6 / 5, "{pause} for {expected}");
+        }
+        for _ in 0..40 {
+            assert!(backoff.next(u64::MAX) <= 360_000);
+        }
+    }
+}

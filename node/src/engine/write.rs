@@ -1,0 +1,155 @@
+//! What the account itself writes: messages, read marks.
+
+use parlour_crypto::{Content, Draft, EventId, MAX_TEXT, Message, VerifiedEvent, KIND_MESSAGE};
+use parlour_store::client_ids::{self, ClientIdRow};
+use parlour_store::timeline::Position;
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, feed, logs, meta};
+
+use super::Engine;
+use super::append::{Appended, append, parents_and_clock};
+use super::effects::Turn;
+use super::input::{ReadMarkError, SendError, SendText, Sent};
+
+/// Bytes of a client id.
+const MAX_CLIENT_ID: usize = 64;
+
+impl Engine {
+    pub(crate) fn send_text(&mut self, turn: &mut Turn<'_, '_>, send: &SendText) -> Result<Result<Sent, SendError>, StoreError> {
+        let Some(conversation) = conversations::number(turn.txn, &send.conversation)? else {
+            return Ok(Err(SendError::UnknownConversation));
+        };
+        if let Some(error) = refuse_text(turn, conversation, send)? {
+            return Ok(Err(error));
+        }
+        if let Some(id) = &send.client_id
+            && let Some(row) = client_ids::get(turn.txn, conversation, id)?
+        {
+            let Some(event) = events::get(turn.txn, &row.event)? else {
+                return Err(StoreError::Malformed { noun: "client id" });
+            };
+            return Ok(Ok(Sent { event: row.event, at: position(&event) }));
+        }
+        let message = Message {
+            content: Content::Text(send.text.clone()),
+            reply_to: send.reply_to,
+            thread: None,
+            mentions: Vec::new(),
+            visibility: 0,
+            expires_after_ms: None,
+            ext: Vec::new(),
+        };
+        let Ok(body) = message.encode() else {
+            return Ok(Err(SendError::TooLong { got: send.text.len(), max: MAX_TEXT }));
+        };
+        let (key, event) = self.write_event(turn, conversation, KIND_MESSAGE, &body)?;
+        if let Some(id) = &send.client_id {
+            client_ids::put(turn.txn, conversation, id, &ClientIdRow { event: key, created: turn.now });
+        }
+        self.distribute(turn, conversation)?;
+        Ok(Ok(Sent { event: key, at: position(&event) }))
+    }
+
+    /// Signs a new event of this device and stores it.
+    fn write_event(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        kind: u16,
+        body: &[u8],
+    ) -> Result<(EventKey, VerifiedEvent), StoreError> {
+        let missing = || StoreError::Malformed { noun: "conversation" };
+        let row = conversations::get(turn.txn, conversation)?.ok_or_else(missing)?;
+        let (parents, clock) = parents_and_clock(&row, turn.now);
+        let log = LogKey { conversation, device: self.own.device, log: self.own_log };
+        let held = logs::get(turn.txn, &log)?;
+        let draft = Draft {
+            kind,
+            conversation: row.id,
+            device: self.account.keys.id(),
+            log: self.own_log,
+            seq: held.have.max().unwrap_or(0).saturating_add(1),
+            prev: held.top,
+            parents,
+            clock,
+            view: None,
+        };
+        let salt = self.random_id();
+        let event = VerifiedEvent::sign(&self.account.keys, draft, salt, body).map_err(|_| missing())?;
+        match append(turn, conversation, self.own.device, &event, true)? {
+            Appended::New(key) => Ok((key, event)),
+            Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),
+        }
+    }
+
+    /// A later state of our own log is out there than the one on this disk: goes on in a new log, so that no number is
+    /// used twice.
+    pub(crate) fn suspect_rollback(&mut self, turn: &mut Turn<'_, '_>, log: u32) -> Result<(), StoreError> {
+        if log < self.own_log {
+            return Ok(());
+        }
+        self.own_log = log.saturating_add(1);
+        tracing::warn!(log = self.own_log, "others hold messages of ours that this disk has lost; going on in a new log");
+        meta::set_counter(turn.txn, meta::CounterName::OwnLog, u64::from(self.own_log));
+        Ok(())
+    }
+
+    pub(crate) fn mark_read(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: &parlour_crypto::ConversationId,
+        room_seq: u64,
+    ) -> Result<Result<(), ReadMarkError>, StoreError> {
+        let Some(no) = conversations::number(turn.txn, id)? else {
+            return Ok(Err(ReadMarkError::UnknownConversation));
+        };
+        let Some(mut row) = conversations::get(turn.txn, no)? else {
+            return Err(StoreError::Malformed { noun: "conversation" });
+        };
+        let upto = room_seq.min(row.last_seq);
+        if upto > row.read_seq {
+            let still = self.count_unread(turn, no, upto, row.last_seq)?;
+            row.read_seq = upto;
+            row.unread = still;
+            conversations::put(turn.txn, no, &row);
+            feed::append(turn.txn, &feed::FeedRow::Conversation { conversation: no })?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Messages of others with a room seq above `after`.
+    fn count_unread(&self, turn: &Turn<'_, '_>, no: ConversationNo, after: u64, last: u64) -> Result<u64, StoreError> {
+        let mut unread = 0u64;
+        for seq in after.saturating_add(1)..=last {
+            let at = parlour_store::timeline::by_room_seq(turn.txn, no, seq)?;
+            let entry = at.map(|at| parlour_store::timeline::get(turn.txn, no, &at)).transpose()?.flatten();
+            if entry.is_some_and(|entry| entry.event.log.device != self.own.device) {
+                unread = unread.saturating_add(1);
+            }
+        }
+        Ok(unread)
+    }
+}
+
+fn refuse_text(turn: &Turn<'_, '_>, conversation: ConversationNo, send: &SendText) -> Result<Option<SendError>, StoreError> {
+    if send.text.trim().is_empty() {
+        return Ok(Some(SendError::Empty));
+    }
+    if send.text.len() > MAX_TEXT {
+        return Ok(Some(SendError::TooLong { got: send.text.len(), max: MAX_TEXT }));
+    }
+    if send.client_id.as_ref().is_some_and(|id| id.len() > MAX_CLIENT_ID) {
+        return Ok(Some(SendError::ClientIdTooLong { max: MAX_CLIENT_ID }));
+    }
+    if let Some(id) = &send.reply_to {
+        let place = events::place(turn.txn, id)?;
+        if place.is_none_or(|key| key.log.conversation != conversation) {
+            return Ok(Some(SendError::UnknownReply));
+        }
+    }
+    Ok(None)
+}
+
+fn position(event: &VerifiedEvent) -> Position {
+    let id: EventId = event.id();
+    Position { clock: event.header().clock, id }
+}

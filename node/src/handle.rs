@@ -1,0 +1,135 @@
+//! The one way in for the API, the command line and the gateways: commands go to the account's runner, reads go straight to
+//! the store.
+
+use std::sync::Arc;
+
+use parlour_net::PeerId;
+use parlour_store::view::Own;
+use parlour_store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::{
+    AddContact, AddError, Added, Command, Input, Live, MadeInvite, MakeInviteError, NewInvite, ReadMarkError,
+    RevokeError, SendError, SendText, Sent, StorageFailed,
+};
+
+/// Whether the account can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Reading and writing.
+    Ready,
+    /// Reading only, since storage failed.
+    ReadOnly(StorageFailed),
+}
+
+/// A running account. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AccountHandle {
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) store: Store,
+    pub(crate) live: watch::Receiver<Arc<Live>>,
+    pub(crate) feed: watch::Receiver<u64>,
+    pub(crate) health: watch::Receiver<Health>,
+    pub(crate) facts: Arc<Facts>,
+}
+
+/// What does not change while an account runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Name of the account's directory.
+    pub account: String,
+    /// Profile name.
+    pub name: String,
+    /// Who is looking.
+    pub own: Own,
+    /// This device.
+    pub device: parlour_crypto::DeviceId,
+    /// The node's peer id.
+    pub peer: PeerId,
+}
+
+impl AccountHandle {
+    /// The stored state, for reads.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who this is.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The volatile state.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.borrow().clone()
+    }
+
+    /// Wakes whenever the feed has grown; the value is the last feed seq.
+    #[must_use]
+    pub fn feed(&self) -> watch::Receiver<u64> {
+        self.feed.clone()
+    }
+
+    /// Whether writing works.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        *self.health.borrow()
+    }
+
+    /// Writes a message; returns when it is durable.
+    ///
+    /// # Errors
+    /// Nothing was written; see [`SendError`].
+    pub async fn send(&self, send: SendText) -> Result<Sent, SendError> {
+        self.ask(|reply| Command::Send(send, reply)).await
+    }
+
+    /// Makes an invite.
+    ///
+    /// # Errors
+    /// See [`MakeInviteError`].
+    pub async fn invite(&self, new: NewInvite) -> Result<MadeInvite, MakeInviteError> {
+        self.ask(|reply| Command::Invite(new, reply)).await
+    }
+
+    /// Takes an invite back.
+    ///
+    /// # Errors
+    /// See [`RevokeError`].
+    pub async fn revoke_invite(&self, token: [u8; 16]) -> Result<(), RevokeError> {
+        self.ask(|reply| Command::RevokeInvite(token, reply)).await
+    }
+
+    /// Opens somebody's invite; returns when the contact is written, not when the other side has answered.
+    ///
+    /// # Errors
+    /// See [`AddError`].
+    pub async fn add(&self, add: AddContact) -> Result<Added, AddError> {
+        self.ask(|reply| Command::Add(add, reply)).await
+    }
+
+    /// Marks a conversation as read.
+    ///
+    /// # Errors
+    /// See [`ReadMarkError`].
+    pub async fn mark_read(&self, conversation: parlour_crypto::ConversationId, room_seq: u64) -> Result<(), ReadMarkError> {
+        self.ask(|reply| Command::MarkRead { conversation, room_seq, reply }).await
+    }
+
+    async fn ask<T, E: From<StorageFailed>>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+    ) -> Result<T, E> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inputs.send(Input::Command(command(reply))).await;
+        match (sent, answer.await) {
+            (Ok(()), Ok(answer)) => answer,
+            // The runner is gone: the node is stopping.
+            _ => Err(E::from(StorageFailed::Failed)),
+        }
+    }
+}
+

@@ -1,0 +1,315 @@
+//! A running node: one account, the network, the local API, and the services around them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
+use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
+use parlour_store::{DataLock, DbOptions, LockError, OpenReport, Store, StoreOpenError};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::api::{self, ApiConfig, BindError};
+use crate::data::{AccountError, DataDir, choose_account, unlock_account, write_private};
+use crate::engine::Live;
+use crate::handle::{AccountHandle, Facts, Health};
+use crate::random::SystemRng;
+use crate::runner::{Outside, Runner, StartError, now_ms};
+
+/// Commands waiting for the runner: enough for every socket to have some under way.
+const INPUTS: usize = 1_024;
+/// The index is brought up to date this long after a change, so that many changes are one commit.
+const INDEX_PAUSE: Duration = Duration::from_secs(1);
+/// An index without work for this long frees its memory.
+const INDEX_REST: Duration = Duration::from_secs(20);
+
+/// How to start a node.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Which account; the only one if not named.
+    pub account: Option<String>,
+    /// Unlocks the account; the node's key does if not given.
+    pub password: Option<Zeroizing<String>>,
+    /// Where the local API listens.
+    pub api: SocketAddr,
+    /// Where peers are awaited: `IP:PORT` or a multiaddr; the remembered port on all interfaces if empty.
+    pub listen: Vec<String>,
+    /// Whether to look for peers on the LAN.
+    pub mdns: bool,
+    /// Whether to connect to anybody at all.
+    pub network: bool,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Another process works in the data directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No account, or it did not unlock.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The account's store did not open.
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    /// The account's state could not be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// An address to listen on is malformed.
+    #[error(transparent)]
+    Listen(#[from] parlour_net::ListenError),
+    /// The network did not start.
+    #[error("the network could not be started")]
+    Net(#[from] NetError),
+    /// The API's address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Files of the node could not be read or written.
+    #[error("the data directory could not be used")]
+    Io(#[from] io::Error),
+}
+
+/// A running node. Dropping it without [`Node::stop`] is like a crash: nothing accepted is lost.
+#[derive(Debug)]
+pub struct Node {
+    account: AccountHandle,
+    api: SocketAddr,
+    token: Zeroizing<String>,
+    report: OpenReport,
+    data: DataDir,
+    stop: CancellationToken,
+    services: tokio::task::JoinSet<()>,
+    runner: Option<std::thread::JoinHandle<()>>,
+    _lock: DataLock,
+}
+
+impl Node {
+    /// Starts a node; returns when it is ready to be used.
+    ///
+    /// # Errors
+    /// See [`NodeError`]; nothing keeps running.
+    pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let data = DataDir::new(&options.data);
+        let name = choose_account(&data, options.account.as_deref())?;
+        data.create()?;
+        let lock = DataLock::acquire(data.root())?;
+        let listener = api::bind(options.api).await?;
+        let api_address = listener.local_addr()?;
+        let (account, key) = unlock_account(&data, &name, options.password.as_ref().map(|p| p.as_str()))?;
+        let (store, report) = Store::open(&data.account(&name), &key, DbOptions::default())?;
+        let mut secret = *data.node_secret("peer")?;
+        let keypair = NodeKey::from_bytes(&mut secret);
+        let peer = keypair.peer();
+
+        let stop = CancellationToken::new();
+        let net_config = net_config(&options, &data, keypair)?;
+        let (net, events) = parlour_net::start(net_config, stop.child_token())?;
+        let (live_tx, live) = watch::channel(Arc::new(Live::default()));
+        let (feed_tx, feed) = watch::channel(0);
+        let (health_tx, health) = watch::channel(Health::Ready);
+        let (inputs, queue) = mpsc::channel(INPUTS);
+        let outside = Outside { live: live_tx, feed: feed_tx, health: health_tx };
+        let (profile, device) = (account.name.clone(), account.certificate.device());
+        let rng = Box::new(SystemRng);
+        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, net, queue, events, outside)?;
+        let facts = Facts { account: name, name: profile, own, device, peer };
+        let account = AccountHandle { inputs, store, live, feed, health, facts: Arc::new(facts) };
+        let token = api_token();
+        let mut node = Self {
+            account,
+            api: api_address,
+            token,
+            report,
+            data,
+            stop: stop.clone(),
+            services: tokio::task::JoinSet::new(),
+            runner: Some(run_on_own_thread(runner, first, stop)?),
+            _lock: lock,
+        };
+        node.start_services(listener);
+        node.tell_where()?;
+        Ok(node)
+    }
+
+    fn start_services(&mut self, listener: TcpListener) {
+        let config = ApiConfig::new(self.api, self.token.clone());
+        self.services.spawn(api::serve(listener, self.account.clone(), config, self.stop.child_token()));
+        self.services.spawn(keep_index(self.account.clone(), self.stop.child_token()));
+        self.services.spawn(remember_port(self.account.clone(), self.data.clone(), self.stop.child_token()));
+    }
+
+    /// Tells the command line where the API is and how to use it.
+    fn tell_where(&self) -> io::Result<()> {
+        write_private(&self.data.cookie(), format!("{}\n", self.token.as_str()).as_bytes())?;
+        let address = serde_json::json!({ "url": self.api_url(), "pid": std::process::id() });
+        write_private(&self.data.address(), address.to_string().as_bytes())
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &AccountHandle {
+        &self.account
+    }
+
+    /// Who runs here.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.account.facts()
+    }
+
+    /// What opening the store found.
+    #[must_use]
+    pub fn report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// Where the API is: `http://IP:PORT`.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// The token of the command line.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Stops: sockets are drained, what was accepted is on disk, the store is closed cleanly.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.services.join_next().await.is_some() {}
+        if let Some(runner) = self.runner.take() {
+            let _ = tokio::task::spawn_blocking(move || runner.join()).await;
+        }
+        let store = self.account.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.db().checkpoint()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::error!(%error, "the last checkpoint failed");
+        }
+        for file in [self.data.address(), self.data.cookie()] {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(runner) = self.runner.take() {
+            let _ = runner.join();
+        }
+    }
+}
+
+fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result<NetConfig, NodeError> {
+    let mut config = NetConfig::new(keypair, now_ms);
+    if options.network {
+        config.mdns = options.mdns;
+        config.listen = listen_addresses(&options.listen, data)?;
+    }
+    config.topics = (0..SHARDS).map(|shard| format!("/parlour/1/s/{shard}")).collect();
+    config.validate = |bytes, now| match relay_verdict(bytes, day_of(now)) {
+        RelayVerdict::Accept => Verdict::Accept,
+        RelayVerdict::Ignore => Verdict::Ignore,
+        RelayVerdict::Reject => Verdict::Reject,
+    };
+    Ok(config)
+}
+
+/// The given addresses, or the remembered port on all interfaces (a free one at the first start).
+fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, NodeError> {
+    let mut addresses = Vec::new();
+    if given.is_empty() {
+        let port = std::fs::read_to_string(data.node("port")).ok().and_then(|text| text.trim().parse::<u16>().ok());
+        addresses.extend(parlour_net::parse_listen(&format!("0.0.0.0:{}", port.unwrap_or(0)))?);
+    }
+    for text in given {
+        addresses.extend(parlour_net::parse_listen(text)?);
+    }
+    Ok(addresses)
+}
+
+fn api_token() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    rand_core::Rng::fill_bytes(&mut SystemRng, bytes.as_mut_slice());
+    Zeroizing::new(data_encoding::HEXLOWER.encode(bytes.as_slice()))
+}
+
+fn run_on_own_thread(
+    runner: Runner,
+    first: crate::engine::Effects,
+    stop: CancellationToken,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new()
+        .name("account".into())
+        .spawn(move || runtime.block_on(runner.run(first, stop)))
+}
+
+/// Brings the search index up to date after changes, and lets it rest when there are none.
+async fn keep_index(account: AccountHandle, stop: CancellationToken) {
+    let mut feed = account.feed();
+    feed.mark_changed();
+    loop {
+        let changed = tokio::select! {
+            () = stop.cancelled() => return,
+            changed = feed.changed() => changed.is_ok(),
+            () = tokio::time::sleep(INDEX_REST) => {
+                account.store().finder().rest();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = feed.changed() => changed.is_ok(),
+                }
+            }
+        };
+        if !changed {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INDEX_PAUSE) => {}
+        }
+        let store = account.store().clone();
+        let stop = stop.clone();
+        let indexed = tokio::task::spawn_blocking(move || {
+            while !stop.is_cancelled() && store.finder().catch_up(&store)? {}
+            Ok::<_, parlour_store::FindError>(())
+        });
+        if let Ok(Err(error)) = indexed.await {
+            tracing::warn!(%error, "the search index could not be brought up to date");
+        }
+    }
+}
+
+/// The UDP or TCP port of an address.
+fn port_of(address: &Multiaddr) -> Option<u16> {
+    let text = address.to_string();
+    let mut parts = text.split('/').skip_while(|part| !matches!(*part, "udp" | "tcp"));
+    parts.nth(1)?.parse().ok().filter(|port| *port != 0)
+}
+
+/// Keeps the port of the first start, so that addresses given to others stay true.
+async fn remember_port(account: AccountHandle, data: DataDir, stop: CancellationToken) {
+    let mut live = account.live.clone();
+    loop {
+        let port = live.borrow_and_update().listening.iter().find_map(port_of);
+        if let Some(port) = port {
+            if let Err(error) = write_private(&data.node("port"), format!("{port}\n").as_bytes()) {
+                tracing::warn!(%error, "the listening port could not be remembered");
+            }
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = live.changed() => if changed.is_err() { return },
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One node of a simulation: an engine and its store, which outlive nothing but the store when it crashes.
+
+use parlour_crypto::{DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, Secrets, Unlock};
+use parlour_net::{NodeKey, PeerId};
+use parlour_store::{DbOptions, Store};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
+
+use crate::engine::{Account, Effects, Engine, Input};
+
+const NODE_KEY: [u8; 32] = [7; 32];
+
+pub(super) struct SimNode {
+    pub(super) peer: PeerId,
+    /// Counts the starts, so that what was meant for an earlier life is void.
+    pub(super) life: u32,
+    /// How far this node's clock is off, ms.
+    pub(super) skew: u64,
+    dir: tempfile::TempDir,
+    keystore: Vec<u8>,
+    running: Option<(Engine, Store)>,
+}
+
+impl SimNode {
+    pub(super) fn create(name: &str, rng: &mut ChaCha8Rng, now: u64) -> Self {
+        let mut entropy = Zeroizing::new([0; 32]);
+        rng.fill_bytes(entropy.as_mut_slice());
+        let identity = Identity::from_entropy(&entropy);
+        let device = DeviceKeys::generate(rng);
+        let cert = DeviceCert::issue(&identity, &device, 1, now);
+        let list = DeviceList::first(&identity, std::slice::from_ref(&cert), now).expect("a list");
+        let secrets = Secrets { entropy: Some(entropy), device, cert, list, name: name.to_owned() };
+        let (keystore, _) = Keystore::create(rng, &secrets, None, Some(&NODE_KEY)).expect("a keystore");
+        let mut secret = [0; 32];
+        rng.fill_bytes(&mut secret);
+        Self {
+            peer: NodeKey::from_bytes(&mut secret).peer(),
+            life: 0,
+            skew: rng.next_u64() % 3_000,
+            dir: tempfile::Builder::new().prefix("parlour-sim").tempdir().expect("a directory"),
+            keystore,
+            running: None,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.running.as_ref().expect("the node is up").1
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.running.as_ref().expect("the node is up").0
+    }
+
+    pub(super) fn next_tick(&self) -> Option<u64> {
+        self.running.as_ref().and_then(|(engine, _)| engine.next_tick()).map(|due| due.saturating_sub(self.skew))
+    }
+
+    /// Opens the store and loads the engine, as a process does.
+    pub(super) fn start(&mut self, seed: u64, now: u64) -> Effects {
+        assert!(self.running.is_none(), "the node is up already");
+        self.life += 1;
+        let (secrets, key) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let account = Account { keys: secrets.device, certificate: secrets.cert, list: secrets.list, name: secrets.name };
+        let options = DbOptions { checkpoint_bytes: 128 * 1024, cache_bytes: 2 * 1024 * 1024, ..DbOptions::default() };
+        let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
+        assert!(report.damage.is_empty(), "a crash is no damage: {:?}", report.damage);
+        let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
+        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, now + self.skew).expect("it loads");
+        store.commit(batch).expect("the first turn is written");
+        self.running = Some((engine, store));
+        effects
+    }
+
+    /// One whole turn: decided and durable.
+    pub(super) fn turn(&mut self, input: Input, now: u64) -> Effects {
+        let now = now + self.skew;
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        engine.handle(&mut txn, &mut effects, input, now).expect("the store is readable");
+        engine.finish_turn(&mut txn, &mut effects, now).expect("the store is readable");
+        let batch = txn.into_batch();
+        store.commit(batch).expect("the store is writable");
+        effects
+    }
+
+    /// A turn whose batch never reaches the disk.
+    pub(super) fn decide_and_forget(&mut self, input: Input, now: u64) {
+        let now = now + self.skew;
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut txn = store.begin();
+        engine.handle(&mut txn, &mut Effects::default(), input, now).expect("the store is readable");
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.life += 1;
+        self.running = None;
+    }
+}

@@ -1,0 +1,89 @@
+//! Contacts: users we have accepted, or whose invite we have opened.
+
+use parlour_crypto::UserId;
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{Key, Kind};
+use crate::record::{self, Row, StoreError};
+
+/// How far a contact has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContactState {
+    /// We opened their invite and have no answer yet.
+    Invited {
+        /// The token of the invite.
+        token: [u8; 16],
+        /// Hash of the prekey bundle it names.
+        bundle_hash: [u8; 32],
+        /// When the invite ends, ms.
+        expires: u64,
+        /// Why the other node refused, if it said so.
+        refused: Option<InviteRefusal>,
+    },
+    /// Both sides have each other.
+    Accepted,
+}
+
+/// Why an invite did not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteRefusal {
+    /// It was used as often as allowed.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// Its maker took it back.
+    Revoked,
+}
+
+/// One contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactRow {
+    /// Who.
+    pub user: UserId,
+    /// What we call them.
+    pub petname: Option<String>,
+    /// What they call themselves.
+    pub name: String,
+    /// Their device list, signed form; empty until it is known.
+    #[serde(with = "serde_bytes")]
+    pub device_list: Vec<u8>,
+    /// How far it has come.
+    pub state: ContactState,
+    /// The peer of their invite; used until their devices are known.
+    #[serde(with = "serde_bytes")]
+    pub peer: Vec<u8>,
+    /// The addresses of their invite.
+    pub addresses: Vec<Vec<u8>>,
+    /// When the contact was made, ms.
+    pub created: u64,
+}
+
+impl Row for ContactRow {
+    const NOUN: &'static str = "contact";
+}
+
+fn key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::Contact).user(user).done()
+}
+
+/// The contact with this user.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn get(read: &impl Read, user: &UserId) -> Result<Option<ContactRow>, StoreError> {
+    record::get(read, &key(user))
+}
+
+/// Writes a contact.
+pub fn put(txn: &mut Txn<'_>, row: &ContactRow) {
+    record::put(txn, key(&row.user), row);
+}
+
+/// All contacts, by user id.
+///
+/// # Errors
+/// As [`get`].
+pub fn all(read: &impl Read) -> Result<Vec<ContactRow>, StoreError> {
+    record::scan(read, &Key::new(Kind::Contact).range()).map(|row| row.map(|(_, row)| row)).collect()
+}

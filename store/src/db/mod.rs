@@ -1,0 +1,266 @@
+//! The durable key-value layer: an acknowledged commit is on disk, and damage is found and named.
+//!
+//! ```text
+//! commit      seal -> one append and one fdatasync to the journal -> apply to the storage engine
+//! checkpoint  new journal file -> flush and fdatasync the engine -> head file, two copies -> drop old journals
+//! open        head -> engine -> replay the journals since the head
+//! ```
+//! Files: `VERSION`, `head-a` and `head-b`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
+//! `damaged-<n>/` (what was found broken, copied before anything was changed). Keys are stored plain, values
+//! sealed. This layer knows nothing of what the values mean.
+
+mod batch;
+mod bytes;
+mod checkpoint;
+mod damage;
+mod disk;
+#[cfg(test)]
+mod faults;
+mod head;
+mod journal;
+mod lock;
+mod open;
+mod permissions;
+mod read;
+mod replay;
+mod seal;
+mod state;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+pub use batch::Batch;
+pub use damage::Damage;
+pub use lock::{DataLock, LockError};
+pub use open::{OpenError, OpenReport};
+pub use permissions::{private_dir, private_file};
+pub use read::{Read, ReadError, Row, RowKeys, Rows};
+pub use txn::Txn;
+pub use writer::CommitError;
+
+use checkpoint::Checkpoints;
+use seal::Keys;
+use state::{Range, State, guarded};
+use writer::Writer;
+
+/// Most milliseconds that records wait for a checkpoint.
+const CHECKPOINT_MS: u64 = 30_000;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct DbOptions {
+    /// Memory for the storage engine's pages, in bytes.
+    pub cache_bytes: u64,
+    /// Journal size, in bytes, from which a checkpoint is due.
+    pub checkpoint_bytes: u64,
+    /// Free disk space, in bytes, below which commits are refused as `DiskFull`. The storage engine writes
+    /// after a commit is acknowledged and cannot go on once it meets a full disk, so some is kept for it.
+    pub reserve_bytes: u64,
+    #[cfg(test)]
+    pub(crate) faults: Arc<faults::Faults>,
+}
+
+impl Default for DbOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 16 * 1024 * 1024,
+            checkpoint_bytes: 16 * 1024 * 1024,
+            reserve_bytes: 48 * 1024 * 1024,
+            #[cfg(test)]
+            faults: Arc::default(),
+        }
+    }
+}
+
+/// What state a database is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Why nothing can be written any more until a restart; `None` while all is well.
+    pub read_only: Option<String>,
+    /// Whether the last write found the disk full.
+    pub disk_full: bool,
+    /// Why the storage engine stopped writing in the background, if it did.
+    pub state_error: Option<String>,
+    /// Bytes of records not yet covered by a checkpoint.
+    pub journal_bytes: u64,
+}
+
+/// A durable, sealed, ordered key-value store. Cloning gives another handle on the same one.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    options: DbOptions,
+    keys: Keys,
+    state: State,
+    writer: Mutex<Writer>,
+    checkpoints: Mutex<Checkpoints>,
+    read_only: OnceLock<String>,
+    disk_full: AtomicBool,
+    journal_bytes: AtomicU64,
+    /// When records without a checkpoint were first noticed, in ms; 0 for never.
+    waiting_since_ms: AtomicU64,
+    /// Last, so that the directory stays locked until the files are closed.
+    _lock: DataLock,
+}
+
+impl Db {
+    /// Opens the database in `dir`, creating it if the directory is empty or missing.
+    ///
+    /// What was acknowledged is there again after a crash at any point. Files that contradict each other are
+    /// copied to `damaged-<n>/`, named in the report, and what is left of them is opened.
+    ///
+    /// # Errors
+    /// `NewerFormat`, `WrongKey`, `InUse`: nothing was changed. The others: a file could not be used.
+    pub fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Self, OpenReport), OpenError> {
+        open::open(dir, key, options)
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        match guarded(|| self.0.state.records.get(key))? {
+            Some(sealed) => self.0.open_value(key, &sealed).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The rows with `from <= key < to`, read as they are asked for. Commits made meanwhile may or may not
+    /// be seen.
+    pub fn scan<'a>(
+        &'a self,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'a> {
+        self.0.range(from, to).map(|row| {
+            let (key, sealed) = row?;
+            let value = self.0.open_value(&key, &sealed)?;
+            Ok((key.to_vec(), value))
+        })
+    }
+
+    /// The keys with `from <= key < to`; values are not opened.
+    pub fn scan_keys<'a>(
+        &'a self,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<Vec<u8>, ReadError>> + use<'a> {
+        let keys = self.0.range(from, to);
+        keys.map(|row| row.map(|(key, _)| key.to_vec()))
+    }
+
+    /// Begins a transaction: reads that see their own writes.
+    #[must_use]
+    pub fn begin(&self) -> Txn<'_> {
+        Txn::resume(self, Batch::new())
+    }
+
+    /// Makes `batch` durable and visible, all of it or nothing; once this returns `Ok` it survives a crash.
+    /// An empty batch costs nothing.
+    ///
+    /// # Errors
+    /// `KeyTooLong`, `ValueTooLong`, `BatchTooLong`: nothing was written. `DiskFull`: nothing was written, and
+    /// it can be tried again. `ReadOnly`: whether the batch is there shows after a restart; reads go on.
+    pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.0.commit(&batch)
+    }
+
+    /// Makes the storage engine's own files durable and begins a new journal. Commits and reads go on
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// `DiskFull`: nothing is lost, it can be tried again. `ReadOnly`: reads go on, nothing acknowledged is
+    /// lost.
+    pub fn checkpoint(&self) -> Result<(), CommitError> {
+        self.0.checkpoint()
+    }
+
+    /// Whether a checkpoint is due at `now_ms` (milliseconds since the epoch): the journal has reached its
+    /// size, or records have waited for 30 seconds since this was first asked with them there.
+    #[must_use]
+    pub fn needs_checkpoint(&self, now_ms: u64) -> bool {
+        let waiting = self.0.journal_bytes.load(Ordering::Acquire);
+        if waiting == 0 {
+            return false;
+        }
+        if waiting >= self.0.options.checkpoint_bytes {
+            return true;
+        }
+        let first = now_ms.max(1);
+        match self
+            .0
+            .waiting_since_ms
+            .compare_exchange(0, first, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => false,
+            Err(since) => now_ms.saturating_sub(since) >= CHECKPOINT_MS,
+        }
+    }
+
+    /// The marks as committed so far: lower bounds of what the store must hold.
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<Vec<u8>, u64> {
+        self.0.writer_unchecked().marks.clone()
+    }
+
+    /// What state the database is in.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health {
+            read_only: self.0.read_only.get().cloned(),
+            disk_full: self.0.disk_full.load(Ordering::Acquire),
+            state_error: self.0.state.background_error(),
+            journal_bytes: self.0.journal_bytes.load(Ordering::Acquire),
+        }
+    }
+
+    /// Bytes all files of the database take, those set aside as damaged not counted.
+    #[must_use]
+    pub fn size_on_disk(&self) -> u64 {
+        checkpoint::size_on_disk(&self.0.dir)
+    }
+
+    /// Makes a last checkpoint and gives this handle back. Dropping it without is safe too; the next start
+    /// then replays the journal.
+    ///
+    /// # Errors
+    /// As [`Db::checkpoint`].
+    pub fn close(self) -> Result<(), CommitError> {
+        self.0.checkpoint()?;
+        self.0.trim();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("dir", &self.0.dir).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn open_value(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, ReadError> {
+        self.keys
+            .open_record(key, sealed)
+            .ok_or_else(|| ReadError::Damaged { key: key.to_vec() })
+    }
+
+    fn range(&self, from: &[u8], to: &[u8]) -> Range {
+        // An empty range where the bounds are the wrong way round.
+        let to = to.max(from);
+        Range::new(self.state.records.range(from.to_vec()..to.to_vec()))
+    }
+}

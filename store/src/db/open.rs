@@ -1,0 +1,334 @@
+//! Opening: survey the files, set aside what is damaged, open the engine, replay the journals.
+//!
+//! The survey changes nothing. It reads head and journals, decides whether the key is right and what is
+//! missing; only then is anything written. Journals are never appended to after a restart: whatever was
+//! replayed is followed by a checkpoint and a new journal, so bytes that an earlier process failed to sync
+//! are never built upon.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::batch::raise;
+use super::checkpoint::Checkpoints;
+use super::damage::{Damage, describe, set_aside};
+use super::head::{self, Head};
+use super::journal::{Journal, Position};
+use super::lock::{DataLock, LockError};
+use super::permissions::{private_dir, sync_dir};
+use super::replay::replay;
+use super::seal::Keys;
+use super::state::State;
+use super::survey::{Plan, Survey, read_journals};
+use super::writer::{CommitError, Writer, seal_writes};
+use super::{Db, DbOptions, Inner};
+
+const VERSION: u32 = 1;
+const VERSION_FILE: &str = "VERSION";
+const LOCK: &str = "db.lock";
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer parlour wrote these files; nothing was touched.
+    #[error("data has format {found}, this version reads up to {supported}: it needs {needs}")]
+    NewerFormat {
+        /// The format on disk.
+        found: u32,
+        /// The newest format this version reads.
+        supported: u32,
+        /// What to do about it.
+        needs: String,
+    },
+    /// The files were written with another key; nothing was touched.
+    #[error("the key is not the one this store was written with")]
+    WrongKey,
+    /// Another process has the database open.
+    #[error("data directory is in use by pid {pid}")]
+    InUse {
+        /// The process that holds it; 0 when not known.
+        pid: u32,
+    },
+    /// A file could not be read or written.
+    #[error("{doing} failed")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something is damaged and could not be copied aside; nothing was changed.
+    #[error("copying damaged files aside failed")]
+    SetAside(#[source] io::Error),
+    /// The storage engine works on no files at all here, or refused the replayed records.
+    #[error("the storage engine failed: {detail}")]
+    State {
+        /// What it said.
+        detail: String,
+    },
+    /// The checkpoint after a replay failed.
+    #[error("the checkpoint at the start failed")]
+    Checkpoint(#[source] CommitError),
+}
+
+/// What opening found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// The database was created.
+    pub first_open: bool,
+    /// Journal records applied again.
+    pub replayed_records: u64,
+    /// Bytes of a record that was being written when the process ended; it was never acknowledged.
+    pub torn_tail_bytes: u64,
+    /// Contradictions found; empty when all is well.
+    pub damage: Vec<Damage>,
+    /// Where the files were copied before anything was changed, if there was damage.
+    pub set_aside: Option<PathBuf>,
+}
+
+pub(super) fn journal_dir(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+pub(super) fn failed(doing: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Io { doing, source }
+}
+
+fn no_random(error: &getrandom::Error) -> OpenError {
+    failed("getting random bytes")(io::Error::other(error.to_string()))
+}
+
+pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db, OpenReport), OpenError> {
+    let version_known = read_version(dir)?;
+    let lock = DataLock::acquire_named(dir, LOCK).map_err(|error| match error {
+        LockError::InUse { pid } => OpenError::InUse { pid },
+        LockError::Io(source) => failed("locking the store")(source),
+    })?;
+    let keys = Keys::new(key);
+    let mut survey = Survey::take(dir, &keys, version_known)?;
+    let mut report = OpenReport::default();
+    if survey.is_first(&keys) {
+        report.first_open = true;
+        survey.head = Some(begin(dir, &keys, &options)?);
+        survey.journals = read_journals(dir)?;
+    } else {
+        report.damage = survey.damage();
+    }
+    let plan = survey.plan(&keys);
+    report.torn_tail_bytes = plan.torn;
+    report.damage.extend(plan.damage.clone());
+    if !report.damage.is_empty() {
+        let with_state = report.damage.iter().any(Damage::is_loss);
+        report.set_aside = Some(set_aside(dir, with_state).map_err(OpenError::SetAside)?);
+    }
+    let state = open_state(dir, &options, &mut report)?;
+    let reached = compare(dir, &state, &keys, &survey, &mut report)?;
+    if let Some(to) = &report.set_aside {
+        describe(to, &report.damage).map_err(OpenError::SetAside)?;
+    }
+
+    let marks = replay_all(&state, &keys, &survey, &plan, |count| {
+        report.replayed_records = count;
+        #[cfg(test)]
+        options.faults.replayed(count);
+    })?;
+
+    let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
+    let settled = report.first_open || (quiet && survey.is_settled());
+    let newest = reached.max(survey.newest());
+    let writer = start_writer(dir, &keys, &options, newest, plan.next, settled, marks)?;
+    let inner = Inner::start(dir, options, keys, state, writer, lock);
+    if !settled {
+        inner.settle_first().map_err(OpenError::Checkpoint)?;
+    }
+    replace_version(dir, version_known || report.first_open)?;
+    Ok((Db(Arc::new(inner)), report))
+}
+
+/// Applies the planned records to the engine, telling `done` how many; returns the marks as of the last one.
+fn replay_all(
+    state: &State,
+    keys: &Keys,
+    survey: &Survey,
+    plan: &Plan,
+    mut done: impl FnMut(u64),
+) -> Result<BTreeMap<Vec<u8>, u64>, OpenError> {
+    let head = survey.head.as_ref();
+    let mut marks = head.map(|head| head.marks.clone()).unwrap_or_default();
+    let mut count: u64 = 0;
+    for (epoch, first, records) in &plan.files {
+        let Some((_, bytes)) = survey.journals.iter().find(|(found, _)| found == epoch) else {
+            continue;
+        };
+        replay(bytes, keys, *epoch, *first, *records, |batch| {
+            apply(state, keys, &batch)?;
+            for (name, value) in batch.marks() {
+                raise(&mut marks, name.clone(), *value);
+            }
+            count = count.saturating_add(1);
+            done(count);
+            Ok::<(), OpenError>(())
+        })?;
+    }
+    Ok(marks)
+}
+
+impl Inner {
+    fn start(dir: &Path, options: DbOptions, keys: Keys, state: State, writer: Writer, lock: DataLock) -> Self {
+        let next_epoch = writer.journal.epoch().saturating_add(1);
+        Self {
+            dir: dir.to_path_buf(),
+            options,
+            keys,
+            state,
+            writer: Mutex::new(writer),
+            checkpoints: Mutex::new(Checkpoints {
+                next_epoch,
+                synced: std::collections::BTreeSet::new(),
+            }),
+            read_only: std::sync::OnceLock::new(),
+            disk_full: false.into(),
+            journal_bytes: 0.into(),
+            waiting_since_ms: 0.into(),
+            _lock: lock,
+        }
+    }
+}
+
+/// Writes the first journal, head and version.
+fn begin(dir: &Path, keys: &Keys, options: &DbOptions) -> Result<Head, OpenError> {
+    let journals = journal_dir(dir);
+    private_dir(&journals).map_err(failed("making the journal directory"))?;
+    let beginning = failed("beginning the journal");
+    Journal::create(&journals, keys, 1, |file| options.disk(file)).map_err(beginning)?;
+    let first = Head {
+        number: 1,
+        index: 0,
+        marks: BTreeMap::new(),
+    };
+    let nonce = keys.nonces.one();
+    let nonce = nonce.map_err(|error| no_random(&error))?;
+    first.write(dir, keys, &nonce).map_err(failed("writing the head"))?;
+    replace_version(dir, false)?;
+    if let Some(parent) = dir.parent() {
+        let here = parent.as_os_str().is_empty();
+        let parent = if here { Path::new(".") } else { parent };
+        sync_dir(parent).map_err(failed("syncing the data directory"))?;
+    }
+    Ok(first)
+}
+
+/// Opens the engine; if it cannot open its files, sets them aside and begins with none.
+fn open_state(dir: &Path, options: &DbOptions, report: &mut OpenReport) -> Result<State, OpenError> {
+    let path = dir.join("state");
+    let detail = match State::open(&path, options.cache_bytes) {
+        Ok(state) => return Ok(state),
+        Err(detail) => detail,
+    };
+    set_state_aside(dir, report)?;
+    report.damage.push(Damage::StateUnreadable { detail });
+    fs::remove_dir_all(&path).map_err(failed("removing the unreadable state"))?;
+    State::open(&path, options.cache_bytes).map_err(|detail| OpenError::State { detail })
+}
+
+/// Copies everything aside, unless that was done.
+fn set_state_aside(dir: &Path, report: &mut OpenReport) -> Result<(), OpenError> {
+    let done = report.set_aside.as_ref();
+    if done.is_none_or(|to| !to.join("state").exists()) {
+        report.set_aside = Some(set_aside(dir, true).map_err(OpenError::SetAside)?);
+    }
+    Ok(())
+}
+
+/// Compares the engine's checkpoint with the head's; returns the engine's.
+fn compare(dir: &Path, state: &State, keys: &Keys, survey: &Survey, report: &mut OpenReport) -> Result<u64, OpenError> {
+    let found = state.checkpoint(keys);
+    let found = found.map_err(|detail| OpenError::State { detail })?;
+    let Some(head) = &survey.head else {
+        return Ok(found);
+    };
+    let known = report
+        .damage
+        .iter()
+        .any(|one| matches!(one, Damage::StateMissing | Damage::StateUnreadable { .. }));
+    let expected = head.number;
+    let damage = if found < expected && expected > 1 && !known {
+        Damage::StateOlder { found, expected }
+    } else if found > survey.newest() {
+        Damage::HeadOlder {
+            found: expected,
+            expected: found,
+        }
+    } else {
+        return Ok(found);
+    };
+    report.damage.push(damage);
+    set_state_aside(dir, report)?;
+    Ok(found)
+}
+
+fn apply(state: &State, keys: &Keys, batch: &super::Batch) -> Result<(), OpenError> {
+    let sealed = seal_writes(keys, batch);
+    let sealed = sealed.map_err(|error| no_random(&error))?;
+    let applied = state.records.apply_batch(sealed);
+    applied.map_err(|error| OpenError::State {
+        detail: error.to_string(),
+    })
+}
+
+/// The write side: on the empty journal that is there when all is settled, else on a new one.
+fn start_writer(
+    dir: &Path,
+    keys: &Keys,
+    options: &DbOptions,
+    newest: u64,
+    next: u64,
+    settled: bool,
+    marks: BTreeMap<Vec<u8>, u64>,
+) -> Result<Writer, OpenError> {
+    let journals = journal_dir(dir);
+    private_dir(&journals).map_err(failed("making the journal directory"))?;
+    let disk = |file| options.disk(file);
+    let (epoch, journal) = if settled {
+        (newest, Journal::reopen_empty(&journals, newest, disk))
+    } else {
+        let epoch = newest.saturating_add(1);
+        (epoch, Journal::create(&journals, keys, epoch, disk))
+    };
+    Ok(Writer {
+        journal: journal.map_err(failed("beginning a journal"))?,
+        position: Position::start(keys, epoch, next),
+        marks,
+    })
+}
+
+/// Whether the version file is there and readable.
+fn read_version(dir: &Path) -> Result<bool, OpenError> {
+    let text = match fs::read(dir.join(VERSION_FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed("reading the format version")(error)),
+    };
+    let text = String::from_utf8(text).unwrap_or_default();
+    match text.trim_end().parse::<u32>() {
+        Ok(found) if found > VERSION => Err(OpenError::NewerFormat {
+            found,
+            supported: VERSION,
+            needs: "a newer parlour, or a copy of the data from before the upgrade".to_owned(),
+        }),
+        Ok(found) => Ok(found == VERSION),
+        Err(_) => Ok(false),
+    }
+}
+
+fn replace_version(dir: &Path, known: bool) -> Result<(), OpenError> {
+    if known {
+        return Ok(());
+    }
+    let text = format!("{VERSION}\n");
+    head::replace(dir, VERSION_FILE, text.as_bytes()).map_err(failed("writing the format version"))
+}

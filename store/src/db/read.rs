@@ -1,0 +1,58 @@
+//! Reading: one trait for the database and for a transaction over it.
+
+use super::Db;
+
+/// A key with its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Rows in key order, from either end, read as they are asked for.
+pub type Rows<'a> = Box<dyn DoubleEndedIterator<Item = Result<Row, ReadError>> + 'a>;
+
+/// Keys in order, from either end, read as they are asked for.
+pub type RowKeys<'a> = Box<dyn DoubleEndedIterator<Item = Result<Vec<u8>, ReadError>> + 'a>;
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The value under this key is not what was written there.
+    #[error("a stored value is damaged")]
+    Damaged {
+        /// The key whose value is damaged.
+        key: Vec<u8>,
+    },
+    /// The storage engine could not read its files.
+    #[error("reading the store failed: {detail}")]
+    State {
+        /// What the engine said.
+        detail: String,
+    },
+}
+
+/// What can be asked by key and by key range: a `Db`, or a `Txn` over it.
+pub trait Read {
+    /// The value under `key`.
+    ///
+    /// # Errors
+    /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// The rows with `from <= key < to`.
+    fn scan<'a>(&'a self, from: &[u8], to: &[u8]) -> Rows<'a>;
+
+    /// The keys with `from <= key < to`; values are not opened.
+    fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a>;
+}
+
+impl Read for Db {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        Self::get(self, key)
+    }
+
+    fn scan<'a>(&'a self, from: &[u8], to: &[u8]) -> Rows<'a> {
+        Box::new(Self::scan(self, from, to))
+    }
+
+    fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a> {
+        Box::new(Self::scan_keys(self, from, to))
+    }
+}

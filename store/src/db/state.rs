@@ -1,0 +1,189 @@
+//! The storage engine, sled, behind what this layer needs of it.
+//!
+//! Its flush does not reach the disk on every system, and it may lose history quietly when its file is
+//! damaged. So its files are synced through handles of our own, and it holds the number of the last checkpoint
+//! as a row, to be compared with the head.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::permissions::{private_dir, private_file, restrict_tree, sync_dir};
+use super::read::ReadError;
+use super::seal::{Keys, NONCE};
+
+const FLUSH_MS: u64 = 500;
+const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+/// The engine lets go of its file a moment after its last handle is dropped.
+const OPEN_TRIES: u32 = 200;
+
+pub(super) struct State {
+    pub(super) records: sled::Tree,
+    meta: sled::Tree,
+    engine: sled::Db,
+    dir: PathBuf,
+    file: File,
+}
+
+impl State {
+    /// Opens or creates the engine in `dir`.
+    ///
+    /// # Errors
+    /// What the engine said; it may have changed its files.
+    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, String> {
+        // The engine asserts where its files are damaged.
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::try_open(dir, cache_bytes)));
+        match opened {
+            Ok(outcome) => outcome,
+            Err(_) => Err("the storage engine stopped while opening its files".to_owned()),
+        }
+    }
+
+    fn try_open(dir: &Path, cache_bytes: u64) -> Result<Self, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        private_dir(dir).map_err(|e| text(&e))?;
+        private_dir(&dir.join("blobs")).map_err(|e| text(&e))?;
+        let file = private_file(&dir.join("db")).map_err(|e| text(&e))?;
+        let engine = open_engine(dir, cache_bytes).map_err(|e| text(&e))?;
+        let records = engine.open_tree("records").map_err(|e| text(&e))?;
+        let meta = engine.open_tree("meta").map_err(|e| text(&e))?;
+        restrict_tree(dir).map_err(|e| text(&e))?;
+        Ok(Self {
+            records,
+            meta,
+            engine,
+            dir: dir.to_path_buf(),
+            file,
+        })
+    }
+
+    /// The number of the last checkpoint the engine holds; 0 for none.
+    pub(super) fn checkpoint(&self, keys: &Keys) -> Result<u64, String> {
+        let found = self.meta.get(CHECKPOINT_KEY).map_err(|e| e.to_string())?;
+        let plain = found.and_then(|sealed| keys.open_record(CHECKPOINT_KEY, &sealed));
+        let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
+        Ok(number.unwrap_or_default())
+    }
+
+    /// Writes the checkpoint's number and flushes all the engine holds in memory to its files.
+    pub(super) fn flush(&self, keys: &Keys, nonce: &[u8; NONCE], number: u64) -> sled::Result<()> {
+        let mut aad = Vec::new();
+        Keys::record_aad(&mut aad, CHECKPOINT_KEY);
+        let sealed = keys.records.seal(nonce, &aad, &number.to_le_bytes());
+        self.meta.insert(CHECKPOINT_KEY, sealed)?;
+        self.engine.flush()?;
+        Ok(())
+    }
+
+    /// Makes the engine's files durable. Blob files are written once; `synced` names those already done.
+    pub(super) fn sync(&self, synced: &mut BTreeSet<OsString>) -> io::Result<()> {
+        self.file.sync_data()?;
+        let blobs = self.dir.join("blobs");
+        let mut present = BTreeSet::new();
+        let mut fresh = false;
+        for entry in fs::read_dir(&blobs)? {
+            let name = entry?.file_name();
+            if !synced.contains(&name) {
+                match private_file_if_there(&blobs.join(&name)) {
+                    Ok(file) => file.sync_data()?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+                fresh = true;
+            }
+            present.insert(name);
+        }
+        if fresh {
+            sync_dir(&blobs)?;
+        }
+        *synced = present;
+        sync_dir(&self.dir)?;
+        restrict_tree(&self.dir)
+    }
+
+    /// Why the engine stopped writing in the background, if it did.
+    pub(super) fn background_error(&self) -> Option<String> {
+        let outcome = self.engine.context.global_error();
+        outcome.err().map(|error| error.to_string())
+    }
+}
+
+/// Runs `read`, which asks the engine; where its files are damaged it may assert.
+pub(super) fn guarded<T>(read: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
+    let detail = match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the storage engine stopped while reading its files".to_owned(),
+    };
+    Err(ReadError::State { detail })
+}
+
+/// A range of the engine's rows; it ends after an error.
+pub(super) struct Range {
+    inner: sled::Iter,
+    failed: bool,
+}
+
+type Sealed = (sled::IVec, sled::IVec);
+
+impl Range {
+    pub(super) fn new(inner: sled::Iter) -> Self {
+        Self { inner, failed: false }
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Sealed>>,
+    ) -> Option<Result<Sealed, ReadError>> {
+        if self.failed {
+            return None;
+        }
+        let row = guarded(|| step(&mut self.inner).transpose());
+        self.failed = row.is_err();
+        row.transpose()
+    }
+}
+
+impl Iterator for Range {
+    type Item = Result<Sealed, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(Iterator::next)
+    }
+}
+
+impl DoubleEndedIterator for Range {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(DoubleEndedIterator::next_back)
+    }
+}
+
+/// Opens a file only if it exists: the engine removes blobs that are no longer needed.
+fn private_file_if_there(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
+}
+
+fn open_engine(dir: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
+    let config = sled::Config::default()
+        .path(dir)
+        .cache_capacity(cache_bytes)
+        .mode(sled::Mode::LowSpace)
+        .flush_every_ms(Some(FLUSH_MS));
+    let mut tries: u32 = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if held(&error) && tries < OPEN_TRIES => {
+                tries = tries.saturating_add(1);
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn held(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other && error.to_string().contains("could not acquire lock")
+}

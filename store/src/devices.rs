@@ -1,0 +1,113 @@
+//! Devices we know: certificate, prekey bundle and where to reach them. Each has a local number.
+
+use parlour_crypto::{DeviceId, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{DeviceNo, Key, Kind};
+use crate::meta::{self, CounterName};
+use crate::record::{self, Row, StoreError};
+
+/// One known device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// Its id.
+    pub id: DeviceId,
+    /// Whose it is.
+    pub user: UserId,
+    /// Its certificate, signed form.
+    #[serde(with = "serde_bytes")]
+    pub certificate: Vec<u8>,
+    /// Its last prekey bundle, signed form; empty if none is known.
+    #[serde(with = "serde_bytes")]
+    pub bundle: Vec<u8>,
+    /// The peer id of its node; empty if unknown.
+    #[serde(with = "serde_bytes")]
+    pub peer: Vec<u8>,
+    /// Addresses it told us.
+    pub addresses: Vec<Vec<u8>>,
+    /// Addresses that worked, newest first, at most [`DeviceRow::MAX_GOOD`].
+    pub good_addresses: Vec<Vec<u8>>,
+    /// When it was last connected, ms; 0 = never.
+    pub last_seen: u64,
+}
+
+impl DeviceRow {
+    /// How many working addresses are remembered.
+    pub const MAX_GOOD: usize = 8;
+}
+
+impl Row for DeviceRow {
+    const NOUN: &'static str = "device";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Number(u32);
+
+impl Row for Number {
+    const NOUN: &'static str = "device number";
+}
+
+fn key(no: DeviceNo) -> Vec<u8> {
+    Key::new(Kind::Device).device(no).done()
+}
+
+/// The local number of a device.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn number(read: &impl Read, id: &DeviceId) -> Result<Option<DeviceNo>, StoreError> {
+    let key = Key::new(Kind::DeviceId).device_id(id).done();
+    Ok(record::get::<Number>(read, &key)?.map(|Number(n)| DeviceNo(n)))
+}
+
+/// The row of a device.
+///
+/// # Errors
+/// As [`number`].
+pub fn get(read: &impl Read, no: DeviceNo) -> Result<Option<DeviceRow>, StoreError> {
+    record::get(read, &key(no))
+}
+
+/// Writes the row, giving the device a number if it has none.
+///
+/// # Errors
+/// As [`number`].
+pub fn put(txn: &mut Txn<'_>, row: &DeviceRow) -> Result<DeviceNo, StoreError> {
+    let no = match number(txn, &row.id)? {
+        Some(no) => no,
+        None => {
+            let n = u32::try_from(meta::next(txn, CounterName::Device)?)
+                .map_err(|_| StoreError::Malformed { noun: "device counter" })?;
+            record::put(txn, Key::new(Kind::DeviceId).device_id(&row.id).done(), &Number(n));
+            record::put(txn, Key::new(Kind::UserDevice).user(&row.user).u32(n).done(), &Number(n));
+            DeviceNo(n)
+        }
+    };
+    record::put(txn, key(no), row);
+    Ok(no)
+}
+
+/// All devices of a user, in the order they became known.
+///
+/// # Errors
+/// As [`number`].
+pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<DeviceNo>, StoreError> {
+    record::scan::<Number>(read, &Key::new(Kind::UserDevice).user(user).range())
+        .map(|row| row.map(|(_, Number(n))| DeviceNo(n)))
+        .collect()
+}
+
+/// All known devices.
+///
+/// # Errors
+/// As [`number`].
+pub fn all(read: &impl Read) -> Result<Vec<(DeviceNo, DeviceRow)>, StoreError> {
+    record::scan::<DeviceRow>(read, &Key::new(Kind::Device).range())
+        .map(|row| {
+            let (key, row) = row?;
+            let no = crate::keyspace::Fields(key.get(1..).unwrap_or_default()).u32();
+            Ok((DeviceNo(no.ok_or(StoreError::Malformed { noun: "device key" })?), row))
+        })
+        .collect()
+}

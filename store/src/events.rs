@@ -1,0 +1,128 @@
+//! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
+
+use parlour_crypto::{EventHeader, EventId, VerifiedEvent};
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{EventKey, Key, Kind};
+use crate::record::{self, Row, StoreError};
+use crate::{conversations, devices};
+
+/// An event without what its key and the tables of numbers already say.
+#[derive(Serialize, Deserialize)]
+struct EventRow {
+    kind: u16,
+    clock: u64,
+    prev: Option<EventId>,
+    parents: Parents,
+    view: Option<[u8; 32]>,
+    signature: ByteArray<64>,
+    body: Body,
+}
+
+/// Most events name exactly their author's previous one as parent.
+#[derive(Serialize, Deserialize)]
+enum Parents {
+    Prev,
+    List(Vec<EventId>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Body {
+    Present { salt: [u8; 16], body: ByteBuf },
+    Stub { hash: [u8; 32] },
+}
+
+impl Row for EventRow {
+    const NOUN: &'static str = "event";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Place(ByteArray<{ EventKey::LEN }>);
+
+impl Row for Place {
+    const NOUN: &'static str = "event id";
+}
+
+fn key(at: &EventKey) -> Vec<u8> {
+    Key::new(Kind::Event).bytes(&at.to_bytes()).done()
+}
+
+/// Stores an event and the way from its id to its place.
+pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
+    let header = event.header();
+    let parents = match header.prev {
+        Some(prev) if header.parents == [prev] => Parents::Prev,
+        _ => Parents::List(header.parents.clone()),
+    };
+    let body = match event.body() {
+        Some((salt, body)) => Body::Present { salt: *salt, body: ByteBuf::from(body) },
+        None => Body::Stub { hash: header.body_hash },
+    };
+    let row = EventRow {
+        kind: header.kind,
+        clock: header.clock,
+        prev: header.prev,
+        parents,
+        view: header.view,
+        signature: ByteArray::new(*event.signature()),
+        body,
+    };
+    record::put(txn, key(at), &row);
+    record::put(
+        txn,
+        Key::new(Kind::EventId).event_id(&event.id()).done(),
+        &Place(ByteArray::new(at.to_bytes())),
+    );
+}
+
+/// Where an event is, if we have it.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreError> {
+    record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?
+        .map(|Place(bytes)| {
+            EventKey::from_bytes(bytes.as_ref()).ok_or(StoreError::Malformed { noun: "event id" })
+        })
+        .transpose()
+}
+
+/// The event at a place, with the very bytes it was signed as.
+///
+/// # Errors
+/// As [`place`].
+pub fn get(read: &impl Read, at: &EventKey) -> Result<Option<VerifiedEvent>, StoreError> {
+    let Some(row) = record::get::<EventRow>(read, &key(at))? else { return Ok(None) };
+    let orphan = StoreError::Malformed { noun: "event" };
+    let (Some(conversation), Some(device)) =
+        (conversations::get(read, at.log.conversation)?, devices::get(read, at.log.device)?)
+    else {
+        return Err(orphan);
+    };
+    let parents = match (row.parents, row.prev) {
+        (Parents::Prev, Some(prev)) => vec![prev],
+        (Parents::Prev, None) => return Err(orphan),
+        (Parents::List(list), _) => list,
+    };
+    let (body_hash, body) = match row.body {
+        Body::Present { salt, body } => {
+            (parlour_crypto::body_hash(&salt, &body), Some((salt, body.into_vec())))
+        }
+        Body::Stub { hash } => (hash, None),
+    };
+    let header = EventHeader {
+        kind: row.kind,
+        conversation: conversation.id,
+        device: device.id,
+        log: at.log.log,
+        seq: at.seq,
+        prev: row.prev,
+        parents,
+        clock: row.clock,
+        view: row.view,
+        body_hash,
+    };
+    Ok(Some(VerifiedEvent::restore(header, row.signature.into_array(), body)))
+}

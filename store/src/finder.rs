@@ -1,0 +1,158 @@
+//! Search over everything the account can read: the index for what is committed to it, a linear look at the newest changes
+//! for the rest. The index reads the feed like any other reader, so it can always be made again.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::db::Read;
+use crate::feed::{self, FeedRow};
+use crate::keyspace::EventKey;
+use crate::record::StoreError;
+use crate::search::{
+    DocRef, Filter, IndexDoc, IndexError, Order, Query, SearchError, SearchIndex, SearchOpenError,
+    SearchOptions,
+};
+use crate::{events, view};
+
+/// Changes given to the index in one commit.
+const INDEX_BATCH: usize = 2_000;
+/// Changes newer than the index that one search looks at.
+const LINEAR_MAX: usize = 20_000;
+
+/// A message that matched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Where the event is.
+    pub event: EventKey,
+    /// Its clock, ms.
+    pub clock: u64,
+    /// Relevance; comparable within one search only.
+    pub score: f32,
+}
+
+/// A search did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The index could not be asked or written.
+    #[error("searching the index failed")]
+    Index(#[from] SearchError),
+    /// The index could not be written.
+    #[error("updating the search index failed")]
+    Update(#[from] IndexError),
+    /// The database could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The searcher of one account.
+#[derive(Clone)]
+pub struct Finder {
+    index: Arc<SearchIndex>,
+}
+
+impl std::fmt::Debug for Finder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Finder").field("position", &self.index.position()).finish()
+    }
+}
+
+impl Finder {
+    /// Opens the index in `dir`, or starts an empty one on any doubt.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn open(dir: &Path, key: &[u8; 32]) -> Result<Self, SearchOpenError> {
+        Ok(Self { index: Arc::new(SearchIndex::open(dir, key, SearchOptions::default())?) })
+    }
+
+    /// Gives the index what is new, at most one batch; `true` if there is more.
+    ///
+    /// # Errors
+    /// The index or the database fails.
+    pub fn catch_up(&self, read: &impl Read) -> Result<bool, FindError> {
+        let rows = feed::after(read, self.index.position(), INDEX_BATCH)?;
+        let Some((last, _)) = rows.last() else { return Ok(false) };
+        for (_, row) in &rows {
+            if let FeedRow::Message { event: at, .. } = row
+                && let Some(event) = events::get(read, at)?
+                && let Some(text) = view::message_text(&event)
+            {
+                self.index.add(&IndexDoc {
+                    doc: doc_ref(at),
+                    conversation: at.log.conversation.0,
+                    author: at.log.device.0,
+                    kind: u8::try_from(event.header().kind).unwrap_or(u8::MAX),
+                    clock_ms: event.header().clock,
+                    text: &text,
+                })?;
+            }
+        }
+        self.index.commit(*last)?;
+        Ok(rows.len() == INDEX_BATCH)
+    }
+
+    /// Frees the memory used for writing.
+    pub fn rest(&self) {
+        if let Err(error) = self.index.release_writer() {
+            tracing::debug!(%error, "the search index kept its memory");
+        }
+    }
+
+    /// Finds messages.
+    ///
+    /// # Errors
+    /// The index or the database fails.
+    pub fn find(
+        &self,
+        read: &impl Read,
+        query: &Query,
+        filter: &Filter,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Found>, FindError> {
+        let mut found = self.find_newest(read, query, filter)?;
+        let seen: BTreeSet<EventKey> = found.iter().map(|hit| hit.event).collect();
+        for hit in self.index.search(query, filter, order, 0, limit)? {
+            let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
+                .ok_or(StoreError::Malformed { noun: "search hit" })?;
+            if !seen.contains(&event) {
+                found.push(Found { event, clock: hit.clock_ms, score: hit.score });
+            }
+        }
+        match order {
+            Order::Newest => found.sort_by(|a, b| (b.clock, b.event).cmp(&(a.clock, a.event))),
+            Order::Ranked => found.sort_by(|a, b| b.score.total_cmp(&a.score)),
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn find_newest(
+        &self,
+        read: &impl Read,
+        query: &Query,
+        filter: &Filter,
+    ) -> Result<Vec<Found>, FindError> {
+        let mut found = Vec::new();
+        for (_, row) in feed::after(read, self.index.position(), LINEAR_MAX)? {
+            let FeedRow::Message { event: at, .. } = row else { continue };
+            let Some(event) = events::get(read, &at)? else { continue };
+            let clock = event.header().clock;
+            let wanted = filter.conversations.as_ref().is_none_or(|c| c.contains(&at.log.conversation.0))
+                && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
+                && filter.after_ms.is_none_or(|t| clock >= t)
+                && filter.before_ms.is_none_or(|t| clock < t);
+            if wanted && view::message_text(&event).is_some_and(|text| query.matches(&text)) {
+                found.push(Found { event: at, clock, score: f32::MAX });
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn doc_ref(at: &EventKey) -> DocRef {
+    let mut bytes = [0; 24];
+    bytes[..EventKey::LEN].copy_from_slice(&at.to_bytes());
+    DocRef(bytes)
+}

@@ -1,0 +1,91 @@
+//! Logs: which events of one device we hold, and which of them other devices have told us they hold. Delivery is read off
+//! these intervals; there is no row per message and recipient.
+
+use parlour_crypto::{EventId, Intervals};
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{ConversationNo, DeviceNo, Fields, Key, Kind, LogKey};
+use crate::record::{self, Row, StoreError};
+
+/// What we hold of one log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRow {
+    /// The seqs on this disk.
+    pub have: Intervals,
+    /// The event with the highest seq we hold.
+    pub top: Option<EventId>,
+    /// Two different events claimed one place: proof against the device.
+    pub forked: bool,
+}
+
+impl Row for LogRow {
+    const NOUN: &'static str = "log";
+}
+
+/// What another device holds of one log, as far as it told us.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    /// Acknowledged after that device's own fsync.
+    pub acked: Intervals,
+    /// Handed to the network for that device at least once.
+    pub sent: Intervals,
+}
+
+impl Row for DeliveryRow {
+    const NOUN: &'static str = "delivery";
+}
+
+fn key(log: &LogKey) -> Vec<u8> {
+    Key::new(Kind::Log).log(log).done()
+}
+
+fn delivery_key(log: &LogKey, to: DeviceNo) -> Vec<u8> {
+    Key::new(Kind::Delivery).log(log).device(to).done()
+}
+
+/// What we hold of a log; empty if nothing.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn get(read: &impl Read, log: &LogKey) -> Result<LogRow, StoreError> {
+    Ok(record::get(read, &key(log))?.unwrap_or_default())
+}
+
+/// Writes what we hold.
+pub fn put(txn: &mut Txn<'_>, log: &LogKey, row: &LogRow) {
+    record::put(txn, key(log), row);
+}
+
+/// All logs of a conversation.
+///
+/// # Errors
+/// As [`get`].
+pub fn of_conversation(
+    read: &impl Read,
+    conversation: ConversationNo,
+) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
+    record::scan::<LogRow>(read, &Key::new(Kind::Log).conversation(conversation).range())
+        .map(|row| {
+            let (key, row) = row?;
+            let mut fields = Fields(key.get(5..).unwrap_or_default());
+            let (Some(device), Some(log)) = (fields.u32(), fields.u32()) else {
+                return Err(StoreError::Malformed { noun: "log key" });
+            };
+            Ok((LogKey { conversation, device: DeviceNo(device), log }, row))
+        })
+        .collect()
+}
+
+/// What `to` holds of a log; empty if it never said.
+///
+/// # Errors
+/// As [`get`].
+pub fn delivery(read: &impl Read, log: &LogKey, to: DeviceNo) -> Result<DeliveryRow, StoreError> {
+    Ok(record::get(read, &delivery_key(log, to))?.unwrap_or_default())
+}
+
+/// Writes what `to` holds of a log.
+pub fn put_delivery(txn: &mut Txn<'_>, log: &LogKey, to: DeviceNo, row: &DeliveryRow) {
+    record::put(txn, delivery_key(log, to), row);
+}

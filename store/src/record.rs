@@ -1,0 +1,64 @@
+//! Versioned rows: a version byte, then postcard, strict in both directions. Nothing here knows what a row means.
+
+use parlour_crypto::{decode_strict, encode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::db::{Read, ReadError, Txn};
+
+/// Version of every row written by this build.
+const VERSION: u8 = 1;
+/// No row is larger (the database's own limit on a value).
+const MAX_ROW: usize = 64 * 1024;
+
+/// Reading a row failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database could not be read.
+    #[error("reading the database failed")]
+    Read(#[from] ReadError),
+    /// A row opened but is not what this build writes.
+    #[error("a {noun} row is malformed")]
+    Malformed {
+        /// What kind of row.
+        noun: &'static str,
+    },
+}
+
+/// A kind of row.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    /// What it is called in errors.
+    const NOUN: &'static str;
+}
+
+pub(crate) fn encode_row<T: Row>(row: &T) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&encode(row));
+    out
+}
+
+pub(crate) fn decode_row<T: Row>(bytes: &[u8]) -> Result<T, StoreError> {
+    let malformed = StoreError::Malformed { noun: T::NOUN };
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => decode_strict(rest, MAX_ROW).map_err(|_| malformed),
+        _ => Err(malformed),
+    }
+}
+
+pub(crate) fn get<T: Row>(read: &impl Read, key: &[u8]) -> Result<Option<T>, StoreError> {
+    read.get(key)?.map(|bytes| decode_row(&bytes)).transpose()
+}
+
+pub(crate) fn put<T: Row>(txn: &mut Txn<'_>, key: Vec<u8>, row: &T) {
+    txn.put(key, encode_row(row));
+}
+
+/// All rows of a half-open key range, in key order (or backwards with `.rev()`).
+pub(crate) fn scan<'a, T: Row + 'a>(
+    read: &'a impl Read,
+    range: &(Vec<u8>, Vec<u8>),
+) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, T), StoreError>> + 'a {
+    read.scan(&range.0, &range.1).map(|item| {
+        let (key, value) = item?;
+        Ok((key, decode_row(&value)?))
+    })
+}

@@ -1,0 +1,30 @@
+//! Full-text search over messages, names and file names: a sealed cache beside the store.
+//!
+//! `query` says what is looked for and what it means for one text, `tokenizer` and `fold` what a
+//! word is, `index` keeps and finds, `directory`, `seal` and `cache` keep plaintext off the disk.
+//! It holds addresses and columns only: texts stay in the store, and snippets are cut from there.
+//! Messages that are not committed yet are the caller's to check, with [`Query::matches`].
+
+mod cache;
+mod collect;
+mod directory;
+mod document;
+mod expansion;
+mod fold;
+mod index;
+mod plan;
+mod query;
+mod removal;
+mod seal;
+mod segments;
+mod snippet;
+mod tokenizer;
+mod union;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::{DocRef, Filter, Hit, IndexDoc, Order};
+pub use index::{IndexError, SearchError, SearchIndex, SearchOpenError, SearchOptions};
+pub use query::{MAX_QUERY_BYTES, MAX_QUERY_TERMS, MAX_QUERY_TOKENS, Query, QueryError};
+pub use snippet::Snippet;

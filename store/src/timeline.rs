@@ -1,0 +1,200 @@
+//! The timeline of a conversation: shown messages in the one order all nodes share, (clock, event id), and their arrival
+//! numbers on this node (room seq). Also events held back until their clock has come, and parents we have yet to see.
+
+use parlour_crypto::EventId;
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
+use crate::record::{self, Row, StoreError};
+
+/// A place in the shared order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// Clock of the event, ms.
+    pub clock: u64,
+    /// Its id.
+    pub id: EventId,
+}
+
+/// One shown message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// Its place in the order.
+    pub at: Position,
+    /// Where the event is stored.
+    pub event: EventKey,
+    /// Its arrival number in this conversation on this node.
+    pub room_seq: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryRow {
+    event: EventKey,
+    room_seq: u64,
+}
+
+impl Row for EntryRow {
+    const NOUN: &'static str = "timeline";
+}
+
+impl Row for Position {
+    const NOUN: &'static str = "room seq";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Nothing;
+
+impl Row for Nothing {
+    const NOUN: &'static str = "mark";
+}
+
+fn prefix(conversation: ConversationNo) -> Key {
+    Key::new(Kind::Timeline).conversation(conversation)
+}
+
+fn key(conversation: ConversationNo, at: &Position) -> Vec<u8> {
+    prefix(conversation).u64(at.clock).event_id(&at.id).done()
+}
+
+/// Shows a message.
+pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntry) {
+    let row = EntryRow { event: entry.event, room_seq: entry.room_seq };
+    record::put(txn, key(conversation, &entry.at), &row);
+    let seq_key = Key::new(Kind::RoomSeq).conversation(conversation).u64(entry.room_seq).done();
+    record::put(txn, seq_key, &entry.at);
+}
+
+/// The entry at a place, if it is shown.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn get(
+    read: &impl Read,
+    conversation: ConversationNo,
+    at: &Position,
+) -> Result<Option<TimelineEntry>, StoreError> {
+    let row = record::get::<EntryRow>(read, &key(conversation, at))?;
+    Ok(row.map(|row| TimelineEntry { at: *at, event: row.event, room_seq: row.room_seq }))
+}
+
+/// The place of the message with an arrival number.
+///
+/// # Errors
+/// As [`get`].
+pub fn by_room_seq(
+    read: &impl Read,
+    conversation: ConversationNo,
+    seq: u64,
+) -> Result<Option<Position>, StoreError> {
+    record::get(read, &Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done())
+}
+
+fn parse(key: &[u8], row: &EntryRow) -> Result<TimelineEntry, StoreError> {
+    let mut fields = Fields(key.get(5..).unwrap_or_default());
+    let (Some(clock), Some(id)) = (fields.u64(), fields.array::<32>()) else {
+        return Err(StoreError::Malformed { noun: "timeline key" });
+    };
+    let at = Position { clock, id: EventId::from_bytes(id) };
+    Ok(TimelineEntry { at, event: row.event, room_seq: row.room_seq })
+}
+
+/// Up to `limit` entries before `before` (or the last ones), oldest first.
+///
+/// # Errors
+/// As [`get`].
+pub fn before(
+    read: &impl Read,
+    conversation: ConversationNo,
+    before: Option<&Position>,
+    limit: usize,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let (from, mut to) = prefix(conversation).range();
+    if let Some(position) = before {
+        to = key(conversation, position);
+    }
+    let mut page = record::scan::<EntryRow>(read, &(from, to))
+        .rev()
+        .take(limit)
+        .map(|row| row.and_then(|(key, row)| parse(&key, &row)))
+        .collect::<Result<Vec<_>, _>>()?;
+    page.reverse();
+    Ok(page)
+}
+
+/// Up to `limit` entries after `after` (or the first ones), oldest first.
+///
+/// # Errors
+/// As [`get`].
+pub fn after(
+    read: &impl Read,
+    conversation: ConversationNo,
+    after: Option<&Position>,
+    limit: usize,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let (mut from, to) = prefix(conversation).range();
+    if let Some(position) = after {
+        from = key(conversation, position);
+        from.push(0);
+    }
+    record::scan::<EntryRow>(read, &(from, to))
+        .take(limit)
+        .map(|row| row.and_then(|(key, row)| parse(&key, &row)))
+        .collect()
+}
+
+/// Keeps an event back until `due` (ms).
+pub fn hold(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
+    record::put(txn, Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done(), &Nothing);
+}
+
+/// Events whose time has come by `now`, with their due times.
+///
+/// # Errors
+/// As [`get`].
+pub fn due(read: &impl Read, now: u64, limit: usize) -> Result<Vec<(u64, EventKey)>, StoreError> {
+    let from = Key::new(Kind::Held).done();
+    let to = Key::new(Kind::Held).u64(now.saturating_add(1)).done();
+    read.scan_keys(&from, &to)
+        .take(limit)
+        .map(|key| {
+            let key = key?;
+            let mut fields = Fields(key.get(1..).unwrap_or_default());
+            match (fields.u64(), EventKey::from_bytes(fields.0)) {
+                (Some(due), Some(event)) => Ok((due, event)),
+                _ => Err(StoreError::Malformed { noun: "held event" }),
+            }
+        })
+        .collect()
+}
+
+/// Lets a held event go.
+pub fn release(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
+    txn.delete(Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done());
+}
+
+fn missing_key(conversation: ConversationNo, id: &EventId) -> Vec<u8> {
+    Key::new(Kind::Missing).conversation(conversation).event_id(id).done()
+}
+
+/// Marks a parent that is named but not here yet.
+pub fn mark_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventId) {
+    record::put(txn, missing_key(conversation, id), &Nothing);
+}
+
+/// Takes the mark off; `true` if there was one (so something already names this event as a parent).
+///
+/// # Errors
+/// As [`get`].
+pub fn take_missing(
+    txn: &mut Txn<'_>,
+    conversation: ConversationNo,
+    id: &EventId,
+) -> Result<bool, StoreError> {
+    let key = missing_key(conversation, id);
+    let marked = txn.get(&key)?.is_some();
+    if marked {
+        txn.delete(key);
+    }
+    Ok(marked)
+}

@@ -1,0 +1,154 @@
+//! Delivery of own messages, read off the intervals that recipients acknowledged.
+
+use std::collections::BTreeMap;
+
+use parlour_crypto::{DeviceId, UserId};
+
+use crate::conversations::{self, ConversationKind};
+use crate::db::Read;
+use crate::devices;
+use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
+use crate::logs::{self, DeliveryRow};
+use crate::record::StoreError;
+use crate::view::Own;
+
+/// How far a message has come on its way to one device. Later is further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeliveryState {
+    /// On this disk, not handed to the network yet.
+    Queued,
+    /// Handed to the network at least once.
+    Sent,
+    /// Acknowledged by that device after its own fsync.
+    Delivered,
+}
+
+/// The state of a message: the weakest over its recipients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageStatus {
+    /// Some device has not been sent it.
+    Sending,
+    /// Handed to the network for every device.
+    Sent,
+    /// On the disk of every device.
+    Delivered,
+    /// From somebody else.
+    Received,
+}
+
+/// One recipient device of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceDelivery {
+    /// Its owner.
+    pub user: UserId,
+    /// The device.
+    pub device: DeviceId,
+    /// How far.
+    pub state: DeliveryState,
+}
+
+struct Recipient {
+    no: DeviceNo,
+    user: UserId,
+    device: DeviceId,
+}
+
+/// Delivery of this account's own messages in one conversation; rows are read once per log.
+pub struct DeliveryView<'a, R> {
+    read: &'a R,
+    own: Own,
+    recipients: Vec<Recipient>,
+    rows: BTreeMap<LogKey, Vec<DeliveryRow>>,
+}
+
+impl<R> std::fmt::Debug for DeliveryView<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeliveryView").field("recipients", &self.recipients.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'a, R: Read> DeliveryView<'a, R> {
+    /// Prepares for one conversation.
+    ///
+    /// # Errors
+    /// The database cannot be read, or a row is malformed.
+    pub fn new(read: &'a R, own: Own, conversation: ConversationNo) -> Result<Self, StoreError> {
+        let recipients = recipients(read, own, conversation)?
+            .into_iter()
+            .map(|no| {
+                let row = devices::get(read, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
+                Ok(Recipient { no, user: row.user, device: row.id })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Self { read, own, recipients, rows: BTreeMap::new() })
+    }
+
+    /// Every recipient device of the message with `seq` in `log`.
+    ///
+    /// # Errors
+    /// As [`DeliveryView::new`].
+    pub fn devices(&mut self, log: &LogKey, seq: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
+        let rows = self.rows(log)?;
+        let states: Vec<_> = rows.iter().map(|row| state(row, seq)).collect();
+        Ok(self
+            .recipients
+            .iter()
+            .zip(states)
+            .map(|(to, state)| DeviceDelivery { user: to.user, device: to.device, state })
+            .collect())
+    }
+
+    /// The status of the message with `seq` in `log`.
+    ///
+    /// # Errors
+    /// As [`DeliveryView::new`].
+    pub fn status(&mut self, log: &LogKey, seq: u64) -> Result<MessageStatus, StoreError> {
+        if log.device != self.own.device {
+            return Ok(MessageStatus::Received);
+        }
+        let weakest = self.rows(log)?.iter().map(|row| state(row, seq)).min();
+        Ok(match weakest {
+            None | Some(DeliveryState::Queued) => MessageStatus::Sending,
+            Some(DeliveryState::Sent) => MessageStatus::Sent,
+            Some(DeliveryState::Delivered) => MessageStatus::Delivered,
+        })
+    }
+
+    fn rows(&mut self, log: &LogKey) -> Result<&[DeliveryRow], StoreError> {
+        if !self.rows.contains_key(log) {
+            let rows = self
+                .recipients
+                .iter()
+                .map(|to| logs::delivery(self.read, log, to.no))
+                .collect::<Result<Vec<_>, _>>()?;
+            self.rows.insert(*log, rows);
+        }
+        Ok(self.rows.get(log).map_or(&[], Vec::as_slice))
+    }
+}
+
+fn state(row: &DeliveryRow, seq: u64) -> DeliveryState {
+    if row.acked.contains(seq) {
+        DeliveryState::Delivered
+    } else if row.sent.contains(seq) {
+        DeliveryState::Sent
+    } else {
+        DeliveryState::Queued
+    }
+}
+
+/// The devices that every own message of a conversation is meant for: all of the other user's, and the account's other ones.
+///
+/// # Errors
+/// The database cannot be read, or a row is malformed.
+pub fn recipients(
+    read: &impl Read,
+    own: Own,
+    conversation: ConversationNo,
+) -> Result<Vec<DeviceNo>, StoreError> {
+    let Some(row) = conversations::get(read, conversation)? else { return Ok(Vec::new()) };
+    let ConversationKind::Direct { with } = row.kind;
+    let mut all = devices::of_user(read, &with)?;
+    all.extend(devices::of_user(read, &own.user)?.into_iter().filter(|no| *no != own.device));
+    Ok(all)
+}

@@ -1,0 +1,87 @@
+//! A message as a reader sees it.
+
+use parlour_crypto::{Content, ConversationId, DeviceId, EventId, Message, UserId, VerifiedEvent, KIND_MESSAGE};
+
+use crate::db::Read;
+use crate::keyspace::EventKey;
+use crate::record::StoreError;
+use crate::timeline::{self, Position, TimelineEntry};
+use crate::view::{DeliveryView, MessageStatus};
+use crate::{devices, events};
+
+/// One shown message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its event id.
+    pub id: EventId,
+    /// Where it is stored.
+    pub event: EventKey,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// On which device.
+    pub device: DeviceId,
+    /// Its clock, ms.
+    pub clock: u64,
+    /// Arrival number in the conversation on this node.
+    pub room_seq: u64,
+    /// The text; `None` if this version cannot show the content.
+    pub text: Option<String>,
+    /// How far it has come.
+    pub status: MessageStatus,
+}
+
+/// The text of a message event; `None` for anything else.
+#[must_use]
+pub fn message_text(event: &VerifiedEvent) -> Option<String> {
+    if event.header().kind != KIND_MESSAGE {
+        return None;
+    }
+    let (_, body) = event.body()?;
+    match Message::decode(body).ok()?.content {
+        Content::Text(text) => Some(text),
+    }
+}
+
+/// The message of a timeline entry.
+///
+/// # Errors
+/// The database cannot be read, or a row is malformed or missing.
+pub fn message<R: Read>(
+    read: &R,
+    entry: &TimelineEntry,
+    delivery: &mut DeliveryView<'_, R>,
+) -> Result<MessageView, StoreError> {
+    let missing = StoreError::Malformed { noun: "timeline" };
+    let Some(event) = events::get(read, &entry.event)? else { return Err(missing) };
+    let Some(device) = devices::get(read, entry.event.log.device)? else { return Err(missing) };
+    Ok(MessageView {
+        id: event.id(),
+        event: entry.event,
+        conversation: event.header().conversation,
+        author: device.user,
+        device: device.id,
+        clock: entry.at.clock,
+        room_seq: entry.room_seq,
+        text: message_text(&event),
+        status: delivery.status(&entry.event.log, entry.event.seq)?,
+    })
+}
+
+/// The message stored at `at`, if it is shown.
+///
+/// # Errors
+/// As [`message`].
+pub fn message_at<R: Read>(
+    read: &R,
+    at: &EventKey,
+    delivery: &mut DeliveryView<'_, R>,
+) -> Result<Option<MessageView>, StoreError> {
+    let Some(event) = events::get(read, at)? else { return Ok(None) };
+    let position = Position { clock: event.header().clock, id: event.id() };
+    match timeline::get(read, at.log.conversation, &position)? {
+        Some(entry) => message(read, &entry, delivery).map(Some),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,20 @@
+//! Pure folds: what a reader sees, made from stored rows at the moment of reading.
+
+mod delivery;
+mod message;
+
+pub use delivery::{DeliveryState, DeliveryView, DeviceDelivery, MessageStatus, recipients};
+pub use message::{MessageView, message, message_at, message_text};
+
+use parlour_crypto::UserId;
+
+use crate::keyspace::DeviceNo;
+
+/// This account on this node, for views that depend on who is looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// The account's user id.
+    pub user: UserId,
+    /// This device.
+    pub device: DeviceNo,
+}
