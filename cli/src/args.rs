@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    add::Add, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init, invite::Invite,
+    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init, invite::Invite,
     message::Message, search::Search, send::Send, status::Status, tail::Tail, up::Up, whoami::Whoami,
 };
 
@@ -80,6 +80,7 @@ pub(crate) enum Command {
     Up(Up),
     Init(Init),
     Demo(Demo),
+    Bench(Bench),
     Whoami(Whoami),
     Invite(Invite),
     Add(Add),
@@ -181,7 +182,10 @@ mod tests {
                 ways += 1;
                 let id = arg.get_id().as_str();
                 assert!(
-                    matches!(id, "password_stdin" | "password_file" | "no_password"),
+                    matches!(
+                        id,
+                        "password_stdin" | "password_file" | "no_password" | "require_password"
+                    ),
                     "{id} could hold a password"
                 );
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use parlour_node::{Node, NodeOptions};
+use parlour_node::{DataDir, Node, NodeOptions};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
@@ -50,12 +50,7 @@ impl Session {
         let deadline = Instant::now() + HELD;
         loop {
             match start(options.clone()).await {
-                Ok(node) => {
-                    return Ok(Self {
-                        client: client_of(&node, true)?,
-                        node: Some(node),
-                    });
-                }
+                Ok(node) => return Self::embedded(&data, reach, node),
                 Err(error) if is_data_in_use(&error) && Instant::now() < deadline => sleep(HELD_STEP).await,
                 Err(error) => return Err(error),
             }
@@ -63,6 +58,20 @@ impl Session {
                 return Ok(Self { client, node: None });
             }
         }
+    }
+
+    /// A node that reads the disk for a moment is nothing that others should come to rely on.
+    fn embedded(data: &Path, reach: Reach, node: Node) -> Result<Self> {
+        if reach == Reach::Disk {
+            let data = DataDir::new(data);
+            for file in [data.address(), data.cookie()] {
+                let _ = std::fs::remove_file(file);
+            }
+        }
+        Ok(Self {
+            client: client_of(&node, true)?,
+            node: Some(node),
+        })
     }
 
     /// Stops the node if it was started for this command.

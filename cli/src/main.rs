@@ -9,6 +9,7 @@ mod failure;
 mod logs;
 mod output;
 mod password;
+mod stop;
 mod text;
 mod view;
 

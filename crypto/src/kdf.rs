@@ -9,7 +9,6 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use std::sync::LazyLock;
 use thiserror::Error;
 use zeroize::Zeroize;
 
@@ -45,8 +44,7 @@ purposes! {
     FIRST_FLIGHT = "first flight";
     FIRST_FLIGHT_KEY = "first flight key";
     RATCHET_ROOT = "ratchet root";
-    RATCHET_MESSAGE_KEY = "ratchet message key";
-    RATCHET_CHAIN_KEY = "ratchet chain key";
+    RATCHET_STEP = "ratchet step";
     RATCHET_MESSAGE = "ratchet message";
     ENVELOPE_TAG = "envelope tag";
     FIRST_CONTACT_TAG = "first contact tag";
@@ -100,51 +98,31 @@ pub(crate) fn mac(key: &[u8], purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A MAC key that is used more than once: the work that depends on the key alone is done once.
-pub(crate) struct MacKey(Hmac<Sha256>);
-
-impl MacKey {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        Self(<Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("any key length"))
-    }
-
-    /// MAC(key, purpose, fields).
-    pub(crate) fn mac(&self, purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
-        let mut mac = self.0.clone();
-        feed(purpose, fields, |part| Mac::update(&mut mac, part));
-        mac.finalize().into_bytes().into()
-    }
-}
-
 /// KDF(salt, ikm, purpose, n, fields): HKDF-SHA-256 into `out`; an empty salt counts as 32 zero bytes.
 ///
 /// `out` is at most 8160 bytes, which every caller's constant width is.
 pub(crate) fn kdf(salt: &[u8], ikm: &[u8], purpose: Purpose, fields: &[&[u8]], out: &mut [u8]) {
+    let extracted = Hkdf::<Sha256>::new(Some(salt).filter(|salt| !salt.is_empty()), ikm);
     let expanded = if fields.is_empty() {
-        extract(salt, ikm).expand(purpose.context(), out)
+        extracted.expand(purpose.context(), out)
     } else {
         let mut info = Vec::new();
         feed(purpose, fields, |part| info.extend_from_slice(part));
-        extract(salt, ikm).expand(&info, out)
+        extracted.expand(&info, out)
     };
     #[expect(clippy::expect_used, reason = "every width in the protocol is below 255 hash blocks")]
     expanded.expect("width within HKDF");
 }
 
-/// HKDF-Extract. The hot path has no salt: the key state of 32 zero bytes is then made only once.
-fn extract(salt: &[u8], ikm: &[u8]) -> Hkdf<Sha256> {
-    static NO_SALT: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&[0; 32]));
-    if !salt.is_empty() {
-        return Hkdf::new(Some(salt), ikm);
-    }
-    let mut mac = NO_SALT.0.clone();
-    Mac::update(&mut mac, ikm);
-    let mut prk = mac.finalize().into_bytes();
-    #[expect(clippy::expect_used, reason = "a hash is as wide as HKDF asks")]
-    let hkdf = Hkdf::from_prk(&prk).expect("32 bytes");
-    prk.as_mut_slice().zeroize();
-    hkdf
+/// XOF(key, purpose, n): keyed BLAKE3 into `out`, in one compression when `out` is at most 64 bytes.
+pub(crate) fn xof(key: &[u8; 32], purpose: Purpose, out: &mut [u8]) {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(purpose.context());
+    let mut reader = hasher.finalize_xof();
+    reader.fill(out);
+    // Both hold the key.
+    reader.zeroize();
+    hasher.zeroize();
 }
 
 /// SIGN(key, purpose, bytes): Ed25519 over ctx || bytes.

@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 pub struct DeviceKeys {
     signing: SigningKey,
     dh: StaticSecret,
+    /// Public, and each a multiplication: computed once.
+    dh_public: PublicKey,
+    id: DeviceId,
 }
 
 impl DeviceKeys {
@@ -23,18 +26,22 @@ impl DeviceKeys {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut_slice());
-        Self {
-            signing: SigningKey::from_bytes(&seed),
-            dh: random_secret(rng),
-        }
+        Self::new(SigningKey::from_bytes(&seed), random_secret(rng))
     }
 
     /// Restores keys from what [`secrets`](Self::secrets) gave.
     #[must_use]
     pub fn from_secrets(signing: &[u8; 32], dh: &[u8; 32]) -> Self {
+        Self::new(SigningKey::from_bytes(signing), StaticSecret::from(*dh))
+    }
+
+    fn new(signing: SigningKey, dh: StaticSecret) -> Self {
+        let dh_public = PublicKey::from(&dh);
         Self {
-            signing: SigningKey::from_bytes(signing),
-            dh: StaticSecret::from(*dh),
+            id: DeviceId::of(signing.verifying_key().as_bytes(), dh_public.as_bytes()),
+            signing,
+            dh,
+            dh_public,
         }
     }
 
@@ -50,7 +57,7 @@ impl DeviceKeys {
     /// The id that belongs to these keys.
     #[must_use]
     pub fn id(&self) -> DeviceId {
-        DeviceId::of(&self.signing_public(), &self.dh_public())
+        self.id
     }
 
     /// The Ed25519 public key.
@@ -62,7 +69,7 @@ impl DeviceKeys {
     /// The X25519 public key.
     #[must_use]
     pub fn dh_public(&self) -> [u8; 32] {
-        PublicKey::from(&self.dh).to_bytes()
+        self.dh_public.to_bytes()
     }
 
     /// DH(device, theirs).

@@ -11,6 +11,7 @@ use crate::suite::Suites;
 use ml_kem::kem::{Decapsulate, Encapsulate, Kem, KeyExport};
 use ml_kem::{MlKem768, Seed};
 use rand_core::CryptoRng;
+use std::sync::OnceLock;
 use thiserror::Error;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
@@ -36,6 +37,8 @@ pub struct PrekeySecret {
     serial: u32,
     spk: StaticSecret,
     kem_seed: Zeroizing<[u8; 64]>,
+    /// Expanded from the seed when it is first needed; it erases itself.
+    kem: OnceLock<KemSecret>,
 }
 
 impl PrekeySecret {
@@ -49,6 +52,7 @@ impl PrekeySecret {
             serial: serial.max(1),
             spk,
             kem_seed,
+            kem: OnceLock::new(),
         }
     }
 
@@ -78,6 +82,7 @@ impl PrekeySecret {
             serial,
             spk: StaticSecret::from(*spk),
             kem_seed,
+            kem: OnceLock::new(),
         })
     }
 
@@ -129,8 +134,9 @@ impl PrekeySecret {
         Some(out)
     }
 
-    fn kem_secret(&self) -> KemSecret {
-        KemSecret::from_seed(Seed::from(*self.kem_seed))
+    fn kem_secret(&self) -> &KemSecret {
+        self.kem
+            .get_or_init(|| KemSecret::from_seed(Seed::from(*self.kem_seed)))
     }
 }
 

@@ -16,8 +16,8 @@ use parlour_crypto::{StreamOpen, accept_stream};
 use sha2::{Digest, Sha256};
 use support::{PREFIX, Side, device, rng};
 
-const WIRE: &str = "67e185761444f786dc410d5ca4f5ed504770044460f721d7c8fdafda19340497";
-const DISK: &str = "d86fd78890e7d1bf788e6c8dfa42ce814d88dfdc8ae55a0e2db770be37870246";
+const WIRE: &str = "c1f643f6e14b5a3a1928fc2c5241abbaea383da40c468eee0a8a4ed73c43b278";
+const DISK: &str = "a94005e14b744aee31d9e010caed189bb7af71ffb7bc68a42c754ded3266e002";
 
 fn hex(hash: Sha256) -> String {
     HEXLOWER.encode(&hash.finalize())

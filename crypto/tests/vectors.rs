@@ -205,3 +205,19 @@ fn blake3_of_nothing() {
         key("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262")
     );
 }
+
+/// The keyed hash of nothing, one block of output, from the BLAKE3 test vectors.
+#[test]
+fn keyed_blake3_of_nothing() {
+    let mut out = [0; 64];
+    blake3::Hasher::new_keyed(b"whats the Elvish word for friend")
+        .finalize_xof()
+        .fill(&mut out);
+    assert_eq!(
+        out.as_slice(),
+        hex(
+            "92b2b75604ed3c761f9d6f62392c8a9227ad0ea3f09573e783f1498a4ed60d26b18171a2f22a4b94822c701f107153dba24918c4bae4d2945\
+             c20ece13387627d"
+        )
+    );
+}

@@ -25,7 +25,7 @@ use crate::engine::Account;
 use crate::random::SystemRng;
 
 /// Bytes of a profile name.
-pub const MAX_PROFILE_NAME: usize = 64;
+pub(crate) const MAX_PROFILE_NAME: usize = 64;
 
 /// Paths inside a data directory.
 #[derive(Debug, Clone)]
@@ -287,7 +287,7 @@ pub fn choose_account(data: &DataDir, name: Option<&str>) -> Result<String, Acco
 ///
 /// # Errors
 /// The password is wrong, or the keystore is damaged.
-pub fn unlock_account(
+pub(crate) fn unlock_account(
     data: &DataDir,
     account: &str,
     password: Option<&str>,

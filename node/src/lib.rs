@@ -19,4 +19,4 @@ pub use engine::{
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
-pub use runner::now_ms;
+pub use runner::{StartError, now_ms};

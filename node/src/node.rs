@@ -118,7 +118,11 @@ impl Node {
         let outside = Outside { live: live_tx, feed: feed_tx, health: health_tx };
         let (profile, device) = (account.name.clone(), account.certificate.device());
         let rng = Box::new(SystemRng);
-        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, net, queue, events, outside)?;
+        let damaged = report.damage.iter().any(parlour_store::Damage::is_loss);
+        for damage in &report.damage {
+            tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
+        }
+        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, damaged, net, queue, events, outside)?;
         let facts = Facts { account: name, name: profile, own, device, peer };
         let account = AccountHandle { inputs, store, live, feed, health, facts: Arc::new(facts) };
         let token = api_token();

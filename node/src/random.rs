@@ -4,7 +4,7 @@ use rand_core::{TryCryptoRng, TryRng};
 
 /// The operating system's generator. If it fails there is no safe way on, so the process stops.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemRng;
+pub(crate) struct SystemRng;
 
 impl TryRng for SystemRng {
     type Error = std::convert::Infallible;

@@ -16,16 +16,16 @@ const MAX_CANDIDATES: usize = 10;
 
 /// Who or what an ambiguous text may mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// How it is shown.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// Why a text does not lead anywhere.
 #[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
+pub(crate) enum ResolveError {
     /// Nothing has this name or id.
     #[error("there is no {noun} {text:?}")]
     Unknown {
@@ -61,64 +61,93 @@ pub enum ResolveError {
 ///
 /// # Errors
 /// See [`ResolveError`].
-pub fn contact(read: &impl Read, text: &str) -> Result<ContactRow, ResolveError> {
+pub(crate) fn contact(read: &impl Read, text: &str) -> Result<ContactRow, ResolveError> {
     let noun = "contact";
     let matching: Vec<ContactRow> = match id_text(text, UserId::PREFIX)? {
         Some(IdText::Whole) => match text.parse() {
             Ok(id) => contacts::get(read, &id)?.into_iter().collect(),
             Err(_) => return Err(bad_id(text, UserId::PREFIX)),
         },
-        Some(IdText::Beginning) => contacts::all(read)?.into_iter().filter(|row| row.user.to_string().starts_with(text)).collect(),
+        Some(IdText::Beginning) => contacts::all(read)?
+            .into_iter()
+            .filter(|row| row.user.to_string().starts_with(text))
+            .collect(),
         None => named(contacts::all(read)?, text),
     };
-    one(noun, text, matching, |row| Candidate { id: row.user.to_string(), name: display(row) })
+    one(noun, text, matching, |row| Candidate {
+        id: row.user.to_string(),
+        name: display(row),
+    })
 }
 
 /// The conversation meant by its id, the beginning of one, or whatever means the contact it is with.
 ///
 /// # Errors
 /// See [`ResolveError`].
-pub fn conversation(read: &impl Read, own: Own, text: &str) -> Result<(ConversationNo, ConversationRow), ResolveError> {
+pub(crate) fn conversation(
+    read: &impl Read,
+    own: Own,
+    text: &str,
+) -> Result<(ConversationNo, ConversationRow), ResolveError> {
     let noun = "conversation";
     let matching = match id_text(text, ConversationId::PREFIX)? {
         Some(IdText::Whole) => match text.parse() {
             Ok(id) => by_id(read, &id)?.into_iter().collect(),
             Err(_) => return Err(bad_id(text, ConversationId::PREFIX)),
         },
-        Some(IdText::Beginning) => {
-            conversations::all(read)?.into_iter().filter(|(_, row)| row.id.to_string().starts_with(text)).collect()
-        }
+        Some(IdText::Beginning) => conversations::all(read)?
+            .into_iter()
+            .filter(|(_, row)| row.id.to_string().starts_with(text))
+            .collect(),
         None => {
             let with = contact(read, text).map_err(|error| match error {
                 ResolveError::Unknown { text, .. } => ResolveError::Unknown { noun, text },
                 other => other,
             })?;
-            by_id(read, &ConversationId::direct(&own.user, &with.user))?.into_iter().collect::<Vec<_>>()
+            by_id(read, &ConversationId::direct(&own.user, &with.user))?
+                .into_iter()
+                .collect::<Vec<_>>()
         }
     };
     one(noun, text, matching, |(_, row)| {
         let ConversationKind::Direct { with } = &row.kind;
-        let name = contacts::get(read, with).ok().flatten().map_or_else(|| with.short(), |row| display(&row));
-        Candidate { id: row.id.to_string(), name }
+        let name = contacts::get(read, with)
+            .ok()
+            .flatten()
+            .map_or_else(|| with.short(), |row| display(&row));
+        Candidate {
+            id: row.id.to_string(),
+            name,
+        }
     })
 }
 
 /// How a contact is shown: petname, else profile name, else the beginning of the id.
 #[must_use]
-pub fn display(row: &ContactRow) -> String {
+pub(crate) fn display(row: &ContactRow) -> String {
     let name = row.petname.as_ref().unwrap_or(&row.name);
-    if name.is_empty() { row.user.short() } else { name.clone() }
+    if name.is_empty() {
+        row.user.short()
+    } else {
+        name.clone()
+    }
 }
 
 fn by_id(read: &impl Read, id: &ConversationId) -> Result<Option<(ConversationNo, ConversationRow)>, StoreError> {
-    let Some(no) = conversations::number(read, id)? else { return Ok(None) };
+    let Some(no) = conversations::number(read, id)? else {
+        return Ok(None);
+    };
     Ok(conversations::get(read, no)?.map(|row| (no, row)))
 }
 
 /// Petnames go before the names people give themselves.
 fn named(all: Vec<ContactRow>, text: &str) -> Vec<ContactRow> {
     let (called, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.petname.as_deref() == Some(text));
-    if called.is_empty() { others.into_iter().filter(|row| row.name == text).collect() } else { called }
+    if called.is_empty() {
+        others.into_iter().filter(|row| row.name == text).collect()
+    } else {
+        called
+    }
 }
 
 enum IdText {
@@ -129,8 +158,12 @@ enum IdText {
 /// How much of an id `text` is; `None` if it does not begin as one.
 fn id_text(text: &str, prefix: &'static str) -> Result<Option<IdText>, ResolveError> {
     const WHOLE: usize = 52;
-    let Some(rest) = text.strip_prefix(prefix) else { return Ok(None) };
-    let plain = rest.bytes().all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte));
+    let Some(rest) = text.strip_prefix(prefix) else {
+        return Ok(None);
+    };
+    let plain = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte));
     match rest.len() {
         WHOLE if plain => Ok(Some(IdText::Whole)),
         MIN_PREFIX..WHOLE if plain => Ok(Some(IdText::Beginning)),
@@ -139,7 +172,10 @@ fn id_text(text: &str, prefix: &'static str) -> Result<Option<IdText>, ResolveEr
 }
 
 fn bad_id(text: &str, prefix: &'static str) -> ResolveError {
-    ResolveError::BadId { text: text.to_owned(), prefix }
+    ResolveError::BadId {
+        text: text.to_owned(),
+        prefix,
+    }
 }
 
 fn one<T>(
@@ -150,7 +186,14 @@ fn one<T>(
 ) -> Result<T, ResolveError> {
     if matching.len() > 1 {
         let candidates = matching.iter().take(MAX_CANDIDATES).map(candidate).collect();
-        return Err(ResolveError::Ambiguous { noun, text: text.to_owned(), candidates });
+        return Err(ResolveError::Ambiguous {
+            noun,
+            text: text.to_owned(),
+            candidates,
+        });
     }
-    matching.pop().ok_or_else(|| ResolveError::Unknown { noun, text: text.to_owned() })
+    matching.pop().ok_or_else(|| ResolveError::Unknown {
+        noun,
+        text: text.to_owned(),
+    })
 }

@@ -75,12 +75,13 @@ impl Runner {
         peer: PeerId,
         store: Store,
         rng: EngineRng,
+        damaged: bool,
         net: NetHandle,
         inputs: mpsc::Receiver<Input>,
         events: mpsc::Receiver<NetEvent>,
         outside: Outside,
     ) -> Result<(Self, Effects, Own), StartError> {
-        let (engine, batch, effects) = Engine::load(account, peer, &store, rng, now_ms())?;
+        let (engine, batch, effects) = Engine::load(account, peer, &store, rng, damaged, now_ms())?;
         store.commit(batch)?;
         outside.feed.send_replace(feed::last(&store)?);
         let own = engine.own();

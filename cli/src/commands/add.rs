@@ -36,13 +36,24 @@ pub(crate) struct Add {
 }
 
 impl Add {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
-        let deadline = Instant::now() + self.timeout;
+    /// Takes the link from where it is.
+    ///
+    /// # Errors
+    /// Stdin cannot be read.
+    pub(crate) fn read(self) -> Result<Self> {
         let link = match self.link.as_str() {
             "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the link from stdin")?,
             link => link.to_owned(),
         };
-        let mut wish = json!({ "link": link.trim() });
+        Ok(Self {
+            link: link.trim().to_owned(),
+            ..self
+        })
+    }
+
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let deadline = Instant::now() + self.timeout;
+        let mut wish = json!({ "link": self.link });
         if let Some(petname) = &self.petname {
             wish["petname"] = json!(petname);
         }
@@ -53,7 +64,9 @@ impl Add {
         let (mut contact, _) = client.wait_until(deadline, read, decided).await?;
         contact["already"] = added["already"].clone();
         if contact["state"] == json!("waiting") && contact["reason"].is_null() {
-            contact["reason"] = unreachable(client, &link).await?.map_or(Value::Null, Value::String);
+            contact["reason"] = unreachable(client, &self.link)
+                .await?
+                .map_or(Value::Null, Value::String);
         }
         out.data(&contact, || outcome(&contact))?;
         Ok(self.explain(&contact, client, out))
@@ -76,7 +89,7 @@ impl Add {
 
 /// Why the node that made the invite cannot be reached.
 async fn unreachable(client: &Client, link: &str) -> Result<Option<String>, CallError> {
-    let peer = Invite::parse(link.trim())
+    let peer = Invite::parse(link)
         .ok()
         .and_then(|invite| parlour_net::peer_from_bytes(&invite.peer).ok());
     let Some(peer) = peer.map(|peer| parlour_net::peer_to_text(&peer)) else {

@@ -24,7 +24,7 @@ Examples:
 pub(crate) struct Contacts {}
 
 impl Contacts {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let contacts = client.items(&["contacts"], &[]).await?;
         if contacts.is_empty() {
             out.note("No contacts yet: `parlour invite` makes a link to give away, `parlour add LINK` opens one.");

@@ -9,16 +9,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use futures::future::try_join_all;
-use parlour_node::{Node, NodeOptions};
+use parlour_node::{NewAccount, Node, NodeOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::client::Client;
 use crate::commands::history::newest;
 use crate::commands::init;
 use crate::connect::{client_of, start};
 use crate::output::Output;
+use crate::stop::Stop;
 use crate::view::Message;
 
 const NAMES: [&str; 3] = ["ada", "bo", "cy"];
@@ -59,10 +60,10 @@ impl Demo {
             .prefix("parlour-demo-")
             .tempdir()
             .context("cannot make a temporary directory")?;
+        let mut stop = Stop::new()?;
         tokio::select! {
             result = Box::pin(self.play(&home, out)) => result,
-            stop = tokio::signal::ctrl_c() => {
-                stop?;
+            () = stop.asked() => {
                 out.note("\nThat was it; everything is removed again.");
                 Ok(ExitCode::SUCCESS)
             }
@@ -110,7 +111,15 @@ impl Demo {
 impl Guest {
     async fn arrive(name: &'static str, home: &Path) -> Result<Self> {
         let data = home.join(name);
-        init::make(&data, name.to_owned(), None).await?;
+        init::make(
+            &data,
+            NewAccount {
+                name: name.to_owned(),
+                password: None,
+                require_password: false,
+            },
+        )
+        .await?;
         Self::wake(name, data).await
     }
 
@@ -246,14 +255,40 @@ async fn burst(guests: &[Guest], said: &mut Said, out: &Output) -> Result<()> {
 }
 
 async fn talk(author: &Guest, to: &str) -> Result<Vec<String>> {
+    let feed = author.client.feed().await?;
     let mut ids = Vec::new();
     for n in 1..=BURST {
         ids.push(author.post(to, &format!("number {n} from {}", author.name)).await?);
     }
-    for id in &ids {
-        author.delivered(id).await?;
-    }
+    let confirmed = timeout(PATIENCE, confirmed(author, feed, &ids)).await;
+    confirmed.with_context(|| {
+        format!(
+            "messages of {} were not delivered in {} s",
+            author.name,
+            PATIENCE.as_secs()
+        )
+    })??;
     Ok(ids)
+}
+
+/// Reads the feed until every one of these messages has been delivered.
+async fn confirmed(author: &Guest, feed: u64, ids: &[String]) -> Result<()> {
+    let mut missing: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let mut events = author.client.events(feed).await?;
+    while !missing.is_empty() {
+        let event = events.next().await?.context("the node has stopped")?;
+        if event.name == "receipt" && event.data["state"] == json!("delivered") {
+            for id in event.data["message_ids"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
+                missing.remove(id);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One goes away, is written to, and comes back.
@@ -277,21 +312,12 @@ async fn absence(guests: &mut Vec<Guest>, said: &mut Said, out: &Output) -> Resu
 
 async fn find(guest: &Guest, out: &Output) -> Result<()> {
     let began = Instant::now();
-    let found = guest.client.items(&["search"], &[("q", "history network")]).await?;
-    let hits = guest.client.items(&["search"], &[("q", "greetings")]).await?;
-    let what = format!(
-        "{} searches for \"history network\" and \"greetings\": {} and {} found",
-        guest.name,
-        found.len(),
-        hits.len()
-    );
-    step(
-        out,
-        "search",
-        began,
-        &what,
-        json!({ "found": [found.len(), hits.len()] }),
-    )
+    let mut found = Vec::new();
+    for words in ["works without network", "greetings"] {
+        found.push(guest.client.items(&["search"], &[("q", words)]).await?.len());
+    }
+    let what = format!("{} searches twice, on its own disk: {found:?} found", guest.name);
+    step(out, "search", began, &what, json!({ "found": found }))
 }
 
 /// Compares both ends of every conversation with what was said; answers how many messages are missing or out of order.

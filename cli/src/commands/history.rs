@@ -36,9 +36,9 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let (messages, older) = newest(client, &self.who, limit, self.before).await?;
+        let (messages, older) = newest(client, &self.who, limit, self.before.clone()).await?;
         match &older {
             _ if messages.is_empty() => out.note("Nothing has been said yet."),
             Some(cursor) => out.note(&format!("older: --before {cursor}")),

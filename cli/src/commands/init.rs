@@ -35,6 +35,10 @@ pub(crate) struct Init {
     /// Protect the account by file permissions alone
     #[arg(long, conflicts_with_all = ["password_stdin"])]
     no_password: bool,
+    /// Ask for the password at every start; without this the node's own key file opens the account too, so that it restarts
+    /// unattended
+    #[arg(long, conflicts_with = "no_password")]
+    require_password: bool,
 }
 
 impl Init {
@@ -45,7 +49,12 @@ impl Init {
             None => ask_name(out)?,
         };
         let password = if self.no_password { None } else { new_password(global)? };
-        let created = make(&data, name, password).await?;
+        let new = NewAccount {
+            name,
+            password,
+            require_password: self.require_password,
+        };
+        let created = make(&data, new).await?;
         show(&created, &data, out)?;
         out.note("\nNext: `parlour up` runs the node, `parlour invite` makes a link for somebody.");
         Ok(ExitCode::SUCCESS)
@@ -82,8 +91,8 @@ pub(crate) fn new_password(global: &Global) -> Result<Option<Zeroizing<String>>>
 ///
 /// # Errors
 /// The name cannot be used or is taken, or the disk failed.
-pub(crate) async fn make(data: &Path, name: String, password: Option<Zeroizing<String>>) -> Result<Created> {
-    let (data, new) = (DataDir::new(data), NewAccount { name, password });
+pub(crate) async fn make(data: &Path, new: NewAccount) -> Result<Created> {
+    let data = DataDir::new(data);
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     // Deriving a key from the password takes about a second of computing.
     Ok(tokio::task::spawn_blocking(move || create_account(&data, &new, now)).await??)

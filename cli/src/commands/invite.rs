@@ -71,15 +71,15 @@ impl Invite {
         }
     }
 
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
-        match self.action.unwrap_or(Action::New(self.new)) {
-            Action::New(new) => make(&new, client, out).await?,
-            Action::List => list(client, out).await?,
-            Action::Revoke { token } => {
-                client.delete(&["invites", &token]).await?;
-                out.data(&json!({ "token": token, "state": "revoked" }), || {
-                    "Nobody can use it any more.\n".to_owned()
-                })?;
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
+        match &self.action {
+            None => make(&self.new, client, out).await?,
+            Some(Action::New(new)) => make(new, client, out).await?,
+            Some(Action::List) => list(client, out).await?,
+            Some(Action::Revoke { token }) => {
+                client.delete(&["invites", token]).await?;
+                let value = json!({ "token": token, "state": "revoked" });
+                out.data(&value, || "Nobody can use it any more.\n".to_owned())?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -110,7 +110,7 @@ async fn make(new: &New, client: &Client, out: &Output) -> Result<()> {
             text::local_time(&field("expires_at"))
         ));
         if !field("hint").is_empty() {
-            out.note(&field("hint"));
+            out.note(&sentence(&field("hint")));
         }
     }
     if client.is_embedded() {
@@ -130,6 +130,12 @@ async fn once_listening(client: &Client, wish: &Value) -> Result<Value, CallErro
             answer => return answer,
         }
     }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }
 
 /// The link as a QR code of half-height blocks, light on dark as terminals mostly are.

@@ -28,9 +28,9 @@ enum Action {
 }
 
 impl Message {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
-        let Action::Info { id } = self.action;
-        let message = client.get(&["messages", &id], &[]).await?;
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let Action::Info { id } = &self.action;
+        let message = client.get(&["messages", id], &[]).await?;
         out.data(&message, || {
             let shown = view::Message::of(&message);
             let mut lines = format!(

@@ -1,6 +1,7 @@
 //! One file a command. A command's `run` gets a node to talk to and a place for its results; this file only dispatches.
 
 pub(crate) mod add;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod contacts;
 pub(crate) mod demo;
@@ -21,9 +22,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::args::{Cli, Command, Global};
-use crate::client::Client;
+use crate::client::{CallError, Client};
 use crate::connect::{Reach, Session};
 use crate::output::Output;
+
+/// How often a command begins again because its node stopped.
+const REPEATS: u32 = 5;
 
 /// Does what was typed.
 ///
@@ -38,12 +42,16 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Up(up) => Box::pin(up.run(global, out)).await,
         Command::Init(init) => init.run(global, out).await,
         Command::Demo(demo) => Box::pin(demo.run(out)).await,
+        Command::Bench(bench) => Box::pin(bench.run(out)).await,
         Command::Completions(completions) => completions.run(out),
         Command::Send(send) => {
             let message = send.read(global)?;
             with_node(global, Reach::Network, async |client| message.run(client, out).await).await
         }
-        Command::Add(add) => with_node(global, Reach::Network, async |client| add.run(client, out).await).await,
+        Command::Add(add) => {
+            let add = add.read()?;
+            with_node(global, Reach::Network, async |client| add.run(client, out).await).await
+        }
         Command::Invite(invite) => {
             with_node(global, invite.reach(), async |client| invite.run(client, out).await).await
         }
@@ -63,13 +71,27 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
     }
 }
 
+/// Runs a command on a node. The node may belong to another short command and stop with it: then the command begins again,
+/// on a node of its own if need be. Every command may be repeated until it has printed.
 async fn with_node(
     global: &Global,
     reach: Reach,
-    command: impl AsyncFnOnce(&Client) -> Result<ExitCode>,
+    command: impl AsyncFn(&Client) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
-    let session = Box::pin(Session::open(global, reach)).await?;
-    let result = command(&session.client).await;
-    session.close().await;
-    result
+    let mut repeats = 0;
+    loop {
+        let session = Box::pin(Session::open(global, reach)).await?;
+        let cut_off = !session.client.is_embedded() && repeats < REPEATS;
+        let result = command(&session.client).await;
+        session.close().await;
+        match result {
+            Err(error) if cut_off && is_cut_off(&error) => repeats += 1,
+            result => return result,
+        }
+    }
+}
+
+fn is_cut_off(error: &anyhow::Error) -> bool {
+    let mut calls = error.chain().filter_map(|cause| cause.downcast_ref::<CallError>());
+    calls.any(|call| matches!(call, CallError::Unreachable(_) | CallError::Ended))
 }

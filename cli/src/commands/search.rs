@@ -44,7 +44,7 @@ enum Order {
 }
 
 impl Search {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let (words, limit) = (self.words.join(" "), self.limit.to_string());
         let order = match self.order {
             Order::Newest => "newest",

@@ -101,21 +101,22 @@ impl Send {
 }
 
 impl Ready {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let (goal, patience) = self.goal(client);
         let deadline = Instant::now() + patience;
         let sent = self.post(client).await?;
         let id = sent["id"].as_str().context("the node's answer has no message id")?;
         let read = async || client.get(&["messages", id], &[]).await;
-        let (message, reached) = match goal {
+        let waited = match goal {
             Some(goal) => {
                 client
                     .wait_until(deadline, read, |message| goal.is_reached(message))
-                    .await?
+                    .await
             }
-            None => (read().await?, true),
+            None => read().await.map(|message| (message, true)),
         };
-        out.data(&message, || told(&message))?;
+        let (message, reached) = waited.context("the message is accepted, but what became of it is not known")?;
+        out.data(&message, || told(&message, goal.is_some()))?;
         if !reached && client.is_embedded() {
             out.note("queued; will be delivered when a node runs: `parlour up`");
         } else if !reached {
@@ -156,10 +157,11 @@ impl Wait {
     }
 }
 
-fn told(message: &Value) -> String {
+fn told(message: &Value, waited: bool) -> String {
     let shown = Message::of(message);
     let mut text = match shown.status.as_str() {
         "delivered" => "Delivered.\n".to_owned(),
+        _ if !waited => return "Accepted; on its way.\n".to_owned(),
         "sent" => "Sent; they have not confirmed it yet.\n".to_owned(),
         _ => "Queued.\n".to_owned(),
     };
@@ -217,7 +219,9 @@ mod tests {
             { "name": "bo", "device_id": "dev_aaaaaaaaaa", "state": "queued", "reason": "not reachable" },
             { "name": "bo", "device_id": "dev_bbbbbbbbbb", "state": "delivered" },
         ]);
-        let shown = told(&json!({ "status": "sending", "devices": devices }));
+        let message = json!({ "status": "sending", "devices": devices });
+        assert_eq!(told(&message, false), "Accepted; on its way.\n");
+        let shown = told(&message, true);
         assert_eq!(shown, "Queued.\n  bo (dev_aaaaaaaa): queued: not reachable\n");
     }
 

@@ -10,12 +10,15 @@ use crate::client::Client;
 use crate::output::Output;
 use crate::text;
 
+/// Clocks that differ by less are in order.
+const NOTABLE_SKEW_MS: u64 = 10_000;
+
 /// Show how the node is: addresses, peers, what waits to be delivered
 #[derive(Debug, Args)]
 pub(crate) struct Status {}
 
 impl Status {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let mut stats = client.get(&["stats"], &[]).await?;
         stats["running"] = json!(!client.is_embedded());
         if client.is_embedded() {
@@ -72,8 +75,14 @@ fn shown(stats: &Value) -> String {
         lines.push(format!("  on disk        {:.1} MB, {health}", bytes as f64 / 1e6));
     }
     for skew in list(stats, "clock_skew") {
-        let seconds = skew["ms"].as_i64().unwrap_or(0) / 1_000;
-        lines.push(format!("  clock          {seconds} s from that of a contact's device"));
+        let ms = skew["ms"].as_i64().unwrap_or(0);
+        if ms.unsigned_abs() >= NOTABLE_SKEW_MS {
+            let direction = if ms > 0 { "ahead of" } else { "behind" };
+            lines.push(format!(
+                "  clock          a contact's device is {} s {direction} this one",
+                ms.unsigned_abs() / 1_000
+            ));
+        }
     }
     lines.push(String::new());
     lines.join("\n")
@@ -81,4 +90,28 @@ fn shown(stats: &Value) -> String {
 
 fn list<'a>(stats: &'a Value, name: &str) -> &'a [Value] {
     stats[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_clocks_that_are_wrong_are_named() {
+        let stats = |ms: i64| shown(&json!({ "name": "ada", "clock_skew": [{ "ms": ms }] }));
+        assert!(!stats(900).contains("clock"), "{}", stats(900));
+        assert!(stats(65_000).contains("65 s ahead of this one"));
+        assert!(stats(-65_000).contains("65 s behind this one"));
+    }
+
+    #[test]
+    fn a_node_that_does_not_run_says_how_to_start_it() {
+        assert!(shown(&json!({ "name": "ada" })).contains("parlour up"));
+        let running =
+            shown(&json!({ "name": "ada", "running": true, "api": "http://127.0.0.1:7700", "uptime_s": 3_720 }));
+        assert!(
+            running.contains("for 1 h 2 min") && running.contains("http://127.0.0.1:7700"),
+            "{running}"
+        );
+    }
 }

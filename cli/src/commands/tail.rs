@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -14,6 +14,7 @@ use crate::commands::history::{newest, titles};
 use crate::connect::Reach;
 use crate::events::Event;
 use crate::output::Output;
+use crate::stop::Stop;
 use crate::view::Message;
 
 /// Between attempts to find a node again that was restarted.
@@ -46,7 +47,7 @@ impl Tail {
         if self.follow { Reach::Network } else { Reach::Disk }
     }
 
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let only = match &self.who {
             Some(who) => client.get(&["conversations", who], &[]).await?["id"]
                 .as_str()
@@ -66,9 +67,10 @@ impl Tail {
             page.show(client, &message).await?;
         }
         if self.follow {
+            let mut stop = Stop::new()?;
             tokio::select! {
                 result = page.follow(client, feed) => result?,
-                stop = tokio::signal::ctrl_c() => stop?,
+                () = stop.asked() => {}
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -117,7 +119,11 @@ impl Page<'_> {
             match self.until_broken(client, &mut after).await {
                 Ok(()) => attempts = 0,
                 Err(error) => match error.downcast_ref::<CallError>() {
-                    Some(CallError::Unreachable(_) | CallError::Ended) if attempts < ATTEMPTS => attempts += 1,
+                    Some(CallError::Unreachable(_) | CallError::Ended) if attempts < ATTEMPTS => {
+                        attempts += 1;
+                    }
+                    // What was shown must not be shown again by beginning anew.
+                    Some(CallError::Unreachable(_) | CallError::Ended) => bail!("the node has stopped"),
                     _ => return Err(error),
                 },
             }

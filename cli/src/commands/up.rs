@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{DataDir, Node, NodeOptions};
+use parlour_node::{DataDir, NewAccount, Node, NodeOptions};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +18,7 @@ use crate::commands::init;
 use crate::connect::{client_of, data_dir, running, start, unlocked};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
 use crate::output::Output;
+use crate::stop::Stop;
 use crate::text;
 
 /// How long addresses may take to be there, and how often we look.
@@ -93,7 +94,12 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
     ));
     let name = init::ask_name(out)?;
     let password = init::new_password(global)?;
-    init::show(&init::make(data, name, password).await?, data, out)
+    let new = NewAccount {
+        name,
+        password,
+        require_password: false,
+    };
+    init::show(&init::make(data, new).await?, data, out)
 }
 
 /// Says who runs here, where, and what can be done now. The last line is `ready`, for programs that wait for it.
@@ -179,50 +185,6 @@ fn free_port(wanted: SocketAddr) -> Option<SocketAddr> {
     (1..=NEAR)
         .filter_map(|step| Some(SocketAddr::new(wanted.ip(), wanted.port().checked_add(step)?)))
         .find(|address| TcpListener::bind(address).is_ok())
-}
-
-/// The ways in which a node is asked to stop.
-struct Stop {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Stop {
-    fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Stop {
-    fn new() -> Result<Self> {
-        Ok(Self {})
-    }
-
-    async fn asked(&mut self) {
-        if tokio::signal::ctrl_c()
-            .await
-            .context("cannot listen for signals")
-            .is_err()
-        {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::text;
 pub(crate) struct Whoami {}
 
 impl Whoami {
-    pub(crate) async fn run(self, client: &Client, out: &Output) -> Result<ExitCode> {
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let me = client.get(&["me"], &[]).await?;
         out.data(&me, || {
             let field = |name: &str| text::one_line(me[name].as_str().unwrap_or_default());

@@ -44,6 +44,6 @@ fn the_demo_answers_who_writes_to_it_and_removes_everything_at_the_end() {
             Err(history.to_string())
         }
     });
-    assert!(demo.stop("-INT").success());
+    assert!(demo.stop("-TERM").success());
     assert!(!Path::new(&data).exists());
 }

@@ -141,6 +141,19 @@ fn a_wrong_password_is_refused_and_the_right_one_opens() {
 }
 
 #[test]
+fn an_account_that_requires_its_password_does_not_open_without_it() {
+    let home = Home::empty();
+    home.run_with(
+        &["init", "--name", "ada", "--require-password", "--password-stdin"],
+        b"correct horse\n",
+    )
+    .done();
+    home.run(&["whoami"]).failed(1, "PARLOUR_PASSWORD_FILE");
+    home.run_with(&["whoami", "--password-stdin"], b"correct horse\n")
+        .done();
+}
+
+#[test]
 fn a_new_account_without_a_terminal_needs_a_word_about_passwords() {
     let home = Home::empty();
     home.run(&["init", "--name", "ada"]).failed(1, "--no-password");

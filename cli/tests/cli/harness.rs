@@ -1,5 +1,4 @@
 //! Data directories, commands and running nodes, all of the real program.
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The real program, as scripts and people use it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
 mod demo;
 mod errors;
 mod harness;

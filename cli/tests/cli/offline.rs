@@ -1,6 +1,6 @@
 //! Without a running node: what is on disk can be read, and a message is sent by a node that runs for the command alone.
 
-use crate::harness::{Home, Pair, eventually};
+use crate::harness::{Home, Pair, eventually, run};
 
 #[test]
 fn history_search_and_lists_work_without_a_running_node() {
@@ -45,6 +45,14 @@ fn a_message_sent_without_a_running_node_is_delivered_if_the_other_side_runs() {
 #[test]
 fn a_message_sent_while_nobody_runs_waits_for_a_running_node() {
     let pair = Pair::new();
+    // Where bob will be again: alice knows these addresses.
+    let status = pair.bob.json(&["status"]);
+    let addresses: Vec<&str> = status["listen"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|address| address.as_str().unwrap())
+        .collect();
     assert!(pair.alice_up.stop("-TERM").success());
     assert!(pair.bob_up.stop("-TERM").success());
     let queued = pair
@@ -60,7 +68,9 @@ fn a_message_sent_while_nobody_runs_waits_for_a_running_node() {
         .run(&["send", "bob", "more patience", "--wait", "sent", "--timeout", "200ms"]);
     assert_eq!(waited.code, Some(1), "{waited:?}");
 
-    let (_alice, _bob) = (pair.alice.up(), pair.bob.up());
+    let mut args = vec!["--api", "127.0.0.1:0", "--no-mdns"];
+    args.extend(addresses.iter().flat_map(|address| ["--listen", address]));
+    let (_bob, _alice) = (pair.bob.up_with(&args), pair.alice.up());
     eventually("both messages arrive", || {
         let history = pair.bob.json(&["history", "al"]);
         if history.as_array().unwrap().len() == 2 {
@@ -103,4 +113,23 @@ fn a_node_that_was_killed_leaves_nothing_that_confuses() {
     assert_eq!(home.json(&["status"])["running"], false);
     assert_eq!(home.json(&["whoami"])["name"], "ada");
     assert!(home.up().stop("-TERM").success());
+}
+
+#[test]
+fn many_commands_at_once_without_a_running_node_all_work() {
+    let home = Home::of("ada");
+    for _ in 0..3 {
+        let commands: Vec<_> = (0..8)
+            .map(|n| {
+                let line = if n % 4 == 0 { "invite" } else { "whoami" };
+                let mut command = home.command(&[line, "--json"]);
+                std::thread::spawn(move || run(&mut command, None))
+            })
+            .collect();
+        for command in commands {
+            command.join().unwrap().done();
+        }
+    }
+    let made = home.json(&["invite", "list"]);
+    assert!(made.as_array().unwrap().len() >= 6, "{made}");
 }

@@ -20,34 +20,36 @@ pub struct OneTimeKey {
 /// The private half of a one-time key.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct OneTimeSecret {
-    id: u32,
+    public: OneTimeKey,
     secret: StaticSecret,
 }
 
 impl OneTimeSecret {
+    fn new(id: u32, secret: StaticSecret) -> Self {
+        let key = PublicKey::from(&secret).to_bytes();
+        Self {
+            public: OneTimeKey { id, key },
+            secret,
+        }
+    }
+
     /// Makes a one-time key with the number `id`, which starts at 1 (0 counts as 1).
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng, id: u32) -> Self {
-        Self {
-            id: id.max(1),
-            secret: keys::random_secret(rng),
-        }
+        Self::new(id.max(1), keys::random_secret(rng))
     }
 
     /// What the peer gets.
     #[must_use]
     pub fn public(&self) -> OneTimeKey {
-        OneTimeKey {
-            id: self.id,
-            key: PublicKey::from(&self.secret).to_bytes(),
-        }
+        self.public
     }
 
     /// For the disk: id u32 || secret 32.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(36));
-        out.extend_from_slice(&self.id.to_be_bytes());
+        out.extend_from_slice(&self.public.id.to_be_bytes());
         out.extend_from_slice(self.secret.as_bytes());
         out
     }
@@ -63,10 +65,7 @@ impl OneTimeSecret {
         if !reader.is_empty() {
             return Err(SecretDecodeError);
         }
-        Ok(Self {
-            id,
-            secret: StaticSecret::from(*secret),
-        })
+        Ok(Self::new(id, StaticSecret::from(*secret)))
     }
 
     /// DH(one-time key, theirs).

@@ -1,10 +1,9 @@
 //! Secrets of the ratchet, one type for each, and how one comes from another (PROTOCOL.md section 5).
 //!
 //! ```text
-//! KDF_RK(root, dh)  = KDF(salt = root, ikm = dh, "ratchet root", 96) = root' || chain key || next header key
-//! message key       = MAC(chain key, "ratchet message key")
-//! next chain key    = MAC(chain key, "ratchet chain key")
-//! key 32 || nonce 12 = KDF("", message key, "ratchet message", 44)
+//! KDF_RK(root, dh)              = KDF(salt = root, ikm = dh, "ratchet root", 96) = root' || chain key || next header key
+//! message key || next chain key = XOF(chain key, "ratchet step", 64)
+//! key 32 || nonce 12            = XOF(message key, "ratchet message", 44)
 //! ```
 
 use rand_core::CryptoRng;
@@ -12,7 +11,7 @@ use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::aead;
-use crate::kdf::{self, MacKey, Purpose};
+use crate::kdf::{self, Purpose};
 use crate::keys::random_secret;
 
 /// Width of every secret here, in bytes.
@@ -67,9 +66,9 @@ impl RootKey {
 impl ChainKey {
     /// Consumes `CK_n`; returns `CK_n+1` and `MK_n`.
     pub(super) fn step(self) -> (Self, MessageKey) {
-        let mac = MacKey::new(&self.0);
-        let message = mac.mac(Purpose::RATCHET_MESSAGE_KEY, &[]);
-        (Self(mac.mac(Purpose::RATCHET_CHAIN_KEY, &[])), MessageKey(message))
+        let mut okm = Zeroizing::new([[0; KEY]; 2]);
+        kdf::xof(&self.0, Purpose::RATCHET_STEP, okm.as_flattened_mut());
+        (Self(okm[1]), MessageKey(okm[0]))
     }
 
     /// A copy to open a message with, which replaces the original only if the message is authentic.
@@ -98,7 +97,7 @@ impl MessageKey {
 
     fn expand(&self) -> Zeroizing<([u8; KEY], [u8; NONCE])> {
         let mut okm = Zeroizing::new([0; KEY + NONCE]);
-        kdf::kdf(&[], &self.0, Purpose::RATCHET_MESSAGE, &[], okm.as_mut_slice());
+        kdf::xof(&self.0, Purpose::RATCHET_MESSAGE, okm.as_mut_slice());
         let mut parts = Zeroizing::new(([0; KEY], [0; NONCE]));
         let (key, nonce) = okm.split_at(KEY);
         parts.0.copy_from_slice(key);
@@ -133,5 +132,35 @@ impl RatchetKey {
 
     pub(super) fn public(&self) -> &PublicKey {
         &self.public
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyed_blake3<const N: usize>(key: &[u8; 32], text: &[u8]) -> [u8; N] {
+        let mut out = [0; N];
+        blake3::Hasher::new_keyed(key)
+            .update(text)
+            .finalize_xof()
+            .fill(&mut out);
+        out
+    }
+
+    #[test]
+    fn a_step_gives_the_message_key_and_then_the_next_chain_key() {
+        let expected = keyed_blake3::<64>(&[1; 32], b"parlour/1\0ratchet step\0");
+        let (chain, message) = ChainKey::new([1; 32]).step();
+        assert_eq!(message.as_bytes(), &expected[..32]);
+        assert_eq!(chain.as_bytes(), &expected[32..]);
+    }
+
+    #[test]
+    fn a_message_key_gives_the_cipher_key_and_then_the_nonce() {
+        let expected = keyed_blake3::<44>(&[1; 32], b"parlour/1\0ratchet message\0");
+        let parts = MessageKey::new([1; 32]).expand();
+        assert_eq!(parts.0, expected[..32]);
+        assert_eq!(parts.1, expected[32..]);
     }
 }

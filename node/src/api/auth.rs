@@ -16,7 +16,9 @@ pub(crate) struct Auth {
 
 impl Auth {
     pub(crate) fn new(cookie: &str) -> Self {
-        Self { cookie: blake3::hash(cookie.trim().as_bytes()) }
+        Self {
+            cookie: blake3::hash(cookie.trim().as_bytes()),
+        }
     }
 
     /// Whether `token` is the valid one.
@@ -33,13 +35,20 @@ impl Auth {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (first, second) = (values.next(), values.next());
         if second.is_some() {
-            return Err(ApiError::bad_request("duplicate_header", "the request has more than one Authorization header"));
+            return Err(ApiError::bad_request(
+                "duplicate_header",
+                "the request has more than one Authorization header",
+            ));
         }
         let token = first.and_then(|value| value.to_str().ok()).and_then(bearer);
         match token {
             Some(token) if self.accepts(token) => Ok(()),
-            Some(_) => Err(ApiError::unauthorized("the token is not valid; the node makes a new one at each start")),
-            None => Err(ApiError::unauthorized("this needs the header \"Authorization: Bearer TOKEN\"")),
+            Some(_) => Err(ApiError::unauthorized(
+                "the token is not valid; the node makes a new one at each start",
+            )),
+            None => Err(ApiError::unauthorized(
+                "this needs the header \"Authorization: Bearer TOKEN\"",
+            )),
         }
     }
 }
@@ -54,14 +63,23 @@ mod tests {
     use super::*;
 
     fn headers(values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (AUTHORIZATION, value.parse().unwrap())).collect()
+        values
+            .iter()
+            .map(|value| (AUTHORIZATION, value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
     fn only_the_very_token_is_taken() {
         let auth = Auth::new("0123456789abcdef\n");
         assert!(auth.accepts("0123456789abcdef"));
-        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", &"x".repeat(10_000)] {
+        for wrong in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "0123456789ABCDEF",
+            &"x".repeat(10_000),
+        ] {
             assert!(!auth.accepts(wrong));
         }
     }
@@ -71,7 +89,14 @@ mod tests {
         let auth = Auth::new("secret");
         assert!(auth.check(&headers(&["Bearer secret"])).is_ok());
         assert!(auth.check(&headers(&["bearer  secret"])).is_ok());
-        for wrong in [&[][..], &["secret"], &["Basic secret"], &["Bearer"], &["Bearer secret", "Bearer secret"], &["Bearersecret"]] {
+        for wrong in [
+            &[][..],
+            &["secret"],
+            &["Basic secret"],
+            &["Bearer"],
+            &["Bearer secret", "Bearer secret"],
+            &["Bearersecret"],
+        ] {
             assert!(auth.check(&headers(wrong)).is_err(), "{wrong:?}");
         }
     }

@@ -43,7 +43,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(from: IpAddr) -> Self {
-        Self { from, phase: AtomicU8::new(Phase::Head as u8), lingers: AtomicBool::new(false) }
+        Self {
+            from,
+            phase: AtomicU8::new(Phase::Head as u8),
+            lingers: AtomicBool::new(false),
+        }
     }
 
     /// A request has come.
@@ -111,11 +115,15 @@ impl TimedStream {
                 None => self.head = Some(Box::pin(sleep(self.header_timeout))),
             }
         }
-        if !came && self.connection.is(Phase::Head)
+        if !came
+            && self.connection.is(Phase::Head)
             && let Some(timer) = &mut self.head
             && timer.as_mut().poll(cx).is_ready()
         {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the request's head took too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the request's head took too long",
+            ));
         }
         Ok(())
     }

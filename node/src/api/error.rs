@@ -36,7 +36,14 @@ pub(crate) struct Problem<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), field: None, candidates: Vec::new(), retry_after_s: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            candidates: Vec::new(),
+            retry_after_s: None,
+        }
     }
 
     pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
@@ -62,26 +69,33 @@ impl ApiError {
     pub(crate) fn too_many(wait: std::time::Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(1);
         let detail = format!("too many requests; try again in {seconds} s");
-        Self { retry_after_s: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail) }
+        Self {
+            retry_after_s: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+        }
     }
 
     pub(crate) fn too_large(max: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request body has at most {max} bytes"))
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("a request body has at most {max} bytes"),
+        )
     }
 
     /// For what can only be a fault of the node; the caller has logged it.
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the node made a mistake; its log says more")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the node made a mistake; its log says more",
+        )
     }
 
     /// Names the field that is wrong.
     pub(crate) fn at(mut self, field: &str) -> Self {
         self.field = Some(field.to_owned());
         self
-    }
-
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
     }
 
     pub(crate) fn problem(&self) -> Problem<'_> {
@@ -101,7 +115,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.problem())).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -124,7 +141,11 @@ impl From<StorageFailed> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %error, cause = std::error::Error::source(&error).map(tracing::field::display), "reading for a request failed");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", "reading the account's storage failed; the node's log says why")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage_failed",
+            "reading the account's storage failed; the node's log says why",
+        )
     }
 }
 
@@ -191,9 +212,10 @@ impl From<ResolveError> for ApiError {
         match error {
             ResolveError::Unknown { .. } => Self::not_found(detail),
             ResolveError::BadId { .. } => Self::bad_request("bad_id", detail),
-            ResolveError::Ambiguous { candidates, .. } => {
-                Self { candidates, ..Self::new(StatusCode::CONFLICT, "ambiguous", detail) }
-            }
+            ResolveError::Ambiguous { candidates, .. } => Self {
+                candidates,
+                ..Self::new(StatusCode::CONFLICT, "ambiguous", detail)
+            },
             ResolveError::Store(cause) => cause.into(),
         }
     }
@@ -203,7 +225,9 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         let detail = error.to_string();
         match error {
-            QueryError::TooLong { .. } | QueryError::TooManyTerms { .. } => Self::bad_request("too_long", detail).at("q"),
+            QueryError::TooLong { .. } | QueryError::TooManyTerms { .. } => {
+                Self::bad_request("too_long", detail).at("q")
+            }
             QueryError::Empty => Self::bad_request("empty", detail).at("q"),
         }
     }
@@ -215,7 +239,11 @@ impl From<FindError> for ApiError {
             FindError::Store(cause) => cause.into(),
             FindError::Index(_) | FindError::Update(_) => {
                 tracing::error!(error = %error, cause = std::error::Error::source(&error).map(tracing::field::display), "a search failed");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "search_failed", "the search index failed; the node's log says why")
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "search_failed",
+                    "the search index failed; the node's log says why",
+                )
             }
         }
     }

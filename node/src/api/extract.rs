@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -29,7 +28,10 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(max)),
             Ok(Err(_)) => Err(ApiError::bad_request("cut_short", "the request body ended too early")),
             Err(_) => {
-                let detail = format!("the request body did not come within {} s", limits.body_timeout.as_secs());
+                let detail = format!(
+                    "the request body did not come within {} s",
+                    limits.body_timeout.as_secs()
+                );
                 Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
             }
         }
@@ -71,8 +73,13 @@ impl<T: DeserializeOwned> FromRequestParts<ApiState> for Params<T> {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                let detail = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, detail)| detail);
-                Err(ApiError::bad_request("bad_query", format!("the query string is not valid: {detail}")))
+                let detail = text
+                    .rsplit_once("query string: ")
+                    .map_or(text.as_str(), |(_, detail)| detail);
+                Err(ApiError::bad_request(
+                    "bad_query",
+                    format!("the query string is not valid: {detail}"),
+                ))
             }
         }
     }
@@ -91,17 +98,13 @@ impl FromRequestParts<ApiState> for Part {
     }
 }
 
-/// Whether nothing came as a body.
-pub(crate) async fn no_body(request: Request) -> Result<(), ApiError> {
-    match Limited::new(request.into_body(), 0).collect().await.map(|body| body.to_bytes()) {
-        Ok(rest) if rest == Bytes::new() => Ok(()),
-        _ => Err(ApiError::bad_request("unexpected_body", "this request takes no body")),
-    }
-}
-
 /// Reads one value of a query string.
 pub(crate) fn field<T: FromStr>(name: &str, text: Option<&str>, expected: &str) -> Result<Option<T>, ApiError> {
-    text.map(|text| text.parse().map_err(|_| ApiError::bad_field(name, format!("{name} must be {expected}")))).transpose()
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| ApiError::bad_field(name, format!("{name} must be {expected}")))
+    })
+    .transpose()
 }
 
 /// Most items of a page.
@@ -113,7 +116,11 @@ const PAGE: usize = 50;
 pub(crate) fn limit(text: Option<&str>) -> Result<usize, ApiError> {
     let bad = || ApiError::bad_field("limit", format!("limit must be a number from 1 to {MAX_PAGE}"));
     let limit = text.map_or(Ok(PAGE), |text| text.parse().map_err(|_| bad()))?;
-    if (1..=MAX_PAGE).contains(&limit) { Ok(limit) } else { Err(bad()) }
+    if (1..=MAX_PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(bad())
+    }
 }
 
 /// Reads a time as milliseconds since 1970.

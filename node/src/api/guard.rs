@@ -30,14 +30,28 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(listen: SocketAddr, hosts: &[String], origins: &[String], token: &str, limits: &ApiLimits) -> Self {
+    pub(crate) fn new(
+        listen: SocketAddr,
+        hosts: &[String],
+        origins: &[String],
+        token: &str,
+        limits: &ApiLimits,
+    ) -> Self {
         let port = listen.port();
-        let mut own = vec![format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}")];
+        let mut own = vec![
+            format!("127.0.0.1:{port}"),
+            format!("localhost:{port}"),
+            format!("[::1]:{port}"),
+        ];
         if !listen.ip().is_unspecified() {
             own.push(listen.to_string());
         }
         own.extend(hosts.iter().map(|host| host.to_ascii_lowercase()));
-        let origins = own.iter().map(|host| format!("http://{host}")).chain(origins.iter().cloned()).collect();
+        let origins = own
+            .iter()
+            .map(|host| format!("http://{host}"))
+            .chain(origins.iter().cloned())
+            .collect();
         Self {
             hosts: own,
             origins,
@@ -55,7 +69,10 @@ impl Guard {
         self.check_origin(request.headers())?;
         let path = request.uri().path();
         if path == SOCKET {
-            self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
+            // Who shows the token already here is not held up by others who guess.
+            if self.auth.check(request.headers()).is_err() {
+                self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
+            }
         } else if !PUBLIC.contains(&path) {
             self.check_token(request.headers(), from, now)?;
         }
@@ -82,9 +99,14 @@ impl Guard {
         if request.version() < Version::HTTP_10 || !uri.path().starts_with('/') {
             return Err(ApiError::bad_request("bad_target", "the request target must be a path"));
         }
-        let Some(authority) = uri.authority() else { return Ok(()) };
+        let Some(authority) = uri.authority() else {
+            return Ok(());
+        };
         if uri.scheme_str() != Some("http") || !self.is_own_host(authority.as_str()) {
-            return Err(ApiError::forbidden("host_not_allowed", "the request target names a host this node does not answer for"));
+            return Err(ApiError::forbidden(
+                "host_not_allowed",
+                "the request target names a host this node does not answer for",
+            ));
         }
         Ok(())
     }
@@ -94,12 +116,16 @@ impl Guard {
         let host = host.ok_or_else(|| ApiError::bad_request("no_host", "the request has no Host header"))?;
         let host = host.to_str().unwrap_or_default();
         if !self.is_own_host(host) {
-            return Err(ApiError::forbidden("host_not_allowed", "the Host header names a host this node does not answer for"));
+            return Err(ApiError::forbidden(
+                "host_not_allowed",
+                "the Host header names a host this node does not answer for",
+            ));
         }
         match request.uri().authority() {
-            Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => {
-                Err(ApiError::bad_request("bad_target", "the request target and the Host header differ"))
-            }
+            Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => Err(ApiError::bad_request(
+                "bad_target",
+                "the request target and the Host header differ",
+            )),
             _ => Ok(()),
         }
     }
@@ -113,12 +139,18 @@ impl Guard {
         if let Some(origin) = origin
             && !self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
         {
-            return Err(ApiError::forbidden("origin_not_allowed", "pages of this origin may not use this node"));
+            return Err(ApiError::forbidden(
+                "origin_not_allowed",
+                "pages of this origin may not use this node",
+            ));
         }
         let site = single(headers, HeaderName::from_static("sec-fetch-site"))?.map(HeaderValue::as_bytes);
         match (site, origin) {
             (None | Some(b"same-origin" | b"none"), _) | (Some(b"same-site"), Some(_)) => Ok(()),
-            _ => Err(ApiError::forbidden("cross_site", "pages of other sites may not use this node")),
+            _ => Err(ApiError::forbidden(
+                "cross_site",
+                "pages of other sites may not use this node",
+            )),
         }
     }
 
@@ -138,7 +170,8 @@ impl Guard {
             let detail = "a request body needs a Content-Length; transfer codings are not taken";
             return Err(ApiError::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
         }
-        let length = single(headers, header::CONTENT_LENGTH)?.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let length =
+            single(headers, header::CONTENT_LENGTH)?.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let length = length.unwrap_or(0);
         if length > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
             return Err(ApiError::too_large(self.body_bytes));
@@ -157,15 +190,22 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>,
     let mut values = headers.get_all(&name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(ApiError::bad_request("duplicate_header", format!("the request has more than one {name} header")));
+        return Err(ApiError::bad_request(
+            "duplicate_header",
+            format!("the request has more than one {name} header"),
+        ));
     }
     Ok(first)
 }
 
 fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
-    let Some(value) = single(headers, header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok()) else { return Ok(false) };
+    let Some(value) = single(headers, header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok()) else {
+        return Ok(false);
+    };
     let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_json = parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let plain = parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"));
     Ok(is_json && plain && !headers.contains_key(header::CONTENT_ENCODING))
 }

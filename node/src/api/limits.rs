@@ -66,8 +66,14 @@ impl Default for ApiLimits {
             socket_ping: seconds(30),
             stream_ping: seconds(15),
             drain: seconds(3),
-            anonymous: RateLimit { burst: 100, per_second: 100.0 / 900.0 },
-            cookie: RateLimit { burst: 50_000, per_second: 20_000.0 },
+            anonymous: RateLimit {
+                burst: 100,
+                per_second: 100.0 / 900.0,
+            },
+            cookie: RateLimit {
+                burst: 50_000,
+                per_second: 20_000.0,
+            },
         }
     }
 }

@@ -26,7 +26,10 @@ struct Bucket {
 
 impl<K: Ord + Copy> Buckets<K> {
     pub(crate) fn new(limit: RateLimit) -> Self {
-        Self { limit, buckets: Mutex::new(BTreeMap::new()) }
+        Self {
+            limit,
+            buckets: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// Takes one from the bucket of `key`; `Err` says after how long there is one again.
@@ -53,10 +56,19 @@ impl<K: Ord + Copy> Buckets<K> {
         }
         if cost > 0.0 {
             if buckets.len() >= MAX_KEYS && !buckets.contains_key(&key) {
-                let fullest = buckets.iter().max_by(|a, b| refilled(a.1).total_cmp(&refilled(b.1))).map(|(key, _)| *key);
+                let fullest = buckets
+                    .iter()
+                    .max_by(|a, b| refilled(a.1).total_cmp(&refilled(b.1)))
+                    .map(|(key, _)| *key);
                 fullest.and_then(|key| buckets.remove(&key));
             }
-            buckets.insert(key, Bucket { left: left - cost, at: now });
+            buckets.insert(
+                key,
+                Bucket {
+                    left: left - cost,
+                    at: now,
+                },
+            );
         }
         Ok(())
     }
@@ -76,7 +88,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_bucket_empties_and_refills_for_its_key_alone() {
-        let buckets = Buckets::new(RateLimit { burst: 2, per_second: 0.5 });
+        let buckets = Buckets::new(RateLimit {
+            burst: 2,
+            per_second: 0.5,
+        });
         let start = Instant::now();
         assert_eq!(buckets.take(1, start), Ok(()));
         assert_eq!(buckets.look(1, start), Ok(()));
@@ -91,7 +106,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_the_emptiest_stay() {
-        let buckets = Buckets::new(RateLimit { burst: 1, per_second: 1.0 });
+        let buckets = Buckets::new(RateLimit {
+            burst: 1,
+            per_second: 1.0,
+        });
         let start = Instant::now();
         for key in 0..MAX_KEYS {
             let at = start + Duration::from_micros(u64::try_from(key).unwrap());

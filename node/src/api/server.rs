@@ -35,7 +35,8 @@ use crate::handle::AccountHandle;
 /// Pause after the system refused to hand out a connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Told to a client for which there is no room.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// How to serve the API.
 pub struct ApiConfig {
@@ -55,13 +56,22 @@ impl ApiConfig {
     /// The defaults for an address and a token.
     #[must_use]
     pub fn new(listen: SocketAddr, token: Zeroizing<String>) -> Self {
-        Self { listen, token, limits: ApiLimits::default(), allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+        Self {
+            listen,
+            token,
+            limits: ApiLimits::default(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+        }
     }
 }
 
 impl std::fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiConfig").field("listen", &self.listen).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("ApiConfig")
+            .field("listen", &self.listen)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +122,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// Serves until `stop` is cancelled; returns when requests under way are answered and sockets are closed.
 pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiConfig, stop: CancellationToken) {
     let address = listener.local_addr().unwrap_or(config.listen);
-    let ApiConfig { token, limits, allowed_hosts, allowed_origins, .. } = config;
+    let ApiConfig {
+        token,
+        limits,
+        allowed_hosts,
+        allowed_origins,
+        ..
+    } = config;
     let state = Arc::new(Shared {
         changes: v1::Changes::new(account.clone()),
         account,
@@ -151,7 +167,10 @@ pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiCon
     }
     drop(listener);
     state.tasks.close();
-    if tokio::time::timeout(state.limits.drain, state.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(state.limits.drain, state.tasks.wait())
+        .await
+        .is_err()
+    {
         abort.cancel();
         state.tasks.wait().await;
     }
@@ -163,7 +182,11 @@ fn router(state: ApiState) -> Router {
         .nest("/api/v1", v1::router())
         .fallback(async || ApiError::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path does not take this method",
+            )
         })
         .with_state(state)
 }
@@ -219,7 +242,12 @@ async fn converse(
 }
 
 /// Guard, router, hardening.
-async fn answer(state: &ApiState, mut router: Router, connection: &Arc<Connection>, request: Request<Incoming>) -> Response {
+async fn answer(
+    state: &ApiState,
+    mut router: Router,
+    connection: &Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response {
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
@@ -252,18 +280,23 @@ fn options(allow: Option<HeaderValue>) -> Response {
 
 /// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing.
 fn harden(headers: &mut HeaderMap) {
-    const HARDENING: [(HeaderName, HeaderValue); 8] = [
+    const HARDENING: [(HeaderName, HeaderValue); 7] = [
         (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
         ),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
     ];
     headers.extend(HARDENING);
 }

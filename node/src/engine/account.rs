@@ -5,15 +5,15 @@ use parlour_store::DeviceNo;
 use parlour_store::view::Own;
 
 /// One unlocked account on this node.
-pub struct Account {
+pub(crate) struct Account {
     /// This device's secret keys.
-    pub keys: DeviceKeys,
+    pub(crate) keys: DeviceKeys,
     /// This device's certificate.
-    pub certificate: DeviceCert,
+    pub(crate) certificate: DeviceCert,
     /// The account's device list.
-    pub list: DeviceList,
+    pub(crate) list: DeviceList,
     /// Profile name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl std::fmt::Debug for Account {
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Account {
 impl Account {
     /// The user id.
     #[must_use]
-    pub fn user(&self) -> UserId {
+    pub(crate) fn user(&self) -> UserId {
         self.list.user()
     }
 

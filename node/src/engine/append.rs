@@ -8,6 +8,7 @@ use parlour_store::timeline::{self, Position, TimelineEntry};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs};
 
 use super::effects::Turn;
+use super::rollback;
 
 /// An event whose clock is further ahead than this waits until its time has come.
 pub(crate) const MAX_AHEAD_MS: u64 = 10 * 60 * 1000;
@@ -75,19 +76,10 @@ fn claim(
             row.top = Some(id);
         }
         row.have.insert(seq);
-        turn.txn.mark(head_mark(&log), row.have.count());
+        turn.txn.mark(rollback::head_mark(&log), row.have.count());
     }
     logs::put(turn.txn, &log, &row);
     Ok(Some(key))
-}
-
-/// The name of a log's lower bound in the head file.
-pub(crate) fn head_mark(log: &LogKey) -> Vec<u8> {
-    let mut name = b"log".to_vec();
-    for part in [log.conversation.0, log.device.0, log.log] {
-        name.extend_from_slice(&part.to_be_bytes());
-    }
-    name
 }
 
 /// Lets an event count: it becomes a head, moves the clock, and is shown if it is a message.

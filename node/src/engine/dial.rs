@@ -145,6 +145,9 @@ impl Engine {
             self.remember_address(turn, no, address, outbound)?;
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
             self.timers.set_earliest(Timer::OpenStream(no), turn.now.saturating_add(courtesy));
+            if self.sessions.any(no).is_none() {
+                self.begin_again(turn, no)?;
+            }
         }
         self.knock_invited(turn, peer)?;
         if first {

@@ -21,9 +21,9 @@ type Reply = Box<dyn FnOnce(Result<(), StorageFailed>) + Send>;
 
 /// Everything a turn wants done after its commit, in order.
 #[derive(Default)]
-pub struct Effects {
+pub(crate) struct Effects {
     /// For the network.
-    pub net: Vec<NetCommand>,
+    pub(crate) net: Vec<NetCommand>,
     replies: Vec<Reply>,
 }
 
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Effects {
 
 impl Effects {
     /// Answers a caller once the turn is durable, or with the storage error if it is not.
-    pub fn reply<T, E>(&mut self, to: oneshot::Sender<Result<T, E>>, answer: Result<T, E>)
+    pub(crate) fn reply<T, E>(&mut self, to: oneshot::Sender<Result<T, E>>, answer: Result<T, E>)
     where
         T: Send + 'static,
         E: From<StorageFailed> + Send + 'static,
@@ -50,7 +50,7 @@ impl Effects {
     }
 
     /// Sends the answers.
-    pub fn answer(&mut self, committed: Result<(), StorageFailed>) {
+    pub(crate) fn answer(&mut self, committed: Result<(), StorageFailed>) {
         for reply in self.replies.drain(..) {
             reply(committed);
         }

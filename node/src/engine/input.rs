@@ -9,7 +9,7 @@ use super::effects::{Effects, StorageFailed};
 
 /// One thing to react to.
 #[derive(Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// A user, through the API.
     Command(Command),
     /// The network.
@@ -20,7 +20,7 @@ pub enum Input {
 
 /// One wish of a user. Answers come after the commit.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Writes a text message.
     Send(SendText, oneshot::Sender<Result<Sent, SendError>>),
     /// Makes an invite.

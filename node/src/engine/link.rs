@@ -55,8 +55,6 @@ pub(crate) struct Link {
     pub(crate) unacknowledged_events: usize,
     /// When we last acknowledged, ms.
     pub(crate) acknowledged_at: u64,
-    /// Controls sent on this stream and not acknowledged.
-    pub(crate) controls: BTreeSet<[u8; 16]>,
     /// Highest seq of each log when it was first compared: what is above was written since.
     pub(crate) live_from: BTreeMap<LogKey, u64>,
     /// The conversation served last, so that all get their turn.
@@ -87,7 +85,6 @@ impl Link {
             unacknowledged: BTreeSet::new(),
             unacknowledged_events: 0,
             acknowledged_at: 0,
-            controls: BTreeSet::new(),
             live_from: BTreeMap::new(),
             served: None,
             wanting: BTreeSet::new(),

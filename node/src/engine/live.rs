@@ -49,7 +49,7 @@ pub struct Live {
 
 impl Engine {
     /// The snapshot, if it may differ from the last one taken.
-    pub fn take_live(&mut self) -> Option<Live> {
+    pub(crate) fn take_live(&mut self) -> Option<Live> {
         if !std::mem::take(&mut self.live_changed) {
             return None;
         }
@@ -77,9 +77,4 @@ impl Engine {
         Some(Live { listening: self.listening.clone(), peers, linked, unreachable, counters: self.counters })
     }
 
-    /// Counts since the start.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
 }

@@ -10,12 +10,16 @@ mod effects;
 mod gossip;
 mod housekeeping;
 mod input;
+mod invites;
 mod link;
 mod live;
+mod rollback;
+mod serve;
 mod sessions;
 mod streams;
 mod sync;
 mod timers;
+mod welcome;
 mod write;
 
 use std::collections::BTreeMap;
@@ -28,10 +32,12 @@ use parlour_store::view::Own;
 use parlour_store::{Batch, DeviceNo, Store, StoreError, Txn, contacts as contact_rows};
 use rand_core::{CryptoRng, Rng};
 
-pub use account::Account;
-pub use effects::{Effects, StorageFailed};
+pub(crate) use account::Account;
+pub(crate) use effects::Effects;
+pub use effects::StorageFailed;
+pub(crate) use input::{Command, Input};
 pub use input::{
-    AddContact, AddError, Added, Command, Input, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError,
+    AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError,
     SendError, SendText, Sent,
 };
 pub use live::{Counters, Live, LivePeer};
@@ -42,13 +48,13 @@ use effects::Turn;
 use gossip::Gossip;
 use link::Stream;
 use sessions::Sessions;
-use timers::{Backoff, Timer, Timers};
+use timers::{Allowance, Backoff, Timer, Timers};
 
 /// A source of randomness that can be owned by the engine.
-pub type EngineRng = Box<dyn CryptoRng + Send>;
+pub(crate) type EngineRng = Box<dyn CryptoRng + Send>;
 
 /// One account's rules and volatile state. Everything that must survive is in the store.
-pub struct Engine {
+pub(crate) struct Engine {
     account: Account,
     own: Own,
     own_log: u32,
@@ -58,7 +64,8 @@ pub struct Engine {
     bundle: Vec<u8>,
     bundle_hash: [u8; 32],
     bundle_serial: u32,
-    one_time_spent: u64,
+    one_time_keys: Allowance,
+    new_sessions: Allowance,
     known: BTreeMap<DeviceNo, Known>,
     sessions: Sessions,
     dialer: Dialer,
@@ -68,6 +75,8 @@ pub struct Engine {
     reopen: BTreeMap<DeviceNo, Backoff>,
     knocks: BTreeMap<u64, Knock>,
     knock_backoff: BTreeMap<DeviceNo, Backoff>,
+    refusals: BTreeMap<DeviceNo, u32>,
+    begun_again: BTreeMap<DeviceNo, u64>,
     gossip: Gossip,
     timers: Timers,
     skews: BTreeMap<DeviceNo, i64>,
@@ -90,15 +99,17 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Loads an account's state and decides what to do first; returns the batch and effects of that first turn.
+    /// Loads an account's state and decides what to do first; returns the batch and effects of that first turn. `damaged`: the
+    /// store reported a loss when it was opened.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn load(
+    pub(crate) fn load(
         account: Account,
         peer: PeerId,
         store: &Store,
         rng: EngineRng,
+        damaged: bool,
         now: u64,
     ) -> Result<(Self, Batch, Effects), StoreError> {
         let mut txn = store.begin();
@@ -114,7 +125,8 @@ impl Engine {
             bundle: Vec::new(),
             bundle_hash: [0; 32],
             bundle_serial: 0,
-            one_time_spent: 0,
+            one_time_keys: Allowance::new(1_000, 10),
+            new_sessions: Allowance::new(500, 4),
             known: BTreeMap::new(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
             dialer: Dialer::default(),
@@ -124,6 +136,8 @@ impl Engine {
             reopen: BTreeMap::new(),
             knocks: BTreeMap::new(),
             knock_backoff: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            begun_again: BTreeMap::new(),
             gossip: Gossip::default(),
             timers: Timers::default(),
             skews: BTreeMap::new(),
@@ -134,6 +148,9 @@ impl Engine {
         };
         let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
         engine.learn_devices(&mut turn)?;
+        if damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
+            engine.begin_after_damage(&mut turn)?;
+        }
         engine.housekeeping(&mut turn)?;
         engine.want_contacts(&mut turn)?;
         Ok((engine, txn.into_batch(), effects))
@@ -143,7 +160,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read: the turn must be dropped and the engine loaded again.
-    pub fn handle(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, input: Input, now: u64) -> Result<(), StoreError> {
+    pub(crate) fn handle(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, input: Input, now: u64) -> Result<(), StoreError> {
         let mut turn = Turn { txn, now, effects };
         match input {
             Input::Command(command) => self.on_command(&mut turn, command),
@@ -156,7 +173,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::handle`].
-    pub fn finish_turn(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, now: u64) -> Result<(), StoreError> {
+    pub(crate) fn finish_turn(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, now: u64) -> Result<(), StoreError> {
         let mut turn = Turn { txn, now, effects };
         self.flush_links(&mut turn)?;
         if !turn.txn.batch().is_empty() {
@@ -168,13 +185,13 @@ impl Engine {
 
     /// When [`Input::Tick`] is next wanted, ms.
     #[must_use]
-    pub fn next_tick(&self) -> Option<u64> {
+    pub(crate) fn next_tick(&self) -> Option<u64> {
         self.timers.next()
     }
 
     /// Who is looking, for views.
     #[must_use]
-    pub fn own(&self) -> Own {
+    pub(crate) fn own(&self) -> Own {
         self.own
     }
 
@@ -183,7 +200,7 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read; the engine is returned for another try.
-    pub fn reload(self: Box<Self>, store: &Store, now: u64) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
+    pub(crate) fn reload(self: Box<Self>, store: &Store, now: u64) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
         let mut txn = store.begin();
         let mut effects = Effects::default();
         let loaded = parlour_store::sessions::all(&txn);
@@ -209,6 +226,7 @@ impl Engine {
         self.reopen.clear();
         self.knocks.clear();
         self.knock_backoff.clear();
+        self.refusals.clear();
         self.gossip = Gossip::default();
         self.timers = Timers::default();
         let connected = self.dialer.restart();

@@ -107,6 +107,18 @@ impl Sessions {
         Ok(())
     }
 
+    /// Forgets the sessions with a device: all, or only the confirmed ones.
+    pub(crate) fn forget(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, all: bool) -> Result<(), StoreError> {
+        let gone: Vec<SessionId> =
+            self.of_device(device).filter(|(_, entry)| all || entry.info.confirmed).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.entries.remove(&id);
+            sessions::delete(turn.txn, &id)?;
+        }
+        self.learn_tags();
+        Ok(())
+    }
+
     /// Changes a session through `change` and writes it, if `change` succeeds.
     pub(crate) fn update<T, E>(
         &mut self,

@@ -195,6 +195,7 @@ impl Engine {
         }
         self.opening.remove(&device);
         self.reopen.remove(&device);
+        self.refusals.remove(&device);
         let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
         let Ok(peer) = PeerId::from_bytes(&row.peer) else { return Ok(()) };
         let link = Link::new(device, user, keys, turn.now);

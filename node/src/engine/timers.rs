@@ -107,6 +107,31 @@ impl Backoff {
     }
 }
 
+/// So much at once, then one per time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    spent_until: u64,
+    every_ms: u64,
+    at_once: u64,
+}
+
+impl Allowance {
+    pub(crate) const fn new(every_ms: u64, at_once: u64) -> Self {
+        Self { spent_until: 0, every_ms, at_once }
+    }
+
+    /// Takes one, if there is one.
+    pub(crate) fn take(&mut self, now: u64) -> bool {
+        let spent = self.spent_until.max(now.saturating_sub(self.every_ms.saturating_mul(self.at_once)));
+        let after = spent.saturating_add(self.every_ms);
+        if after > now {
+            return false;
+        }
+        self.spent_until = after;
+        true
+    }
+}
+
 /// `ms` ± 20 %, chosen by `random`.
 pub(crate) fn jitter(ms: u64, random: u64) -> u64 {
     let span = ms.saturating_mul(2) / 5;
@@ -129,6 +154,16 @@ mod tests {
         assert_eq!(timers.take_due(15), None);
         assert_eq!(timers.take_due(20), Some(Timer::Housekeeping));
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn an_allowance_gives_a_burst_and_then_one_per_time() {
+        let mut allowance = Allowance::new(100, 3);
+        let taken = |allowance: &mut Allowance, now| (0..10).filter(|_| allowance.take(now)).count();
+        assert_eq!(taken(&mut allowance, 10_000), 3);
+        assert_eq!(taken(&mut allowance, 10_099), 0);
+        assert_eq!(taken(&mut allowance, 10_100), 1);
+        assert_eq!(taken(&mut allowance, 20_000), 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use parlour_crypto::{Content, Draft, EventId, MAX_TEXT, Message, VerifiedEvent, KIND_MESSAGE};
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::Position;
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, feed, logs, meta};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, feed, logs};
 
 use super::Engine;
 use super::append::{Appended, append, parents_and_clock};
@@ -79,18 +79,6 @@ impl Engine {
             Appended::New(key) => Ok((key, event)),
             Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),
         }
-    }
-
-    /// A later state of our own log is out there than the one on this disk: goes on in a new log, so that no number is
-    /// used twice.
-    pub(crate) fn suspect_rollback(&mut self, turn: &mut Turn<'_, '_>, log: u32) -> Result<(), StoreError> {
-        if log < self.own_log {
-            return Ok(());
-        }
-        self.own_log = log.saturating_add(1);
-        tracing::warn!(log = self.own_log, "others hold messages of ours that this disk has lost; going on in a new log");
-        meta::set_counter(turn.txn, meta::CounterName::OwnLog, u64::from(self.own_log));
-        Ok(())
     }
 
     pub(crate) fn mark_read(

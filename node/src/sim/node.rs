@@ -70,7 +70,7 @@ impl SimNode {
         let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
         assert!(report.damage.is_empty(), "a crash is no damage: {:?}", report.damage);
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
-        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, now + self.skew).expect("it loads");
+        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, false, now + self.skew).expect("it loads");
         store.commit(batch).expect("the first turn is written");
         self.running = Some((engine, store));
         effects
@@ -97,8 +97,35 @@ impl SimNode {
         engine.handle(&mut txn, &mut Effects::default(), input, now).expect("the store is readable");
     }
 
+    /// Copies the disk of a node that is down.
+    pub(super) fn copy_disk(&self) -> tempfile::TempDir {
+        assert!(self.running.is_none(), "a copy is made of a disk at rest");
+        let copy = tempfile::Builder::new().prefix("parlour-copy").tempdir().expect("a directory");
+        copy_folder(self.dir.path(), copy.path());
+        copy
+    }
+
+    /// Puts the disk back to an earlier copy.
+    pub(super) fn restore_disk(&mut self, copy: tempfile::TempDir) {
+        assert!(self.running.is_none(), "a disk is put back at rest");
+        self.dir = copy;
+    }
+
     pub(super) fn crash(&mut self) {
         self.life += 1;
         self.running = None;
+    }
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file");
+        }
     }
 }

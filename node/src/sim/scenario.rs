@@ -178,6 +178,53 @@ fn accepted_messages_arrive_everywhere_once_and_in_one_order() {
 }
 
 #[test]
+fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
+    for seed in 0..4 {
+        let mut sim = Sim::new(seed, &["ada", "bo"]);
+        sim.run_until(sim.now + 100);
+        sim.introduce(0, 1);
+        sim.run_until(sim.now + 5_000);
+        let conversation = sim.direct(0, 1);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str| {
+            for n in 0..5 {
+                for (from, to) in [(0, 1), (1, 0)] {
+                    let text = format!("{part} {n} from {from}");
+                    let mut wish = Wish { from, to, text: text.clone(), accepted: false };
+                    sim.try_wish(&mut wish, conversation);
+                    assert!(wish.accepted);
+                    expected.push(text);
+                    sim.run_until(sim.now + 300);
+                }
+            }
+        };
+        talk(&mut sim, "before the copy");
+        sim.nodes[0].crash();
+        sim.cut_everything_of(0);
+        let copy = sim.nodes[0].copy_disk();
+        sim.start(0);
+        sim.run_until(sim.now + 10_000);
+        talk(&mut sim, "after the copy");
+        sim.run_until(sim.now + 10_000);
+        sim.nodes[0].crash();
+        sim.cut_everything_of(0);
+        sim.nodes[0].restore_disk(copy);
+        sim.start(0);
+        // It writes before it can know that it was put back.
+        talk(&mut sim, "after the return");
+        sim.run_until(sim.now + 10 * MINUTE);
+        talk(&mut sim, "at last");
+        sim.run_until(sim.now + 10 * MINUTE);
+        expected.sort();
+        for index in [0, 1] {
+            let mut texts: Vec<String> = sim.texts(index, &conversation).into_iter().map(|(text, _)| text).collect();
+            texts.sort();
+            assert_eq!(texts, expected, "seed {seed}, node {index}");
+        }
+    }
+}
+
+#[test]
 fn the_weather_really_is_bad() {
     let (sim, wishes, _) = run(1);
     assert!(sim.crashes > 5, "{} crashes", sim.crashes);

@@ -19,7 +19,11 @@ async fn hostile_hosts_are_refused() {
         ("no port", 403, host("127.0.0.1")),
         ("localhost without port", 403, host("localhost")),
         ("another port", 403, host("127.0.0.1:1")),
-        ("our name as a subdomain", 403, host(&format!("localhost.evil.example:{port}"))),
+        (
+            "our name as a subdomain",
+            403,
+            host(&format!("localhost.evil.example:{port}")),
+        ),
         ("our address in a name", 403, host(&format!("127.0.0.1.nip.io:{port}"))),
         ("userinfo", 403, host(&format!("evil@127.0.0.1:{port}"))),
         ("trailing dot", 403, host(&format!("localhost.:{port}"))),
@@ -30,19 +34,56 @@ async fn hostile_hosts_are_refused() {
         ("padded port", 403, host(&format!("127.0.0.1:0{port}"))),
         ("port twice", 403, host(&format!("localhost:{port}:{port}"))),
         ("bytes that are no text", 403, host(&format!("localh\u{f6}st:{port}"))),
-        ("the same host twice", 400, w.clone().add("Host", &api.address.to_string())),
+        (
+            "the same host twice",
+            400,
+            w.clone().add("Host", &api.address.to_string()),
+        ),
         ("two hosts", 400, w.clone().add("Host", "evil.example")),
-        ("forwarded host does not help", 403, host("evil.example").add("X-Forwarded-Host", &api.address.to_string())),
-        ("foreign host on a public path", 403, api.request("GET", "/health/live").set("Host", "evil.example")),
-        ("absolute target elsewhere", 403, w.clone().target(&format!("http://evil.example{}", w.target))),
-        ("absolute target, foreign host", 403, host("evil.example").target(&format!("http://127.0.0.1:{port}{}", w.target))),
-        ("absolute target, another own host", 400, w.clone().target(&format!("http://localhost:{port}{}", w.target))),
-        ("absolute target, another scheme", 403, w.clone().target(&format!("https://127.0.0.1:{port}{}", w.target))),
-        ("absolute target with userinfo", 403, w.clone().target(&format!("http://a@127.0.0.1:{port}{}", w.target))),
+        (
+            "forwarded host does not help",
+            403,
+            host("evil.example").add("X-Forwarded-Host", &api.address.to_string()),
+        ),
+        (
+            "foreign host on a public path",
+            403,
+            api.request("GET", "/health/live").set("Host", "evil.example"),
+        ),
+        (
+            "absolute target elsewhere",
+            403,
+            w.clone().target(&format!("http://evil.example{}", w.target)),
+        ),
+        (
+            "absolute target, foreign host",
+            403,
+            host("evil.example").target(&format!("http://127.0.0.1:{port}{}", w.target)),
+        ),
+        (
+            "absolute target, another own host",
+            400,
+            w.clone().target(&format!("http://localhost:{port}{}", w.target)),
+        ),
+        (
+            "absolute target, another scheme",
+            403,
+            w.clone().target(&format!("https://127.0.0.1:{port}{}", w.target)),
+        ),
+        (
+            "absolute target with userinfo",
+            403,
+            w.clone().target(&format!("http://a@127.0.0.1:{port}{}", w.target)),
+        ),
     ];
     check(&api, cases).await;
     let port = api.address.port();
-    for own in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("[::1]:{port}"), format!("LocalHost:{port}")] {
+    for own in [
+        format!("127.0.0.1:{port}"),
+        format!("localhost:{port}"),
+        format!("[::1]:{port}"),
+        format!("LocalHost:{port}"),
+    ] {
         let reply = api.send(&api.request("GET", "/api/v1/me").set("Host", &own)).await;
         assert_eq!(reply.status, 200, "{own}");
     }
@@ -55,36 +96,102 @@ async fn foreign_pages_are_refused() {
     let api = TestApi::start().await;
     let (w, port) = (api.write(), api.address.port());
     let origin = |value: &str| w.clone().set("Origin", value);
-    let ws = api.request("GET", "/api/v1/ws").set("Connection", "Upgrade").set("Upgrade", "websocket");
-    let ws = ws.set("Sec-WebSocket-Version", "13").set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
+    let ws = api
+        .request("GET", "/api/v1/ws")
+        .set("Connection", "Upgrade")
+        .set("Upgrade", "websocket");
+    let ws = ws
+        .set("Sec-WebSocket-Version", "13")
+        .set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
     let cases: Vec<Case> = vec![
         ("foreign origin", 403, origin("http://evil.example")),
         ("null origin", 403, origin("null")),
         ("empty origin", 403, origin("")),
         ("own name, no port", 403, origin("http://localhost")),
         ("own name, another port", 403, origin("http://localhost:1")),
-        ("own name, another scheme", 403, origin(&format!("https://localhost:{port}"))),
-        ("own name as a beginning", 403, origin(&format!("http://localhost:{port}.evil.example"))),
-        ("own name with a path", 403, origin(&format!("http://localhost:{port}/"))),
-        ("own name, other letters", 403, origin(&format!("http://LOCALHOST:{port}"))),
+        (
+            "own name, another scheme",
+            403,
+            origin(&format!("https://localhost:{port}")),
+        ),
+        (
+            "own name as a beginning",
+            403,
+            origin(&format!("http://localhost:{port}.evil.example")),
+        ),
+        (
+            "own name with a path",
+            403,
+            origin(&format!("http://localhost:{port}/")),
+        ),
+        (
+            "own name, other letters",
+            403,
+            origin(&format!("http://LOCALHOST:{port}")),
+        ),
         ("a file", 403, origin("file://")),
         ("an extension", 403, origin("chrome-extension://abcdef")),
-        ("two origins", 400, origin(&format!("http://localhost:{port}")).add("Origin", "http://evil.example")),
-        ("two in one", 403, origin(&format!("http://localhost:{port} http://evil.example"))),
+        (
+            "two origins",
+            400,
+            origin(&format!("http://localhost:{port}")).add("Origin", "http://evil.example"),
+        ),
+        (
+            "two in one",
+            403,
+            origin(&format!("http://localhost:{port} http://evil.example")),
+        ),
         ("cross-site", 403, w.clone().set("Sec-Fetch-Site", "cross-site")),
-        ("cross-site from an own origin", 403, origin(&format!("http://localhost:{port}")).set("Sec-Fetch-Site", "cross-site")),
-        ("same-site, no origin", 403, w.clone().set("Sec-Fetch-Site", "same-site")),
+        (
+            "cross-site from an own origin",
+            403,
+            origin(&format!("http://localhost:{port}")).set("Sec-Fetch-Site", "cross-site"),
+        ),
+        (
+            "same-site, no origin",
+            403,
+            w.clone().set("Sec-Fetch-Site", "same-site"),
+        ),
         ("unknown site", 403, w.clone().set("Sec-Fetch-Site", "friendly")),
-        ("two sites", 400, w.clone().add("Sec-Fetch-Site", "same-origin").add("Sec-Fetch-Site", "cross-site")),
-        ("foreign read", 403, api.request("GET", "/api/v1/me").set("Origin", "http://evil.example")),
-        ("foreign event stream", 403, api.request("GET", "/api/v1/events").set("Origin", "http://evil.example")),
-        ("foreign health check", 403, api.request("GET", "/health/live").set("Origin", "http://evil.example")),
-        ("foreign preflight", 403, w.clone().method("OPTIONS").set("Origin", "http://evil.example")),
-        ("foreign WebSocket", 403, ws.clone().set("Origin", "http://evil.example")),
+        (
+            "two sites",
+            400,
+            w.clone()
+                .add("Sec-Fetch-Site", "same-origin")
+                .add("Sec-Fetch-Site", "cross-site"),
+        ),
+        (
+            "foreign read",
+            403,
+            api.request("GET", "/api/v1/me").set("Origin", "http://evil.example"),
+        ),
+        (
+            "foreign event stream",
+            403,
+            api.request("GET", "/api/v1/events")
+                .set("Origin", "http://evil.example"),
+        ),
+        (
+            "foreign health check",
+            403,
+            api.request("GET", "/health/live").set("Origin", "http://evil.example"),
+        ),
+        (
+            "foreign preflight",
+            403,
+            w.clone().method("OPTIONS").set("Origin", "http://evil.example"),
+        ),
+        (
+            "foreign WebSocket",
+            403,
+            ws.clone().set("Origin", "http://evil.example"),
+        ),
         ("WebSocket of a file", 403, ws.set("Origin", "null")),
     ];
     check(&api, cases).await;
-    let own = api.request("GET", "/api/v1/me").set("Origin", &format!("http://localhost:{port}"));
+    let own = api
+        .request("GET", "/api/v1/me")
+        .set("Origin", &format!("http://localhost:{port}"));
     assert_eq!(api.send(&own.set("Sec-Fetch-Site", "same-origin")).await.status, 200);
 }
 
@@ -106,16 +213,49 @@ async fn the_token_counts_only_where_it_belongs() {
         ("other letters", 401, auth(&format!("Bearer {}", token.to_uppercase()))),
         ("very long", 401, auth(&format!("Bearer {}", "a".repeat(8000)))),
         ("twice", 400, w.clone().add("Authorization", &format!("Bearer {token}"))),
-        ("a wrong one first", 400, auth("Bearer x").add("Authorization", &format!("Bearer {token}"))),
-        ("in the query", 401, bare.clone().target(&format!("{}?token={token}", w.target))),
-        ("in the query by another name", 401, bare.clone().target(&format!("{}?access_token={token}", w.target))),
-        ("in a cookie", 401, bare.clone().add("Cookie", &format!("token={token}; Authorization=Bearer {token}"))),
+        (
+            "a wrong one first",
+            400,
+            auth("Bearer x").add("Authorization", &format!("Bearer {token}")),
+        ),
+        (
+            "in the query",
+            401,
+            bare.clone().target(&format!("{}?token={token}", w.target)),
+        ),
+        (
+            "in the query by another name",
+            401,
+            bare.clone().target(&format!("{}?access_token={token}", w.target)),
+        ),
+        (
+            "in a cookie",
+            401,
+            bare.clone()
+                .add("Cookie", &format!("token={token}; Authorization=Bearer {token}")),
+        ),
         ("in a header of ours", 401, bare.clone().add("X-Api-Key", &token)),
-        ("for the proxy", 401, bare.clone().add("Proxy-Authorization", &format!("Bearer {token}"))),
-        ("in the body", 401, bare.clone().body(&format!("{{\"text\":\"x\",\"token\":\"{token}\"}}"))),
-        ("around a public path", 401, bare.clone().target("/health/live/../../api/v1/me").method("GET")),
+        (
+            "for the proxy",
+            401,
+            bare.clone().add("Proxy-Authorization", &format!("Bearer {token}")),
+        ),
+        (
+            "in the body",
+            401,
+            bare.clone().body(&format!("{{\"text\":\"x\",\"token\":\"{token}\"}}")),
+        ),
+        (
+            "around a public path",
+            401,
+            bare.clone().target("/health/live/../../api/v1/me").method("GET"),
+        ),
         ("two slashes", 401, bare.clone().target("//health/live").method("GET")),
-        ("unknown path", 401, bare.clone().target("/api/v1/nothing").method("GET")),
+        (
+            "unknown path",
+            401,
+            bare.clone().target("/api/v1/nothing").method("GET"),
+        ),
         ("preflight", 401, bare.method("OPTIONS")),
     ];
     check(&api, cases).await;
@@ -133,13 +273,33 @@ async fn wrong_methods_and_types_are_refused() {
         ("TRACE", 405, w.clone().method("TRACE")),
         ("a made-up method", 405, w.clone().method("FROB")),
         ("lower case", 405, w.clone().method("post")),
-        ("CONNECT", 400, w.clone().method("CONNECT").target(&api.address.to_string())),
+        (
+            "CONNECT",
+            400,
+            w.clone().method("CONNECT").target(&api.address.to_string()),
+        ),
         ("asterisk", 400, w.clone().method("OPTIONS").target("*")),
-        ("GET of what only writes", 405, api.request("GET", &format!("/api/v1/conversations/{}/read", api.conversation))),
-        ("DELETE of what cannot be deleted", 405, api.request("DELETE", "/api/v1/contacts")),
+        (
+            "GET of what only writes",
+            405,
+            api.request("GET", &format!("/api/v1/conversations/{}/read", api.conversation)),
+        ),
+        (
+            "DELETE of what cannot be deleted",
+            405,
+            api.request("DELETE", "/api/v1/contacts"),
+        ),
         ("POST to health", 405, w.clone().target("/health/live")),
-        ("a GET that wants to be a POST", 200, w.clone().method("GET").add("X-HTTP-Method-Override", "POST")),
-        ("a GET with a query of a write", 400, api.request("GET", &format!("{}?text=attack", w.target))),
+        (
+            "a GET that wants to be a POST",
+            200,
+            w.clone().method("GET").add("X-HTTP-Method-Override", "POST"),
+        ),
+        (
+            "a GET with a query of a write",
+            400,
+            api.request("GET", &format!("{}?text=attack", w.target)),
+        ),
         ("no type", 415, w.clone().without("Content-Type")),
         ("plain text", 415, kind("text/plain")),
         ("a form", 415, kind("application/x-www-form-urlencoded")),
@@ -147,15 +307,27 @@ async fn wrong_methods_and_types_are_refused() {
         ("nearly JSON", 415, kind("application/jsonp")),
         ("another charset", 415, kind("application/json; charset=utf-16")),
         ("JSON and more", 415, kind("application/json, text/plain")),
-        ("two types", 400, kind("application/json").add("Content-Type", "text/plain")),
+        (
+            "two types",
+            400,
+            kind("application/json").add("Content-Type", "text/plain"),
+        ),
         ("compressed", 415, w.clone().add("Content-Encoding", "gzip")),
     ];
     check(&api, cases).await;
     let reply = api.send(&w.clone().method("PUT")).await;
     assert_eq!(reply.header("allow").map(sorted).as_deref(), Some("GET,HEAD,POST"));
     let reply = api.send(&w.method("OPTIONS")).await;
-    assert_eq!((reply.status, reply.header("allow").map(sorted).as_deref()), (204, Some("GET,HEAD,POST")));
-    assert!(reply.headers.iter().all(|(name, _)| !name.to_lowercase().starts_with("access-control")));
+    assert_eq!(
+        (reply.status, reply.header("allow").map(sorted).as_deref()),
+        (204, Some("GET,HEAD,POST"))
+    );
+    assert!(
+        reply
+            .headers
+            .iter()
+            .all(|(name, _)| !name.to_lowercase().starts_with("access-control"))
+    );
 }
 
 fn sorted(allow: &str) -> String {
@@ -186,18 +358,38 @@ async fn broken_bodies_are_refused() {
         ("a field twice", 400, body("{\"text\":\"a\",\"text\":\"b\"}")),
         ("a lone surrogate", 400, body("{\"text\":\"\\ud800\"}")),
         ("a control character", 400, body("{\"text\":\"a\u{0}b\"}")),
-        ("a byte order mark", 400, w.clone().body_bytes(b"\xef\xbb\xbf{\"text\":\"attack\"}")),
+        (
+            "a byte order mark",
+            400,
+            w.clone().body_bytes(b"\xef\xbb\xbf{\"text\":\"attack\"}"),
+        ),
         ("no UTF-8", 400, w.clone().body_bytes(b"{\"text\":\"\xff\"}")),
         ("very deep", 400, body(&format!("{{\"text\":{}1", "[".repeat(5000)))),
         ("empty text", 400, body("{\"text\":\"\"}")),
         ("blank text", 400, body("{\"text\":\" \\n \"}")),
         ("text too long", 400, text(16_385)),
-        ("a client id too long", 400, body(&format!("{{\"text\":\"a\",\"client_id\":\"{}\"}}", "c".repeat(65)))),
-        ("a reply to nonsense", 400, body("{\"text\":\"a\",\"reply_to\":\"msg_1\"}")),
-        ("a reply to nothing", 404, body(&format!("{{\"text\":\"a\",\"reply_to\":\"{missing}\"}}"))),
+        (
+            "a client id too long",
+            400,
+            body(&format!("{{\"text\":\"a\",\"client_id\":\"{}\"}}", "c".repeat(65))),
+        ),
+        (
+            "a reply to nonsense",
+            400,
+            body("{\"text\":\"a\",\"reply_to\":\"msg_1\"}"),
+        ),
+        (
+            "a reply to nothing",
+            404,
+            body(&format!("{{\"text\":\"a\",\"reply_to\":\"{missing}\"}}")),
+        ),
         ("too large", 413, text(64 * 1024)),
         ("far too large", 413, w.clone().set("Content-Length", "99999999999")),
-        ("more than a number", 400, w.clone().set("Content-Length", "99999999999999999999999999")),
+        (
+            "more than a number",
+            400,
+            w.clone().set("Content-Length", "99999999999999999999999999"),
+        ),
     ];
     check(&api, cases).await;
     let detail = |reply: super::support::Reply| reply.json()["detail"].as_str().unwrap().to_owned();
@@ -213,16 +405,46 @@ async fn tricks_with_framing_are_refused() {
     let api = TestApi::start().await;
     let w = api.write();
     let length = |value: &str| w.clone().set("Content-Length", value);
-    let chunked = w.clone().body("").without("Content-Length").add("Transfer-Encoding", "chunked");
-    let chunks = Raw { body: b"11\r\n{\"text\":\"attack\"}\r\n0\r\n\r\n".to_vec(), ..chunked.clone() };
+    let chunked = w
+        .clone()
+        .body("")
+        .without("Content-Length")
+        .add("Transfer-Encoding", "chunked");
+    let chunks = Raw {
+        body: b"11\r\n{\"text\":\"attack\"}\r\n0\r\n\r\n".to_vec(),
+        ..chunked.clone()
+    };
     let many = (0..80).fold(w.clone(), |raw, n| raw.add(&format!("X-{n}"), "x"));
     let cases: Vec<Case> = vec![
         ("chunks", 411, chunks.clone()),
         ("chunks and a length", 411, chunks.clone().add("Content-Length", "4")),
-        ("a length and chunks", 411, Raw { headers: { let mut h = chunks.headers.clone(); h.insert(0, ("Content-Length".into(), "4".into())); h }, ..chunks.clone() }),
-        ("unknown coding", 400, chunks.clone().set("Transfer-Encoding", "xchunked")),
-        ("identity coding", 400, chunks.clone().set("Transfer-Encoding", "identity")),
-        ("chunked is not last", 400, chunks.clone().set("Transfer-Encoding", "chunked, gzip")),
+        (
+            "a length and chunks",
+            411,
+            Raw {
+                headers: {
+                    let mut h = chunks.headers.clone();
+                    h.insert(0, ("Content-Length".into(), "4".into()));
+                    h
+                },
+                ..chunks.clone()
+            },
+        ),
+        (
+            "unknown coding",
+            400,
+            chunks.clone().set("Transfer-Encoding", "xchunked"),
+        ),
+        (
+            "identity coding",
+            400,
+            chunks.clone().set("Transfer-Encoding", "identity"),
+        ),
+        (
+            "chunked is not last",
+            400,
+            chunks.clone().set("Transfer-Encoding", "chunked, gzip"),
+        ),
         ("two lengths", 400, length("17").add("Content-Length", "18")),
         ("a list of lengths", 400, length("17, 18")),
         ("a negative length", 400, length("-1")),
@@ -234,13 +456,25 @@ async fn tricks_with_framing_are_refused() {
         ("an empty header name", 400, w.clone().add("", "x")),
         ("many headers", 431, many),
         ("a large header", 431, w.clone().add("X-Large", &"x".repeat(20_000))),
-        ("a long target", 431, w.clone().target(&format!("{}?{}", w.target, "x".repeat(20_000)))),
-        ("HTTP/1.0 without a host", 400, w.clone().version("HTTP/1.0").without("Host")),
+        (
+            "a long target",
+            431,
+            w.clone().target(&format!("{}?{}", w.target, "x".repeat(20_000))),
+        ),
+        (
+            "HTTP/1.0 without a host",
+            400,
+            w.clone().version("HTTP/1.0").without("Host"),
+        ),
         ("HTTP/1.0 with chunks", 400, chunks.version("HTTP/1.0")),
         ("HTTP/3", 400, w.clone().version("HTTP/3.0")),
         ("no version", 400, w.clone().version("")),
         ("a space in the target", 400, w.clone().target("/api/v1/me and more")),
-        ("a fragment of another protocol", 400, w.clone().method("\u{16}\u{3}\u{1}")),
+        (
+            "a fragment of another protocol",
+            400,
+            w.clone().method("\u{16}\u{3}\u{1}"),
+        ),
     ];
     check(&api, cases).await;
 }
@@ -249,7 +483,10 @@ async fn tricks_with_framing_are_refused() {
 async fn strange_paths_lead_nowhere() {
     let api = TestApi::start().await;
     let get = |path: &str| api.request("GET", path);
-    let (unknown, user) = (parlour_crypto::EventId::from_bytes([9; 32]), parlour_crypto::UserId::from_bytes([9; 32]));
+    let (unknown, user) = (
+        parlour_crypto::EventId::from_bytes([9; 32]),
+        parlour_crypto::UserId::from_bytes([9; 32]),
+    );
     let cases: Vec<Case> = vec![
         ("nothing", 404, get("/api/v1/nothing")),
         ("two slashes", 404, get("//api/v1/me")),
@@ -268,28 +505,79 @@ async fn strange_paths_lead_nowhere() {
         ("unknown beginning", 404, get("/api/v1/contacts/user_zzzzzz")),
         ("unknown name", 404, get("/api/v1/contacts/nobody")),
         ("bad conversation id", 400, get("/api/v1/conversations/conv_!")),
-        ("unknown conversation", 404, get("/api/v1/conversations/nobody/messages")),
+        (
+            "unknown conversation",
+            404,
+            get("/api/v1/conversations/nobody/messages"),
+        ),
         ("bad invite", 400, api.request("DELETE", "/api/v1/invites/xyz")),
-        ("unknown invite", 404, api.request("DELETE", &format!("/api/v1/invites/{}", "00".repeat(16)))),
+        (
+            "unknown invite",
+            404,
+            api.request("DELETE", &format!("/api/v1/invites/{}", "00".repeat(16))),
+        ),
         ("bad limit", 400, get("/api/v1/conversations/bob/messages?limit=0")),
-        ("limit too high", 400, get("/api/v1/conversations/bob/messages?limit=201")),
-        ("limit is no number", 400, get("/api/v1/conversations/bob/messages?limit=many")),
+        (
+            "limit too high",
+            400,
+            get("/api/v1/conversations/bob/messages?limit=201"),
+        ),
+        (
+            "limit is no number",
+            400,
+            get("/api/v1/conversations/bob/messages?limit=many"),
+        ),
         ("bad cursor", 400, get("/api/v1/conversations/bob/messages?before=xyz")),
-        ("both cursors", 400, get("/api/v1/conversations/bob/messages?before=a&after=b")),
-        ("unknown parameter", 400, get("/api/v1/conversations/bob/messages?page=1")),
-        ("a parameter twice", 400, get("/api/v1/conversations/bob/messages?limit=1&limit=2")),
+        (
+            "both cursors",
+            400,
+            get("/api/v1/conversations/bob/messages?before=a&after=b"),
+        ),
+        (
+            "unknown parameter",
+            400,
+            get("/api/v1/conversations/bob/messages?page=1"),
+        ),
+        (
+            "a parameter twice",
+            400,
+            get("/api/v1/conversations/bob/messages?limit=1&limit=2"),
+        ),
         ("search for nothing", 400, get("/api/v1/search")),
         ("search for nothing much", 400, get("/api/v1/search?q=...")),
-        ("search too long", 400, get(&format!("/api/v1/search?q={}", "a".repeat(1100)))),
+        (
+            "search too long",
+            400,
+            get(&format!("/api/v1/search?q={}", "a".repeat(1100))),
+        ),
         ("search at no time", 400, get("/api/v1/search?q=a&after=yesterday")),
         ("search in no order", 400, get("/api/v1/search?q=a&order=random")),
         ("search nowhere", 404, get("/api/v1/search?q=a&conversation=nobody")),
         ("events from the future", 400, get("/api/v1/events?after=999999")),
         ("events from nonsense", 400, get("/api/v1/events?after=-1")),
-        ("events after nonsense", 400, get("/api/v1/events").add("Last-Event-ID", "1x")),
+        (
+            "events after nonsense",
+            400,
+            get("/api/v1/events").add("Last-Event-ID", "1x"),
+        ),
         ("no WebSocket", 426, get("/api/v1/ws")),
-        ("an old WebSocket", 400, get("/api/v1/ws").set("Connection", "Upgrade").set("Upgrade", "websocket").add("Sec-WebSocket-Version", "12").add("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")),
-        ("a WebSocket without key", 400, get("/api/v1/ws").set("Connection", "Upgrade").set("Upgrade", "websocket").add("Sec-WebSocket-Version", "13")),
+        (
+            "an old WebSocket",
+            400,
+            get("/api/v1/ws")
+                .set("Connection", "Upgrade")
+                .set("Upgrade", "websocket")
+                .add("Sec-WebSocket-Version", "12")
+                .add("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        ),
+        (
+            "a WebSocket without key",
+            400,
+            get("/api/v1/ws")
+                .set("Connection", "Upgrade")
+                .set("Upgrade", "websocket")
+                .add("Sec-WebSocket-Version", "13"),
+        ),
     ];
     check(&api, cases).await;
 }
@@ -299,7 +587,11 @@ async fn a_second_request_hidden_in_a_body_is_never_read() {
     let api = TestApi::start().await;
     let before = api.feed();
     let hidden = api.write().bytes();
-    let mut outer = api.write().without("Connection").add("Transfer-Encoding", "chunked").set("Content-Length", &hidden.len().to_string());
+    let mut outer = api
+        .write()
+        .without("Connection")
+        .add("Transfer-Encoding", "chunked")
+        .set("Content-Length", &hidden.len().to_string());
     outer.body = [b"0\r\n\r\n".as_slice(), &hidden].concat();
     let mut socket = TcpStream::connect(api.address).await.unwrap();
     socket.write_all(&outer.bytes()).await.unwrap();
@@ -360,4 +652,7 @@ async fn check(api: &TestApi, cases: Vec<Case>) {
         let normal = api.get("/api/v1/me").await;
         assert_eq!(normal.status, 200, "after {name}");
     }
+    // What the cases were made from is taken as it is.
+    let written = api.send(&api.write()).await;
+    assert_eq!((written.status, api.feed() > before), (201, true));
 }

@@ -1,4 +1,9 @@
 //! The local API against real nodes and real sockets: what it does, and what it must not do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where something unexpected happens"
+)]
 
 mod attacks;
 mod limits;

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use parlour_crypto::{Invite, UserId};
-use parlour_node::{AccountHandle, ApiConfig, ApiLimits, DataDir, NewAccount, Node, NodeOptions, bind_api, create_account, now_ms, serve_api};
+use parlour_node::{
+    AccountHandle, ApiConfig, ApiLimits, DataDir, NewAccount, Node, NodeOptions, bind_api, create_account, now_ms,
+    serve_api,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,32 +19,42 @@ use zeroize::Zeroizing;
 /// A wait longer than this is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn patient<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
+pub(crate) async fn patient<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
-pub struct TestApi {
-    pub address: SocketAddr,
-    pub token: String,
-    pub conversation: String,
-    pub stop: CancellationToken,
-    pub served: Option<JoinHandle<()>>,
+pub(crate) struct TestApi {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
+    pub(crate) conversation: String,
+    pub(crate) stop: CancellationToken,
+    pub(crate) served: Option<JoinHandle<()>>,
     node: Option<Node>,
     _data: TempDir,
 }
 
 impl TestApi {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(ApiLimits::default()).await
     }
 
-    pub async fn with(limits: ApiLimits) -> Self {
+    pub(crate) async fn with(limits: ApiLimits) -> Self {
         Self::configured(|config| config.limits = limits).await
     }
 
-    pub async fn configured(configure: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn configured(configure: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::of("alice", configure).await
+    }
+
+    pub(crate) async fn of(name: &str, configure: impl FnOnce(&mut ApiConfig)) -> Self {
         let data = TempDir::new().unwrap();
-        let new = NewAccount { name: "alice".into(), password: None };
+        let new = NewAccount {
+            name: name.into(),
+            password: None,
+            require_password: false,
+        };
         create_account(&DataDir::new(data.path()), &new, now_ms()).unwrap();
         let options = NodeOptions {
             data: data.path().to_owned(),
@@ -69,28 +82,33 @@ impl TestApi {
             node: Some(node),
             _data: data,
         };
-        let add = parlour_node::AddContact { link: invite_link(7), petname: Some("bob".into()) };
+        let add = parlour_node::AddContact {
+            link: invite_link(7),
+            petname: Some("bob".into()),
+        };
         let user = api.account().add(add).await.unwrap().user;
         let own = api.account().facts().own.user;
         api.conversation = parlour_crypto::ConversationId::direct(&own, &user).to_string();
         api
     }
 
-    pub fn account(&self) -> &AccountHandle {
+    pub(crate) fn account(&self) -> &AccountHandle {
         self.node.as_ref().unwrap().account()
     }
 
-    pub fn feed(&self) -> u64 {
+    pub(crate) fn feed(&self) -> u64 {
         parlour_store::feed::last(self.account().store()).unwrap()
     }
 
     /// A request that would write a message.
-    pub fn write(&self) -> Raw {
+    pub(crate) fn write(&self) -> Raw {
         let path = format!("/api/v1/conversations/{}/messages", self.conversation);
-        self.request("POST", &path).set("Content-Type", "application/json").body("{\"text\":\"attack\"}")
+        self.request("POST", &path)
+            .set("Content-Type", "application/json")
+            .body("{\"text\":\"attack\"}")
     }
 
-    pub fn request(&self, method: &str, path: &str) -> Raw {
+    pub(crate) fn request(&self, method: &str, path: &str) -> Raw {
         Raw {
             method: method.into(),
             target: path.into(),
@@ -103,27 +121,42 @@ impl TestApi {
         .set("Connection", "close")
     }
 
-    pub async fn send(&self, raw: &Raw) -> Reply {
+    pub(crate) async fn send(&self, raw: &Raw) -> Reply {
         self.send_bytes(&raw.bytes()).await
     }
 
-    pub async fn send_bytes(&self, bytes: &[u8]) -> Reply {
+    pub(crate) async fn send_bytes(&self, bytes: &[u8]) -> Reply {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         // The node may refuse and close before it has taken everything.
         let _ = socket.write_all(bytes).await;
         patient("an answer", read_reply(&mut socket)).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(&self.request("GET", path)).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
-        let request = self.request("POST", path).set("Content-Type", "application/json").body(&body.to_string());
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        let request = self
+            .request("POST", path)
+            .set("Content-Type", "application/json")
+            .body(&body.to_string());
         self.send(&request).await
     }
 
-    pub async fn post_text(&self, text: &str) -> Value {
+    /// Makes an invite as soon as the network listens.
+    pub(crate) async fn invite(&self, wish: &Value) -> Value {
+        loop {
+            let reply = self.post("/api/v1/invites", wish).await;
+            if reply.status == 201 {
+                return reply.json();
+            }
+            assert_eq!((reply.status, &reply.json()["code"]), (409, &"no_address".into()));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn post_text(&self, text: &str) -> Value {
         let path = format!("/api/v1/conversations/{}/messages", self.conversation);
         let reply = self.post(&path, &serde_json::json!({ "text": text })).await;
         assert_eq!(reply.status, 201, "{}", reply.text());
@@ -132,74 +165,83 @@ impl TestApi {
 }
 
 /// The invite of somebody who does not exist.
-pub fn invite_link(user: u8) -> String {
-    let peer = parlour_net::NodeKey::from_bytes(&mut [user; 32]).peer();
+pub(crate) fn invite_link(user: u8) -> String {
+    invite_of([user; 32], &format!("user{user}"))
+}
+
+/// The invite of somebody with this id and name who does not exist.
+pub(crate) fn invite_of(user: [u8; 32], name: &str) -> String {
+    let peer = parlour_net::NodeKey::from_bytes(&mut user.clone()).peer();
     let invite = Invite {
-        user: UserId::from_bytes([user; 32]),
+        user: UserId::from_bytes(user),
         peer: parlour_net::peer_to_bytes(&peer),
         addresses: vec![parlour_net::address_to_bytes(&"/ip4/127.0.0.1/tcp/1".parse().unwrap())],
         bundle_hash: [1; 32],
-        token: [user; 16],
+        token: [user[31]; 16],
         expires: now_ms() + 3_600_000,
-        name: Some(format!("user{user}")),
+        name: Some(name.to_owned()),
     };
     invite.to_link()
 }
 
 /// A request as it goes over the wire, right or wrong.
 #[derive(Clone)]
-pub struct Raw {
-    pub method: String,
-    pub target: String,
-    pub version: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Raw {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) version: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Raw {
-    pub fn set(self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(self, name: &str, value: &str) -> Self {
         self.without(name).add(name, value)
     }
 
-    pub fn add(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn add(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
-    pub fn method(mut self, method: &str) -> Self {
+    pub(crate) fn method(mut self, method: &str) -> Self {
         self.method = method.into();
         self
     }
 
-    pub fn target(mut self, target: &str) -> Self {
+    pub(crate) fn target(mut self, target: &str) -> Self {
         self.target = target.into();
         self
     }
 
-    pub fn version(mut self, version: &str) -> Self {
+    pub(crate) fn version(mut self, version: &str) -> Self {
         self.version = version.into();
         self
     }
 
-    pub fn body(self, body: &str) -> Self {
+    pub(crate) fn body(self, body: &str) -> Self {
         self.body_bytes(body.as_bytes())
     }
 
-    pub fn body_bytes(mut self, body: &[u8]) -> Self {
+    pub(crate) fn body_bytes(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self.set("Content-Length", &body.len().to_string())
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} {}\r\n", self.method, self.target, self.version).into_bytes();
         for (name, value) in &self.headers {
             // Latin-1: one byte per character, so that any byte can be sent.
-            out.extend(format!("{name}: {value}\r\n").chars().map(|c| u8::try_from(u32::from(c)).unwrap()));
+            out.extend(
+                format!("{name}: {value}\r\n")
+                    .chars()
+                    .map(|c| u8::try_from(u32::from(c)).unwrap()),
+            );
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
@@ -208,46 +250,65 @@ impl Raw {
 }
 
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 }
 
 /// Reads the head of an answer; status 0 if the connection ended without one.
-pub async fn read_head(socket: &mut TcpStream) -> Reply {
+pub(crate) async fn read_head(socket: &mut TcpStream) -> Reply {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match socket.read_u8().await {
             Ok(byte) => head.push(byte),
-            Err(_) => return Reply { status: 0, headers: Vec::new(), body: head },
+            Err(_) => {
+                return Reply {
+                    status: 0,
+                    headers: Vec::new(),
+                    body: head,
+                };
+            }
         }
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-    Reply { status, headers, body: Vec::new() }
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .collect();
+    Reply {
+        status,
+        headers,
+        body: Vec::new(),
+    }
 }
 
 /// Reads one answer with its body.
-pub async fn read_reply(socket: &mut TcpStream) -> Reply {
+pub(crate) async fn read_reply(socket: &mut TcpStream) -> Reply {
     let mut reply = read_head(socket).await;
-    let length = reply.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = reply
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     // The answer to HEAD has a length and no body.
     if socket.read_exact(&mut body).await.is_ok() {
@@ -257,7 +318,7 @@ pub async fn read_reply(socket: &mut TcpStream) -> Reply {
 }
 
 /// Reads until the other side closes.
-pub async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_to_end(socket: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let _ = patient("the end of the connection", socket.read_to_end(&mut rest)).await;
     rest

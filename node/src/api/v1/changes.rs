@@ -52,7 +52,10 @@ type Encoded = (u64, Option<EncodedChange>);
 
 impl Changes {
     pub(crate) fn new(account: AccountHandle) -> Self {
-        Self { account, kept: Mutex::new(Kept::default()) }
+        Self {
+            account,
+            kept: Mutex::new(Kept::default()),
+        }
     }
 
     /// The seq of the newest change.
@@ -75,9 +78,14 @@ impl Changes {
                 encoded = self.encode(cursor)?;
             }
         }
-        let Some((last, _)) = encoded.last() else { return Ok(None) };
+        let Some((last, _)) = encoded.last() else {
+            return Ok(None);
+        };
         let cursor = *last;
-        Ok(Some(ChangePage { changes: encoded.into_iter().filter_map(|(_, change)| change).collect(), cursor }))
+        Ok(Some(ChangePage {
+            changes: encoded.into_iter().filter_map(|(_, change)| change).collect(),
+            cursor,
+        }))
     }
 
     fn encode(&self, cursor: u64) -> Result<Vec<Encoded>, StoreError> {
@@ -99,7 +107,11 @@ impl Changes {
 fn encode(seq: u64, what: dto::What) -> Result<EncodedChange, StoreError> {
     let name = what.name();
     let json = serde_json::to_vec(&dto::Change { seq, what }).map_err(|_| StoreError::Malformed { noun: "change" })?;
-    Ok(EncodedChange { seq, name, json: Bytes::from(json) })
+    Ok(EncodedChange {
+        seq,
+        name,
+        json: Bytes::from(json),
+    })
 }
 
 impl Kept {
@@ -139,7 +151,14 @@ mod tests {
     use super::*;
 
     fn change(seq: u64, bytes: usize) -> Encoded {
-        (seq, Some(EncodedChange { seq, name: "message", json: vec![b'x'; bytes].into() }))
+        (
+            seq,
+            Some(EncodedChange {
+                seq,
+                name: "message",
+                json: vec![b'x'; bytes].into(),
+            }),
+        )
     }
 
     #[test]
@@ -148,9 +167,15 @@ mod tests {
         (1..=3000).for_each(|seq| kept.insert(&change(seq, 10)));
         assert_eq!((kept.changes.len(), kept.bytes), (MAX_KEPT, MAX_KEPT * 10));
         assert!(kept.run(1).is_empty());
-        assert_eq!(kept.run(2990).iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), (2991..=3000).collect::<Vec<_>>());
+        assert_eq!(
+            kept.run(2990).iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
+            (2991..=3000).collect::<Vec<_>>()
+        );
         kept.insert(&change(1, 10));
-        assert!(!kept.changes.contains_key(&1), "a reader of the past pushes nothing out");
+        assert!(
+            !kept.changes.contains_key(&1),
+            "a reader of the past pushes nothing out"
+        );
         (3001..=3100).for_each(|seq| kept.insert(&change(seq, 100_000)));
         assert!(kept.bytes <= MAX_KEPT_BYTES && kept.changes.contains_key(&3100));
     }
@@ -158,7 +183,7 @@ mod tests {
     #[test]
     fn a_run_stops_at_gaps_and_when_it_is_long() {
         let mut kept = Kept::default();
-        [5, 6, 8].map(|seq| kept.insert(&change(seq, 10)));
+        [5, 6, 8].iter().for_each(|seq| kept.insert(&change(*seq, 10)));
         let seqs = |run: Vec<Encoded>| run.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
         assert_eq!(seqs(kept.run(4)), [5, 6]);
         assert!(kept.run(3).is_empty());

@@ -15,7 +15,9 @@ use crate::engine::AddContact;
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
-    Router::new().route("/contacts", get(list).post(add)).route("/contacts/{contact}", get(one))
+    Router::new()
+        .route("/contacts", get(list).post(add))
+        .route("/contacts/{contact}", get(one))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Contact>>, ApiError> {
@@ -34,12 +36,28 @@ async fn add(
     State(state): State<ApiState>,
     Body(wish): Body<dto::AddContact>,
 ) -> Result<(StatusCode, Json<dto::AddedContact>), ApiError> {
-    let added = state.account.add(AddContact { link: wish.link, petname: wish.petname }).await?;
+    let added = state
+        .account
+        .add(AddContact {
+            link: wish.link,
+            petname: wish.petname,
+        })
+        .await?;
     let row = contacts::get(state.account.store(), &added.user)?.ok_or_else(|| {
         tracing::error!("a contact is gone right after it was added");
         ApiError::internal()
     })?;
     let contact = Reader::new(&state.account).contact(&row)?;
-    let status = if added.already { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(dto::AddedContact { contact, already: added.already })))
+    let status = if added.already {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok((
+        status,
+        Json(dto::AddedContact {
+            contact,
+            already: added.already,
+        }),
+    ))
 }

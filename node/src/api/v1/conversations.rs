@@ -26,7 +26,10 @@ async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conve
     let mut rows = conversations::all(state.account.store())?;
     rows.sort_by_key(|(no, row)| (Reverse(row.last.map_or(row.created, |(clock, _, _)| clock)), *no));
     let mut reader = Reader::new(&state.account);
-    let items = rows.iter().map(|(_, row)| reader.conversation(row)).collect::<Result<_, _>>()?;
+    let items = rows
+        .iter()
+        .map(|(_, row)| reader.conversation(row))
+        .collect::<Result<_, _>>()?;
     Ok(Json(dto::List { items }))
 }
 

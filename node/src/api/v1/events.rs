@@ -41,17 +41,27 @@ async fn events(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let named = headers.get("last-event-id").map(|value| ("Last-Event-ID", value.to_str().unwrap_or_default()));
+    let named = headers
+        .get("last-event-id")
+        .map(|value| ("Last-Event-ID", value.to_str().unwrap_or_default()));
     let asked = named.or(params.after.as_deref().map(|text| ("after", text)));
     // Watched before the last seq is read: a change in between wakes the stream.
     let feed = state.account.feed();
     let cursor = start(&state, asked)?;
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::HeaderName::from_static("x-accel-buffering"), "no")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     if method == Method::HEAD {
         return Ok(headers.into_response());
     }
     connection.streams();
-    let reader = EventReader { state, feed, cursor, greeted: false };
+    let reader = EventReader {
+        state,
+        feed,
+        cursor,
+        greeted: false,
+    };
     let chunks = stream::unfold(reader, |mut reader| async {
         let chunk = reader.next().await?;
         Some((Ok::<_, Infallible>(chunk), reader))
@@ -117,7 +127,12 @@ impl EventReader {
 }
 
 fn frame(page: &ChangePage) -> Bytes {
-    let mut out = Vec::with_capacity(page.changes.iter().map(|change| change.json.len().saturating_add(64)).sum());
+    let mut out = Vec::with_capacity(
+        page.changes
+            .iter()
+            .map(|change| change.json.len().saturating_add(64))
+            .sum(),
+    );
     for change in &page.changes {
         let mut head = String::with_capacity(48);
         // Writing into a string cannot fail.

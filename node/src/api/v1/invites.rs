@@ -21,14 +21,18 @@ const MAX_SECONDS: u64 = 365 * 24 * 3600;
 const MAX_USES: u32 = 10_000;
 
 pub(crate) fn router() -> Router<ApiState> {
-    Router::new().route("/invites", get(list).post(create)).route("/invites/{token}", delete(revoke))
+    Router::new()
+        .route("/invites", get(list).post(create))
+        .route("/invites/{token}", delete(revoke))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Invite>>, ApiError> {
     let now = now_ms();
     let mut rows = invites::all(state.account.store())?;
     rows.sort_by_key(|row| (std::cmp::Reverse(row.created), row.token));
-    Ok(Json(dto::List { items: rows.iter().map(|row| invite(row, now)).collect() }))
+    Ok(Json(dto::List {
+        items: rows.iter().map(|row| invite(row, now)).collect(),
+    }))
 }
 
 fn invite(row: &InviteRow, now: u64) -> dto::Invite {
@@ -55,12 +59,21 @@ async fn create(
     Body(wish): Body<dto::MakeInvite>,
 ) -> Result<(StatusCode, Json<dto::NewInvite>), ApiError> {
     if !(1..=MAX_SECONDS).contains(&wish.expires_in_s) {
-        return Err(ApiError::bad_field("expires_in_s", format!("expires_in_s must be from 1 to {MAX_SECONDS}")));
+        return Err(ApiError::bad_field(
+            "expires_in_s",
+            format!("expires_in_s must be from 1 to {MAX_SECONDS}"),
+        ));
     }
     if !(1..=MAX_USES).contains(&wish.max_uses) {
-        return Err(ApiError::bad_field("max_uses", format!("max_uses must be from 1 to {MAX_USES}")));
+        return Err(ApiError::bad_field(
+            "max_uses",
+            format!("max_uses must be from 1 to {MAX_USES}"),
+        ));
     }
-    let new = NewInvite { valid_ms: wish.expires_in_s.saturating_mul(1000), max_uses: wish.max_uses };
+    let new = NewInvite {
+        valid_ms: wish.expires_in_s.saturating_mul(1000),
+        max_uses: wish.max_uses,
+    };
     let made = state.account.invite(new).await?;
     let (works, hint) = reach(&made.addresses);
     let invite = dto::NewInvite {
@@ -79,18 +92,24 @@ async fn create(
 fn reach(addresses: &[Multiaddr]) -> (&'static str, &'static str) {
     match addresses.iter().map(parlour_net::scope).max() {
         Some(Scope::Internet) => ("anywhere", "both nodes must be running when the invite is opened"),
-        Some(Scope::Lan) => {
-            ("this LAN", "both nodes must be running in the same network when the invite is opened")
-        }
-        Some(Scope::Machine) | None => {
-            ("this machine", "start the node with a listen address other machines can reach, and make a new invite")
-        }
+        Some(Scope::Lan) => (
+            "this LAN",
+            "both nodes must be running in the same network when the invite is opened",
+        ),
+        Some(Scope::Machine) | None => (
+            "this machine",
+            "start the node with a listen address other machines can reach, and make a new invite",
+        ),
     }
 }
 
 async fn revoke(State(state): State<ApiState>, Part(token): Part) -> Result<StatusCode, ApiError> {
-    let bytes = HEXLOWER.decode(token.as_bytes()).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    let token = bytes.ok_or_else(|| ApiError::bad_request("bad_id", "an invite's token is 32 characters of 0-9 and a-f"))?;
+    let bytes = HEXLOWER
+        .decode(token.as_bytes())
+        .ok()
+        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let token =
+        bytes.ok_or_else(|| ApiError::bad_request("bad_id", "an invite's token is 32 characters of 0-9 and a-f"))?;
     state.account.revoke_invite(token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

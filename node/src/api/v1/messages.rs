@@ -38,13 +38,26 @@ async fn page(
     Params(params): Params<PageParams>,
 ) -> Result<Json<dto::Page<dto::Message>>, ApiError> {
     let limit = extract::limit(params.limit.as_deref())?;
-    let before = params.before.as_deref().map(|text| parse_cursor("before", text)).transpose()?;
-    let after = params.after.as_deref().map(|text| parse_cursor("after", text)).transpose()?;
+    let before = params
+        .before
+        .as_deref()
+        .map(|text| parse_cursor("before", text))
+        .transpose()?;
+    let after = params
+        .after
+        .as_deref()
+        .map(|text| parse_cursor("after", text))
+        .transpose()?;
     let store = state.account.store();
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
     let one_more = limit.saturating_add(1);
     let (entries, prev, next) = match (before, after) {
-        (Some(_), Some(_)) => return Err(ApiError::bad_field("after", "either before or after can be given, not both")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_field(
+                "after",
+                "either before or after can be given, not both",
+            ));
+        }
         (before, None) => {
             let mut entries = timeline::before(store, no, before.as_ref(), one_more)?;
             let more = entries.len() > limit;
@@ -76,11 +89,15 @@ fn cursor(entry: &TimelineEntry) -> String {
 }
 
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
-    let bad = || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);
+    let bad =
+        || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| bad())?;
     let (clock, id) = bytes.split_first_chunk::<8>().ok_or_else(bad)?;
     let id = <[u8; 32]>::try_from(id).map_err(|_| bad())?;
-    Ok(Position { clock: u64::from_be_bytes(*clock), id: EventId::from_bytes(id) })
+    Ok(Position {
+        clock: u64::from_be_bytes(*clock),
+        id: EventId::from_bytes(id),
+    })
 }
 
 async fn create(
@@ -93,24 +110,44 @@ async fn create(
 }
 
 /// Writes a message; `true` if its client id was used before, so that it was there already.
-pub(super) async fn send(state: &Shared, conversation: &str, wish: dto::SendMessage) -> Result<(bool, dto::Message), ApiError> {
+pub(super) async fn send(
+    state: &Shared,
+    conversation: &str,
+    wish: dto::SendMessage,
+) -> Result<(bool, dto::Message), ApiError> {
     let store = state.account.store();
     let (no, row) = resolve::conversation(store, state.account.facts().own, conversation)?;
     let known = match &wish.client_id {
         Some(id) => client_ids::get(store, no, id)?.is_some(),
         None => false,
     };
-    let dto::SendMessage { text, client_id, reply_to } = wish;
-    let sent = state.account.send(SendText { conversation: row.id, text, reply_to, client_id }).await?;
+    let dto::SendMessage {
+        text,
+        client_id,
+        reply_to,
+    } = wish;
+    let sent = state
+        .account
+        .send(SendText {
+            conversation: row.id,
+            text,
+            reply_to,
+            client_id,
+        })
+        .await?;
     let entry = timeline::get(store, no, &sent.at)?.ok_or(StoreError::Malformed { noun: "timeline" })?;
     let message = Reader::new(&state.account).message(&sent.event, entry.room_seq)?;
     Ok((known, message.ok_or(StoreError::Malformed { noun: "event" })?))
 }
 
 async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::MessageDetails>, ApiError> {
-    let id: EventId = id.parse().map_err(|error| ApiError::bad_request("bad_id", format!("{error}")))?;
+    let id: EventId = id
+        .parse()
+        .map_err(|error| ApiError::bad_request("bad_id", format!("{error}")))?;
     let mut reader = Reader::new(&state.account);
-    let (key, message) = reader.message_by_id(&id)?.ok_or_else(|| ApiError::not_found("there is no such message"))?;
+    let (key, message) = reader
+        .message_by_id(&id)?
+        .ok_or_else(|| ApiError::not_found("there is no such message"))?;
     let devices = reader.deliveries(&key)?;
     Ok(Json(dto::MessageDetails { message, devices }))
 }

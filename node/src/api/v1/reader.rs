@@ -12,6 +12,7 @@ use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, timeline};
 
 use super::dto::{self, Time, What};
+use super::remembering::Remembering;
 use crate::engine::Live;
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
@@ -22,6 +23,7 @@ const MAX_RECEIPT_IDS: usize = 256;
 /// Reads for one request.
 pub(crate) struct Reader<'a> {
     store: &'a Store,
+    rows: Remembering<'a>,
     facts: &'a Facts,
     live: Arc<Live>,
     authors: BTreeMap<DeviceNo, Author>,
@@ -39,6 +41,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(account: &'a AccountHandle) -> Self {
         Self {
             store: account.store(),
+            rows: Remembering::new(account.store()),
             facts: account.facts(),
             live: account.live(),
             authors: BTreeMap::new(),
@@ -48,7 +51,9 @@ impl<'a> Reader<'a> {
 
     /// The message at `key`; `None` if there is none.
     pub(crate) fn message(&mut self, key: &EventKey, room_seq: u64) -> Result<Option<dto::Message>, StoreError> {
-        let Some(event) = events::get(self.store, key)? else { return Ok(None) };
+        let Some(event) = events::get(&self.rows, key)? else {
+            return Ok(None);
+        };
         let author = self.author(key.log.device)?;
         let (conversation, delivery) = self.conversation_view(key.log.conversation)?;
         let conversation = *conversation;
@@ -78,7 +83,7 @@ impl<'a> Reader<'a> {
 
     /// The message with an event id, if it is shown.
     pub(crate) fn message_by_id(&mut self, id: &EventId) -> Result<Option<(EventKey, dto::Message)>, StoreError> {
-        match events::place(self.store, id)? {
+        match events::place(&self.rows, id)? {
             Some(key) => Ok(self.message_at(&key)?.map(|message| (key, message))),
             None => Ok(None),
         }
@@ -86,9 +91,14 @@ impl<'a> Reader<'a> {
 
     /// The message at `key`, if it is shown.
     pub(crate) fn message_at(&mut self, key: &EventKey) -> Result<Option<dto::Message>, StoreError> {
-        let Some(event) = events::get(self.store, key)? else { return Ok(None) };
-        let at = timeline::Position { clock: event.header().clock, id: event.id() };
-        match timeline::get(self.store, key.log.conversation, &at)? {
+        let Some(event) = events::get(&self.rows, key)? else {
+            return Ok(None);
+        };
+        let at = timeline::Position {
+            clock: event.header().clock,
+            id: event.id(),
+        };
+        match timeline::get(&self.rows, key.log.conversation, &at)? {
             Some(entry) => self.message(key, entry.room_seq),
             None => Ok(None),
         }
@@ -102,7 +112,11 @@ impl<'a> Reader<'a> {
         let (_, delivery) = self.conversation_view(key.log.conversation)?;
         let mut states = Vec::new();
         for to in delivery.devices(&key.log, key.seq)? {
-            let reason = if to.state == DeliveryState::Delivered { None } else { self.why_unreachable(&to.device)? };
+            let reason = if to.state == DeliveryState::Delivered {
+                None
+            } else {
+                self.why_unreachable(&to.device)?
+            };
             states.push(dto::DeviceState {
                 user_id: to.user,
                 name: self.name_of(&to.user)?,
@@ -118,11 +132,24 @@ impl<'a> Reader<'a> {
         if self.link(device).is_some() {
             return Ok(None);
         }
-        let Some(no) = devices::number(self.store, device)? else { return Ok(None) };
-        let Some(row) = devices::get(self.store, no)? else { return Ok(None) };
-        let Ok(peer) = parlour_net::peer_from_bytes(&row.peer) else { return Ok(None) };
-        let reason = self.live.unreachable.iter().find(|(unreachable, _)| *unreachable == peer);
-        Ok(Some(reason.map_or_else(|| "not connected".to_owned(), |(_, reason)| reason.clone())))
+        let Some(no) = devices::number(&self.rows, device)? else {
+            return Ok(None);
+        };
+        let Some(row) = devices::get(&self.rows, no)? else {
+            return Ok(None);
+        };
+        let Ok(peer) = parlour_net::peer_from_bytes(&row.peer) else {
+            return Ok(None);
+        };
+        let reason = self
+            .live
+            .unreachable
+            .iter()
+            .find(|(unreachable, _)| *unreachable == peer);
+        Ok(Some(reason.map_or_else(
+            || "not connected".to_owned(),
+            |(_, reason)| reason.clone(),
+        )))
     }
 
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
@@ -132,8 +159,8 @@ impl<'a> Reader<'a> {
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why))),
         };
         let mut listed = Vec::new();
-        for no in devices::of_user(self.store, &row.user)? {
-            if let Some(device) = devices::get(self.store, no)? {
+        for no in devices::of_user(&self.rows, &row.user)? {
+            if let Some(device) = devices::get(&self.rows, no)? {
                 listed.push(dto::ContactDevice {
                     device_id: device.id,
                     reachable: self.link(&device.id).is_some(),
@@ -181,21 +208,35 @@ impl<'a> Reader<'a> {
         match row {
             FeedRow::Message { event, room_seq } => {
                 let message = self.message(event, *room_seq)?;
-                Ok(message.map(|message| What::Message { message: Box::new(message) }))
+                Ok(message.map(|message| What::Message {
+                    message: Box::new(message),
+                }))
             }
-            FeedRow::Sent { conversation, log, device, seqs } => {
-                self.receipt(*conversation, *log, *device, seqs, DeliveryState::Sent)
-            }
-            FeedRow::Delivered { conversation, log, device, seqs } => {
-                self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered)
-            }
+            FeedRow::Sent {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Sent),
+            FeedRow::Delivered {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered),
             FeedRow::Contact { user } => {
-                let contact = contacts::get(self.store, user)?.map(|row| self.contact(&row)).transpose()?;
-                Ok(contact.map(|contact| What::Contact { contact: Box::new(contact) }))
+                let contact = contacts::get(&self.rows, user)?
+                    .map(|row| self.contact(&row))
+                    .transpose()?;
+                Ok(contact.map(|contact| What::Contact {
+                    contact: Box::new(contact),
+                }))
             }
             FeedRow::Conversation { conversation } => {
-                let conversation = conversations::get(self.store, *conversation)?.map(|row| self.conversation(&row));
-                Ok(conversation.transpose()?.map(|conversation| What::Conversation { conversation: Box::new(conversation) }))
+                let conversation = conversations::get(&self.rows, *conversation)?.map(|row| self.conversation(&row));
+                Ok(conversation.transpose()?.map(|conversation| What::Conversation {
+                    conversation: Box::new(conversation),
+                }))
             }
         }
     }
@@ -208,14 +249,24 @@ impl<'a> Reader<'a> {
         seqs: &parlour_crypto::Intervals,
         state: DeliveryState,
     ) -> Result<Option<What>, StoreError> {
-        let Some(to) = devices::get(self.store, device)? else { return Ok(None) };
+        let Some(to) = devices::get(&self.rows, device)? else {
+            return Ok(None);
+        };
         let (id, _) = self.conversation_view(conversation)?;
         let id = *id;
-        let log = LogKey { conversation, device: self.facts.own.device, log };
-        let newest = seqs.iter().rev().flat_map(|(from, to)| (from..=to).rev()).take(MAX_RECEIPT_IDS);
+        let log = LogKey {
+            conversation,
+            device: self.facts.own.device,
+            log,
+        };
+        let newest = seqs
+            .iter()
+            .rev()
+            .flat_map(|(from, to)| (from..=to).rev())
+            .take(MAX_RECEIPT_IDS);
         let mut message_ids = Vec::new();
         for seq in newest {
-            message_ids.extend(events::get(self.store, &EventKey { log, seq, branch: 0 })?.map(|event| event.id()));
+            message_ids.extend(events::get(&self.rows, &EventKey { log, seq, branch: 0 })?.map(|event| event.id()));
         }
         message_ids.reverse();
         Ok(Some(What::Receipt {
@@ -233,20 +284,28 @@ impl<'a> Reader<'a> {
         if *user == self.facts.own.user {
             return Ok(self.facts.name.clone());
         }
-        Ok(contacts::get(self.store, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
+        Ok(contacts::get(&self.rows, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
     }
 
     /// Since when a device is linked.
     fn link(&self, device: &DeviceId) -> Option<u64> {
-        self.live.linked.iter().find(|(linked, _, _)| linked == device).map(|(_, since, _)| *since)
+        self.live
+            .linked
+            .iter()
+            .find(|(linked, _, _)| linked == device)
+            .map(|(_, since, _)| *since)
     }
 
     fn author(&mut self, no: DeviceNo) -> Result<Author, StoreError> {
         if let Some(author) = self.authors.get(&no) {
             return Ok(author.clone());
         }
-        let row = devices::get(self.store, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
-        let author = Author { user: row.user, device: row.id, name: self.name_of(&row.user)? };
+        let row = devices::get(&self.rows, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
+        let author = Author {
+            user: row.user,
+            device: row.id,
+            name: self.name_of(&row.user)?,
+        };
         self.authors.insert(no, author.clone());
         Ok(author)
     }
@@ -258,7 +317,7 @@ impl<'a> Reader<'a> {
         match self.conversations.entry(no) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(vacant) => {
-                let row = conversations::get(self.store, no)?.ok_or(StoreError::Malformed { noun: "conversation" })?;
+                let row = conversations::get(&self.rows, no)?.ok_or(StoreError::Malformed { noun: "conversation" })?;
                 let view = DeliveryView::new(self.store, self.facts.own, no)?;
                 Ok(vacant.insert((row.id, view)))
             }

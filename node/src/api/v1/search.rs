@@ -47,7 +47,12 @@ async fn search(
     };
     let filter = filter(&state, &params)?;
     // Waits while others search; closed never.
-    let place = state.searches.clone().acquire_owned().await.map_err(|_| ApiError::internal())?;
+    let place = state
+        .searches
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|_| ApiError::internal())?;
     let found = tokio::task::spawn_blocking(move || {
         let _place = place;
         find(&state, &query, &filter, order, limit)
@@ -61,7 +66,11 @@ async fn search(
 
 fn filter(state: &Shared, params: &SearchParams) -> Result<Filter, ApiError> {
     let (store, own) = (state.account.store(), state.account.facts().own);
-    let conversation = params.conversation.as_deref().map(|text| resolve::conversation(store, own, text)).transpose();
+    let conversation = params
+        .conversation
+        .as_deref()
+        .map(|text| resolve::conversation(store, own, text))
+        .transpose();
     let conversation = conversation.map_err(|error| ApiError::from(error).at("conversation"))?;
     let authors = match params.author.as_deref() {
         Some(text) => {
@@ -110,5 +119,9 @@ fn find(
 
 fn with_snippet(query: &Query, message: dto::Message) -> dto::FoundMessage {
     let snippet = query.snippet(message.text.as_deref().unwrap_or_default(), SNIPPET);
-    dto::FoundMessage { message, snippet: snippet.text, ranges: snippet.ranges }
+    dto::FoundMessage {
+        message,
+        snippet: snippet.text,
+        ranges: snippet.ranges,
+    }
 }

@@ -73,10 +73,12 @@ struct CounterStats {
 }
 
 async fn stats(State(state): State<ApiState>) -> Result<Json<Stats>, ApiError> {
-    let stats = tokio::task::spawn_blocking(move || collect(&state)).await.map_err(|error| {
-        tracing::error!(%error, "collecting the statistics failed");
-        ApiError::internal()
-    })?;
+    let stats = tokio::task::spawn_blocking(move || collect(&state))
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "collecting the statistics failed");
+            ApiError::internal()
+        })?;
     Ok(Json(stats?))
 }
 
@@ -92,7 +94,10 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         peers: live
             .peers
             .iter()
-            .map(|peer| Peer { peer_id: parlour_net::peer_to_text(&peer.peer), address: peer.address.to_string() })
+            .map(|peer| Peer {
+                peer_id: parlour_net::peer_to_text(&peer.peer),
+                address: peer.address.to_string(),
+            })
             .collect(),
         outbox: waiting(store, facts.own, &conversations)?,
         conversations: conversations.len(),
@@ -100,14 +105,27 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: state.started.elapsed().as_secs(),
         feed: feed::last(store)?,
-        store: StoreStats { bytes: store.db().size_on_disk(), health: health_name(state.account.health()) },
+        store: StoreStats {
+            bytes: store.db().size_on_disk(),
+            health: health_name(state.account.health()),
+        },
         counters: live.counters.into(),
         unreachable: live
             .unreachable
             .iter()
-            .map(|(peer, reason)| Unreachable { peer_id: parlour_net::peer_to_text(peer), reason: reason.clone() })
+            .map(|(peer, reason)| Unreachable {
+                peer_id: parlour_net::peer_to_text(peer),
+                reason: reason.clone(),
+            })
             .collect(),
-        clock_skew: live.linked.iter().map(|(device, _, ms)| ClockSkew { device_id: *device, ms: *ms }).collect(),
+        clock_skew: live
+            .linked
+            .iter()
+            .map(|(device, _, ms)| ClockSkew {
+                device_id: *device,
+                ms: *ms,
+            })
+            .collect(),
     })
 }
 
@@ -116,10 +134,15 @@ fn waiting(
     own: Own,
     all: &[(parlour_store::ConversationNo, conversations::ConversationRow)],
 ) -> Result<u64, StoreError> {
-    let mut count = outbox::devices(store)?.iter().fold(0u64, |sum, (_, controls)| sum.saturating_add(*controls));
+    let mut count = outbox::devices(store)?
+        .iter()
+        .fold(0u64, |sum, (_, controls)| sum.saturating_add(*controls));
     for (no, _) in all {
         let recipients = view::recipients(store, own, *no)?;
-        for (log, row) in logs::of_conversation(store, *no)?.iter().filter(|(log, _)| log.device == own.device) {
+        for (log, row) in logs::of_conversation(store, *no)?
+            .iter()
+            .filter(|(log, _)| log.device == own.device)
+        {
             for to in &recipients {
                 let missing = row.have.difference(&logs::delivery(store, log, *to)?.acked);
                 count = count.saturating_add(missing.count());
@@ -148,6 +171,13 @@ impl From<Counters> for CounterStats {
             unknown_authors,
             unopened_envelopes,
         } = counters;
-        Self { events_received, events_delivered, malformed_events, forged_events, unknown_authors, unopened_envelopes }
+        Self {
+            events_received,
+            events_delivered,
+            malformed_events,
+            forged_events,
+            unknown_authors,
+            unopened_envelopes,
+        }
     }
 }

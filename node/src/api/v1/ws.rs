@@ -18,16 +18,15 @@ use axum::{Extension, Router};
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{SinkExt, StreamExt};
-use parlour_crypto::EventId;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use zeroize::Zeroizing;
 
 use super::events::check_cursor;
+use super::frames::{ClientFrame, CommandId, Subscribed, error_text, ready_text, reply_text};
 use super::{dto, messages};
 use crate::api::connection::Connection;
-use crate::api::error::{ApiError, Problem};
+use crate::api::error::ApiError;
 use crate::api::extract::parse_json;
 use crate::api::state::{ApiState, Shared};
 
@@ -66,17 +65,27 @@ async fn upgrade(
         ApiError::new(rejection_status(&rejection), "not_a_websocket", detail)
     })?;
     let place = state.sockets.clone().try_acquire_owned().map_err(|_| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_sockets", "too many WebSockets are open")
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_sockets",
+            "too many WebSockets are open",
+        )
     })?;
     connection.streams();
     let (alive, from) = (state.tasks.token(), connection.from);
     // One frame more than allowed is let in, to be refused with its own code.
     let max = state.limits.body_bytes.saturating_mul(2);
-    let upgrade = upgrade.read_buffer_size(BUFFER).write_buffer_size(BUFFER).max_write_buffer_size(MAX_UNSENT);
-    Ok(upgrade.max_frame_size(max).max_message_size(max).on_upgrade(move |socket| async move {
-        Session::new(socket, state, from).run().await;
-        drop((place, alive));
-    }))
+    let upgrade = upgrade
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(MAX_UNSENT);
+    Ok(upgrade
+        .max_frame_size(max)
+        .max_message_size(max)
+        .on_upgrade(move |socket| async move {
+            Session::new(socket, state, from).run().await;
+            drop((place, alive));
+        }))
 }
 
 fn rejection_status(rejection: &WebSocketUpgradeRejection) -> StatusCode {
@@ -87,57 +96,6 @@ fn rejection_status(rejection: &WebSocketUpgradeRejection) -> StatusCode {
         | WebSocketUpgradeRejection::ConnectionNotUpgradable(_) => StatusCode::UPGRADE_REQUIRED,
         _ => StatusCode::BAD_REQUEST,
     }
-}
-
-/// What clients send.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-enum ClientFrame {
-    Auth { token: String },
-    Subscribe { id: Option<CommandId>, after: Option<u64> },
-    Send { id: CommandId, conversation: String, text: String, client_id: Option<String>, reply_to: Option<EventId> },
-}
-
-/// How a client names its command.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum CommandId {
-    Number(i64),
-    Text(String),
-}
-
-/// What clients get beside events.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ServerFrame<'a, T: Serialize> {
-    Ready {
-        /// The newest event.
-        seq: u64,
-    },
-    Reply {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a CommandId>,
-        #[serde(flatten)]
-        outcome: Outcome<'a, T>,
-    },
-    Error {
-        error: Problem<'a>,
-    },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome<'a, T> {
-    Ok(T),
-    Error(Problem<'a>),
-}
-
-/// A frame that carries no answer.
-type PlainFrame<'a> = ServerFrame<'a, ()>;
-
-#[derive(Serialize)]
-struct Subscribed {
-    after: u64,
 }
 
 /// Why a session ends.
@@ -166,7 +124,17 @@ impl Session {
         ping.reset();
         let feed = state.account.feed();
         let commands = FuturesOrdered::new();
-        Self { socket, state, from, feed, cursor: None, behind: false, commands, ping, unanswered: 0 }
+        Self {
+            socket,
+            state,
+            from,
+            feed,
+            cursor: None,
+            behind: false,
+            commands,
+            ping,
+            unanswered: 0,
+        }
     }
 
     async fn run(mut self) {
@@ -193,11 +161,18 @@ impl Session {
             },
             _ => None,
         };
-        if !self.state.guard.admit_socket(token.as_ref().map(|token| token.as_str()), self.from, Instant::now()) {
-            return Err(End::Close(code::UNAUTHORIZED, "the first frame must be {type:\"auth\",token} with a valid token"));
+        if !self
+            .state
+            .guard
+            .admit_socket(token.as_ref().map(|token| token.as_str()), self.from, Instant::now())
+        {
+            return Err(End::Close(
+                code::UNAUTHORIZED,
+                "the first frame must be {type:\"auth\",token} with a valid token",
+            ));
         }
         let seq = self.state.changes.last().map_err(|error| broken(&error))?;
-        self.put(to_text(&PlainFrame::Ready { seq })).await
+        self.put(ready_text(seq)).await
     }
 
     async fn converse(&mut self) -> End {
@@ -235,24 +210,42 @@ impl Session {
             Some(Ok(Message::Close(_))) => Err(End::Close(code::NORMAL, "")),
             Some(Err(error)) => {
                 tracing::debug!(%error, "a WebSocket sent what is no frame");
-                Err(End::Close(code::PROTOCOL, "no valid frame, or one that is far too long"))
+                Err(End::Close(
+                    code::PROTOCOL,
+                    "no valid frame, or one that is far too long",
+                ))
             }
             None => Err(End::Gone),
         }
     }
 
     async fn command(&mut self, text: &[u8]) -> Result<(), End> {
-        let frame = self.state.guard.admit_command(Instant::now()).and_then(|()| parse_json(text));
+        let frame = self
+            .state
+            .guard
+            .admit_command(Instant::now())
+            .and_then(|()| parse_json(text));
         match frame {
             Ok(ClientFrame::Auth { .. }) => {
                 let error = ApiError::bad_request("already_authenticated", "this socket is authenticated already");
                 self.put(error_text(&error)).await
             }
             Ok(ClientFrame::Subscribe { id, after }) => self.subscribe(id.as_ref(), after).await,
-            Ok(ClientFrame::Send { id, conversation, text, client_id, reply_to }) => {
-                let wish = dto::SendMessage { text, client_id, reply_to };
+            Ok(ClientFrame::Send {
+                id,
+                conversation,
+                text,
+                client_id,
+                reply_to,
+            }) => {
+                let wish = dto::SendMessage {
+                    text,
+                    client_id,
+                    reply_to,
+                };
                 let state = self.state.clone();
-                self.start(Box::pin(async move { send(&state, &id, &conversation, wish).await })).await
+                self.start(Box::pin(async move { send(&state, &id, &conversation, wish).await }))
+                    .await
             }
             Err(error) => self.put(error_text(&error)).await,
         }
@@ -298,9 +291,13 @@ impl Session {
         let mut frames = Vec::with_capacity(page.changes.len());
         for change in &page.changes {
             let json = std::str::from_utf8(&change.json).unwrap_or("null");
-            frames.push(format!("{{\"type\":\"event\",\"seq\":{},\"event\":{json}}}", change.seq));
+            frames.push(format!(
+                "{{\"type\":\"event\",\"seq\":{},\"event\":{json}}}",
+                change.seq
+            ));
         }
-        self.put_all(frames.into_iter().map(|text| Message::Text(text.into()))).await
+        self.put_all(frames.into_iter().map(|text| Message::Text(text.into())))
+            .await
     }
 
     async fn ping(&mut self) -> Result<(), End> {
@@ -341,7 +338,10 @@ impl Session {
                 return;
             }
         }
-        let frame = CloseFrame { code, reason: reason.into() };
+        let frame = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
         if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
             while let Some(Ok(_)) = self.socket.recv().await {}
         }
@@ -358,25 +358,8 @@ fn broken(error: &parlour_store::StoreError) -> End {
 }
 
 async fn send(state: &Shared, id: &CommandId, conversation: &str, wish: dto::SendMessage) -> String {
-    let outcome = messages::send(state, conversation, wish).await.map(|(_, message)| message);
+    let outcome = messages::send(state, conversation, wish)
+        .await
+        .map(|(_, message)| message);
     reply_text(Some(id), &outcome)
-}
-
-fn reply_text<T: Serialize>(id: Option<&CommandId>, outcome: &Result<T, ApiError>) -> String {
-    let outcome = match outcome {
-        Ok(value) => Outcome::Ok(value),
-        Err(error) => Outcome::Error(error.problem()),
-    };
-    to_text(&ServerFrame::Reply { id, outcome })
-}
-
-fn error_text(error: &ApiError) -> String {
-    to_text(&PlainFrame::Error { error: error.problem() })
-}
-
-fn to_text<T: Serialize>(frame: &ServerFrame<'_, T>) -> String {
-    serde_json::to_string(frame).unwrap_or_else(|error| {
-        tracing::error!(%error, "an answer could not be written as JSON");
-        String::from("{\"type\":\"error\"}")
-    })
 }

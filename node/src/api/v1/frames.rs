@@ -1,0 +1,94 @@
+//! The frames of the WebSocket: JSON text both ways.
+
+use parlour_crypto::EventId;
+use serde::{Deserialize, Serialize};
+
+use crate::api::error::{ApiError, Problem};
+
+/// What clients send.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum ClientFrame {
+    Auth {
+        token: String,
+    },
+    Subscribe {
+        id: Option<CommandId>,
+        after: Option<u64>,
+    },
+    Send {
+        id: CommandId,
+        conversation: String,
+        text: String,
+        client_id: Option<String>,
+        reply_to: Option<EventId>,
+    },
+}
+
+/// How a client names its command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum CommandId {
+    Number(i64),
+    Text(String),
+}
+
+/// What clients get beside events.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ServerFrame<'a, T: Serialize> {
+    Ready {
+        /// The newest event.
+        seq: u64,
+    },
+    Reply {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a CommandId>,
+        #[serde(flatten)]
+        outcome: Outcome<'a, T>,
+    },
+    Error {
+        error: Problem<'a>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome<'a, T> {
+    Ok(T),
+    Error(Problem<'a>),
+}
+
+/// A frame that carries no answer.
+type PlainFrame<'a> = ServerFrame<'a, ()>;
+
+#[derive(Serialize)]
+pub(super) struct Subscribed {
+    pub(super) after: u64,
+}
+
+/// The token was taken.
+pub(super) fn ready_text(seq: u64) -> String {
+    to_text(&PlainFrame::Ready { seq })
+}
+
+/// The answer to a command.
+pub(super) fn reply_text<T: Serialize>(id: Option<&CommandId>, outcome: &Result<T, ApiError>) -> String {
+    let outcome = match outcome {
+        Ok(value) => Outcome::Ok(value),
+        Err(error) => Outcome::Error(error.problem()),
+    };
+    to_text(&ServerFrame::Reply { id, outcome })
+}
+
+/// What is said about a frame that is no command.
+pub(super) fn error_text(error: &ApiError) -> String {
+    to_text(&PlainFrame::Error { error: error.problem() })
+}
+
+fn to_text<T: Serialize>(frame: &ServerFrame<'_, T>) -> String {
+    serde_json::to_string(frame).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        String::from("{\"type\":\"error\"}")
+    })
+}

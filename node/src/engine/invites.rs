@@ -1,0 +1,115 @@
+//! Invites: made for others, opened from others. What happens between the two nodes then is in [`super::contacts`].
+
+use parlour_crypto::{Invite, UserId};
+use parlour_net::PeerId;
+use parlour_store::StoreError;
+use parlour_store::contacts::{self, ContactRow, ContactState};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::invites::{self, InviteRow};
+
+use super::Engine;
+use super::effects::Turn;
+use super::input::{AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, RevokeError};
+
+/// Open invites of one account.
+const MAX_INVITES: usize = 256;
+/// Addresses in an invite.
+const MAX_ADDRESSES: usize = 4;
+/// Bytes of a petname.
+const MAX_NAME: usize = 64;
+
+impl Engine {
+    pub(crate) fn make_invite(&mut self, turn: &mut Turn<'_, '_>, new: &NewInvite) -> Result<Result<MadeInvite, MakeInviteError>, StoreError> {
+        let open = invites::all(turn.txn)?;
+        if open.iter().filter(|row| !row.revoked && row.expires > turn.now).count() >= MAX_INVITES {
+            return Ok(Err(MakeInviteError::TooMany { max: MAX_INVITES }));
+        }
+        let addresses = self.best_addresses(MAX_ADDRESSES);
+        if addresses.is_empty() {
+            return Ok(Err(MakeInviteError::NoAddress));
+        }
+        let expires = turn.now.saturating_add(new.valid_ms);
+        let token = self.random_id();
+        let mut name = self.account.name.clone();
+        name.truncate(name.floor_char_boundary(32));
+        let invite = Invite {
+            user: self.account.user(),
+            peer: self.peer.to_bytes(),
+            addresses: addresses.iter().map(|a| a.to_vec()).collect(),
+            bundle_hash: self.bundle_hash,
+            token,
+            expires,
+            name: (!name.is_empty()).then_some(name),
+        };
+        invites::put(
+            turn.txn,
+            &InviteRow { token, created: turn.now, expires, max_uses: new.max_uses, used_by: Vec::new(), revoked: false },
+        );
+        Ok(Ok(MadeInvite { link: invite.to_link(), token, expires, addresses }))
+    }
+
+    pub(crate) fn revoke_invite(&mut self, turn: &mut Turn<'_, '_>, token: &[u8; 16]) -> Result<Result<(), RevokeError>, StoreError> {
+        let Some(mut row) = invites::get(turn.txn, token)? else { return Ok(Err(RevokeError::Unknown)) };
+        row.revoked = true;
+        invites::put(turn.txn, &row);
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn add_contact(&mut self, turn: &mut Turn<'_, '_>, add: &AddContact) -> Result<Result<Added, AddError>, StoreError> {
+        let invite = match Invite::parse(&add.link) {
+            Ok(invite) => invite,
+            Err(error) => return Ok(Err(AddError::Link(error))),
+        };
+        let (user, me) = (invite.user, self.account.user());
+        if user == me {
+            return Ok(Err(AddError::Own));
+        }
+        let petname = add.petname.as_deref().map(str::trim);
+        if let Some(error) = petname.and_then(|name| check_petname(turn, &user, name).transpose()).transpose()? {
+            return Ok(Err(error));
+        }
+        let petname = petname.map(str::to_owned);
+        let known = contacts::get(turn.txn, &user)?;
+        if let Some(mut row) = known.clone().filter(|row| row.state == ContactState::Accepted) {
+            row.petname = petname.or(row.petname);
+            contacts::put(turn.txn, &row);
+            feed::append(turn.txn, &FeedRow::Contact { user })?;
+            return Ok(Ok(Added { user, already: true }));
+        }
+        if invite.expires <= turn.now {
+            return Ok(Err(AddError::Expired));
+        }
+        let row = ContactRow {
+            user,
+            petname,
+            name: invite.name.clone().unwrap_or_default(),
+            device_list: Vec::new(),
+            state: ContactState::Invited {
+                token: invite.token,
+                bundle_hash: invite.bundle_hash,
+                expires: invite.expires,
+                refused: None,
+            },
+            peer: invite.peer.clone(),
+            addresses: invite.addresses.clone(),
+            created: turn.now,
+        };
+        contacts::put(turn.txn, &row);
+        self.ensure_direct(turn, user)?;
+        feed::append(turn.txn, &FeedRow::Contact { user })?;
+        if let Ok(peer) = PeerId::from_bytes(&invite.peer) {
+            self.want_peer(turn, peer);
+            self.dial_now(turn, peer);
+            self.knock_invited(turn, peer)?;
+        }
+        Ok(Ok(Added { user, already: known.is_some() }))
+    }
+}
+
+fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Option<AddError>, StoreError> {
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Ok(Some(AddError::BadName { max: MAX_NAME }));
+    }
+    let taken = contacts::all(turn.txn)?.iter().any(|row| row.user != *user && row.petname.as_deref() == Some(name));
+    Ok(taken.then(|| AddError::NameTaken(name.to_owned())))
+}

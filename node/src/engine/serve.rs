@@ -1,0 +1,113 @@
+//! Serving a link: exactly what the other side lacks, within its window, conversation by conversation.
+
+use parlour_crypto::{Frame, Intervals};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, logs};
+
+use super::Engine;
+use super::effects::Turn;
+use super::link::{WINDOW_BYTES, WINDOW_EVENTS};
+
+/// Bytes of events in one frame.
+const FRAME_EVENT_BYTES: usize = 192 * 1024;
+/// Events in one frame.
+const FRAME_EVENTS: usize = 256;
+/// Branches of a fork that are served.
+const MAX_BRANCHES: u8 = 8;
+
+impl Engine {
+    /// Sends what the other side lacks, conversation by conversation, while its window is open.
+    pub(crate) fn pump(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
+        loop {
+            let Some(link) = self.link(stream) else { return Ok(()) };
+            if !link.greeted || !link.window_is_open() {
+                return Ok(());
+            }
+            let served = link.served;
+            let next = link
+                .wanting
+                .iter()
+                .find(|c| served.is_none_or(|s| **c > s))
+                .or_else(|| link.wanting.first())
+                .copied();
+            let Some(conversation) = next else { return Ok(()) };
+            link.served = Some(conversation);
+            if !link.told.contains(&conversation) || !self.send_batch(turn, stream, conversation)? {
+                if let Some(link) = self.link(stream) {
+                    link.wanting.remove(&conversation);
+                }
+            }
+        }
+    }
+
+    /// Sends one frame of what the other side lacks of a conversation; `false` if it lacks nothing.
+    fn send_batch(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: ConversationNo,
+    ) -> Result<bool, StoreError> {
+        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(false) };
+        for (log, held) in logs::of_conversation(turn.txn, conversation)? {
+            let chosen = self.lacking(stream, &log, &held.have);
+            let Some(link) = self.link(stream) else { return Ok(false) };
+            let device = link.device;
+            let budget = WINDOW_BYTES.saturating_sub(link.in_flight_bytes).min(FRAME_EVENT_BYTES);
+            let mut batch = Vec::new();
+            let mut size = 0;
+            for seq in chosen {
+                for branch in 0..MAX_BRANCHES {
+                    let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else { break };
+                    let wire = event.to_wire();
+                    size += wire.len();
+                    batch.push((seq, wire));
+                    if !held.forked {
+                        break;
+                    }
+                }
+                if size >= budget {
+                    break;
+                }
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            batch.sort_by_key(|(seq, _)| *seq);
+            let mut sent = Intervals::default();
+            let mut wire = Vec::with_capacity(batch.len());
+            if let Some(link) = self.link(stream) {
+                link.frames = link.frames.saturating_add(1);
+                for (seq, bytes) in batch {
+                    link.sent(log, seq, bytes.len());
+                    sent.insert(seq);
+                    wire.push(bytes);
+                }
+            }
+            self.send_frame(turn, stream, &Frame::Events { conversation: row.id, events: wire });
+            if log.device == self.own.device {
+                self.mark_sent(turn, log, device, &sent);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The seqs to send next: what was written since the link stands in order, what was missed before newest first.
+    fn lacking(&mut self, stream: u64, log: &LogKey, held: &Intervals) -> Vec<u64> {
+        let Some(link) = self.link(stream) else { return Vec::new() };
+        let device = link.device;
+        let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
+        let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
+        let mut missing = match link.peer_has.get(log) {
+            Some(theirs) => held.difference(theirs),
+            None => held.clone(),
+        };
+        missing = missing.difference(&link.in_flight_of(*log));
+        if log.device == self.own.device
+            && let Some(flying) = self.gossip.in_flight(log.conversation, device)
+        {
+            missing = missing.difference(&flying);
+        }
+        let live: Vec<u64> = missing.difference(&Intervals::range(1, live_from)).values().take(room).collect();
+        if live.is_empty() { missing.values().rev().take(room).collect() } else { live }
+    }
+}

@@ -1,0 +1,239 @@
+//! The side that is knocked at: prekey bundles for those who know their hash, and first-contact envelopes, from holders of
+//! our invites and from contacts that begin anew.
+
+use bytes::Bytes;
+use parlour_crypto::{
+    Control, DeviceCert, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret, Payload, PrekeyBundle,
+    PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
+};
+use parlour_net::{NetCommand, PeerId};
+use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
+use parlour_store::devices;
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::invites::{self, InviteRow};
+use parlour_store::sessions::SessionInfo;
+use parlour_store::{StoreError, prekeys};
+use serde_bytes::ByteBuf;
+
+use super::Engine;
+use super::contacts::{check_card, device_row, known_tag_key};
+use super::effects::Turn;
+use super::timers::Timer;
+
+/// A first-contact envelope may be this many days old.
+const FLIGHT_DAYS: u16 = 8;
+/// A one-time key ends after this.
+const ONE_TIME_MS: u64 = 24 * 3_600_000;
+
+/// What a stranger's first flight led to.
+enum Welcome {
+    /// They are a contact now.
+    Done,
+    /// The envelope is not for us, not whole, or came before.
+    Silent,
+    /// It names an invite of ours that does not count any more.
+    Closed(InviteRefusal),
+}
+
+/// Why an envelope of first contact may be for us.
+enum Reason {
+    /// Its tag names an invite of ours.
+    Invite(InviteRow),
+    /// Its tag names a prekey bundle of ours: a contact that begins anew.
+    Contact,
+}
+
+impl Engine {
+    /// A peer knocks. It gets one answer for everything that is unknown, malformed or too often.
+    pub(crate) fn on_knock(&mut self, turn: &mut Turn<'_, '_>, request: u64, data: &[u8]) -> Result<(), StoreError> {
+        let response = match KnockRequest::decode(data) {
+            Ok(KnockRequest::Bundle { hash }) if hash == self.bundle_hash => self.give_bundle(turn)?,
+            Ok(KnockRequest::Bundle { hash }) => match self.older_bundle(turn, &hash)? {
+                Some(bundle) => self.bundle_response(turn, bundle)?,
+                None => KnockResponse::Nothing,
+            },
+            Ok(KnockRequest::Deliver { envelope }) => match self.welcome(turn, &envelope)? {
+                Welcome::Done | Welcome::Silent => KnockResponse::Received,
+                Welcome::Closed(InviteRefusal::Used) => KnockResponse::Closed { reason: 0 },
+                Welcome::Closed(InviteRefusal::Expired) => KnockResponse::Closed { reason: 1 },
+                Welcome::Closed(InviteRefusal::Revoked) => KnockResponse::Closed { reason: 2 },
+            },
+            Err(_) => KnockResponse::Nothing,
+        };
+        match response.encode() {
+            Ok(data) => turn.net(NetCommand::Respond { request, data: Bytes::from(data) }),
+            Err(error) => tracing::error!(%error, "an answer to a knock could not be encoded"),
+        }
+        Ok(())
+    }
+
+    fn give_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
+        let bundle = self.bundle.clone();
+        self.bundle_response(turn, bundle)
+    }
+
+    fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = prekeys::all(turn.txn)?.into_iter().find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
+        Ok(found.map(|row| row.bundle.to_vec()))
+    }
+
+    fn bundle_response(&mut self, turn: &mut Turn<'_, '_>, bundle: Vec<u8>) -> Result<KnockResponse, StoreError> {
+        let device_list = self.account.list.as_bytes().to_vec();
+        let one_time = self.new_one_time_key(turn)?;
+        Ok(KnockResponse::Bundle { device_list, bundle, one_time })
+    }
+
+    fn new_one_time_key(&mut self, turn: &mut Turn<'_, '_>) -> Result<Option<(u32, [u8; 32])>, StoreError> {
+        if !self.one_time_keys.take(turn.now) {
+            return Ok(None);
+        }
+        let number = parlour_store::meta::next(turn.txn, parlour_store::meta::CounterName::OneTimeKey)?;
+        let Ok(id) = u32::try_from(number) else { return Ok(None) };
+        let secret = OneTimeSecret::generate(&mut self.rng, id);
+        let public = secret.public();
+        let row = prekeys::OneTimeRow {
+            secret: ByteBuf::from(secret.to_bytes().to_vec()),
+            expires: turn.now.saturating_add(ONE_TIME_MS),
+        };
+        prekeys::put_one_time(turn.txn, id, &row);
+        Ok(Some((public.id, public.key)))
+    }
+
+    /// What the tag of a first-contact envelope refers to.
+    fn reason_to_open(&mut self, turn: &Turn<'_, '_>, prefix: &EnvelopePrefix) -> Result<Option<Reason>, StoreError> {
+        let named = |key: &[u8; 16]| first_contact_tag(key, prefix.day) == prefix.tag;
+        if let Some(invite) = invites::all(turn.txn)?.into_iter().find(|row| named(&row.token)) {
+            return Ok(Some(Reason::Invite(invite)));
+        }
+        let bundles = prekeys::all(turn.txn)?;
+        let ours = bundles.iter().any(|row| named(&known_tag_key(&PrekeyBundle::hash_of(&row.bundle))));
+        Ok((ours && self.new_sessions.take(turn.now)).then_some(Reason::Contact))
+    }
+
+    /// Opens a first-contact envelope that names one of our invites, or comes from a contact that begins anew.
+    fn welcome(&mut self, turn: &mut Turn<'_, '_>, envelope: &[u8]) -> Result<Welcome, StoreError> {
+        let today = day_of(turn.now);
+        let Ok((prefix, body)) = parse_envelope(envelope) else { return Ok(Welcome::Silent) };
+        if prefix.day > today.saturating_add(1) || prefix.day < today.saturating_sub(FLIGHT_DAYS) {
+            return Ok(Welcome::Silent);
+        }
+        let Some(reason) = self.reason_to_open(turn, &prefix)? else { return Ok(Welcome::Silent) };
+        let Ok(flight) = FirstFlight::parse(body) else { return Ok(Welcome::Silent) };
+        let serial = flight.prekey_serial();
+        if prekeys::is_answered(turn.txn, serial, &flight.ephemeral())? {
+            return Ok(Welcome::Silent);
+        }
+        let Some(prekey) = prekeys::get(turn.txn, serial)? else { return Ok(Welcome::Silent) };
+        let one_time = match flight.one_time_id() {
+            Some(id) => match prekeys::one_time(turn.txn, id)? {
+                Some(row) => OneTimeSecret::from_bytes(&row.secret).ok(),
+                None => return Ok(Welcome::Silent),
+            },
+            None => None,
+        };
+        let Ok(secret) = PrekeySecret::from_bytes(&prekey.secret) else {
+            return Err(StoreError::Malformed { noun: "prekey" });
+        };
+        let hash = PrekeyBundle::hash_of(&prekey.bundle);
+        let account = &self.account;
+        let opened = flight.open(&prefix, &account.keys, &account.certificate, &secret, hash, one_time.as_ref(), turn.now);
+        let Ok(accepted) = opened else {
+            self.counters.unopened_envelopes += 1;
+            return Ok(Welcome::Silent);
+        };
+        let Ok(Payload::Control { control: Control::ContactHello { token, profile, .. }, .. }) =
+            Payload::decode(&accepted.payload)
+        else {
+            return Ok(Welcome::Silent);
+        };
+        let user = accepted.peer_cert.user();
+        let known = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let welcome = match &reason {
+            Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
+            Reason::Contact => token.is_none() && known,
+        };
+        if !welcome {
+            return Ok(Welcome::Silent);
+        }
+        if let Reason::Invite(invite) = &reason
+            && let Some(refusal) = closed(invite, &user, turn.now)
+        {
+            return Ok(Welcome::Closed(refusal));
+        }
+        let Some(list) = check_card(&user, &accepted.peer_cert.device(), &profile) else { return Ok(Welcome::Silent) };
+        prekeys::mark_answered(turn.txn, serial, &flight.ephemeral());
+        if let Some(id) = flight.one_time_id() {
+            prekeys::delete_one_time(turn.txn, id);
+        }
+        self.admit(turn, reason, &profile, &accepted.peer_cert, &list, accepted.session)?;
+        Ok(Welcome::Done)
+    }
+
+    /// The holder of an invite of ours becomes a contact, or a contact begins anew.
+    fn admit(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        reason: Reason,
+        profile: &Profile,
+        certificate: &DeviceCert,
+        list: &DeviceList,
+        session: parlour_crypto::Session,
+    ) -> Result<(), StoreError> {
+        let user = certificate.user();
+        if let Reason::Invite(mut invite) = reason
+            && !invite.used_by.contains(&user)
+        {
+            invite.used_by.push(user);
+            invites::put(turn.txn, &invite);
+        }
+        let contact = match contacts::get(turn.txn, &user)? {
+            Some(row) => ContactRow { name: profile.name.clone(), device_list: list.as_bytes().to_vec(), state: ContactState::Accepted, ..row },
+            None => ContactRow {
+                user,
+                petname: None,
+                name: profile.name.clone(),
+                device_list: list.as_bytes().to_vec(),
+                state: ContactState::Accepted,
+                peer: profile.peer.to_vec(),
+                addresses: profile.addresses.clone(),
+                created: turn.now,
+            },
+        };
+        contacts::put(turn.txn, &contact);
+        let mut row = device_row(certificate, &profile.bundle, &contact);
+        row.peer = profile.peer.to_vec();
+        row.addresses = profile.addresses.clone();
+        let device = devices::put(turn.txn, &row)?;
+        self.learn_devices(turn)?;
+        self.ensure_direct(turn, user)?;
+        feed::append(turn.txn, &FeedRow::Contact { user })?;
+        // Whoever begins anew has lost the older ones; one we began ourselves may still be answered.
+        self.sessions.forget(turn, device, false)?;
+        self.sessions.insert(turn, SessionInfo { device, confirmed: true, created: turn.now }, session)?;
+        self.match_again(turn)?;
+        let accept = Control::ContactAccept { profile: self.card(), ext: Vec::new() };
+        self.post_control(turn, device, accept)?;
+        if let Ok(peer) = PeerId::from_bytes(&row.peer) {
+            self.want_peer(turn, peer);
+            if self.dialer.is_connected(&peer) {
+                let courtesy = if self.peer < peer { 0 } else { 300 };
+                self.timers.set_earliest(Timer::OpenStream(device), turn.now.saturating_add(courtesy));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn closed(invite: &InviteRow, user: &UserId, now: u64) -> Option<InviteRefusal> {
+    if invite.used_by.contains(user) {
+        None
+    } else if invite.revoked {
+        Some(InviteRefusal::Revoked)
+    } else if invite.expires <= now {
+        Some(InviteRefusal::Expired)
+    } else if invite.used_by.len() >= usize::try_from(invite.max_uses).unwrap_or(usize::MAX) {
+        Some(InviteRefusal::Used)
+    } else {
+        None
+    }
+}
