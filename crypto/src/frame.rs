@@ -7,7 +7,7 @@ use crate::body::{Ext, MAX_EXT};
 use crate::codec::{ByteReader, DecodeError, decode_strict, encode};
 use crate::control::{Control, ControlError, ControlId, Have, MAX_RECEIVED, limit};
 use crate::event::MAX_WIRE_EVENT;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, EventId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -44,6 +44,13 @@ pub enum Frame {
     },
     /// Type 5: the sender's next frame uses the next key.
     Rekey,
+    /// Type 6: asks for events that others name and the sender lacks.
+    Want {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The events, at most 256.
+        ids: Vec<EventId>,
+    },
 }
 
 /// How each side opens a stream.
@@ -95,6 +102,10 @@ impl Frame {
                 encode(ids)
             }),
             Self::Rekey => (5, Vec::new()),
+            Self::Want { conversation, ids } => (6, {
+                limit("ids", ids.len(), MAX_RECEIVED)?;
+                encode(&(conversation, ids))
+            }),
         };
         limit("frame", body.len().saturating_add(1), MAX_FRAME)?;
         Ok([&[kind], body.as_slice()].concat())
@@ -140,6 +151,11 @@ impl Frame {
             }
             5 if reader.is_empty() => Ok(Self::Rekey),
             5 => Err(DecodeError::Trailing { bytes: reader.len() }.into()),
+            6 => {
+                let (conversation, ids): (ConversationId, Vec<EventId>) = decode_strict(reader.rest(), MAX_FRAME)?;
+                limit("ids", ids.len(), MAX_RECEIVED)?;
+                Ok(Self::Want { conversation, ids })
+            }
             _ => Err(ControlError::NeedsNewerVersion),
         }
     }

@@ -114,10 +114,12 @@ pub(crate) fn kdf(salt: &[u8], ikm: &[u8], purpose: Purpose, fields: &[&[u8]], o
     expanded.expect("width within HKDF");
 }
 
-/// XOF(key, purpose, n): keyed BLAKE3 into `out`, in one compression when `out` is at most 64 bytes.
-pub(crate) fn xof(key: &[u8; 32], purpose: Purpose, out: &mut [u8]) {
+/// XOF(key, purpose, n, fields): keyed BLAKE3 into `out`, in one compression while input and output are at most 64 bytes.
+pub(crate) fn xof(key: &[u8; 32], purpose: Purpose, fields: &[&[u8]], out: &mut [u8]) {
     let mut hasher = blake3::Hasher::new_keyed(key);
-    hasher.update(purpose.context());
+    feed(purpose, fields, |part| {
+        hasher.update(part);
+    });
     let mut reader = hasher.finalize_xof();
     reader.fill(out);
     // Both hold the key.

@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 use std::sync::OnceLock;
 use thiserror::Error;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 mod one_time;
 
@@ -22,6 +22,12 @@ pub use one_time::{OneTimeKey, OneTimeSecret};
 
 type KemSecret = <MlKem768 as Kem>::DecapsulationKey;
 type KemKey = <MlKem768 as Kem>::EncapsulationKey;
+
+/// The expanded key is kept as long as its seed: it must erase itself, which is a feature of the dependency.
+const _: () = {
+    const fn erases_itself<T: ZeroizeOnDrop>() {}
+    erases_itself::<KemSecret>();
+};
 
 /// Longest time a bundle may be valid: 14 days, ms.
 pub const BUNDLE_LIFETIME_MS: u64 = 14 * 86_400_000;

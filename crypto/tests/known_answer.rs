@@ -16,7 +16,7 @@ use parlour_crypto::{StreamOpen, accept_stream};
 use sha2::{Digest, Sha256};
 use support::{PREFIX, Side, device, rng};
 
-const WIRE: &str = "c1f643f6e14b5a3a1928fc2c5241abbaea383da40c468eee0a8a4ed73c43b278";
+const WIRE: &str = "bb2634c9267277e21fa3bfee758e684d2dcf6a0d03c7e9d43dc1bfdaed26b6f4";
 const DISK: &str = "a94005e14b744aee31d9e010caed189bb7af71ffb7bc68a42c754ded3266e002";
 
 fn hex(hash: Sha256) -> String {

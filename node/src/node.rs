@@ -137,8 +137,8 @@ impl Node {
             runner: Some(run_on_own_thread(runner, first, stop)?),
             _lock: lock,
         };
-        node.start_services(listener);
         node.tell_where()?;
+        node.start_services(listener);
         Ok(node)
     }
 

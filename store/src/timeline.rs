@@ -182,6 +182,22 @@ pub fn mark_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventI
     record::put(txn, missing_key(conversation, id), &Nothing);
 }
 
+/// Events that are named and not here, at most `limit`.
+///
+/// # Errors
+/// As [`get`].
+pub fn missing(read: &impl Read, conversation: ConversationNo, limit: usize) -> Result<Vec<EventId>, StoreError> {
+    let (from, to) = Key::new(Kind::Missing).conversation(conversation).range();
+    read.scan_keys(&from, &to)
+        .take(limit)
+        .map(|key| {
+            let key = key?;
+            let id = Fields(key.get(5..).unwrap_or_default()).array::<32>();
+            Ok(EventId::from_bytes(id.ok_or(StoreError::Malformed { noun: "missing event" })?))
+        })
+        .collect()
+}
+
 /// Takes the mark off; `true` if there was one (so something already names this event as a parent).
 ///
 /// # Errors

@@ -13,7 +13,7 @@ fn hello() -> Hello {
     }
 }
 
-fn all() -> [Frame; 6] {
+fn all() -> [Frame; 7] {
     let log = LogHave {
         device: DeviceId::from_bytes([8; 32]),
         log: 0,
@@ -37,17 +37,22 @@ fn all() -> [Frame; 6] {
         },
         Frame::Received { ids: vec![[6; 16]] },
         Frame::Rekey,
+        Frame::Want {
+            conversation,
+            ids: vec![EventId::from_bytes([8; 32])],
+        },
     ]
 }
 
 #[test]
 fn the_bytes_are_those_of_the_page() {
-    let [hello, _, events, control, received, rekey] = all().map(|frame| frame.encode().unwrap());
+    let [hello, _, events, control, received, rekey, want] = all().map(|frame| frame.encode().unwrap());
     assert_eq!(hello, [0, 1, 0xAC, 0x02, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 0]);
     assert_eq!(events, [&[2][..], &[7; 32], &[2, 2, 1, 2, 0]].concat());
     assert_eq!(control, [&[3][..], &[5; 16], &[4, 0]].concat());
     assert_eq!(received, [&[4, 1][..], &[6; 16]].concat());
     assert_eq!(rekey, [5]);
+    assert_eq!(want, [&[6][..], &[7; 32], &[1], &[8; 32]].concat());
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn frames_read_back_and_every_cut_or_longer_form_is_refused() {
             "{frame:?} with a byte more"
         );
     }
-    assert_eq!(Frame::decode(&[6]), Err(ControlError::NeedsNewerVersion));
+    assert_eq!(Frame::decode(&[7]), Err(ControlError::NeedsNewerVersion));
     assert_eq!(
         Frame::decode(&[4, 0x80, 0]),
         Err(ControlError::Malformed(DecodeError::NotCanonical)),

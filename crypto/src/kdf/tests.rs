@@ -61,7 +61,7 @@ fn inputs_are_laid_out_as_written() {
     assert_eq!(ours, expected);
 
     let (mut ours, mut expected) = ([0; 64], [0; 64]);
-    xof(&[7; 32], Purpose::EVENT_ID, &mut ours);
+    xof(&[7; 32], Purpose::EVENT_ID, &[], &mut ours);
     blake3::Hasher::new_keyed(&[7; 32])
         .update(b"parlour/1\0event id\0")
         .finalize_xof()
@@ -73,14 +73,14 @@ fn inputs_are_laid_out_as_written() {
 fn xof_depends_on_key_and_purpose_and_a_short_output_begins_a_long_one() {
     let of = |key: u8, purpose| {
         let mut out = [0; 64];
-        xof(&[key; 32], purpose, &mut out);
+        xof(&[key; 32], purpose, &[], &mut out);
         out
     };
     let long = of(1, Purpose::RATCHET_STEP);
     assert_ne!(long, of(2, Purpose::RATCHET_STEP));
     assert_ne!(long, of(1, Purpose::RATCHET_MESSAGE));
     let mut short = [0; 44];
-    xof(&[1; 32], Purpose::RATCHET_STEP, &mut short);
+    xof(&[1; 32], Purpose::RATCHET_STEP, &[], &mut short);
     assert_eq!(short, long[..44]);
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! KDF_RK(root, dh)              = KDF(salt = root, ikm = dh, "ratchet root", 96) = root' || chain key || next header key
 //! message key || next chain key = XOF(chain key, "ratchet step", 64)
-//! key 32 || nonce 12            = XOF(message key, "ratchet message", 44)
+//! key 32 || nonce 12            = XOF(message key, "ratchet message", 44, header nonce)
 //! ```
 
 use rand_core::CryptoRng;
@@ -16,6 +16,8 @@ use crate::keys::random_secret;
 
 /// Width of every secret here, in bytes.
 pub(super) const KEY: usize = 32;
+/// Width of a header's nonce.
+pub(super) const XNONCE: usize = 24;
 /// Width of a body's nonce.
 const NONCE: usize = 12;
 
@@ -67,7 +69,7 @@ impl ChainKey {
     /// Consumes `CK_n`; returns `CK_n+1` and `MK_n`.
     pub(super) fn step(self) -> (Self, MessageKey) {
         let mut okm = Zeroizing::new([[0; KEY]; 2]);
-        kdf::xof(&self.0, Purpose::RATCHET_STEP, okm.as_flattened_mut());
+        kdf::xof(&self.0, Purpose::RATCHET_STEP, &[], okm.as_flattened_mut());
         (Self(okm[1]), MessageKey(okm[0]))
     }
 
@@ -83,21 +85,28 @@ impl ChainKey {
 }
 
 impl MessageKey {
-    /// Encrypts `text` in place and returns its tag; the key is used up.
-    pub(super) fn seal(self, ad: &[u8], text: &mut [u8]) -> [u8; aead::TAG_LEN] {
-        let (key, nonce) = &*self.expand();
+    /// Encrypts `text` in place and returns its tag; the key is used up. `header_nonce` is the random one of the header.
+    pub(super) fn seal(self, header_nonce: &[u8; XNONCE], ad: &[u8], text: &mut [u8]) -> [u8; aead::TAG_LEN] {
+        let (key, nonce) = &*self.expand(header_nonce);
         aead::seal_detached(key, nonce, ad, text)
     }
 
     /// Decrypts `text` in place if `tag` is right.
-    pub(super) fn open(&self, ad: &[u8], text: &mut [u8], tag: &[u8; aead::TAG_LEN]) -> Result<(), aead::AeadError> {
-        let (key, nonce) = &*self.expand();
+    pub(super) fn open(
+        &self,
+        header_nonce: &[u8; XNONCE],
+        ad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; aead::TAG_LEN],
+    ) -> Result<(), aead::AeadError> {
+        let (key, nonce) = &*self.expand(header_nonce);
         aead::open_detached(key, nonce, ad, text, tag)
     }
 
-    fn expand(&self) -> Zeroizing<([u8; KEY], [u8; NONCE])> {
+    /// The random header nonce takes part, so that a state put back to an earlier one never repeats key and nonce.
+    fn expand(&self, header_nonce: &[u8; XNONCE]) -> Zeroizing<([u8; KEY], [u8; NONCE])> {
         let mut okm = Zeroizing::new([0; KEY + NONCE]);
-        kdf::xof(&self.0, Purpose::RATCHET_MESSAGE, okm.as_mut_slice());
+        kdf::xof(&self.0, Purpose::RATCHET_MESSAGE, &[header_nonce], okm.as_mut_slice());
         let mut parts = Zeroizing::new(([0; KEY], [0; NONCE]));
         let (key, nonce) = okm.split_at(KEY);
         parts.0.copy_from_slice(key);
@@ -157,9 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_key_gives_the_cipher_key_and_then_the_nonce() {
-        let expected = keyed_blake3::<44>(&[1; 32], b"parlour/1\0ratchet message\0");
-        let parts = MessageKey::new([1; 32]).expand();
+    fn a_message_key_and_a_header_nonce_give_the_cipher_key_and_then_the_nonce() {
+        let mut text = b"parlour/1\0ratchet message\0\0\0\0\x18".to_vec();
+        text.extend_from_slice(&[9; 24]);
+        let expected = keyed_blake3::<44>(&[1; 32], &text);
+        let parts = MessageKey::new([1; 32]).expand(&[9; 24]);
+        let other = MessageKey::new([1; 32]).expand(&[8; 24]);
+        assert_ne!(parts.0, other.0, "a chain key used twice gives two cipher keys");
         assert_eq!(parts.0, expected[..32]);
         assert_eq!(parts.1, expected[32..]);
     }

@@ -7,13 +7,12 @@ use rand_core::CryptoRng;
 use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
-use super::keys::{HeaderKey, MessageKey};
+use super::keys::{HeaderKey, MessageKey, XNONCE};
 use super::{MAX_CHAIN, OpenError};
 use crate::aead;
 use crate::envelope::{PREFIX_LEN, unpad};
 
 /// Width of a header's nonce.
-const XNONCE: usize = 24;
 const HEADER: usize = 48;
 const SEALED_HEADER: usize = HEADER + aead::TAG_LEN;
 /// Bytes before the body: nonce and sealed header.
@@ -100,21 +99,21 @@ impl Outgoing<'_> {
         size: usize,
     ) {
         let body = out.len() + FRONT;
-        let ad = self.seal_header(rng, binding, out);
+        let (nonce, ad) = self.seal_header(rng, binding, out);
         out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
         out.extend_from_slice(payload);
         out.resize(size - aead::TAG_LEN, 0);
-        let tag = self.key.seal(&ad, &mut out[body..]);
+        let tag = self.key.seal(&nonce, &ad, &mut out[body..]);
         out.extend_from_slice(&tag);
     }
 
-    /// Appends nonce and sealed header; returns the associated data of the body.
+    /// Appends nonce and sealed header; returns the nonce and the associated data of the body.
     fn seal_header(
         &self,
         rng: &mut (impl CryptoRng + ?Sized),
         binding: &Binding,
         out: &mut Vec<u8>,
-    ) -> [u8; 32 + PREFIX_LEN + FRONT] {
+    ) -> ([u8; XNONCE], [u8; 32 + PREFIX_LEN + FRONT]) {
         let mut nonce = [0; XNONCE];
         rng.fill_bytes(&mut nonce);
         let mut header = self.header.encode();
@@ -123,16 +122,16 @@ impl Outgoing<'_> {
         out.extend_from_slice(&nonce);
         out.extend_from_slice(&header);
         out.extend_from_slice(&tag);
-        binding.with_front(&out[start..])
+        (nonce, binding.with_front(&out[start..]))
     }
 
     /// A message whose padded payload is `body` as given.
     #[cfg(test)]
     pub(super) fn seal_body(self, rng: &mut (impl CryptoRng + ?Sized), binding: &Binding, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let ad = self.seal_header(rng, binding, &mut out);
+        let (nonce, ad) = self.seal_header(rng, binding, &mut out);
         out.extend_from_slice(body);
-        let tag = self.key.seal(&ad, &mut out[FRONT..]);
+        let tag = self.key.seal(&nonce, &ad, &mut out[FRONT..]);
         out.extend_from_slice(&tag);
         out
     }
@@ -190,7 +189,7 @@ impl<'a> Sealed<'a> {
     pub(super) fn payload(&self, key: &MessageKey) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let mut text = Zeroizing::new(self.body.to_vec());
         let ad = self.binding.with_front(self.front);
-        key.open(&ad, &mut text, self.body_tag)
+        key.open(self.nonce, &ad, &mut text, self.body_tag)
             .map_err(|_| OpenError::NotAuthentic)?;
 
         let length = unpad(&text).map_err(|_| OpenError::Malformed)?.len();

@@ -116,11 +116,11 @@ fn update_heads(
     event: &VerifiedEvent,
 ) -> Result<(), StoreError> {
     let header = event.header();
-    for parent in &header.parents {
-        if row.heads.iter().any(|(_, id)| id == parent) {
-            row.heads.retain(|(_, id)| id != parent);
-        } else if events::place(turn.txn, parent)?.is_none() {
-            timeline::mark_missing(turn.txn, conversation, parent);
+    for named in header.parents.iter().chain(&header.prev) {
+        if row.heads.iter().any(|(_, id)| id == named) {
+            row.heads.retain(|(_, id)| id != named);
+        } else if events::place(turn.txn, named)?.is_none() {
+            timeline::mark_missing(turn.txn, conversation, named);
         }
     }
     let named_already = timeline::take_missing(turn.txn, conversation, &event.id())?;

@@ -239,6 +239,23 @@ impl Engine {
         Ok(())
     }
 
+    /// This device's id.
+    #[cfg(test)]
+    pub(crate) fn device(&self) -> &DeviceId {
+        &self.known[&self.own.device].id
+    }
+
+    /// Says `frame` on every ready link, whatever it is: for tests of the other side.
+    #[cfg(test)]
+    pub(crate) fn say_anything(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, frame: &parlour_crypto::Frame, now: u64) {
+        let mut turn = Turn { txn, now, effects };
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        assert!(!streams.is_empty(), "there is a link");
+        for stream in streams {
+            self.send_frame(&mut turn, stream, frame);
+        }
+    }
+
     fn on_command(&mut self, turn: &mut Turn<'_, '_>, command: Command) -> Result<(), StoreError> {
         match command {
             Command::Send(send, reply) => {
@@ -330,6 +347,7 @@ impl Engine {
                 Timer::OpenStream(device) => self.open_stream(turn, device)?,
                 Timer::Acknowledge(stream) => self.acknowledge(turn, stream, true)?,
                 Timer::FullHave(stream) => self.tell_everything(turn, stream)?,
+                Timer::Want(stream) => self.ask_for_missing(turn, stream)?,
                 Timer::StreamOpening(stream) => self.close_stream(turn, stream),
                 Timer::Rekey(stream) => self.rekey(turn, stream),
                 Timer::Gossip(conversation, device) => self.on_gossip_timer(turn, conversation, device)?,

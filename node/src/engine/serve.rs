@@ -1,7 +1,7 @@
 //! Serving a link: exactly what the other side lacks, within its window, conversation by conversation.
 
-use parlour_crypto::{Frame, Intervals};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, logs};
+use parlour_crypto::{ConversationId, EventId, Frame, Intervals, MAX_RECEIVED};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, logs, timeline};
 
 use super::Engine;
 use super::effects::Turn;
@@ -109,5 +109,45 @@ impl Engine {
         }
         let live: Vec<u64> = missing.difference(&Intervals::range(1, live_from)).values().take(room).collect();
         if live.is_empty() { missing.values().rev().take(room).collect() } else { live }
+    }
+
+    /// Asks for what others name and we lack: gaps behind a fork do not show in intervals.
+    pub(crate) fn ask_for_missing(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
+        for (no, conversation) in self.shared(turn, &user)? {
+            let ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
+            if !ids.is_empty() {
+                self.send_frame(turn, stream, &Frame::Want { conversation, ids });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the events asked for, as far as we hold them in that conversation.
+    pub(crate) fn on_want(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: &ConversationId,
+        ids: &[EventId],
+    ) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
+        let Some(no) = self.shared_number(turn, &user, conversation)? else { return Ok(()) };
+        let mut batch = Vec::new();
+        let mut size = 0;
+        for id in ids {
+            let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == no) else { continue };
+            let Some(event) = events::get(turn.txn, &key)? else { continue };
+            let wire = event.to_wire();
+            size += wire.len();
+            if size > FRAME_EVENT_BYTES {
+                break;
+            }
+            batch.push(wire);
+        }
+        if !batch.is_empty() {
+            self.send_frame(turn, stream, &Frame::Events { conversation: *conversation, events: batch });
+        }
+        Ok(())
     }
 }

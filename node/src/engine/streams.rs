@@ -215,6 +215,7 @@ impl Engine {
             Timer::StreamOpening(stream),
             Timer::Acknowledge(stream),
             Timer::FullHave(stream),
+            Timer::Want(stream),
             Timer::Rekey(stream),
         ] {
             self.timers.clear(timer);

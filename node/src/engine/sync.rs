@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    MAX_INTERVALS, ConversationId, Frame, Have, Hello, Intervals, LogHave, SignedEvent, UserId, day_of,
+    ControlError, MAX_INTERVALS, ConversationId, Frame, Have, Hello, Intervals, LogHave, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::conversations::{self, ConversationKind};
@@ -21,6 +21,8 @@ const ACKNOWLEDGE_MS: u64 = 50;
 const ACKNOWLEDGE_EVENTS: usize = 128;
 /// How often each side says everything it holds.
 const FULL_HAVE_MS: u64 = 60_000;
+/// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
+const WANT_MS: u64 = 5_000;
 /// How often a link renews its keys at the latest.
 const REKEY_MS: u64 = 8 * 60_000;
 
@@ -90,6 +92,7 @@ impl Engine {
         let (device, greeted) = (link.device, link.greeted);
         let frame = match Frame::decode(plain) {
             Ok(frame) => frame,
+            Err(ControlError::NeedsNewerVersion) => return Ok(()),
             Err(error) => {
                 tracing::debug!(device = device.0, %error, "a malformed frame ends the stream");
                 self.close_stream(turn, stream);
@@ -110,6 +113,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            (Frame::Want { conversation, ids }, true) => self.on_want(turn, stream, &conversation, &ids),
             (Frame::Hello(_), true) | (_, false) => {
                 self.close_stream(turn, stream);
                 Ok(())
@@ -150,6 +154,7 @@ impl Engine {
                 .collect::<Result<Vec<_>, _>>()?;
             self.send_frame(turn, stream, &Frame::Have(Have { conversation: id, full: true, logs }));
         }
+        self.timers.set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
         let random = self.random();
         let pause = jitter(FULL_HAVE_MS, random);
         self.timers.set(Timer::FullHave(stream), turn.now.saturating_add(pause));

@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Acknowledge(u64),
     /// Tell a link everything we hold.
     FullHave(u64),
+    /// Ask a link for events that are named and missing.
+    Want(u64),
     /// The other side of a stream has not finished the opening.
     StreamOpening(u64),
     /// Renew a link's keys.

@@ -2,6 +2,7 @@
 //! virtual network that loses, delays, repeats and cuts, with crashes between any two effects. Whatever was accepted must
 //! be on every device it is meant for once the network heals, exactly once and in the same order.
 
+mod hostile;
 mod network;
 mod node;
 mod scenario;
@@ -47,6 +48,14 @@ struct Sim {
     queue: BTreeMap<(u64, u64), (usize, Pending)>,
     weather: Weather,
     crashes: u32,
+    /// Envelopes and knocks that were on the wire, for those who replay them.
+    wire: Vec<Wire>,
+}
+
+/// What an eavesdropper keeps.
+enum Wire {
+    Envelope(bytes::Bytes),
+    Knock(bytes::Bytes),
 }
 
 impl Sim {
@@ -63,6 +72,7 @@ impl Sim {
             queue: BTreeMap::new(),
             weather: CALM,
             crashes: 0,
+            wire: Vec::new(),
         };
         for index in 0..sim.nodes.len() {
             sim.start(index);

@@ -37,6 +37,11 @@ impl Sim {
         self.input_later(at, index, Input::Net(event));
     }
 
+    /// The ends of the streams between two nodes at the first of them.
+    pub(super) fn streams_of(&self, index: usize) -> Vec<u64> {
+        self.network.streams.keys().filter(|(at, _)| *at == index).map(|(_, stream)| *stream).collect()
+    }
+
     pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
         !self.network.cut.contains(&pair(a, b)) && self.nodes[a].is_up() && self.nodes[b].is_up()
     }
@@ -131,6 +136,7 @@ impl Sim {
         while let Some(node) = edge.pop() {
             edge.extend(self.neighbours(node).into_iter().filter(|n| reached.insert(*n)));
         }
+        self.wire.push(super::Wire::Envelope(data.clone()));
         let peers = self.neighbours(from).len();
         let result = if peers == 0 { PublishResult::NoPeers } else { PublishResult::Sent { peers } };
         self.event_later(self.now + 1, from, NetEvent::Published { token, result });
@@ -154,6 +160,7 @@ impl Sim {
         self.network.last += 1;
         let request = self.network.last;
         self.network.requests.insert(request, (from, token));
+        self.wire.push(super::Wire::Knock(data.clone()));
         let peer = self.nodes[from].peer;
         self.event_later(at, to, NetEvent::Request { peer, request, data });
     }

@@ -97,6 +97,15 @@ impl SimNode {
         engine.handle(&mut txn, &mut Effects::default(), input, now).expect("the store is readable");
     }
 
+    /// Has this node's engine say anything on its streams, as a node with other code could.
+    pub(super) fn forge_frame(&mut self, frame: &parlour_crypto::Frame, now: u64) -> Vec<parlour_net::NetCommand> {
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        engine.say_anything(&mut txn, &mut effects, frame, now + self.skew);
+        effects.net
+    }
+
     /// Copies the disk of a node that is down.
     pub(super) fn copy_disk(&self) -> tempfile::TempDir {
         assert!(self.running.is_none(), "a copy is made of a disk at rest");

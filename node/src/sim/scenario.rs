@@ -23,7 +23,7 @@ struct Wish {
 
 impl Sim {
     /// Runs a command to its answer; `None` if the node crashed or is down.
-    fn ask<T, E: std::fmt::Debug>(
+    pub(super) fn ask<T, E: std::fmt::Debug>(
         &mut self,
         index: usize,
         command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
@@ -36,19 +36,19 @@ impl Sim {
         answer.try_recv().ok()
     }
 
-    fn user(&self, index: usize) -> parlour_crypto::UserId {
+    pub(super) fn user(&self, index: usize) -> parlour_crypto::UserId {
         self.nodes[index].engine().own().user
     }
 
     /// `b` opens an invite of `a`.
-    fn introduce(&mut self, a: usize, b: usize) {
+    pub(super) fn introduce(&mut self, a: usize, b: usize) {
         let new = NewInvite { valid_ms: 60 * MINUTE, max_uses: 1 };
         let made = self.ask(a, |reply| Command::Invite(new, reply)).expect("up").expect("an invite");
         let add = AddContact { link: made.link, petname: None };
         self.ask(b, |reply| Command::Add(add, reply)).expect("up").expect("the invite opens");
     }
 
-    fn direct(&self, a: usize, b: usize) -> ConversationId {
+    pub(super) fn direct(&self, a: usize, b: usize) -> ConversationId {
         ConversationId::direct(&self.user(a), &self.user(b))
     }
 
@@ -65,7 +65,7 @@ impl Sim {
         }
     }
 
-    fn texts(&self, index: usize, conversation: &ConversationId) -> Vec<(String, MessageStatus)> {
+    pub(super) fn texts(&self, index: usize, conversation: &ConversationId) -> Vec<(String, MessageStatus)> {
         let store = self.nodes[index].store();
         let own = self.nodes[index].engine().own();
         let no = conversations::number(store, conversation).expect("readable").expect("the conversation exists");

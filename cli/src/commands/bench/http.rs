@@ -63,7 +63,11 @@ impl Connection {
 
     /// A call whose answer is read.
     pub(super) async fn json(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(body)?
+        };
         Ok(serde_json::from_slice(self.call(method, path, &body).await?)?)
     }
 
@@ -80,7 +84,8 @@ impl Connection {
         self.request.clear();
         self.request.extend_from_slice(head.as_bytes());
         self.request.extend_from_slice(self.headers.as_bytes());
-        self.request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        self.request
+            .extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
         self.request.extend_from_slice(body);
         Ok(self.stream.write_all(&self.request).await?)
     }
@@ -101,7 +106,10 @@ impl Connection {
     }
 
     async fn read(&mut self) -> Result<()> {
-        ensure!(self.buffer.len() - self.taken.min(self.buffer.len()) < MAX_ANSWER, "the node's answer has no end");
+        ensure!(
+            self.buffer.len() - self.taken.min(self.buffer.len()) < MAX_ANSWER,
+            "the node's answer has no end"
+        );
         self.buffer.reserve(READ);
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
             bail!("the node closed the connection");
@@ -182,8 +190,14 @@ mod tests {
 
     #[test]
     fn a_head_has_a_status_and_a_length() {
-        assert_eq!(parse_head("HTTP/1.1 201 Created\r\nContent-Length: 12\r\nx: y"), Some((201, 12)));
-        assert_eq!(parse_head("HTTP/1.0 200 OK\r\ncontent-type: text/event-stream"), Some((200, 0)));
+        assert_eq!(
+            parse_head("HTTP/1.1 201 Created\r\nContent-Length: 12\r\nx: y"),
+            Some((201, 12))
+        );
+        assert_eq!(
+            parse_head("HTTP/1.0 200 OK\r\ncontent-type: text/event-stream"),
+            Some((200, 0))
+        );
         assert_eq!(parse_head("HTTP/1.1 200 OK\r\ncontent-length: many"), None);
         assert_eq!(parse_head("nonsense"), None);
     }
@@ -207,6 +221,9 @@ mod tests {
         assert_eq!((receipt.state, receipt.count), (Some(State::Delivered), Some(300)));
         let message = read(r#"{"seq":8,"type":"message","message":{"id":"e","text":"hi","own":true,"status":"sent"}}"#);
         assert_eq!(message.message.unwrap().text.as_deref(), Some("hi"));
-        assert_eq!(read(r#"{"seq":9,"type":"contact","contact":{"state":"accepted"}}"#).message, None);
+        assert_eq!(
+            read(r#"{"seq":9,"type":"contact","contact":{"state":"accepted"}}"#).message,
+            None
+        );
     }
 }

@@ -58,14 +58,16 @@ impl Series {
     }
 
     fn now(&self) -> u32 {
-        u32::try_from(self.began.elapsed().as_micros()).unwrap_or(u32::MAX).saturating_add(1)
+        u32::try_from(self.began.elapsed().as_micros())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
     }
 
     /// Writes all of them, over so many connections at once.
     pub(super) async fn write(&self, door: &Door, conversation: &str, connections: usize) -> Result<()> {
         let next = Arc::new(AtomicUsize::new(0));
         let path: Arc<str> = format!("conversations/{conversation}/messages").into();
-        let mut writers = JoinSet::new();
+        let mut writers: JoinSet<Result<()>> = JoinSet::new();
         for _ in 0..connections {
             let mut connection = Connection::open(door).await?;
             let (series, next, path) = (self.clone(), next.clone(), path.clone());
@@ -126,7 +128,12 @@ impl Series {
         {
             self.look(&change, &mut seen);
         }
-        Ok(Watched { finished: Instant::now(), series: self, changes, seen })
+        Ok(Watched {
+            finished: Instant::now(),
+            series: self,
+            changes,
+            seen,
+        })
     }
 
     fn look(&self, change: &Change, seen: &mut Seen) {
@@ -150,7 +157,11 @@ struct Seen {
 
 impl Seen {
     fn new(messages: usize) -> Self {
-        Self { times: vec![0; messages], missing: messages, doubled: 0 }
+        Self {
+            times: vec![0; messages],
+            missing: messages,
+            doubled: 0,
+        }
     }
 
     fn add(&mut self, n: usize) {
@@ -185,7 +196,10 @@ impl Watched {
         let (name, all) = (self.series.name, self.series.len());
         let mut problems = Vec::new();
         if self.seen.missing > 0 {
-            problems.push(format!("{name}: {} of {all} messages did not arrive", self.seen.missing));
+            problems.push(format!(
+                "{name}: {} of {all} messages did not arrive",
+                self.seen.missing
+            ));
         }
         if self.seen.doubled > 0 {
             problems.push(format!("{name}: {} messages were announced again", self.seen.doubled));
@@ -209,7 +223,10 @@ pub(super) async fn delivered(mut changes: Changes, messages: usize) -> Result<(
 }
 
 async fn next(changes: &mut Changes) -> Result<Option<Change>> {
-    timeout_at(Instant::now() + STALL, changes.next()).await.ok().transpose()
+    timeout_at(Instant::now() + STALL, changes.next())
+        .await
+        .ok()
+        .transpose()
 }
 
 #[cfg(test)]

@@ -72,11 +72,19 @@ impl Sampler {
         let samples = seen.clone();
         let task = tokio::spawn(async move {
             loop {
-                samples.lock().unwrap_or_else(PoisonError::into_inner).add(memory(pid), is_past_half());
+                samples
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .add(memory(pid), is_past_half());
                 sleep(SAMPLE).await;
             }
         });
-        Self { pid, before: memory(pid), seen, task }
+        Self {
+            pid,
+            before: memory(pid),
+            seen,
+            task,
+        }
     }
 
     pub(super) fn finish(self) -> Memory {
@@ -84,7 +92,12 @@ impl Sampler {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let after = memory(self.pid);
         seen.add(after, true);
-        Memory { before: self.before, half: seen.half, peak: seen.peak, after }
+        Memory {
+            before: self.before,
+            half: seen.half,
+            peak: seen.peak,
+            after,
+        }
     }
 }
 
@@ -115,7 +128,10 @@ fn read(path: &str) -> Option<String> {
 /// User and system time: the 14th and 15th field. The second, a name, may hold spaces and brackets.
 fn cpu(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+    let mut times = fields
+        .split_whitespace()
+        .skip(11)
+        .map_while(|field| field.parse::<u64>().ok());
     let ticks = times.next()?.checked_add(times.next()?)?;
     Some(Duration::from_millis(ticks.checked_mul(1000 / TICKS_PER_SECOND)?))
 }

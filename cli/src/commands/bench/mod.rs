@@ -68,7 +68,11 @@ impl Bench {
             }
         };
         out.data(&serde_json::to_value(&report)?, || report.table())?;
-        Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.problems.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     async fn measure(&self, out: &Output) -> Result<Report> {

@@ -75,7 +75,11 @@ impl Process {
         let log = File::options().create(true).append(true).open(self.log())?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.arg("--data").arg(&self.data).arg("up").arg("--no-mdns");
-        command.arg("--api").arg(self.api.to_string()).arg("--listen").arg(self.listen.to_string());
+        command
+            .arg("--api")
+            .arg(self.api.to_string())
+            .arg("--listen")
+            .arg(self.listen.to_string());
         self.began = Instant::now();
         self.child = Some(command.spawn().context("cannot start a node")?);
         Ok(())
@@ -130,7 +134,9 @@ impl Process {
     }
 
     pub(super) fn door(&self) -> Result<&Door> {
-        self.door.as_ref().with_context(|| format!("{} does not run", self.name))
+        self.door
+            .as_ref()
+            .with_context(|| format!("{} does not run", self.name))
     }
 
     pub(super) async fn connect(&self) -> Result<Connection> {
@@ -144,7 +150,25 @@ impl Process {
     /// The last feed seq.
     pub(super) async fn feed(&self) -> Result<u64> {
         let stats = self.call("GET", "stats", &Value::Null).await?;
-        stats["feed"].as_u64().context("the node does not say how long its feed is")
+        stats["feed"]
+            .as_u64()
+            .context("the node does not say how long its feed is")
+    }
+
+    /// Waits until all that it has written is confirmed.
+    pub(super) async fn quiet(&self) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stats = connection.json("GET", "stats", &Value::Null).await?;
+            if stats["outbox"] == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{}: messages are not confirmed: {stats}", self.name);
+            }
+            sleep(LOOK_SLOWLY).await;
+        }
     }
 
     pub(super) async fn changes(&self, after: u64) -> Result<Changes> {
@@ -169,7 +193,10 @@ impl Process {
 
     /// What it has used since it was started.
     pub(super) fn usage(&self) -> Usage {
-        self.child.as_ref().map(|child| Usage::of(child.id())).unwrap_or_default()
+        self.child
+            .as_ref()
+            .map(|child| Usage::of(child.id()))
+            .unwrap_or_default()
     }
 
     /// The process, as long as it runs.
@@ -223,12 +250,16 @@ impl Drop for Process {
 /// Makes the two contacts of each other; answers their conversation.
 pub(super) async fn introduce(one: &Process, other: &Process) -> Result<String> {
     let invite = one.call("POST", "invites", &json!({})).await?;
-    other.call("POST", "contacts", &json!({ "link": invite["link"] })).await?;
+    other
+        .call("POST", "contacts", &json!({ "link": invite["link"] }))
+        .await?;
     let met = |contact: &Value| contact["state"] == "accepted" && contact["reachable"] == true;
     other.contact(met).await?;
     let contact = one.contact(met).await?;
     let conversation = contact["conversation"].as_str();
-    conversation.map(str::to_owned).context("a contact without a conversation")
+    conversation
+        .map(str::to_owned)
+        .context("a contact without a conversation")
 }
 
 /// Gives out ports of this machine.
@@ -242,7 +273,10 @@ impl Ports {
     }
 
     fn next(&mut self) -> Result<SocketAddr> {
-        let mut places = self.0.by_ref().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut places = self
+            .0
+            .by_ref()
+            .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let free = |place: &SocketAddr| TcpListener::bind(place).is_ok() && UdpSocket::bind(place).is_ok();
         places.find(free).context("no port is free")
     }

@@ -52,7 +52,10 @@ impl Stage {
             self.reader.contact(here).await?;
             connected.push(began.elapsed());
         }
-        Ok(Start { ready: Spread::of(ready), connected: Spread::of(connected) })
+        Ok(Start {
+            ready: Spread::of(ready),
+            connected: Spread::of(connected),
+        })
     }
 
     pub(super) async fn message(&mut self, size: Size) -> Result<OneMessage> {
@@ -80,6 +83,8 @@ impl Stage {
             }
         }
         self.said(&series);
+        // What is confirmed later would be taken for a confirmation of what is measured next.
+        self.writer.quiet().await?;
         Ok(OneMessage {
             answered: Spread::of(answered),
             arrived: Spread::of(arrived),
@@ -89,14 +94,19 @@ impl Stage {
 
     pub(super) async fn sustained(&mut self, size: Size) -> Result<Sustained> {
         let messages = size.sustained;
-        let confirmed = tokio::spawn(delivered(self.writer.changes(self.writer.feed().await?).await?, messages));
+        let confirmed = tokio::spawn(delivered(
+            self.writer.changes(self.writer.feed().await?).await?,
+            messages,
+        ));
         let changes = self.reader.changes(self.reader.feed().await?).await?;
         let (used, own) = (self.cpu(), Usage::own().cpu);
         let series = Series::new("sustained", messages);
         let [writer, reader] = [&self.writer, &self.reader].map(|node| sampler(node, &series));
         let watched = tokio::spawn(series.clone().watch(changes));
         let began = Instant::now();
-        series.write(self.writer.door()?, &self.conversation, size.connections).await?;
+        series
+            .write(self.writer.door()?, &self.conversation, size.connections)
+            .await?;
         let (all, watched) = self.arrived("sustained", messages, confirmed, watched).await?;
         let took = all.duration_since(began).as_secs_f64();
         let (busy, client) = (self.cpu(), Usage::own().cpu);
@@ -126,10 +136,15 @@ impl Stage {
         let messages = size.queued;
         let cursor = self.reader.feed().await?;
         self.reader.stop().await?;
-        let confirmed = tokio::spawn(delivered(self.writer.changes(self.writer.feed().await?).await?, messages));
+        let confirmed = tokio::spawn(delivered(
+            self.writer.changes(self.writer.feed().await?).await?,
+            messages,
+        ));
         let series = Series::new("queued", messages);
         let queue = Instant::now();
-        series.write(self.writer.door()?, &self.conversation, size.connections).await?;
+        series
+            .write(self.writer.door()?, &self.conversation, size.connections)
+            .await?;
         let queued = queue.elapsed().as_secs_f64();
         sleep(SETTLE).await;
         let writer = sampler(&self.writer, &series);
@@ -157,7 +172,10 @@ impl Stage {
         sleep(SETTLE).await;
         let before = self.cpu();
         sleep(size.idle).await;
-        let used = self.cpu().zip(before).map(|(after, before)| after.saturating_sub(before));
+        let used = self
+            .cpu()
+            .zip(before)
+            .map(|(after, before)| after.saturating_sub(before));
         let seconds = size.idle.as_secs_f64();
         Ok(Idle {
             seconds,
@@ -177,7 +195,8 @@ impl Stage {
         let (finished, count) = confirmed.await.context("a watcher was lost")??;
         let watched = watched.await.context("a watcher was lost")??;
         if count != messages {
-            self.problems.push(format!("{name}: {count} confirmations for {messages} messages"));
+            self.problems
+                .push(format!("{name}: {count} confirmations for {messages} messages"));
         }
         Ok((finished.max(watched.finished), watched))
     }

@@ -114,13 +114,25 @@ impl Spread {
         // The smallest time that is not below the given share of all.
         let at = |percent: usize| {
             let rank = (times.len() * percent).div_ceil(100).saturating_sub(1);
-            times.get(rank).map_or(f64::NAN, |time| rounded(time.as_secs_f64() * 1e3))
+            times
+                .get(rank)
+                .map_or(f64::NAN, |time| rounded(time.as_secs_f64() * 1e3))
         };
-        Self { count: times.len(), p50_ms: at(50), p99_ms: at(99), max_ms: at(100) }
+        Self {
+            count: times.len(),
+            p50_ms: at(50),
+            p99_ms: at(99),
+            max_ms: at(100),
+        }
     }
 
     fn text(&self) -> String {
-        format!("p50 {} ms, p99 {} ms, max {} ms", short(self.p50_ms), short(self.p99_ms), short(self.max_ms))
+        format!(
+            "p50 {} ms, p99 {} ms, max {} ms",
+            short(self.p50_ms),
+            short(self.p99_ms),
+            short(self.max_ms)
+        )
     }
 }
 
@@ -139,7 +151,9 @@ struct Row {
 impl Report {
     pub(super) fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["measured", "figure", "goal", ""]);
+        table
+            .load_style(presets::NOTHING)
+            .set_header(["measured", "figure", "goal", ""]);
         for row in self.rows() {
             let met = match row.met {
                 Some(true) => "met",
@@ -152,7 +166,10 @@ impl Report {
             column.set_cell_alignment(CellAlignment::Left);
         }
         let verdict = match self.problems.as_slice() {
-            [] => format!("{} messages are on both disks exactly once, in one order, confirmed", self.checked),
+            [] => format!(
+                "{} messages are on both disks exactly once, in one order, confirmed",
+                self.checked
+            ),
             problems => format!("FAILED: {}", problems.join("; ")),
         };
         format!(
@@ -179,15 +196,30 @@ impl Report {
 
 impl Start {
     fn rows(&self, rows: &mut Vec<Row>) {
-        rows.push(row("start: new node ready", self.ready.text(), "p50 < 100 ms", self.ready.p50_ms < 100.0));
-        rows.push(row("start: two nodes connected", self.connected.text(), "p50 < 1 s", self.connected.p50_ms < 1e3));
+        rows.push(row(
+            "start: new node ready",
+            self.ready.text(),
+            "p50 < 100 ms",
+            self.ready.p50_ms < 100.0,
+        ));
+        rows.push(row(
+            "start: two nodes connected",
+            self.connected.text(),
+            "p50 < 1 s",
+            self.connected.p50_ms < 1e3,
+        ));
     }
 }
 
 impl OneMessage {
     fn rows(&self, rows: &mut Vec<Row>) {
         let met = self.arrived.p50_ms <= 2.0 && self.arrived.p99_ms <= 15.0;
-        rows.push(row("message: on the other's stream", self.arrived.text(), "p50 2 ms, p99 15 ms", met));
+        rows.push(row(
+            "message: on the other's stream",
+            self.arrived.text(),
+            "p50 2 ms, p99 15 ms",
+            met,
+        ));
         rows.push(fact("message: on the own stream", self.echoed.text()));
         rows.push(fact("message: answered", self.answered.text()));
     }
@@ -195,8 +227,16 @@ impl OneMessage {
 
 impl Sustained {
     fn rows(&self, rows: &mut Vec<Row>) {
-        let rate = format!("{:.0} messages/s ({} in {:.2} s)", self.delivered_per_second, self.messages, self.seconds);
-        rows.push(row("sustained: delivered", rate, "3000 messages/s", self.delivered_per_second >= 3_000.0));
+        let rate = format!(
+            "{:.0} messages/s ({} in {:.2} s)",
+            self.delivered_per_second, self.messages, self.seconds
+        );
+        rows.push(row(
+            "sustained: delivered",
+            rate,
+            "3000 messages/s",
+            self.delivered_per_second >= 3_000.0,
+        ));
         rows.push(fact("sustained: on the other's stream", self.arrived.text()));
         rows.push(fact("sustained: answered", self.answered.text()));
         let cpu = format!(
@@ -218,18 +258,33 @@ impl CatchUp {
             self.messages, self.seconds, self.seconds_from_ready, self.queued_per_second
         );
         let allowed = self.messages as f64 / 10_000.0;
-        rows.push(row("catch-up: delivered", figure, "10000 messages/s", self.seconds <= allowed));
-        for (what, memory) in [("catch-up: memory of the writer", &self.writer), ("catch-up: memory of the reader", &self.reader)] {
+        rows.push(row(
+            "catch-up: delivered",
+            figure,
+            "10000 messages/s",
+            self.seconds <= allowed,
+        ));
+        for (what, memory) in [
+            ("catch-up: memory of the writer", &self.writer),
+            ("catch-up: memory of the reader", &self.reader),
+        ] {
             let growth = memory.before.zip(memory.peak).map(|(before, peak)| peak - before);
             let met = growth.map(|growth| growth <= 32.0);
-            rows.push(Row { what, figure: memory.text(), goal: "growth 32 MiB", met });
+            rows.push(Row {
+                what,
+                figure: memory.text(),
+                goal: "growth 32 MiB",
+                met,
+            });
         }
     }
 }
 
 impl Idle {
     fn rows(&self, rows: &mut Vec<Row>) {
-        let cpu = self.cpu_percent.map_or_else(|| "unknown".to_owned(), |cpu| format!("{cpu:.2} % of a core"));
+        let cpu = self
+            .cpu_percent
+            .map_or_else(|| "unknown".to_owned(), |cpu| format!("{cpu:.2} % of a core"));
         rows.push(fact("idle: processor, both nodes", cpu));
         let [one, other] = self.rss_mib.map(mib);
         rows.push(fact("idle: memory, each", format!("{one}, {other} MiB")));
@@ -244,15 +299,29 @@ impl Memory {
 }
 
 fn row(what: &'static str, figure: String, goal: &'static str, met: bool) -> Row {
-    Row { what, figure, goal, met: Some(met) }
+    Row {
+        what,
+        figure,
+        goal,
+        met: Some(met),
+    }
 }
 
 fn fact(what: &'static str, figure: String) -> Row {
-    Row { what, figure, goal: "", met: None }
+    Row {
+        what,
+        figure,
+        goal: "",
+        met: None,
+    }
 }
 
 fn short(ms: f64) -> String {
-    if ms < 100.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
+    if ms < 100.0 {
+        format!("{ms:.2}")
+    } else {
+        format!("{ms:.0}")
+    }
 }
 
 fn whole(value: Option<f64>) -> String {
@@ -277,7 +346,15 @@ mod tests {
     #[test]
     fn percentiles_are_times_that_happened() {
         let spread = Spread::of((1..=200).rev().map(Duration::from_millis).collect());
-        assert_eq!(spread, Spread { count: 200, p50_ms: 100.0, p99_ms: 198.0, max_ms: 200.0 });
+        assert_eq!(
+            spread,
+            Spread {
+                count: 200,
+                p50_ms: 100.0,
+                p99_ms: 198.0,
+                max_ms: 200.0
+            }
+        );
         assert_eq!(Spread::of(vec![Duration::from_micros(1500)]).p99_ms, 1.5);
         assert!(Spread::of(Vec::new()).p50_ms.is_nan());
     }
@@ -285,13 +362,19 @@ mod tests {
     #[test]
     fn the_table_says_what_was_missed_and_what_failed() {
         let spread = |ms| Spread::of(vec![Duration::from_millis(ms)]);
-        let machine = Machine { cores: 2, load: Some([0.5, 1.0, 2.0]) };
+        let machine = Machine {
+            cores: 2,
+            load: Some([0.5, 1.0, 2.0]),
+        };
         let mut report = Report {
             version: "1",
             build: "release",
             before: machine,
             after: machine,
-            start: Some(Start { ready: spread(20), connected: spread(1500) }),
+            start: Some(Start {
+                ready: spread(20),
+                connected: spread(1500),
+            }),
             message: None,
             sustained: None,
             catch_up: None,
@@ -300,8 +383,17 @@ mod tests {
             problems: Vec::new(),
         };
         let shown = report.table();
-        let line = |begin: &str| shown.lines().find(|line| line.contains(begin)).unwrap_or_default().trim_end();
-        assert!(line("ready").ends_with("met") && line("connected").ends_with("missed"), "{shown}");
+        let line = |begin: &str| {
+            shown
+                .lines()
+                .find(|line| line.contains(begin))
+                .unwrap_or_default()
+                .trim_end()
+        };
+        assert!(
+            line("ready").ends_with("met") && line("connected").ends_with("missed"),
+            "{shown}"
+        );
         assert!(shown.contains("2 cores, load average 0.50 1.00 2.00"), "{shown}");
         assert!(shown.contains("7 messages are on both disks"), "{shown}");
         report.problems.push("many: 1 of 7 messages did not arrive".to_owned());

@@ -41,7 +41,14 @@ impl Stage {
         writer.start().await?;
         reader.start().await?;
         let conversation = introduce(&writer, &reader).await?;
-        Ok(Self { writer, reader, conversation, problems: Vec::new(), said: Vec::new(), home })
+        Ok(Self {
+            writer,
+            reader,
+            conversation,
+            problems: Vec::new(),
+            said: Vec::new(),
+            home,
+        })
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -60,7 +67,11 @@ impl Stage {
         for (name, history) in [("writer", &here), ("reader", &there)] {
             self.problems.extend(differences(name, history, &self.said));
         }
-        if !here.iter().map(|message| &message.id).eq(there.iter().map(|message| &message.id)) {
+        if !here
+            .iter()
+            .map(|message| &message.id)
+            .eq(there.iter().map(|message| &message.id))
+        {
             self.problems.push("the two nodes have different histories".to_owned());
         }
         Ok(here.len())
@@ -110,7 +121,9 @@ fn differences(name: &str, history: &[Message], said: &[Series]) -> Vec<String> 
         (unconfirmed, "not confirmed"),
     ];
     let wrong = counts.iter().filter(|(count, _)| *count > 0);
-    wrong.map(|(count, what)| format!("{name}: {count} messages {what}")).collect()
+    wrong
+        .map(|(count, what)| format!("{name}: {count} messages {what}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,7 +143,10 @@ mod tests {
     fn what_a_history_lacks_or_has_too_often_is_counted() {
         let said = [Series::new("few", 2), Series::new("many", 3)];
         let text = |n: usize| said[1].text(n);
-        let mut history = vec![message(&said[0].text(0), "delivered"), message(&said[0].text(1), "received")];
+        let mut history = vec![
+            message(&said[0].text(0), "delivered"),
+            message(&said[0].text(1), "received"),
+        ];
         history.extend((0..3).map(|n| message(&text(n), "delivered")));
         assert_eq!(differences("ada", &history, &said), Vec::<String>::new());
         history.pop();
@@ -138,8 +154,13 @@ mod tests {
         history.push(message("who is this?", "received"));
         assert_eq!(
             differences("ada", &history, &said),
-            ["1 messages lost", "1 messages doubled", "1 messages of nobody", "1 messages not confirmed"]
-                .map(|problem| format!("ada: {problem}"))
+            [
+                "1 messages lost",
+                "1 messages doubled",
+                "1 messages of nobody",
+                "1 messages not confirmed"
+            ]
+            .map(|problem| format!("ada: {problem}"))
         );
     }
 }
