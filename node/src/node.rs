@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::api::{self, ApiConfig, BindError};
 use crate::data::{AccountError, DataDir, choose_account, unlock_account, write_private};
-use crate::engine::Live;
+use crate::engine::{Live, Start};
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
 use crate::runner::{Outside, Runner, StartError, now_ms};
@@ -119,10 +119,11 @@ impl Node {
         let (profile, device) = (account.name.clone(), account.certificate.device());
         let rng = Box::new(SystemRng);
         let damaged = report.damage.iter().any(parlour_store::Damage::is_loss);
+        let start = Start { damaged, online: options.network };
         for damage in &report.damage {
             tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
         }
-        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, damaged, net, queue, events, outside)?;
+        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, start, net, queue, events, outside)?;
         let facts = Facts { account: name, name: profile, own, device, peer };
         let account = AccountHandle { inputs, store, live, feed, health, facts: Arc::new(facts) };
         let token = api_token();

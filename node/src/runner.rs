@@ -9,7 +9,7 @@ use parlour_store::{Batch, CommitError, Store, StoreError, feed};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Account, Effects, Engine, EngineRng, Input, Live, StorageFailed};
+use crate::engine::{Account, Effects, Engine, EngineRng, Input, Live, Start, StorageFailed};
 use crate::handle::Health;
 
 /// Inputs in one turn.
@@ -75,13 +75,13 @@ impl Runner {
         peer: PeerId,
         store: Store,
         rng: EngineRng,
-        damaged: bool,
+        start: Start,
         net: NetHandle,
         inputs: mpsc::Receiver<Input>,
         events: mpsc::Receiver<NetEvent>,
         outside: Outside,
     ) -> Result<(Self, Effects, Own), StartError> {
-        let (engine, batch, effects) = Engine::load(account, peer, &store, rng, damaged, now_ms())?;
+        let (engine, batch, effects) = Engine::load(account, peer, &store, rng, start, now_ms())?;
         store.commit(batch)?;
         outside.feed.send_replace(feed::last(&store)?);
         let own = engine.own();

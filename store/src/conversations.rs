@@ -35,12 +35,21 @@ pub struct ConversationRow {
     pub read_seq: u64,
     /// Shown, unread messages of others.
     pub unread: u64,
+    /// Events that others name as parents and that are not here.
+    pub missing: u64,
     /// The newest shown message: clock, id, where it is.
     pub last: Option<(u64, EventId, EventKey)>,
 }
 
 impl Row for ConversationRow {
     const NOUN: &'static str = "conversation";
+}
+
+#[derive(Serialize, Deserialize)]
+struct Name(ConversationId);
+
+impl Row for Name {
+    const NOUN: &'static str = "conversation id";
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +70,14 @@ fn key(no: ConversationNo) -> Vec<u8> {
 pub fn number(read: &impl Read, id: &ConversationId) -> Result<Option<ConversationNo>, StoreError> {
     let key = Key::new(Kind::ConversationId).conversation_id(id).done();
     Ok(record::get::<Number>(read, &key)?.map(|Number(n)| ConversationNo(n)))
+}
+
+/// The id of a numbered conversation: much smaller than its row.
+///
+/// # Errors
+/// As [`number`].
+pub fn id_of(read: &impl Read, no: ConversationNo) -> Result<Option<ConversationId>, StoreError> {
+    Ok(record::get::<Name>(read, &Key::new(Kind::ConversationName).conversation(no).done())?.map(|Name(id)| id))
 }
 
 /// The row of a conversation.
@@ -92,6 +109,7 @@ pub fn ensure(
     let n = u32::try_from(meta::next(txn, CounterName::Conversation)?)
         .map_err(|_| StoreError::Malformed { noun: "conversation counter" })?;
     record::put(txn, Key::new(Kind::ConversationId).conversation_id(id).done(), &Number(n));
+    record::put(txn, Key::new(Kind::ConversationName).u32(n).done(), &Name(*id));
     let row = ConversationRow {
         id: *id,
         kind,
@@ -100,6 +118,7 @@ pub fn ensure(
         last_seq: 0,
         read_seq: 0,
         unread: 0,
+        missing: 0,
         last: None,
     };
     put(txn, ConversationNo(n), &row);

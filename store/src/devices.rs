@@ -42,6 +42,13 @@ impl Row for DeviceRow {
 }
 
 #[derive(Serialize, Deserialize)]
+struct Name(DeviceId);
+
+impl Row for Name {
+    const NOUN: &'static str = "device id";
+}
+
+#[derive(Serialize, Deserialize)]
 struct Number(u32);
 
 impl Row for Number {
@@ -59,6 +66,14 @@ fn key(no: DeviceNo) -> Vec<u8> {
 pub fn number(read: &impl Read, id: &DeviceId) -> Result<Option<DeviceNo>, StoreError> {
     let key = Key::new(Kind::DeviceId).device_id(id).done();
     Ok(record::get::<Number>(read, &key)?.map(|Number(n)| DeviceNo(n)))
+}
+
+/// The id of a numbered device: much smaller than its row.
+///
+/// # Errors
+/// As [`number`].
+pub fn id_of(read: &impl Read, no: DeviceNo) -> Result<Option<DeviceId>, StoreError> {
+    Ok(record::get::<Name>(read, &Key::new(Kind::DeviceName).device(no).done())?.map(|Name(id)| id))
 }
 
 /// The row of a device.
@@ -81,6 +96,7 @@ pub fn put(txn: &mut Txn<'_>, row: &DeviceRow) -> Result<DeviceNo, StoreError> {
                 .map_err(|_| StoreError::Malformed { noun: "device counter" })?;
             record::put(txn, Key::new(Kind::DeviceId).device_id(&row.id).done(), &Number(n));
             record::put(txn, Key::new(Kind::UserDevice).user(&row.user).u32(n).done(), &Number(n));
+            record::put(txn, Key::new(Kind::DeviceName).u32(n).done(), &Name(row.id));
             DeviceNo(n)
         }
     };

@@ -97,7 +97,7 @@ pub fn get(read: &impl Read, at: &EventKey) -> Result<Option<VerifiedEvent>, Sto
     let Some(row) = record::get::<EventRow>(read, &key(at))? else { return Ok(None) };
     let orphan = StoreError::Malformed { noun: "event" };
     let (Some(conversation), Some(device)) =
-        (conversations::get(read, at.log.conversation)?, devices::get(read, at.log.device)?)
+        (conversations::id_of(read, at.log.conversation)?, devices::id_of(read, at.log.device)?)
     else {
         return Err(orphan);
     };
@@ -114,8 +114,8 @@ pub fn get(read: &impl Read, at: &EventKey) -> Result<Option<VerifiedEvent>, Sto
     };
     let header = EventHeader {
         kind: row.kind,
-        conversation: conversation.id,
-        device: device.id,
+        conversation,
+        device,
         log: at.log.log,
         seq: at.seq,
         prev: row.prev,

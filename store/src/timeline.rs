@@ -177,9 +177,17 @@ fn missing_key(conversation: ConversationNo, id: &EventId) -> Vec<u8> {
     Key::new(Kind::Missing).conversation(conversation).event_id(id).done()
 }
 
-/// Marks a parent that is named but not here yet.
-pub fn mark_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventId) {
-    record::put(txn, missing_key(conversation, id), &Nothing);
+/// Marks a parent that is named but not here yet; `false` if it was marked before.
+///
+/// # Errors
+/// As [`get`].
+pub fn mark_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventId) -> Result<bool, StoreError> {
+    let key = missing_key(conversation, id);
+    let new = txn.get(&key)?.is_none();
+    if new {
+        record::put(txn, key, &Nothing);
+    }
+    Ok(new)
 }
 
 /// Events that are named and not here, at most `limit`.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::node::PATIENCE;
 use crate::writer::Address;
@@ -69,13 +70,16 @@ impl Connection {
         Ok((status, answer))
     }
 
-    /// The node's changes. HTTP/1.0 has no chunks, so that lines are lines.
+    /// The node's changes, for as long as they may take. HTTP/1.0 has no chunks, so that lines are lines.
     pub(crate) fn events(mut self, after: u64) -> impl Iterator<Item = io::Result<Value>> {
+        let deadline = Instant::now() + PATIENCE;
         let opened = self.send(&format!("GET /api/v1/events?after={after} HTTP/1.0"), b"");
         let failed = opened.err();
         failed.map(Err).into_iter().chain(std::iter::from_fn(move || {
             loop {
                 match self.line() {
+                    // A stream without changes still shows that it is alive.
+                    Ok(_) if Instant::now() > deadline => return Some(Err(ErrorKind::TimedOut.into())),
                     Ok(line) => {
                         if let Some(data) = line.strip_prefix("data: ") {
                             return Some(serde_json::from_str(data).map_err(io::Error::from));

@@ -40,7 +40,7 @@ impl Writer {
 
     /// Tries until the node has acknowledged it, whichever start of the node that is.
     fn write(&self, text: &str, connection: &mut Option<(u64, Connection)>) -> Result<Ack, String> {
-        let body = json!({ "text": text });
+        let body = json!({ "text": text, "client_id": text });
         let mut failed = 0;
         loop {
             let Some((start, at)) = self.door.after(failed) else {

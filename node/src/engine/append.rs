@@ -39,7 +39,8 @@ pub(crate) fn append(
     own: bool,
 ) -> Result<Appended, StoreError> {
     let id = event.id();
-    if let Some(key) = events::place(turn.txn, &id)? {
+    // An own event was signed a moment ago: nobody can have it.
+    if !own && let Some(key) = events::place(turn.txn, &id)? {
         return Ok(Appended::Known(key));
     }
     let header = event.header();
@@ -119,12 +120,14 @@ fn update_heads(
     for named in header.parents.iter().chain(&header.prev) {
         if row.heads.iter().any(|(_, id)| id == named) {
             row.heads.retain(|(_, id)| id != named);
-        } else if events::place(turn.txn, named)?.is_none() {
-            timeline::mark_missing(turn.txn, conversation, named);
+        } else if events::place(turn.txn, named)?.is_none() && timeline::mark_missing(turn.txn, conversation, named)? {
+            row.missing = row.missing.saturating_add(1);
         }
     }
-    let named_already = timeline::take_missing(turn.txn, conversation, &event.id())?;
-    if !named_already {
+    let named_already = row.missing > 0 && timeline::take_missing(turn.txn, conversation, &event.id())?;
+    if named_already {
+        row.missing = row.missing.saturating_sub(1);
+    } else {
         row.heads.push((header.clock, event.id()));
         row.heads.sort_unstable();
         if row.heads.len() > MAX_HEADS {

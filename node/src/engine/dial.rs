@@ -21,6 +21,7 @@ const COURTESY_MS: u64 = 400;
 /// Peers we are, or want to be, connected to.
 #[derive(Default)]
 pub(crate) struct Dialer {
+    online: bool,
     wanted: BTreeMap<PeerId, Wanted>,
     connected: BTreeMap<PeerId, Multiaddr>,
 }
@@ -31,6 +32,10 @@ struct Wanted {
 }
 
 impl Dialer {
+    pub(crate) fn new(online: bool) -> Self {
+        Self { online, ..Self::default() }
+    }
+
     pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
         self.connected.contains_key(peer)
     }
@@ -80,7 +85,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         peer: PeerId,
     ) -> Result<(), StoreError> {
-        if self.dialer.is_connected(&peer) || !self.dialer.wanted.contains_key(&peer) {
+        if !self.dialer.online || self.dialer.is_connected(&peer) || !self.dialer.wanted.contains_key(&peer) {
             return Ok(());
         }
         let (addresses, last_seen) = self.addresses_of(turn, peer)?;

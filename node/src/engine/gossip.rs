@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use parlour_crypto::{MAX_INTERVALS, Control, EnvelopePrefix, Have, Intervals, LogHave, Payload, SignedEvent, parse as parse_envelope, shard};
+use parlour_crypto::{Control, EnvelopePrefix, Have, Intervals, Payload, SignedEvent, parse as parse_envelope, shard};
 use parlour_net::{NetCommand, PublishResult};
 use parlour_store::feed::{self, FeedRow};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs, view};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, events, logs};
 
 use super::Engine;
 use super::effects::Turn;
@@ -74,7 +74,8 @@ impl Gossip {
 impl Engine {
     /// Sends on what this account has written and a conversation's devices lack.
     pub(crate) fn distribute(&mut self, turn: &mut Turn<'_, '_>, conversation: ConversationNo) -> Result<(), StoreError> {
-        for device in view::recipients(turn.txn, self.own, conversation)? {
+        let Some(members) = self.members(turn, conversation)? else { return Ok(()) };
+        for device in members.recipients {
             self.fill_flights(turn, conversation, device)?;
         }
         Ok(())
@@ -142,9 +143,10 @@ impl Engine {
 
     /// Seals a payload for a device and publishes it; `None` if there is no session to seal it with.
     fn publish(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &Payload) -> Result<Option<u64>, StoreError> {
-        let (Some(session), Some(row)) = (self.sessions.confirmed(device), devices::get(turn.txn, device)?) else {
+        let (Some(session), Some(known)) = (self.sessions.confirmed(device), self.known.get(&device)) else {
             return Ok(None);
         };
+        let recipient = known.user;
         let day = Self::today(turn);
         let Ok(payload) = payload.encode() else { return Ok(None) };
         let rng = &mut self.rng;
@@ -158,7 +160,7 @@ impl Engine {
             None => return Ok(None),
         };
         let token = self.token();
-        turn.net(NetCommand::Publish { topic: shard(&row.user, day), data, token });
+        turn.net(NetCommand::Publish { topic: shard(&recipient, day), data, token });
         Ok(Some(token))
     }
 
@@ -275,14 +277,9 @@ impl Engine {
             return Ok(());
         }
         for log in waiting {
-            let (Some(conversation), Some(author)) =
-                (conversations::get(turn.txn, log.conversation)?, devices::get(turn.txn, log.device)?)
-            else {
-                continue;
-            };
-            let have = logs::get(turn.txn, &log)?.have.bounded(MAX_INTERVALS);
-            let logs = vec![LogHave { device: author.id, log: log.log, have }];
-            let control = Control::Have(Have { conversation: conversation.id, full: false, logs });
+            let Some(members) = self.members(turn, log.conversation)? else { continue };
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else { continue };
+            let control = Control::Have(Have { conversation: members.id, full: false, logs: vec![have] });
             let id = self.random_id();
             self.publish_control(turn, device, id, control)?;
         }
@@ -345,20 +342,20 @@ impl Engine {
     }
 
     fn on_payload(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &[u8]) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
+        let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else { return Ok(()) };
         match Payload::decode(payload) {
             Ok(Payload::Event(wire)) => {
                 let Ok(event) = SignedEvent::decode(&wire) else {
                     self.counters.malformed_events += 1;
                     return Ok(());
                 };
-                if event.header().device != row.id {
+                if event.header().device != id {
                     self.counters.forged_events += 1;
                     return Ok(());
                 }
                 let id = event.header().conversation;
-                if let Some(conversation) = self.shared_number(turn, &row.user, &id)? {
-                    self.take_event(turn, conversation, &id, &row.user, event)?;
+                if let Some(conversation) = self.shared_number(turn, &user, &id)? {
+                    self.take_event(turn, conversation, &id, &user, event)?;
                 }
                 Ok(())
             }

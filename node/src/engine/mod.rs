@@ -22,14 +22,15 @@ mod timers;
 mod welcome;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use parlour_crypto::{DeviceCert, DeviceId, day_of};
+use parlour_crypto::{ConversationId, DeviceCert, DeviceId, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
+use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
-use parlour_store::{Batch, DeviceNo, Store, StoreError, Txn, contacts as contact_rows};
+use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn, contacts as contact_rows};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
@@ -53,6 +54,15 @@ use timers::{Allowance, Backoff, Timer, Timers};
 /// A source of randomness that can be owned by the engine.
 pub(crate) type EngineRng = Box<dyn CryptoRng + Send>;
 
+/// What the engine has to know about how it is started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    /// The store reported a loss when it was opened.
+    pub(crate) damaged: bool,
+    /// Whether to connect to anybody.
+    pub(crate) online: bool,
+}
+
 /// One account's rules and volatile state. Everything that must survive is in the store.
 pub(crate) struct Engine {
     account: Account,
@@ -67,6 +77,8 @@ pub(crate) struct Engine {
     one_time_keys: Allowance,
     new_sessions: Allowance,
     known: BTreeMap<DeviceNo, Known>,
+    numbers: HashMap<DeviceId, DeviceNo>,
+    members: BTreeMap<ConversationNo, Members>,
     sessions: Sessions,
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
@@ -85,9 +97,19 @@ pub(crate) struct Engine {
     live_changed: bool,
 }
 
+/// Who takes part in a conversation.
+#[derive(Clone)]
+struct Members {
+    id: ConversationId,
+    with: UserId,
+    /// The devices every own event is meant for.
+    recipients: Vec<DeviceNo>,
+}
+
 /// What is needed of a known device on the hot path.
 struct Known {
     id: DeviceId,
+    user: UserId,
     signing_key: [u8; 32],
     peer: Vec<u8>,
 }
@@ -99,8 +121,7 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Loads an account's state and decides what to do first; returns the batch and effects of that first turn. `damaged`: the
-    /// store reported a loss when it was opened.
+    /// Loads an account's state and decides what to do first; returns the batch and effects of that first turn.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -109,7 +130,7 @@ impl Engine {
         peer: PeerId,
         store: &Store,
         rng: EngineRng,
-        damaged: bool,
+        start: Start,
         now: u64,
     ) -> Result<(Self, Batch, Effects), StoreError> {
         let mut txn = store.begin();
@@ -128,8 +149,10 @@ impl Engine {
             one_time_keys: Allowance::new(1_000, 10),
             new_sessions: Allowance::new(500, 4),
             known: BTreeMap::new(),
+            numbers: HashMap::new(),
+            members: BTreeMap::new(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
-            dialer: Dialer::default(),
+            dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
             link_of: BTreeMap::new(),
             opening: BTreeMap::new(),
@@ -148,7 +171,7 @@ impl Engine {
         };
         let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
         engine.learn_devices(&mut turn)?;
-        if damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
+        if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }
         engine.housekeeping(&mut turn)?;
@@ -365,17 +388,36 @@ impl Engine {
     /// Reads again what the hot path needs of all devices.
     fn learn_devices(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.known.clear();
+        self.numbers.clear();
+        self.members.clear();
         self.live_changed = true;
         for (no, row) in devices::all(turn.txn)? {
             let Ok(certificate) = DeviceCert::verify(&row.certificate) else { continue };
-            let known = Known { id: row.id, signing_key: *certificate.signing_key(), peer: row.peer };
+            self.numbers.insert(row.id, no);
+            let known =
+                Known { id: row.id, user: row.user, signing_key: *certificate.signing_key(), peer: row.peer };
             self.known.insert(no, known);
         }
         Ok(())
     }
 
-    fn signing_key(&self, row: &DeviceRow) -> Option<[u8; 32]> {
-        self.known.values().find(|known| known.id == row.id).map(|known| known.signing_key)
+    /// A known device by its id.
+    fn known_device(&self, id: &DeviceId) -> Option<(DeviceNo, &Known)> {
+        let no = *self.numbers.get(id)?;
+        Some((no, self.known.get(&no)?))
+    }
+
+    /// Who takes part in a conversation; read once, until devices change.
+    fn members(&mut self, turn: &Turn<'_, '_>, conversation: ConversationNo) -> Result<Option<Members>, StoreError> {
+        if let Some(members) = self.members.get(&conversation) {
+            return Ok(Some(members.clone()));
+        }
+        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(None) };
+        let ConversationKind::Direct { with } = row.kind;
+        let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
+        let members = Members { id: row.id, with, recipients };
+        self.members.insert(conversation, members.clone());
+        Ok(Some(members))
     }
 
     fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {

@@ -1,7 +1,7 @@
 //! Serving a link: exactly what the other side lacks, within its window, conversation by conversation.
 
 use parlour_crypto::{ConversationId, EventId, Frame, Intervals, MAX_RECEIVED};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, logs, timeline};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs, timeline};
 
 use super::Engine;
 use super::effects::Turn;
@@ -46,7 +46,7 @@ impl Engine {
         stream: u64,
         conversation: ConversationNo,
     ) -> Result<bool, StoreError> {
-        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(false) };
+        let Some(members) = self.members(turn, conversation)? else { return Ok(false) };
         for (log, held) in logs::of_conversation(turn.txn, conversation)? {
             let chosen = self.lacking(stream, &log, &held.have);
             let Some(link) = self.link(stream) else { return Ok(false) };
@@ -82,7 +82,7 @@ impl Engine {
                     wire.push(bytes);
                 }
             }
-            self.send_frame(turn, stream, &Frame::Events { conversation: row.id, events: wire });
+            self.send_frame(turn, stream, &Frame::Events { conversation: members.id, events: wire });
             if log.device == self.own.device {
                 self.mark_sent(turn, log, device, &sent);
             }

@@ -6,10 +6,9 @@ use parlour_crypto::{
     ControlError, MAX_INTERVALS, ConversationId, Frame, Have, Hello, Intervals, LogHave, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
-use parlour_store::conversations::{self, ConversationKind};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, devices, logs, outbox};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
 
-use super::Engine;
+use super::{Engine, Members};
 use super::append::{Appended, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
@@ -148,10 +147,8 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
         for (no, id) in self.shared(turn, &user)? {
-            let logs = logs::of_conversation(turn.txn, no)?
-                .into_iter()
-                .map(|(log, row)| self.log_have(turn, &log, &row.have))
-                .collect::<Result<Vec<_>, _>>()?;
+            let held = logs::of_conversation(turn.txn, no)?;
+            let logs = held.iter().filter_map(|(log, row)| self.log_have(log, &row.have)).collect();
             self.send_frame(turn, stream, &Frame::Have(Have { conversation: id, full: true, logs }));
         }
         self.timers.set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
@@ -161,16 +158,10 @@ impl Engine {
         Ok(())
     }
 
-    fn log_have(
-        &self,
-        turn: &Turn<'_, '_>,
-        log: &LogKey,
-        have: &Intervals,
-    ) -> Result<LogHave, StoreError> {
-        let device = devices::get(turn.txn, log.device)?
-            .ok_or(StoreError::Malformed { noun: "device" })?
-            .id;
-        Ok(LogHave { device, log: log.log, have: have.bounded(MAX_INTERVALS) })
+    /// What to tell of a log.
+    pub(crate) fn log_have(&self, log: &LogKey, have: &Intervals) -> Option<LogHave> {
+        let device = self.known.get(&log.device)?.id;
+        Some(LogHave { device, log: log.log, have: have.bounded(MAX_INTERVALS) })
     }
 
     /// The conversations this account shares with a user.
@@ -200,13 +191,13 @@ impl Engine {
         device: DeviceNo,
         have: &Have,
     ) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Some(conversation) = self.shared_number(turn, &row.user, &have.conversation)? else {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else { return Ok(()) };
+        let Some(conversation) = self.shared_number(turn, &user, &have.conversation)? else {
             return Ok(());
         };
         let mut told = Vec::new();
         for log in &have.logs {
-            if let Some(author) = devices::number(turn.txn, &log.device)? {
+            if let Some((author, _)) = self.known_device(&log.device) {
                 let key = LogKey { conversation, device: author, log: log.log };
                 if author == self.own.device {
                     self.on_own_log_held(turn, device, key, &log.have)?;
@@ -279,15 +270,12 @@ impl Engine {
         event: SignedEvent,
     ) -> Result<Option<EventKey>, StoreError> {
         let header = event.header();
-        let author = devices::number(turn.txn, &header.device)?;
-        let row = author.map(|no| devices::get(turn.txn, no)).transpose()?.flatten();
-        let (Some(author), Some(row)) = (author, row) else {
+        let Some((author, known)) = self.known_device(&header.device) else {
             self.counters.unknown_authors += 1;
             return Ok(None);
         };
-        let belongs = header.conversation == *id && (row.user == *user || row.user == self.account.user());
-        let Some(key) = self.signing_key(&row) else { return Ok(None) };
-        let verified = match event.verify(&key) {
+        let belongs = header.conversation == *id && (known.user == *user || known.user == self.account.user());
+        let verified = match event.verify(&known.signing_key) {
             Ok(event) if belongs => event,
             _ => {
                 self.counters.forged_events += 1;
@@ -333,12 +321,11 @@ impl Engine {
 
     /// Greeted links to devices that take part in a conversation.
     pub(crate) fn links_sharing(
-        &self,
+        &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Vec<u64>, StoreError> {
-        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(Vec::new()) };
-        let ConversationKind::Direct { with } = row.kind;
+        let Some(Members { with, .. }) = self.members(turn, conversation)? else { return Ok(Vec::new()) };
         let me = self.account.user();
         Ok(self
             .streams
@@ -381,15 +368,15 @@ impl Engine {
         let logs = std::mem::take(&mut link.unacknowledged);
         let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
         for log in logs {
-            let have = self.log_have(turn, &log, &logs::get(turn.txn, &log)?.have)?;
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else { continue };
             match by_conversation.last_mut() {
                 Some((conversation, list)) if *conversation == log.conversation => list.push(have),
                 _ => by_conversation.push((log.conversation, vec![have])),
             }
         }
         for (conversation, logs) in by_conversation {
-            let Some(row) = conversations::get(turn.txn, conversation)? else { continue };
-            let have = Have { conversation: row.id, full: false, logs };
+            let Some(members) = self.members(turn, conversation)? else { continue };
+            let have = Have { conversation: members.id, full: false, logs };
             self.send_frame(turn, stream, &Frame::Have(have));
         }
         Ok(())

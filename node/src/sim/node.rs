@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-use crate::engine::{Account, Effects, Engine, Input};
+use crate::engine::{Account, Effects, Engine, Input, Start};
 
 const NODE_KEY: [u8; 32] = [7; 32];
+const START: Start = Start { damaged: false, online: true };
 
 pub(super) struct SimNode {
     pub(super) peer: PeerId,
@@ -70,7 +71,7 @@ impl SimNode {
         let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
         assert!(report.damage.is_empty(), "a crash is no damage: {:?}", report.damage);
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
-        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, false, now + self.skew).expect("it loads");
+        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, START, now + self.skew).expect("it loads");
         store.commit(batch).expect("the first turn is written");
         self.running = Some((engine, store));
         effects

@@ -26,6 +26,8 @@ use super::writer::{CommitError, Writer, seal_writes};
 use super::{Db, DbOptions, Inner};
 
 const VERSION: u32 = 1;
+/// The first version that reads this format.
+const FIRST_READER: &str = "0.1.0";
 const VERSION_FILE: &str = "VERSION";
 const LOCK: &str = "db.lock";
 
@@ -33,7 +35,7 @@ const LOCK: &str = "db.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A newer parlour wrote these files; nothing was touched.
-    #[error("data has format {found}, this version reads up to {supported}: it needs {needs}")]
+    #[error("the data has format {found} and this version reads up to {supported}: it needs {needs}")]
     NewerFormat {
         /// The format on disk.
         found: u32,
@@ -314,11 +316,15 @@ fn read_version(dir: &Path) -> Result<bool, OpenError> {
         Err(error) => return Err(failed("reading the format version")(error)),
     };
     let text = String::from_utf8(text).unwrap_or_default();
-    match text.trim_end().parse::<u32>() {
+    let mut words = text.split_whitespace();
+    let found = words.next().unwrap_or_default().parse::<u32>();
+    // Whoever writes a newer format names the first version that reads it; only what looks like one is repeated.
+    let reader = words.next().filter(|w| w.len() < 32 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'));
+    match found {
         Ok(found) if found > VERSION => Err(OpenError::NewerFormat {
             found,
             supported: VERSION,
-            needs: "a newer parlour, or a copy of the data from before the upgrade".to_owned(),
+            needs: reader.map_or_else(|| "a newer parlour".to_owned(), |version| format!("parlour ≥ {version}")),
         }),
         Ok(found) => Ok(found == VERSION),
         Err(_) => Ok(false),
@@ -329,6 +335,6 @@ fn replace_version(dir: &Path, known: bool) -> Result<(), OpenError> {
     if known {
         return Ok(());
     }
-    let text = format!("{VERSION}\n");
+    let text = format!("{VERSION} {FIRST_READER}\n");
     head::replace(dir, VERSION_FILE, text.as_bytes()).map_err(failed("writing the format version"))
 }

@@ -122,16 +122,18 @@ impl Series {
 
     /// Watches a stream until every message has arrived on it, or nothing changes any more.
     pub(super) async fn watch(self, mut changes: Changes) -> Result<Watched> {
-        let mut seen = Seen::new(self.len());
+        let (mut seen, mut at) = (Seen::new(self.len()), 0);
         while seen.missing > 0
             && let Some(change) = next(&mut changes).await?
         {
+            at = change.seq;
             self.look(&change, &mut seen);
         }
         Ok(Watched {
             finished: Instant::now(),
             series: self,
             changes,
+            at,
             seen,
         })
     }
@@ -180,17 +182,18 @@ pub(super) struct Watched {
     pub finished: Instant,
     series: Series,
     changes: Changes,
+    /// The last seq read.
+    at: u64,
     seen: Seen,
 }
 
 impl Watched {
     /// Goes on up to a seq, for what may come twice, and says what is wrong.
     pub(super) async fn check(mut self, upto: u64) -> Result<Vec<String>> {
-        let mut at = 0;
-        while at < upto
+        while self.at < upto
             && let Some(change) = next(&mut self.changes).await?
         {
-            at = change.seq;
+            self.at = change.seq;
             self.series.look(&change, &mut self.seen);
         }
         let (name, all) = (self.series.name, self.series.len());

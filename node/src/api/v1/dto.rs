@@ -89,7 +89,7 @@ pub(crate) struct Contact {
     pub(crate) display: String,
     pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<String>,
     pub(crate) reachable: bool,
     pub(crate) since: Option<Time>,
     pub(crate) last_seen: Option<Time>,

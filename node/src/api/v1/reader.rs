@@ -138,25 +138,26 @@ impl<'a> Reader<'a> {
         let Some(row) = devices::get(&self.rows, no)? else {
             return Ok(None);
         };
-        let Ok(peer) = parlour_net::peer_from_bytes(&row.peer) else {
-            return Ok(None);
+        Ok(Some(self.why_peer_unreachable(&row.peer, "connected, but without a stream yet")))
+    }
+
+    /// Why nothing comes from a peer: the last failure to reach it, or `connected` if it is there.
+    fn why_peer_unreachable(&self, peer: &[u8], connected: &str) -> String {
+        let Ok(peer) = parlour_net::peer_from_bytes(peer) else {
+            return "its address is not known".to_owned();
         };
-        let reason = self
-            .live
-            .unreachable
-            .iter()
-            .find(|(unreachable, _)| *unreachable == peer);
-        Ok(Some(reason.map_or_else(
-            || "not connected".to_owned(),
-            |(_, reason)| reason.clone(),
-        )))
+        if self.live.peers.iter().any(|there| there.peer == peer) {
+            return connected.to_owned();
+        }
+        let failure = self.live.unreachable.iter().find(|(unreachable, _)| *unreachable == peer);
+        failure.map_or_else(|| "not connected".to_owned(), |(_, reason)| reason.clone())
     }
 
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
         let (state, reason) = match &row.state {
             ContactState::Accepted => ("accepted", None),
-            ContactState::Invited { refused: None, .. } => ("waiting", None),
-            ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why))),
+            ContactState::Invited { refused: None, .. } => ("waiting", Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer"))),
+            ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
         };
         let mut listed = Vec::new();
         for no in devices::of_user(&self.rows, &row.user)? {

@@ -298,7 +298,7 @@ fn a_wrong_key_is_said_and_nothing_is_changed() {
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let dir = sample();
-    fs::write(dir.path().join("VERSION"), "2\n").unwrap();
+    fs::write(dir.path().join("VERSION"), "2 9.9.9\n").unwrap();
     let before = snapshot(dir.path());
     let error = Db::open(dir.path(), &KEY, small()).unwrap_err();
     assert!(matches!(
@@ -318,5 +318,5 @@ fn a_missing_version_is_reported_and_written_again() {
     fs::remove_file(dir.path().join("VERSION")).unwrap();
     let (report, last) = heal(dir.path());
     assert_eq!((report.damage, last), (vec![Damage::Version], 6));
-    assert_eq!(fs::read(dir.path().join("VERSION")).unwrap(), b"1\n");
+    assert_eq!(fs::read(dir.path().join("VERSION")).unwrap(), b"1 0.1.0\n");
 }
