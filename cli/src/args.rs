@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init, invite::Invite,
-    message::Message, search::Search, send::Send, status::Status, tail::Tail, up::Up, whoami::Whoami,
+    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init,
+    invite::Invite, message::Message, search::Search, send::Send, status::Status, tail::Tail, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\

@@ -20,6 +20,10 @@ use clap::Parser;
 use crate::args::Cli;
 use crate::output::Output;
 
+/// The system's allocator keeps a heap per thread, which grows without end under many threads that hand data to each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Output::new(cli.global.json);

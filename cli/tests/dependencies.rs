@@ -29,7 +29,9 @@ fn packages() -> Vec<(String, [u64; 3], Option<String>)> {
     let text = std::fs::read_to_string(lock).expect("Cargo.lock is there");
     let field = |block: &str, name: &str| {
         let start = format!("{name} = \"");
-        block.lines().find_map(|line| Some(line.strip_prefix(&start)?.trim_end_matches('"').to_owned()))
+        block
+            .lines()
+            .find_map(|line| Some(line.strip_prefix(&start)?.trim_end_matches('"').to_owned()))
     };
     text.split("[[package]]")
         .skip(1)
@@ -38,7 +40,11 @@ fn packages() -> Vec<(String, [u64; 3], Option<String>)> {
             let core = version.split(['-', '+']).next().unwrap_or_default().to_owned();
             let mut numbers = core.split('.').map(|n| n.parse().expect("a number"));
             let mut next = || numbers.next().unwrap_or(0);
-            (field(block, "name").expect("a name"), [next(), next(), next()], field(block, "source"))
+            (
+                field(block, "name").expect("a name"),
+                [next(), next(), next()],
+                field(block, "source"),
+            )
         })
         .collect()
 }
@@ -49,7 +55,10 @@ fn no_dependency_is_older_than_its_floor() {
     assert!(packages.len() > 300, "the lock file was read whole");
     for (name, version, _) in &packages {
         for (floor_name, floor) in FLOORS {
-            assert!(name != floor_name || version >= floor, "{name} {version:?} is older than {floor:?}");
+            assert!(
+                name != floor_name || version >= floor,
+                "{name} {version:?} is older than {floor:?}"
+            );
         }
     }
 }
@@ -58,6 +67,9 @@ fn no_dependency_is_older_than_its_floor() {
 fn nothing_abandoned_and_nothing_from_git_comes_in() {
     for (name, _, source) in packages() {
         assert!(!BANNED.contains(&name.as_str()), "{name} is abandoned");
-        assert!(source.is_none_or(|source| source.starts_with("registry+")), "{name} does not come from a registry");
+        assert!(
+            source.is_none_or(|source| source.starts_with("registry+")),
+            "{name} does not come from a registry"
+        );
     }
 }

@@ -15,8 +15,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use parlour_crypto::{
-    Argon2Params, DataKey, DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, Secrets, Unlock, UnlockError, UserId,
-    phrase_from_entropy,
+    Argon2Params, DataKey, DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, Secrets, Unlock, UnlockError,
+    UserId, phrase_from_entropy,
 };
 use parlour_store::{private_dir, private_file};
 use zeroize::Zeroizing;
@@ -161,7 +161,10 @@ pub struct Created {
 
 impl std::fmt::Debug for Created {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Created").field("account", &self.account).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Created")
+            .field("account", &self.account)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,7 +216,13 @@ pub fn create_account(data: &DataDir, new: &NewAccount, now: u64) -> Result<Crea
         .map_err(|error| io::Error::other(error.to_string()))?;
     let user = identity.user_id();
     let phrase = phrase_from_entropy(&entropy);
-    let secrets = Secrets { entropy: Some(entropy), device: keys, cert: certificate, list, name: name.to_owned() };
+    let secrets = Secrets {
+        entropy: Some(entropy),
+        device: keys,
+        cert: certificate,
+        list,
+        name: name.to_owned(),
+    };
     let node_key = data.node_secret("key")?;
     let password = new.password.as_ref().map(|p| (p.as_str(), Argon2Params::default()));
     let node_key = (!new.require_password).then_some(&*node_key);
@@ -235,7 +244,11 @@ fn folder_name(name: &str) -> String {
         folder = folder.replace("--", "-");
     }
     let folder = folder.trim_matches('-');
-    if folder.is_empty() { "account".to_owned() } else { folder.to_owned() }
+    if folder.is_empty() {
+        "account".to_owned()
+    } else {
+        folder.to_owned()
+    }
 }
 
 /// Why an account was not unlocked.
@@ -279,7 +292,10 @@ pub fn choose_account(data: &DataDir, name: Option<&str>) -> Result<String, Acco
         (None, [only]) => Ok(only.clone()),
         (None, several) => Err(AccountError::Several(several.join(", "))),
         (Some(name), names) if names.iter().any(|n| n == name) => Ok(name.to_owned()),
-        (Some(name), names) => Err(AccountError::Unknown { name: name.to_owned(), there: names.join(", ") }),
+        (Some(name), names) => Err(AccountError::Unknown {
+            name: name.to_owned(),
+            there: names.join(", "),
+        }),
     }
 }
 
@@ -293,13 +309,30 @@ pub(crate) fn unlock_account(
     password: Option<&str>,
 ) -> Result<(Account, DataKey), AccountError> {
     let bytes = Zeroizing::new(fs::read(data.account(account).join("keystore"))?);
-    let failed = |cause| AccountError::Unlock { account: account.to_owned(), cause };
+    let failed = |cause| AccountError::Unlock {
+        account: account.to_owned(),
+        cause,
+    };
     let (secrets, key) = match password {
         Some(password) => Keystore::unlock(&bytes, Unlock::Password(password)).map_err(failed)?,
         None => Keystore::unlock(&bytes, Unlock::NodeKey(&*data.node_secret("key")?)).map_err(failed)?,
     };
-    let Secrets { device: keys, cert: certificate, list, name, .. } = secrets;
-    Ok((Account { keys, certificate, list, name }, key))
+    let Secrets {
+        device: keys,
+        cert: certificate,
+        list,
+        name,
+        ..
+    } = secrets;
+    Ok((
+        Account {
+            keys,
+            certificate,
+            list,
+            name,
+        },
+        key,
+    ))
 }
 
 /// Whether the account opens with its password only, so that a start has to ask for it.
@@ -310,7 +343,10 @@ pub fn needs_password(data: &DataDir, account: &str) -> Result<bool, AccountErro
     let bytes = fs::read(data.account(account).join("keystore"))?;
     Keystore::has_node_key_slot(&bytes)
         .map(|unattended| !unattended)
-        .map_err(|cause| AccountError::Unlock { account: account.to_owned(), cause })
+        .map_err(|cause| AccountError::Unlock {
+            account: account.to_owned(),
+            cause,
+        })
 }
 
 #[cfg(test)]
@@ -319,7 +355,13 @@ mod tests {
 
     #[test]
     fn folder_names_are_plain_whatever_the_profile_name_is() {
-        for (name, folder) in [("Alice", "alice"), ("../../etc", "etc"), ("Ünï ✨ x", "n-x"), ("✨", "account"), ("a b", "a-b")] {
+        for (name, folder) in [
+            ("Alice", "alice"),
+            ("../../etc", "etc"),
+            ("Ünï ✨ x", "n-x"),
+            ("✨", "account"),
+            ("a b", "a-b"),
+        ] {
             assert_eq!(folder_name(name), folder);
         }
     }

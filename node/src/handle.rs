@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use parlour_net::PeerId;
-use parlour_store::view::Own;
 use parlour_store::Store;
+use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
@@ -115,8 +115,17 @@ impl AccountHandle {
     ///
     /// # Errors
     /// See [`ReadMarkError`].
-    pub async fn mark_read(&self, conversation: parlour_crypto::ConversationId, room_seq: u64) -> Result<(), ReadMarkError> {
-        self.ask(|reply| Command::MarkRead { conversation, room_seq, reply }).await
+    pub async fn mark_read(
+        &self,
+        conversation: parlour_crypto::ConversationId,
+        room_seq: u64,
+    ) -> Result<(), ReadMarkError> {
+        self.ask(|reply| Command::MarkRead {
+            conversation,
+            room_seq,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T, E: From<StorageFailed>>(
@@ -132,4 +141,3 @@ impl AccountHandle {
         }
     }
 }
-

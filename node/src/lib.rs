@@ -12,7 +12,9 @@ mod runner;
 mod sim;
 
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
-pub use data::{AccountError, CreateError, Created, DataDir, NewAccount, choose_account, create_account, needs_password};
+pub use data::{
+    AccountError, CreateError, Created, DataDir, NewAccount, choose_account, create_account, needs_password,
+};
 pub use engine::{
     AddContact, AddError, Added, Counters, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite, ReadMarkError,
     RevokeError, SendError, SendText, Sent, StorageFailed,

@@ -115,17 +115,38 @@ impl Node {
         let (feed_tx, feed) = watch::channel(0);
         let (health_tx, health) = watch::channel(Health::Ready);
         let (inputs, queue) = mpsc::channel(INPUTS);
-        let outside = Outside { live: live_tx, feed: feed_tx, health: health_tx };
+        let outside = Outside {
+            live: live_tx,
+            feed: feed_tx,
+            health: health_tx,
+        };
         let (profile, device) = (account.name.clone(), account.certificate.device());
         let rng = Box::new(SystemRng);
         let damaged = report.damage.iter().any(parlour_store::Damage::is_loss);
-        let start = Start { damaged, online: options.network };
+        let start = Start {
+            damaged,
+            online: options.network,
+        };
         for damage in &report.damage {
             tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
         }
-        let (runner, first, own) = Runner::start(account, peer, store.clone(), rng, start, net, queue, events, outside)?;
-        let facts = Facts { account: name, name: profile, own, device, peer };
-        let account = AccountHandle { inputs, store, live, feed, health, facts: Arc::new(facts) };
+        let (runner, first, own) =
+            Runner::start(account, peer, store.clone(), rng, start, net, queue, events, outside)?;
+        let facts = Facts {
+            account: name,
+            name: profile,
+            own,
+            device,
+            peer,
+        };
+        let account = AccountHandle {
+            inputs,
+            store,
+            live,
+            feed,
+            health,
+            facts: Arc::new(facts),
+        };
         let token = api_token();
         let mut node = Self {
             account,
@@ -145,9 +166,19 @@ impl Node {
 
     fn start_services(&mut self, listener: TcpListener) {
         let config = ApiConfig::new(self.api, self.token.clone());
-        self.services.spawn(api::serve(listener, self.account.clone(), config, self.stop.child_token()));
-        self.services.spawn(keep_index(self.account.clone(), self.stop.child_token()));
-        self.services.spawn(remember_port(self.account.clone(), self.data.clone(), self.stop.child_token()));
+        self.services.spawn(api::serve(
+            listener,
+            self.account.clone(),
+            config,
+            self.stop.child_token(),
+        ));
+        self.services
+            .spawn(keep_index(self.account.clone(), self.stop.child_token()));
+        self.services.spawn(remember_port(
+            self.account.clone(),
+            self.data.clone(),
+            self.stop.child_token(),
+        ));
     }
 
     /// Tells the command line where the API is and how to use it.
@@ -233,7 +264,9 @@ fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result
 fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, NodeError> {
     let mut addresses = Vec::new();
     if given.is_empty() {
-        let port = std::fs::read_to_string(data.node("port")).ok().and_then(|text| text.trim().parse::<u16>().ok());
+        let port = std::fs::read_to_string(data.node("port"))
+            .ok()
+            .and_then(|text| text.trim().parse::<u16>().ok());
         addresses.extend(parlour_net::parse_listen(&format!("0.0.0.0:{}", port.unwrap_or(0)))?);
     }
     for text in given {

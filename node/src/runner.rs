@@ -86,9 +86,20 @@ impl Runner {
         outside.feed.send_replace(feed::last(&store)?);
         let own = engine.own();
         let engine = State::Running(Box::new(engine));
-        Ok((Self { store, net, inputs, events, outside, engine, checkpoint: None }, effects, own))
+        Ok((
+            Self {
+                store,
+                net,
+                inputs,
+                events,
+                outside,
+                engine,
+                checkpoint: None,
+            },
+            effects,
+            own,
+        ))
     }
-
 
     /// The loop. Ends when `stop` is cancelled; what was accepted is on disk by then.
     pub(crate) async fn run(mut self, first: Effects, stop: CancellationToken) {
@@ -126,7 +137,9 @@ impl Runner {
         if let State::Failed(..) = &self.engine {
             self.recover(now).await;
         }
-        let State::Running(engine) = &mut self.engine else { return self.refuse(first) };
+        let State::Running(engine) = &mut self.engine else {
+            return self.refuse(first);
+        };
         let started = instant();
         let mut effects = Effects::default();
         let mut txn = self.store.begin();
@@ -167,7 +180,9 @@ impl Runner {
                     self.wake_readers();
                     self.checkpoint(now);
                 }
-                self.outside.health.send_if_modified(|h| std::mem::replace(h, Health::Ready) != Health::Ready);
+                self.outside
+                    .health
+                    .send_if_modified(|h| std::mem::replace(h, Health::Ready) != Health::Ready);
             }
             Err(error) => {
                 let failed = match &error {
@@ -195,12 +210,16 @@ impl Runner {
 
     fn wake_readers(&self) {
         if let Ok(last) = feed::last(&self.store) {
-            self.outside.feed.send_if_modified(|seq| std::mem::replace(seq, last) != last);
+            self.outside
+                .feed
+                .send_if_modified(|seq| std::mem::replace(seq, last) != last);
         }
     }
 
     fn checkpoint(&mut self, now: u64) {
-        if self.checkpoint.as_ref().is_some_and(|running| !running.is_finished()) || !self.store.db().needs_checkpoint(now) {
+        if self.checkpoint.as_ref().is_some_and(|running| !running.is_finished())
+            || !self.store.db().needs_checkpoint(now)
+        {
             return;
         }
         let store = self.store.clone();
@@ -217,18 +236,25 @@ impl Runner {
         effects.answer(Err(why));
         self.outside.health.send_replace(Health::ReadOnly(why));
         if let State::Running(engine) = std::mem::replace(&mut self.engine, State::Gone) {
-            self.engine = State::Failed(engine, now.saturating_add(if why == StorageFailed::DiskFull { 0 } else { RETRY_MS }));
+            self.engine = State::Failed(
+                engine,
+                now.saturating_add(if why == StorageFailed::DiskFull { 0 } else { RETRY_MS }),
+            );
         }
     }
 
     async fn recover(&mut self, now: u64) {
-        let State::Failed(engine, retry) = std::mem::replace(&mut self.engine, State::Gone) else { return };
+        let State::Failed(engine, retry) = std::mem::replace(&mut self.engine, State::Gone) else {
+            return;
+        };
         if retry > now {
             self.engine = State::Failed(engine, retry);
             return;
         }
         let (engine, loaded) = engine.reload(&self.store, now);
-        let committed = loaded.map_err(|_| ()).and_then(|(batch, effects)| self.store.commit(batch).map(|()| effects).map_err(|_| ()));
+        let committed = loaded
+            .map_err(|_| ())
+            .and_then(|(batch, effects)| self.store.commit(batch).map(|()| effects).map_err(|_| ()));
         match committed {
             Ok(effects) => {
                 self.engine = State::Running(engine);

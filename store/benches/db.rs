@@ -74,10 +74,7 @@ fn fill(rows: u64) -> TempDir {
         db.commit(messages(&next, 256, 8)).unwrap();
         checkpoint_if_due(&db);
     }
-    println!(
-        "{rows} rows of 300 bytes: {} MB on disk",
-        db.size_on_disk() / 1_000_000
-    );
+    println!("{rows} rows of 300 bytes: {} MB on disk", db.size_on_disk() / 1_000_000);
     db.close().unwrap();
     dir
 }
@@ -135,12 +132,10 @@ fn scan_50(bencher: Bencher) {
 fn scan_50_backwards(bencher: Bencher) {
     let (_, db) = filled();
     let mut seed = 3;
-    bencher
-        .with_inputs(|| key(random(&mut seed)))
-        .bench_local_values(|to| {
-            let page = db.scan(&[1], &to).rev().take(50);
-            page.map(|row| row.unwrap().1.len()).sum::<usize>()
-        });
+    bencher.with_inputs(|| key(random(&mut seed))).bench_local_values(|to| {
+        let page = db.scan(&[1], &to).rev().take(50);
+        page.map(|row| row.unwrap().1.len()).sum::<usize>()
+    });
 }
 
 #[divan::bench(sample_count = 5)]

@@ -20,18 +20,17 @@ impl Row for ClientIdRow {
 }
 
 fn key(conversation: ConversationNo, id: &str) -> Vec<u8> {
-    Key::new(Kind::ClientId).conversation(conversation).bytes(id.as_bytes()).done()
+    Key::new(Kind::ClientId)
+        .conversation(conversation)
+        .bytes(id.as_bytes())
+        .done()
 }
 
 /// What this client id led to, if it was used in the conversation.
 ///
 /// # Errors
 /// The database cannot be read, or the row is malformed.
-pub fn get(
-    read: &impl Read,
-    conversation: ConversationNo,
-    id: &str,
-) -> Result<Option<ClientIdRow>, StoreError> {
+pub fn get(read: &impl Read, conversation: ConversationNo, id: &str) -> Result<Option<ClientIdRow>, StoreError> {
     record::get(read, &key(conversation, id))
 }
 

@@ -85,5 +85,7 @@ pub fn put(txn: &mut Txn<'_>, row: &ContactRow) {
 /// # Errors
 /// As [`get`].
 pub fn all(read: &impl Read) -> Result<Vec<ContactRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::Contact).range()).map(|row| row.map(|(_, row)| row)).collect()
+    record::scan(read, &Key::new(Kind::Contact).range())
+        .map(|row| row.map(|(_, row)| row))
+        .collect()
 }

@@ -106,9 +106,14 @@ pub fn ensure(
     if let Some(no) = number(txn, id)? {
         return Ok((no, false));
     }
-    let n = u32::try_from(meta::next(txn, CounterName::Conversation)?)
-        .map_err(|_| StoreError::Malformed { noun: "conversation counter" })?;
-    record::put(txn, Key::new(Kind::ConversationId).conversation_id(id).done(), &Number(n));
+    let n = u32::try_from(meta::next(txn, CounterName::Conversation)?).map_err(|_| StoreError::Malformed {
+        noun: "conversation counter",
+    })?;
+    record::put(
+        txn,
+        Key::new(Kind::ConversationId).conversation_id(id).done(),
+        &Number(n),
+    );
     record::put(txn, Key::new(Kind::ConversationName).u32(n).done(), &Name(*id));
     let row = ConversationRow {
         id: *id,
@@ -134,7 +139,12 @@ pub fn all(read: &impl Read) -> Result<Vec<(ConversationNo, ConversationRow)>, S
         .map(|row| {
             let (key, row) = row?;
             let no = crate::keyspace::Fields(key.get(1..).unwrap_or_default()).u32();
-            Ok((ConversationNo(no.ok_or(StoreError::Malformed { noun: "conversation key" })?), row))
+            Ok((
+                ConversationNo(no.ok_or(StoreError::Malformed {
+                    noun: "conversation key",
+                })?),
+                row,
+            ))
         })
         .collect()
 }

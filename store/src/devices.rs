@@ -95,7 +95,11 @@ pub fn put(txn: &mut Txn<'_>, row: &DeviceRow) -> Result<DeviceNo, StoreError> {
             let n = u32::try_from(meta::next(txn, CounterName::Device)?)
                 .map_err(|_| StoreError::Malformed { noun: "device counter" })?;
             record::put(txn, Key::new(Kind::DeviceId).device_id(&row.id).done(), &Number(n));
-            record::put(txn, Key::new(Kind::UserDevice).user(&row.user).u32(n).done(), &Number(n));
+            record::put(
+                txn,
+                Key::new(Kind::UserDevice).user(&row.user).u32(n).done(),
+                &Number(n),
+            );
             record::put(txn, Key::new(Kind::DeviceName).u32(n).done(), &Name(row.id));
             DeviceNo(n)
         }

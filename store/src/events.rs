@@ -57,7 +57,10 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
         _ => Parents::List(header.parents.clone()),
     };
     let body = match event.body() {
-        Some((salt, body)) => Body::Present { salt: *salt, body: ByteBuf::from(body) },
+        Some((salt, body)) => Body::Present {
+            salt: *salt,
+            body: ByteBuf::from(body),
+        },
         None => Body::Stub { hash: header.body_hash },
     };
     let row = EventRow {
@@ -83,9 +86,7 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
 /// The database cannot be read, or the row is malformed.
 pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreError> {
     record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?
-        .map(|Place(bytes)| {
-            EventKey::from_bytes(bytes.as_ref()).ok_or(StoreError::Malformed { noun: "event id" })
-        })
+        .map(|Place(bytes)| EventKey::from_bytes(bytes.as_ref()).ok_or(StoreError::Malformed { noun: "event id" }))
         .transpose()
 }
 
@@ -94,11 +95,14 @@ pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreEr
 /// # Errors
 /// As [`place`].
 pub fn get(read: &impl Read, at: &EventKey) -> Result<Option<VerifiedEvent>, StoreError> {
-    let Some(row) = record::get::<EventRow>(read, &key(at))? else { return Ok(None) };
+    let Some(row) = record::get::<EventRow>(read, &key(at))? else {
+        return Ok(None);
+    };
     let orphan = StoreError::Malformed { noun: "event" };
-    let (Some(conversation), Some(device)) =
-        (conversations::id_of(read, at.log.conversation)?, devices::id_of(read, at.log.device)?)
-    else {
+    let (Some(conversation), Some(device)) = (
+        conversations::id_of(read, at.log.conversation)?,
+        devices::id_of(read, at.log.device)?,
+    ) else {
         return Err(orphan);
     };
     let parents = match (row.parents, row.prev) {
@@ -107,9 +111,7 @@ pub fn get(read: &impl Read, at: &EventKey) -> Result<Option<VerifiedEvent>, Sto
         (Parents::List(list), _) => list,
     };
     let (body_hash, body) = match row.body {
-        Body::Present { salt, body } => {
-            (parlour_crypto::body_hash(&salt, &body), Some((salt, body.into_vec())))
-        }
+        Body::Present { salt, body } => (parlour_crypto::body_hash(&salt, &body), Some((salt, body.into_vec()))),
         Body::Stub { hash } => (hash, None),
     };
     let header = EventHeader {

@@ -10,8 +10,7 @@ use crate::feed::{self, FeedRow};
 use crate::keyspace::EventKey;
 use crate::record::StoreError;
 use crate::search::{
-    DocRef, Filter, IndexDoc, IndexError, Order, Query, SearchError, SearchIndex, SearchOpenError,
-    SearchOptions,
+    DocRef, Filter, IndexDoc, IndexError, Order, Query, SearchError, SearchIndex, SearchOpenError, SearchOptions,
 };
 use crate::{events, view};
 
@@ -53,7 +52,9 @@ pub struct Finder {
 
 impl std::fmt::Debug for Finder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Finder").field("position", &self.index.position()).finish()
+        f.debug_struct("Finder")
+            .field("position", &self.index.position())
+            .finish()
     }
 }
 
@@ -63,7 +64,9 @@ impl Finder {
     /// # Errors
     /// The folder cannot be used.
     pub fn open(dir: &Path, key: &[u8; 32]) -> Result<Self, SearchOpenError> {
-        Ok(Self { index: Arc::new(SearchIndex::open(dir, key, SearchOptions::default())?) })
+        Ok(Self {
+            index: Arc::new(SearchIndex::open(dir, key, SearchOptions::default())?),
+        })
     }
 
     /// Gives the index what is new, at most one batch; `true` if there is more.
@@ -117,7 +120,11 @@ impl Finder {
             let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
                 .ok_or(StoreError::Malformed { noun: "search hit" })?;
             if !seen.contains(&event) {
-                found.push(Found { event, clock: hit.clock_ms, score: hit.score });
+                found.push(Found {
+                    event,
+                    clock: hit.clock_ms,
+                    score: hit.score,
+                });
             }
         }
         match order {
@@ -128,23 +135,27 @@ impl Finder {
         Ok(found)
     }
 
-    fn find_newest(
-        &self,
-        read: &impl Read,
-        query: &Query,
-        filter: &Filter,
-    ) -> Result<Vec<Found>, FindError> {
+    fn find_newest(&self, read: &impl Read, query: &Query, filter: &Filter) -> Result<Vec<Found>, FindError> {
         let mut found = Vec::new();
         for (_, row) in feed::after(read, self.index.position(), LINEAR_MAX)? {
-            let FeedRow::Message { event: at, .. } = row else { continue };
+            let FeedRow::Message { event: at, .. } = row else {
+                continue;
+            };
             let Some(event) = events::get(read, &at)? else { continue };
             let clock = event.header().clock;
-            let wanted = filter.conversations.as_ref().is_none_or(|c| c.contains(&at.log.conversation.0))
+            let wanted = filter
+                .conversations
+                .as_ref()
+                .is_none_or(|c| c.contains(&at.log.conversation.0))
                 && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
                 && filter.after_ms.is_none_or(|t| clock >= t)
                 && filter.before_ms.is_none_or(|t| clock < t);
             if wanted && view::message_text(&event).is_some_and(|text| query.matches(&text)) {
-                found.push(Found { event: at, clock, score: f32::MAX });
+                found.push(Found {
+                    event: at,
+                    clock,
+                    score: f32::MAX,
+                });
             }
         }
         Ok(found)

@@ -54,5 +54,7 @@ pub fn delete(txn: &mut Txn<'_>, token: &[u8; 16]) {
 /// # Errors
 /// As [`get`].
 pub fn all(read: &impl Read) -> Result<Vec<InviteRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::Invite).range()).map(|row| row.map(|(_, row)| row)).collect()
+    record::scan(read, &Key::new(Kind::Invite).range())
+        .map(|row| row.map(|(_, row)| row))
+        .collect()
 }

@@ -191,7 +191,11 @@ mod tests {
     #[test]
     fn event_keys_keep_their_order_and_refuse_other_widths() {
         let key = |seq, branch| EventKey {
-            log: LogKey { conversation: ConversationNo(1), device: DeviceNo(2), log: 3 },
+            log: LogKey {
+                conversation: ConversationNo(1),
+                device: DeviceNo(2),
+                log: 3,
+            },
             seq,
             branch,
         };

@@ -27,8 +27,8 @@ pub mod timeline;
 pub mod view;
 
 pub use db::{
-    Batch, CommitError, Damage, DataLock, Db, DbOptions, Health, LockError, OpenError, OpenReport, Read, ReadError, Row, RowKeys,
-    Rows, Txn, private_dir, private_file,
+    Batch, CommitError, Damage, DataLock, Db, DbOptions, Health, LockError, OpenError, OpenReport, Read, ReadError,
+    Row, RowKeys, Rows, Txn, private_dir, private_file,
 };
 pub use finder::{FindError, Finder, Found};
 pub use keyspace::{ConversationNo, DeviceNo, EventKey, LogKey};

@@ -61,10 +61,7 @@ pub fn put(txn: &mut Txn<'_>, log: &LogKey, row: &LogRow) {
 ///
 /// # Errors
 /// As [`get`].
-pub fn of_conversation(
-    read: &impl Read,
-    conversation: ConversationNo,
-) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
+pub fn of_conversation(read: &impl Read, conversation: ConversationNo) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
     record::scan::<LogRow>(read, &Key::new(Kind::Log).conversation(conversation).range())
         .map(|row| {
             let (key, row) = row?;
@@ -72,7 +69,14 @@ pub fn of_conversation(
             let (Some(device), Some(log)) = (fields.u32(), fields.u32()) else {
                 return Err(StoreError::Malformed { noun: "log key" });
             };
-            Ok((LogKey { conversation, device: DeviceNo(device), log }, row))
+            Ok((
+                LogKey {
+                    conversation,
+                    device: DeviceNo(device),
+                    log,
+                },
+                row,
+            ))
         })
         .collect()
 }

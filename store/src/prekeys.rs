@@ -25,7 +25,9 @@ pub struct PrekeyRow {
 
 impl std::fmt::Debug for PrekeyRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PrekeyRow").field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("PrekeyRow")
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +52,9 @@ pub struct OneTimeRow {
 
 impl std::fmt::Debug for OneTimeRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OneTimeRow").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("OneTimeRow")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,7 +101,9 @@ pub fn put(txn: &mut Txn<'_>, row: &PrekeyRow) {
 /// # Errors
 /// As [`get`].
 pub fn all(read: &impl Read) -> Result<Vec<PrekeyRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::Prekey).range()).map(|row| row.map(|(_, row)| row)).collect()
+    record::scan(read, &Key::new(Kind::Prekey).range())
+        .map(|row| row.map(|(_, row)| row))
+        .collect()
 }
 
 /// Erases a signed prekey and the marks of the handshakes it answered.

@@ -60,7 +60,10 @@ fn record_key(id: &SessionId, record: &[u8]) -> Vec<u8> {
 /// Writes a session's core and the records that changed since it was last saved.
 pub fn save(txn: &mut Txn<'_>, info: &SessionInfo, session: &mut Session) {
     let id = session.id();
-    let row = CoreRow { info: *info, core: ByteBuf::from(session.core().to_vec()) };
+    let row = CoreRow {
+        info: *info,
+        core: ByteBuf::from(session.core().to_vec()),
+    };
     record::put(txn, key(&id), &row);
     for RecordChange { key, value } in session.take_changes() {
         let key = record_key(&id, &key);
@@ -80,7 +83,9 @@ pub fn all(read: &impl Read) -> Result<Vec<(SessionInfo, Session)>, StoreError> 
         .map(|row| {
             let (key, row) = row?;
             let damaged = || StoreError::Malformed { noun: "session" };
-            let id = Fields(key.get(1..).unwrap_or_default()).array::<32>().ok_or_else(damaged)?;
+            let id = Fields(key.get(1..).unwrap_or_default())
+                .array::<32>()
+                .ok_or_else(damaged)?;
             let prefix = Key::new(Kind::SessionRecord).bytes(&id).range();
             let records = record::scan::<RecordRow>(read, &prefix)
                 .map(|row| {

@@ -37,11 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// The database or the index cannot be used.
-    pub fn open(
-        account_dir: &Path,
-        key: &DataKey,
-        options: DbOptions,
-    ) -> Result<(Self, OpenReport), StoreOpenError> {
+    pub fn open(account_dir: &Path, key: &DataKey, options: DbOptions) -> Result<(Self, OpenReport), StoreOpenError> {
         let (db, report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
         let finder = Finder::open(&account_dir.join("search"), &key.subkey("search"))?;
         Ok((Self { db, finder }, report))

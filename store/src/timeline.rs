@@ -59,9 +59,15 @@ fn key(conversation: ConversationNo, at: &Position) -> Vec<u8> {
 
 /// Shows a message.
 pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntry) {
-    let row = EntryRow { event: entry.event, room_seq: entry.room_seq };
+    let row = EntryRow {
+        event: entry.event,
+        room_seq: entry.room_seq,
+    };
     record::put(txn, key(conversation, &entry.at), &row);
-    let seq_key = Key::new(Kind::RoomSeq).conversation(conversation).u64(entry.room_seq).done();
+    let seq_key = Key::new(Kind::RoomSeq)
+        .conversation(conversation)
+        .u64(entry.room_seq)
+        .done();
     record::put(txn, seq_key, &entry.at);
 }
 
@@ -69,25 +75,24 @@ pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntr
 ///
 /// # Errors
 /// The database cannot be read, or the row is malformed.
-pub fn get(
-    read: &impl Read,
-    conversation: ConversationNo,
-    at: &Position,
-) -> Result<Option<TimelineEntry>, StoreError> {
+pub fn get(read: &impl Read, conversation: ConversationNo, at: &Position) -> Result<Option<TimelineEntry>, StoreError> {
     let row = record::get::<EntryRow>(read, &key(conversation, at))?;
-    Ok(row.map(|row| TimelineEntry { at: *at, event: row.event, room_seq: row.room_seq }))
+    Ok(row.map(|row| TimelineEntry {
+        at: *at,
+        event: row.event,
+        room_seq: row.room_seq,
+    }))
 }
 
 /// The place of the message with an arrival number.
 ///
 /// # Errors
 /// As [`get`].
-pub fn by_room_seq(
-    read: &impl Read,
-    conversation: ConversationNo,
-    seq: u64,
-) -> Result<Option<Position>, StoreError> {
-    record::get(read, &Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done())
+pub fn by_room_seq(read: &impl Read, conversation: ConversationNo, seq: u64) -> Result<Option<Position>, StoreError> {
+    record::get(
+        read,
+        &Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done(),
+    )
 }
 
 fn parse(key: &[u8], row: &EntryRow) -> Result<TimelineEntry, StoreError> {
@@ -95,8 +100,15 @@ fn parse(key: &[u8], row: &EntryRow) -> Result<TimelineEntry, StoreError> {
     let (Some(clock), Some(id)) = (fields.u64(), fields.array::<32>()) else {
         return Err(StoreError::Malformed { noun: "timeline key" });
     };
-    let at = Position { clock, id: EventId::from_bytes(id) };
-    Ok(TimelineEntry { at, event: row.event, room_seq: row.room_seq })
+    let at = Position {
+        clock,
+        id: EventId::from_bytes(id),
+    };
+    Ok(TimelineEntry {
+        at,
+        event: row.event,
+        room_seq: row.room_seq,
+    })
 }
 
 /// Up to `limit` entries before `before` (or the last ones), oldest first.
@@ -145,7 +157,11 @@ pub fn after(
 
 /// Keeps an event back until `due` (ms).
 pub fn hold(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
-    record::put(txn, Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done(), &Nothing);
+    record::put(
+        txn,
+        Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done(),
+        &Nothing,
+    );
 }
 
 /// Events whose time has come by `now`, with their due times.
@@ -201,7 +217,9 @@ pub fn missing(read: &impl Read, conversation: ConversationNo, limit: usize) -> 
         .map(|key| {
             let key = key?;
             let id = Fields(key.get(5..).unwrap_or_default()).array::<32>();
-            Ok(EventId::from_bytes(id.ok_or(StoreError::Malformed { noun: "missing event" })?))
+            Ok(EventId::from_bytes(
+                id.ok_or(StoreError::Malformed { noun: "missing event" })?,
+            ))
         })
         .collect()
 }
@@ -210,11 +228,7 @@ pub fn missing(read: &impl Read, conversation: ConversationNo, limit: usize) -> 
 ///
 /// # Errors
 /// As [`get`].
-pub fn take_missing(
-    txn: &mut Txn<'_>,
-    conversation: ConversationNo,
-    id: &EventId,
-) -> Result<bool, StoreError> {
+pub fn take_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventId) -> Result<bool, StoreError> {
     let key = missing_key(conversation, id);
     let marked = txn.get(&key)?.is_some();
     if marked {

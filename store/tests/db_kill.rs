@@ -30,11 +30,7 @@ fn acknowledged_batches_survive_kill_9() {
     for round in 0..ROUNDS {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         // Every fourth child is killed as it starts, while it may be replaying.
-        let lines = if round % 4 == 3 {
-            1
-        } else {
-            2 + (seed >> 33) % 150
-        };
+        let lines = if round % 4 == 3 { 1 } else { 2 + (seed >> 33) % 150 };
         let acknowledged = run_and_kill(dir.path(), lines).max(last);
         if round % 4 == 2 {
             // The next one, killed early, finds the journal unread.
@@ -46,10 +42,7 @@ fn acknowledged_batches_survive_kill_9() {
         most_replayed = most_replayed.max(report.replayed_records);
         last = check(&db);
         let expected = acknowledged..=acknowledged + 1;
-        assert!(
-            expected.contains(&last),
-            "{last} is not in {expected:?}, round {round}"
-        );
+        assert!(expected.contains(&last), "{last} is not in {expected:?}, round {round}");
     }
     assert!(last > ROUNDS && most_replayed > 0);
 }
@@ -65,11 +58,7 @@ fn options() -> DbOptions {
 /// Kills a child after it has written `lines` lines; returns the last number it acknowledged.
 fn run_and_kill(dir: &Path, lines: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "acknowledged_batches_survive_kill_9",
-            "--exact",
-            "--nocapture",
-        ])
+        .args(["acknowledged_batches_survive_kill_9", "--exact", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,6 +1,6 @@
 //! Two real nodes that talk while either of them is killed again and again, in the middle of what it does and in the middle of
 //! starting again. The clients do what clients should: they repeat a message under its client id until it is acknowledged.
-//! `PARLOUR_KILLS` and `PARLOUR_SEED` choose how often and which sequence of chances.
+//! `PARLOUR_KILLS` and `PARLOUR_SEED` choose how often and which sequence of chances; `PARLOUR_LOG` what the nodes log.
 
 #![expect(
     clippy::unwrap_used,

@@ -17,6 +17,9 @@ const ROUND: u64 = 24;
 /// Most turns of waiting between an acknowledgement and the kill that follows it: some milliseconds.
 const SPIN: u64 = 500_000;
 
+/// Lines of a node's log that are shown when it has failed.
+const LOG_LINES: usize = 200;
+
 /// Both nodes and those who write at them.
 pub(crate) struct World {
     pub(crate) chance: Chance,
@@ -72,7 +75,7 @@ impl World {
         let invite = ada.call("POST", "invites", Some(&json!({})));
         bo.call("POST", "contacts", Some(&json!({ "link": invite["link"] })));
         for node in &self.nodes {
-            node.wait_until("a contact", |node| {
+            let met = node.wait_until(|node| {
                 let contacts = node.call("GET", "contacts", None);
                 if contacts["items"][0]["state"] == "accepted" {
                     Ok(())
@@ -80,6 +83,7 @@ impl World {
                     Err(contacts.to_string())
                 }
             });
+            met.expect("they do not become contacts");
         }
         let contacts = bo.call("GET", "contacts", None);
         self.conversation = contacts["items"][0]["conversation"].as_str().unwrap().to_owned();
@@ -142,7 +146,7 @@ impl World {
             writer.join().unwrap();
         }
         for node in &self.nodes {
-            node.wait_until("delivery of everything", |node| {
+            let delivered = node.wait_until(|node| {
                 let stats = node.call("GET", "stats", None);
                 if stats["outbox"] == 0 {
                     Ok(())
@@ -150,6 +154,9 @@ impl World {
                     Err(stats.to_string())
                 }
             });
+            if let Err(last) = delivered {
+                panic!("not everything is delivered: {last}\n{:#?}", self.undelivered());
+            }
         }
         self.repeat_some();
         let histories = self.nodes.each_ref().map(|node| node.history(&self.conversation));
@@ -163,6 +170,23 @@ impl World {
             let log = std::fs::read_to_string(&node.log).unwrap();
             assert!(!log.contains("panicked"), "{} panicked:\n{log}", node.name);
         }
+    }
+
+    /// How things stand, for whoever looks into it.
+    fn undelivered(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let histories = self.nodes.each_ref().map(|node| node.history(&self.conversation));
+        for (at, node) in self.nodes.iter().enumerate() {
+            all.push(format!("{}: {}", node.name, node.call("GET", "contacts", None)));
+            let open = |message: &&Value| message["own"] == true && message["status"] != "delivered";
+            for message in histories[at].iter().filter(open) {
+                let there = histories[1 - at].iter().any(|other| other["id"] == message["id"]);
+                let id = message["id"].as_str().unwrap();
+                let details = node.call("GET", &format!("messages/{id}"), None);
+                all.push(format!("{}: the other has it: {there}; {details}", node.name));
+            }
+        }
+        all
     }
 
     /// A client that asks again long after gets the message that it has.
@@ -234,7 +258,7 @@ impl Drop for World {
             node.door.close();
             if std::thread::panicking() {
                 let log = std::fs::read_to_string(&node.log).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(40).collect();
+                let tail: Vec<&str> = log.lines().rev().take(LOG_LINES).collect();
                 eprintln!("the log of {} ends, newest first: {tail:#?}", node.name);
             }
         }

@@ -18,7 +18,9 @@ pub(crate) struct Account {
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Account").field("user", &self.user()).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("user", &self.user())
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,6 +32,9 @@ impl Account {
     }
 
     pub(crate) fn own(&self, device: DeviceNo) -> Own {
-        Own { user: self.user(), device }
+        Own {
+            user: self.user(),
+            device,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
 //! is already here changes nothing.
 
-use parlour_crypto::{EventId, VerifiedEvent, KIND_MESSAGE};
+use parlour_crypto::{EventId, KIND_MESSAGE, VerifiedEvent};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
@@ -44,8 +44,14 @@ pub(crate) fn append(
         return Ok(Appended::Known(key));
     }
     let header = event.header();
-    let log = LogKey { conversation, device, log: header.log };
-    let Some(key) = claim(turn, log, header.seq, id)? else { return Ok(Appended::Refused) };
+    let log = LogKey {
+        conversation,
+        device,
+        log: header.log,
+    };
+    let Some(key) = claim(turn, log, header.seq, id)? else {
+        return Ok(Appended::Refused);
+    };
     events::put(turn.txn, &key, event);
     if !own && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
         timeline::hold(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), &key);
@@ -56,12 +62,7 @@ pub(crate) fn append(
 }
 
 /// Takes the event's place in its log: the first comer the main one, others branches of a fork.
-fn claim(
-    turn: &mut Turn<'_, '_>,
-    log: LogKey,
-    seq: u64,
-    id: EventId,
-) -> Result<Option<EventKey>, StoreError> {
+fn claim(turn: &mut Turn<'_, '_>, log: LogKey, seq: u64, id: EventId) -> Result<Option<EventKey>, StoreError> {
     let mut row = logs::get(turn.txn, &log)?;
     let mut key = EventKey { log, seq, branch: 0 };
     if row.have.contains(seq) {
@@ -94,12 +95,25 @@ pub(crate) fn reveal(
     let Some(mut row) = conversations::get(turn.txn, conversation)? else {
         return Err(StoreError::Malformed { noun: "conversation" });
     };
-    let at = Position { clock: event.header().clock, id: event.id() };
+    let at = Position {
+        clock: event.header().clock,
+        id: event.id(),
+    };
     update_heads(turn, conversation, &mut row, event)?;
     row.last_seq = row.last_seq.saturating_add(1);
-    let entry = TimelineEntry { at, event: *key, room_seq: row.last_seq };
+    let entry = TimelineEntry {
+        at,
+        event: *key,
+        room_seq: row.last_seq,
+    };
     timeline::put(turn.txn, conversation, &entry);
-    feed::append(turn.txn, &FeedRow::Message { event: *key, room_seq: row.last_seq })?;
+    feed::append(
+        turn.txn,
+        &FeedRow::Message {
+            event: *key,
+            room_seq: row.last_seq,
+        },
+    )?;
     if !own && event.header().kind == KIND_MESSAGE {
         row.unread = row.unread.saturating_add(1);
     }
@@ -143,6 +157,10 @@ pub(crate) fn parents_and_clock(row: &ConversationRow, now: u64) -> (Vec<EventId
     let heads = row.heads.get(newest..).unwrap_or_default();
     let mut parents: Vec<EventId> = heads.iter().map(|(_, id)| *id).collect();
     parents.sort_unstable();
-    let after = heads.iter().map(|(clock, _)| clock.saturating_add(1)).max().unwrap_or(0);
+    let after = heads
+        .iter()
+        .map(|(clock, _)| clock.saturating_add(1))
+        .max()
+        .unwrap_or(0);
     (parents, now.max(after))
 }

@@ -39,7 +39,11 @@ impl Engine {
             device_list: self.account.list.as_bytes().to_vec(),
             bundle: self.bundle.clone(),
             peer: self.peer.to_bytes(),
-            addresses: self.best_addresses(MAX_ADDRESSES).iter().map(parlour_net::address_to_bytes).collect(),
+            addresses: self
+                .best_addresses(MAX_ADDRESSES)
+                .iter()
+                .map(parlour_net::address_to_bytes)
+                .collect(),
             ext: Vec::new(),
         }
     }
@@ -52,7 +56,10 @@ impl Engine {
     pub(crate) fn tell_card(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let card = self.card();
         let digest = blake3::hash(&parlour_crypto::encode(&card));
-        let version = digest.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head));
+        let version = digest
+            .as_bytes()
+            .first_chunk()
+            .map_or(0, |head| u64::from_be_bytes(*head));
         if meta::counter(turn.txn, CounterName::Card)? == version {
             return Ok(());
         }
@@ -67,7 +74,10 @@ impl Engine {
                         outbox::remove(turn.txn, device, &row.id)?;
                     }
                 }
-                let control = Control::Contact { profile: card.clone(), ext: Vec::new() };
+                let control = Control::Contact {
+                    profile: card.clone(),
+                    ext: Vec::new(),
+                };
                 self.post_control(turn, device, control)?;
             }
         }
@@ -75,19 +85,38 @@ impl Engine {
     }
 
     /// Puts a control into the outbox and sends it at once if there is a way.
-    pub(crate) fn post_control(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, control: Control) -> Result<(), StoreError> {
-        let row = OutboxRow { id: self.random_id(), control, created: turn.now, envelope: None };
+    pub(crate) fn post_control(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        control: Control,
+    ) -> Result<(), StoreError> {
+        let row = OutboxRow {
+            id: self.random_id(),
+            control,
+            created: turn.now,
+            envelope: None,
+        };
         outbox::put(turn.txn, device, &row);
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_control_frame(turn, stream, &row),
-            None => self.timers.set_earliest(Timer::Controls(device), turn.now.saturating_add(2_000)),
+            None => self
+                .timers
+                .set_earliest(Timer::Controls(device), turn.now.saturating_add(2_000)),
         }
         Ok(())
     }
 
     pub(crate) fn send_control_frame(&mut self, turn: &mut Turn<'_, '_>, stream: u64, row: &OutboxRow) {
         if row.envelope.is_none() {
-            self.send_frame(turn, stream, &Frame::Control { id: row.id, control: row.control.clone() });
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Control {
+                    id: row.id,
+                    control: row.control.clone(),
+                },
+            );
         }
     }
 
@@ -105,7 +134,13 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_control(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, id: [u8; 16], control: Control) -> Result<(), StoreError> {
+    pub(crate) fn on_control(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        id: [u8; 16],
+        control: Control,
+    ) -> Result<(), StoreError> {
         match control {
             Control::ContactHello { profile, .. } | Control::Contact { profile, .. } => {
                 self.take_card(turn, device, &profile, false)?;
@@ -124,16 +159,31 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_received(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, ids: &[[u8; 16]]) -> Result<(), StoreError> {
+    pub(crate) fn on_received(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        ids: &[[u8; 16]],
+    ) -> Result<(), StoreError> {
         for id in ids {
             outbox::remove(turn.txn, device, id)?;
         }
         Ok(())
     }
 
-    fn take_card(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, profile: &Profile, accepts: bool) -> Result<(), StoreError> {
-        let Some(mut row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Some(mut contact) = contacts::get(turn.txn, &row.user)? else { return Ok(()) };
+    fn take_card(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        profile: &Profile,
+        accepts: bool,
+    ) -> Result<(), StoreError> {
+        let Some(mut row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let Some(mut contact) = contacts::get(turn.txn, &row.user)? else {
+            return Ok(());
+        };
         let Some(list) = check_card(&row.user, &row.id, profile) else {
             tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
             return Ok(());

@@ -50,7 +50,12 @@ impl Engine {
             return Ok(());
         }
         for row in contacts::all(turn.txn)? {
-            let ContactState::Invited { bundle_hash, refused, .. } = &row.state else { continue };
+            let ContactState::Invited {
+                bundle_hash, refused, ..
+            } = &row.state
+            else {
+                continue;
+            };
             if row.peer != peer.to_bytes() || refused.is_some() {
                 continue;
             }
@@ -69,7 +74,12 @@ impl Engine {
         let token = self.token();
         self.knocks.insert(token, purpose);
         match request.encode() {
-            Ok(data) => turn.net(NetCommand::Request { peer, addresses: Vec::new(), token, data: Bytes::from(data) }),
+            Ok(data) => turn.net(NetCommand::Request {
+                peer,
+                addresses: Vec::new(),
+                token,
+                data: Bytes::from(data),
+            }),
             Err(error) => tracing::error!(%error, "a knock could not be encoded"),
         }
     }
@@ -77,27 +87,43 @@ impl Engine {
     /// The device of a user to which a first-contact envelope is on its way.
     fn first_contact_of(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<Option<DeviceNo>, StoreError> {
         for device in devices::of_user(turn.txn, user)? {
-            if outbox::of_device(turn.txn, device)?.iter().any(|row| row.envelope.is_some()) {
+            if outbox::of_device(turn.txn, device)?
+                .iter()
+                .any(|row| row.envelope.is_some())
+            {
                 return Ok(Some(device));
             }
         }
         Ok(None)
     }
 
-    pub(crate) fn deliver_first_contact(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Ok(peer) = PeerId::from_bytes(&row.peer) else { return Ok(()) };
+    pub(crate) fn deliver_first_contact(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let Ok(peer) = PeerId::from_bytes(&row.peer) else {
+            return Ok(());
+        };
         if !self.dialer.is_connected(&peer) {
             return Ok(());
         }
         for row in outbox::of_device(turn.txn, device)? {
             if let Some(envelope) = row.envelope {
-                let request = KnockRequest::Deliver { envelope: envelope.into_vec() };
+                let request = KnockRequest::Deliver {
+                    envelope: envelope.into_vec(),
+                };
                 self.knock(turn, peer, Knock::Deliver(device), &request);
             }
         }
         let random = self.random();
-        let backoff = self.knock_backoff.entry(device).or_insert(Backoff::new(KNOCK_MS.0, KNOCK_MS.1));
+        let backoff = self
+            .knock_backoff
+            .entry(device)
+            .or_insert(Backoff::new(KNOCK_MS.0, KNOCK_MS.1));
         let due = turn.now.saturating_add(backoff.next(random));
         self.timers.set(Timer::Knock(device), due);
         Ok(())
@@ -129,19 +155,33 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_knock_answer(&mut self, turn: &mut Turn<'_, '_>, token: u64, answer: Result<Bytes, RequestFailed>) -> Result<(), StoreError> {
-        let Some(knock) = self.knocks.remove(&token) else { return Ok(()) };
+    pub(crate) fn on_knock_answer(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        token: u64,
+        answer: Result<Bytes, RequestFailed>,
+    ) -> Result<(), StoreError> {
+        let Some(knock) = self.knocks.remove(&token) else {
+            return Ok(());
+        };
         let answer = answer.ok().and_then(|bytes| KnockResponse::decode(&bytes).ok());
         match (knock, answer) {
-            (Knock::Bundle(user), Some(KnockResponse::Bundle { device_list, bundle, one_time })) => {
-                self.begin_contact(turn, &user, &device_list, &bundle, one_time)
-            }
+            (
+                Knock::Bundle(user),
+                Some(KnockResponse::Bundle {
+                    device_list,
+                    bundle,
+                    one_time,
+                }),
+            ) => self.begin_contact(turn, &user, &device_list, &bundle, one_time),
             (Knock::Bundle(user), Some(KnockResponse::Nothing)) => {
                 tracing::debug!(user = %user.short(), "the maker of the invite does not know its bundle");
                 Ok(())
             }
             (Knock::Deliver(device), Some(KnockResponse::Received)) => self.open_stream(turn, device),
-            (Knock::Deliver(device), Some(KnockResponse::Closed { reason })) => self.invite_refused(turn, device, reason),
+            (Knock::Deliver(device), Some(KnockResponse::Closed { reason })) => {
+                self.invite_refused(turn, device, reason)
+            }
             _ => Ok(()),
         }
     }
@@ -155,8 +195,12 @@ impl Engine {
         bundle: &[u8],
         one_time: Option<(u32, [u8; 32])>,
     ) -> Result<(), StoreError> {
-        let Some(contact) = contacts::get(turn.txn, user)? else { return Ok(()) };
-        let ContactState::Invited { token, bundle_hash, .. } = contact.state else { return Ok(()) };
+        let Some(contact) = contacts::get(turn.txn, user)? else {
+            return Ok(());
+        };
+        let ContactState::Invited { token, bundle_hash, .. } = contact.state else {
+            return Ok(());
+        };
         if self.first_contact_of(turn, user)?.is_some() {
             return Ok(());
         }
@@ -172,13 +216,22 @@ impl Engine {
 
     /// Begins anew with a device of a contact: what there was of sessions is lost on one side. At most once an hour.
     pub(crate) fn begin_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let recently = self.begun_again.get(&device).is_some_and(|at| turn.now.saturating_sub(*at) < AGAIN_MS);
-        let Some(row) = devices::get(turn.txn, device)?.filter(|_| !recently) else { return Ok(()) };
+        let recently = self
+            .begun_again
+            .get(&device)
+            .is_some_and(|at| turn.now.saturating_sub(*at) < AGAIN_MS);
+        let Some(row) = devices::get(turn.txn, device)?.filter(|_| !recently) else {
+            return Ok(());
+        };
         let contact = contacts::get(turn.txn, &row.user)?;
         let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
         let certificate = DeviceCert::verify(&row.certificate).ok().filter(|_| accepted);
-        let bundle = certificate.as_ref().and_then(|cert| PrekeyBundle::verify(&row.bundle, cert).ok());
-        let (Some(certificate), Some(bundle)) = (certificate, bundle) else { return Ok(()) };
+        let bundle = certificate
+            .as_ref()
+            .and_then(|cert| PrekeyBundle::verify(&row.bundle, cert).ok());
+        let (Some(certificate), Some(bundle)) = (certificate, bundle) else {
+            return Ok(());
+        };
         tracing::info!(user = %row.user.short(), "beginning a new session with a contact");
         self.begun_again.insert(device, turn.now);
         self.sessions.forget(turn, device, true)?;
@@ -196,32 +249,65 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let (account, list) = (&self.account, self.account.list.reference());
         let rng = &mut self.rng;
-        let initiated =
-            match initiate(rng, &account.keys, &account.certificate, list, certificate, bundle, one_time, turn.now) {
-                Ok(initiated) => initiated,
-                Err(error) => {
-                    tracing::warn!(user = %certificate.user().short(), %error, "the handshake could not be begun");
-                    return Ok(());
-                }
-            };
-        let control = Control::ContactHello { token, profile: self.card(), ext: Vec::new() };
+        let initiated = match initiate(
+            rng,
+            &account.keys,
+            &account.certificate,
+            list,
+            certificate,
+            bundle,
+            one_time,
+            turn.now,
+        ) {
+            Ok(initiated) => initiated,
+            Err(error) => {
+                tracing::warn!(user = %certificate.user().short(), %error, "the handshake could not be begun");
+                return Ok(());
+            }
+        };
+        let control = Control::ContactHello {
+            token,
+            profile: self.card(),
+            ext: Vec::new(),
+        };
         let id = self.random_id();
         let day = day_of(turn.now);
         let tag = first_contact_tag(&token.unwrap_or_else(|| known_tag_key(&bundle.hash())), day);
         let prefix = EnvelopePrefix { day, tag };
-        let Ok(payload) = (Payload::Control { id, control: control.clone() }).encode() else { return Ok(()) };
-        let Ok((session, envelope)) = initiated.seal(&mut self.rng, &prefix, &payload) else { return Ok(()) };
-        let info = SessionInfo { device, confirmed: false, created: turn.now };
+        let Ok(payload) = (Payload::Control {
+            id,
+            control: control.clone(),
+        })
+        .encode() else {
+            return Ok(());
+        };
+        let Ok((session, envelope)) = initiated.seal(&mut self.rng, &prefix, &payload) else {
+            return Ok(());
+        };
+        let info = SessionInfo {
+            device,
+            confirmed: false,
+            created: turn.now,
+        };
         self.sessions.insert(turn, info, session)?;
         self.forget_first_contact(turn, device)?;
-        let row = OutboxRow { id, control, created: turn.now, envelope: Some(ByteBuf::from(envelope)) };
+        let row = OutboxRow {
+            id,
+            control,
+            created: turn.now,
+            envelope: Some(ByteBuf::from(envelope)),
+        };
         outbox::put(turn.txn, device, &row);
         self.deliver_first_contact(turn, device)
     }
 
     fn invite_refused(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, reason: u8) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Some(mut contact) = contacts::get(turn.txn, &row.user)? else { return Ok(()) };
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let Some(mut contact) = contacts::get(turn.txn, &row.user)? else {
+            return Ok(());
+        };
         if let ContactState::Invited { refused, .. } = &mut contact.state {
             *refused = Some(match reason {
                 0 => InviteRefusal::Used,
@@ -234,7 +320,6 @@ impl Engine {
         }
         Ok(())
     }
-
 }
 
 /// What takes the place of an invite's token in the tag when contacts begin anew.
@@ -255,7 +340,9 @@ fn check_bundle(user: &UserId, list: &[u8], bundle: &[u8], hash: &[u8; 32]) -> O
 
 /// The verified device list of a card that a device of `user` sent.
 pub(crate) fn check_card(user: &UserId, device: &DeviceId, profile: &Profile) -> Option<DeviceList> {
-    let list = DeviceList::verify(&profile.device_list).ok().filter(|list| list.user() == *user)?;
+    let list = DeviceList::verify(&profile.device_list)
+        .ok()
+        .filter(|list| list.user() == *user)?;
     let certificate = list.cert(device)?;
     PrekeyBundle::verify(&profile.bundle, certificate).ok()?;
     Some(list)

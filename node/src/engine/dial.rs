@@ -33,7 +33,10 @@ struct Wanted {
 
 impl Dialer {
     pub(crate) fn new(online: bool) -> Self {
-        Self { online, ..Self::default() }
+        Self {
+            online,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
@@ -51,7 +54,9 @@ impl Dialer {
     }
 
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&PeerId, &str)> {
-        self.wanted.iter().filter_map(|(peer, w)| Some((peer, w.last_failure.as_deref()?)))
+        self.wanted
+            .iter()
+            .filter_map(|(peer, w)| Some((peer, w.last_failure.as_deref()?)))
     }
 }
 
@@ -62,7 +67,13 @@ impl Engine {
             return;
         }
         let backoff = Backoff::new(PAUSE_MS.0, PAUSE_MS.1);
-        self.dialer.wanted.insert(peer, Wanted { backoff, last_failure: None });
+        self.dialer.wanted.insert(
+            peer,
+            Wanted {
+                backoff,
+                last_failure: None,
+            },
+        );
         turn.net(NetCommand::Protect { peer });
         if !self.dialer.is_connected(&peer) {
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
@@ -80,11 +91,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn on_dial_timer(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        peer: PeerId,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn on_dial_timer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
         if !self.dialer.online || self.dialer.is_connected(&peer) || !self.dialer.wanted.contains_key(&peer) {
             return Ok(());
         }
@@ -102,11 +109,7 @@ impl Engine {
         Ok(())
     }
 
-    fn addresses_of(
-        &self,
-        turn: &Turn<'_, '_>,
-        peer: PeerId,
-    ) -> Result<(Vec<Multiaddr>, u64), StoreError> {
+    fn addresses_of(&self, turn: &Turn<'_, '_>, peer: PeerId) -> Result<(Vec<Multiaddr>, u64), StoreError> {
         let mut raw: Vec<Vec<u8>> = Vec::new();
         let mut last_seen = 0;
         for no in self.devices_at(&peer) {
@@ -149,7 +152,8 @@ impl Engine {
         for no in self.devices_at(&peer) {
             self.remember_address(turn, no, address, outbound)?;
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
-            self.timers.set_earliest(Timer::OpenStream(no), turn.now.saturating_add(courtesy));
+            self.timers
+                .set_earliest(Timer::OpenStream(no), turn.now.saturating_add(courtesy));
             if self.sessions.any(no).is_none() {
                 self.begin_again(turn, no)?;
             }
@@ -168,7 +172,9 @@ impl Engine {
         address: &Multiaddr,
         outbound: bool,
     ) -> Result<(), StoreError> {
-        let Some(mut row) = devices::get(turn.txn, no)? else { return Ok(()) };
+        let Some(mut row) = devices::get(turn.txn, no)? else {
+            return Ok(());
+        };
         row.last_seen = turn.now;
         if outbound {
             let bytes = parlour_net::address_to_bytes(address);
@@ -180,11 +186,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_disconnected(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        peer: PeerId,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn on_disconnected(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
         self.dialer.connected.remove(&peer);
         for no in self.devices_at(&peer) {
             if let Some(mut row) = devices::get(turn.txn, no)? {
@@ -194,7 +196,8 @@ impl Engine {
         }
         if self.dialer.wanted.contains_key(&peer) {
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
-            self.timers.set(Timer::Dial(peer), turn.now.saturating_add(200 + courtesy));
+            self.timers
+                .set(Timer::Dial(peer), turn.now.saturating_add(200 + courtesy));
         }
         Ok(())
     }

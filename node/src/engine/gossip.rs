@@ -73,8 +73,14 @@ impl Gossip {
 
 impl Engine {
     /// Sends on what this account has written and a conversation's devices lack.
-    pub(crate) fn distribute(&mut self, turn: &mut Turn<'_, '_>, conversation: ConversationNo) -> Result<(), StoreError> {
-        let Some(members) = self.members(turn, conversation)? else { return Ok(()) };
+    pub(crate) fn distribute(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<(), StoreError> {
+        let Some(members) = self.members(turn, conversation)? else {
+            return Ok(());
+        };
         for device in members.recipients {
             self.fill_flights(turn, conversation, device)?;
         }
@@ -87,7 +93,8 @@ impl Engine {
             self.distribute(turn, conversation)?;
         }
         for (device, _) in parlour_store::outbox::devices(turn.txn)? {
-            self.timers.set_earliest(Timer::Controls(device), turn.now.saturating_add(RETRY_MS.0));
+            self.timers
+                .set_earliest(Timer::Controls(device), turn.now.saturating_add(RETRY_MS.0));
         }
         Ok(())
     }
@@ -98,7 +105,11 @@ impl Engine {
         conversation: ConversationNo,
         device: DeviceNo,
     ) -> Result<(), StoreError> {
-        let log = LogKey { conversation, device: self.own.device, log: self.own_log };
+        let log = LogKey {
+            conversation,
+            device: self.own.device,
+            log: self.own_log,
+        };
         let held = logs::get(turn.txn, &log)?.have;
         let waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
         let linked = match self.link_to(device) {
@@ -128,21 +139,37 @@ impl Engine {
         device: DeviceNo,
         tries: u32,
     ) -> Result<(), StoreError> {
-        let Some(event) = events::get(turn.txn, key)? else { return Ok(()) };
+        let Some(event) = events::get(turn.txn, key)? else {
+            return Ok(());
+        };
         if turn.now.saturating_sub(event.header().clock) > EXPIRES_MS {
             return Ok(());
         }
-        let Some(token) = self.publish(turn, device, &Payload::Event(event.to_wire()))? else { return Ok(()) };
+        let Some(token) = self.publish(turn, device, &Payload::Event(event.to_wire()))? else {
+            return Ok(());
+        };
         self.gossip.publishing.insert(token, (key.log, device, key.seq));
         let flights = self.gossip.flights.entry((key.log.conversation, device)).or_default();
-        flights.insert(key.seq, Flight { published: turn.now, tries });
+        flights.insert(
+            key.seq,
+            Flight {
+                published: turn.now,
+                tries,
+            },
+        );
         let timer = Timer::Gossip(key.log.conversation, device);
-        self.timers.set_earliest(timer, turn.now.saturating_add(STREAM_AFTER_MS));
+        self.timers
+            .set_earliest(timer, turn.now.saturating_add(STREAM_AFTER_MS));
         Ok(())
     }
 
     /// Seals a payload for a device and publishes it; `None` if there is no session to seal it with.
-    fn publish(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &Payload) -> Result<Option<u64>, StoreError> {
+    fn publish(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        payload: &Payload,
+    ) -> Result<Option<u64>, StoreError> {
         let (Some(session), Some(known)) = (self.sessions.confirmed(device), self.known.get(&device)) else {
             return Ok(None);
         };
@@ -160,12 +187,18 @@ impl Engine {
             None => return Ok(None),
         };
         let token = self.token();
-        turn.net(NetCommand::Publish { topic: shard(&recipient, day), data, token });
+        turn.net(NetCommand::Publish {
+            topic: shard(&recipient, day),
+            data,
+            token,
+        });
         Ok(Some(token))
     }
 
     pub(crate) fn on_published(&mut self, turn: &mut Turn<'_, '_>, token: u64, result: PublishResult) {
-        let Some((log, device, seq)) = self.gossip.publishing.remove(&token) else { return };
+        let Some((log, device, seq)) = self.gossip.publishing.remove(&token) else {
+            return;
+        };
         match result {
             PublishResult::Sent { peers } if peers > 0 => {
                 let mut seqs = Intervals::default();
@@ -181,7 +214,8 @@ impl Engine {
     pub(crate) fn mark_sent(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo, seqs: &Intervals) {
         let sent = self.gossip.sent.entry((log, device)).or_default();
         *sent = sent.union(seqs);
-        self.timers.set_earliest(Timer::FlushSent, turn.now.saturating_add(SENT_FLUSH_MS));
+        self.timers
+            .set_earliest(Timer::FlushSent, turn.now.saturating_add(SENT_FLUSH_MS));
     }
 
     pub(crate) fn flush_sent(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
@@ -194,7 +228,15 @@ impl Engine {
             row.sent = row.sent.union(&seqs);
             logs::put_delivery(turn.txn, &log, device, &row);
             let LogKey { conversation, log, .. } = log;
-            feed::append(turn.txn, &FeedRow::Sent { conversation, log, device, seqs })?;
+            feed::append(
+                turn.txn,
+                &FeedRow::Sent {
+                    conversation,
+                    log,
+                    device,
+                    seqs,
+                },
+            )?;
         }
         Ok(())
     }
@@ -216,11 +258,23 @@ impl Engine {
         row.sent = row.sent.difference(&row.acked);
         logs::put_delivery(turn.txn, &log, device, &row);
         self.counters.events_delivered = self.counters.events_delivered.saturating_add(seqs.count());
-        let LogKey { conversation, log: number, .. } = log;
+        let LogKey {
+            conversation,
+            log: number,
+            ..
+        } = log;
         if let Some(flights) = self.gossip.flights.get_mut(&(conversation, device)) {
             flights.retain(|seq, _| !row.acked.contains(*seq));
         }
-        feed::append(turn.txn, &FeedRow::Delivered { conversation, log: number, device, seqs })?;
+        feed::append(
+            turn.txn,
+            &FeedRow::Delivered {
+                conversation,
+                log: number,
+                device,
+                seqs,
+            },
+        )?;
         self.fill_flights(turn, conversation, device)
     }
 
@@ -234,8 +288,14 @@ impl Engine {
         let now = turn.now;
         let offline = self.dialer.connected().is_empty();
         let linked = self.link_to(device).is_some();
-        let log = LogKey { conversation, device: self.own.device, log: self.own_log };
-        let Some(flights) = self.gossip.flights.get_mut(&(conversation, device)) else { return Ok(()) };
+        let log = LogKey {
+            conversation,
+            device: self.own.device,
+            log: self.own_log,
+        };
+        let Some(flights) = self.gossip.flights.get_mut(&(conversation, device)) else {
+            return Ok(());
+        };
         if offline {
             flights.clear();
             return Ok(());
@@ -257,7 +317,11 @@ impl Engine {
                 self.publish_event(turn, &EventKey { log, seq, branch: 0 }, device, tries.saturating_add(1))?;
             }
         }
-        let left = self.gossip.flights.get(&(conversation, device)).is_some_and(|f| !f.is_empty());
+        let left = self
+            .gossip
+            .flights
+            .get(&(conversation, device))
+            .is_some_and(|f| !f.is_empty());
         if left {
             let due = now.saturating_add(jitter(STREAM_AFTER_MS, self.random()));
             self.timers.set(Timer::Gossip(conversation, device), due);
@@ -271,15 +335,29 @@ impl Engine {
         self.timers.set_earliest(Timer::GossipAcknowledge(author), due);
     }
 
-    pub(crate) fn on_gossip_acknowledge(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(waiting) = self.gossip.acknowledge.remove(&device) else { return Ok(()) };
+    pub(crate) fn on_gossip_acknowledge(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let Some(waiting) = self.gossip.acknowledge.remove(&device) else {
+            return Ok(());
+        };
         if self.link_to(device).is_some() {
             return Ok(());
         }
         for log in waiting {
-            let Some(members) = self.members(turn, log.conversation)? else { continue };
-            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else { continue };
-            let control = Control::Have(Have { conversation: members.id, full: false, logs: vec![have] });
+            let Some(members) = self.members(turn, log.conversation)? else {
+                continue;
+            };
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
+                continue;
+            };
+            let control = Control::Have(Have {
+                conversation: members.id,
+                full: false,
+                logs: vec![have],
+            });
             let id = self.random_id();
             self.publish_control(turn, device, id, control)?;
         }
@@ -302,7 +380,9 @@ impl Engine {
 
     /// An envelope that gossip brought.
     pub(crate) fn on_envelope(&mut self, turn: &mut Turn<'_, '_>, data: Bytes) -> Result<(), StoreError> {
-        let Ok((prefix, _)) = parse_envelope(&data) else { return Ok(()) };
+        let Ok((prefix, _)) = parse_envelope(&data) else {
+            return Ok(());
+        };
         if !self.open_envelope(turn, &prefix, &data)? {
             self.gossip.keep_unmatched(turn.now, data);
         }
@@ -313,7 +393,9 @@ impl Engine {
     pub(crate) fn match_again(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.gossip.unmatched_bytes = 0;
         for (at, data) in std::mem::take(&mut self.gossip.unmatched) {
-            let Ok((prefix, _)) = parse_envelope(&data) else { continue };
+            let Ok((prefix, _)) = parse_envelope(&data) else {
+                continue;
+            };
             if !self.open_envelope(turn, &prefix, &data)? {
                 self.gossip.unmatched_bytes = self.gossip.unmatched_bytes.saturating_add(data.len());
                 self.gossip.unmatched.push_back((at, data));
@@ -323,9 +405,18 @@ impl Engine {
     }
 
     /// `false` if no session knows the tag.
-    fn open_envelope(&mut self, turn: &mut Turn<'_, '_>, prefix: &EnvelopePrefix, data: &[u8]) -> Result<bool, StoreError> {
-        let Some(session) = self.sessions.by_tag(&prefix.tag) else { return Ok(false) };
-        let Some(device) = self.sessions.device(&session) else { return Ok(false) };
+    fn open_envelope(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        prefix: &EnvelopePrefix,
+        data: &[u8],
+    ) -> Result<bool, StoreError> {
+        let Some(session) = self.sessions.by_tag(&prefix.tag) else {
+            return Ok(false);
+        };
+        let Some(device) = self.sessions.device(&session) else {
+            return Ok(false);
+        };
         let now = turn.now;
         let payload = match self.sessions.update(turn, &session, |s| s.open(data, now)) {
             Some(Ok(payload)) => payload,
@@ -342,7 +433,9 @@ impl Engine {
     }
 
     fn on_payload(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &[u8]) -> Result<(), StoreError> {
-        let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else { return Ok(()) };
+        let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
+            return Ok(());
+        };
         match Payload::decode(payload) {
             Ok(Payload::Event(wire)) => {
                 let Ok(event) = SignedEvent::decode(&wire) else {

@@ -37,7 +37,10 @@ impl Engine {
     /// Makes a new signed prekey if the newest is too old (or there is none), and knows the newest one's bundle.
     fn renew_prekey(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let newest = prekeys::all(turn.txn)?.pop();
-        if let Some(row) = newest.as_ref().filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS) {
+        if let Some(row) = newest
+            .as_ref()
+            .filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS)
+        {
             self.set_bundle(row.serial, &row.bundle);
             return Ok(());
         }
@@ -45,8 +48,12 @@ impl Engine {
             .map_err(|_| StoreError::Malformed { noun: "prekey counter" })?;
         let secret = PrekeySecret::generate(&mut self.rng, serial);
         let account = &self.account;
-        let bundle: PrekeyBundle =
-            secret.bundle(&account.keys, &account.certificate, turn.now, turn.now.saturating_add(VALID_MS));
+        let bundle: PrekeyBundle = secret.bundle(
+            &account.keys,
+            &account.certificate,
+            turn.now,
+            turn.now.saturating_add(VALID_MS),
+        );
         let row = PrekeyRow {
             serial,
             secret: ByteBuf::from(secret.to_bytes().to_vec()),

@@ -30,7 +30,11 @@ pub(crate) enum Command {
     /// Opens somebody's invite.
     Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
     /// Marks a conversation as read up to a room seq.
-    MarkRead { conversation: ConversationId, room_seq: u64, reply: oneshot::Sender<Result<(), ReadMarkError>> },
+    MarkRead {
+        conversation: ConversationId,
+        room_seq: u64,
+        reply: oneshot::Sender<Result<(), ReadMarkError>>,
+    },
 }
 
 /// A text to write.
@@ -53,6 +57,10 @@ pub struct Sent {
     pub event: EventKey,
     /// Its id and clock.
     pub at: Position,
+    /// Its arrival number in the conversation.
+    pub room_seq: u64,
+    /// `false`: the client id was used before, and this is the message it made then.
+    pub fresh: bool,
 }
 
 /// Why a text was not taken.

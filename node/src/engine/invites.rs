@@ -19,7 +19,11 @@ const MAX_ADDRESSES: usize = 4;
 const MAX_NAME: usize = 64;
 
 impl Engine {
-    pub(crate) fn make_invite(&mut self, turn: &mut Turn<'_, '_>, new: &NewInvite) -> Result<Result<MadeInvite, MakeInviteError>, StoreError> {
+    pub(crate) fn make_invite(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        new: &NewInvite,
+    ) -> Result<Result<MadeInvite, MakeInviteError>, StoreError> {
         let open = invites::all(turn.txn)?;
         if open.iter().filter(|row| !row.revoked && row.expires > turn.now).count() >= MAX_INVITES {
             return Ok(Err(MakeInviteError::TooMany { max: MAX_INVITES }));
@@ -43,19 +47,41 @@ impl Engine {
         };
         invites::put(
             turn.txn,
-            &InviteRow { token, created: turn.now, expires, max_uses: new.max_uses, used_by: Vec::new(), revoked: false },
+            &InviteRow {
+                token,
+                created: turn.now,
+                expires,
+                max_uses: new.max_uses,
+                used_by: Vec::new(),
+                revoked: false,
+            },
         );
-        Ok(Ok(MadeInvite { link: invite.to_link(), token, expires, addresses }))
+        Ok(Ok(MadeInvite {
+            link: invite.to_link(),
+            token,
+            expires,
+            addresses,
+        }))
     }
 
-    pub(crate) fn revoke_invite(&mut self, turn: &mut Turn<'_, '_>, token: &[u8; 16]) -> Result<Result<(), RevokeError>, StoreError> {
-        let Some(mut row) = invites::get(turn.txn, token)? else { return Ok(Err(RevokeError::Unknown)) };
+    pub(crate) fn revoke_invite(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        token: &[u8; 16],
+    ) -> Result<Result<(), RevokeError>, StoreError> {
+        let Some(mut row) = invites::get(turn.txn, token)? else {
+            return Ok(Err(RevokeError::Unknown));
+        };
         row.revoked = true;
         invites::put(turn.txn, &row);
         Ok(Ok(()))
     }
 
-    pub(crate) fn add_contact(&mut self, turn: &mut Turn<'_, '_>, add: &AddContact) -> Result<Result<Added, AddError>, StoreError> {
+    pub(crate) fn add_contact(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        add: &AddContact,
+    ) -> Result<Result<Added, AddError>, StoreError> {
         let invite = match Invite::parse(&add.link) {
             Ok(invite) => invite,
             Err(error) => return Ok(Err(AddError::Link(error))),
@@ -65,7 +91,10 @@ impl Engine {
             return Ok(Err(AddError::Own));
         }
         let petname = add.petname.as_deref().map(str::trim);
-        if let Some(error) = petname.and_then(|name| check_petname(turn, &user, name).transpose()).transpose()? {
+        if let Some(error) = petname
+            .and_then(|name| check_petname(turn, &user, name).transpose())
+            .transpose()?
+        {
             return Ok(Err(error));
         }
         let petname = petname.map(str::to_owned);
@@ -102,7 +131,10 @@ impl Engine {
             self.dial_now(turn, peer);
             self.knock_invited(turn, peer)?;
         }
-        Ok(Ok(Added { user, already: known.is_some() }))
+        Ok(Ok(Added {
+            user,
+            already: known.is_some(),
+        }))
     }
 }
 
@@ -110,6 +142,8 @@ fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Optio
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
         return Ok(Some(AddError::BadName { max: MAX_NAME }));
     }
-    let taken = contacts::all(turn.txn)?.iter().any(|row| row.user != *user && row.petname.as_deref() == Some(name));
+    let taken = contacts::all(turn.txn)?
+        .iter()
+        .any(|row| row.user != *user && row.petname.as_deref() == Some(name));
     Ok(taken.then(|| AddError::NameTaken(name.to_owned())))
 }

@@ -18,7 +18,11 @@ const WINDOW_FRAMES: usize = 32;
 /// Where a stream stands.
 pub(crate) enum Phase {
     /// We sent `open` and wait for `accept`.
-    Opening { state: Box<StreamOpen>, device: DeviceNo, session: SessionId },
+    Opening {
+        state: Box<StreamOpen>,
+        device: DeviceNo,
+        session: SessionId,
+    },
     /// The peer opened it; its `open` has not come.
     Expecting,
     /// Keys are agreed.
@@ -64,12 +68,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        device: DeviceNo,
-        user: UserId,
-        (sealer, opener): (FrameSealer, FrameOpener),
-        now: u64,
-    ) -> Self {
+    pub(crate) fn new(device: DeviceNo, user: UserId, (sealer, opener): (FrameSealer, FrameOpener), now: u64) -> Self {
         Self {
             device,
             user,

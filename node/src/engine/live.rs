@@ -57,7 +57,9 @@ impl Engine {
             .link_of
             .iter()
             .filter_map(|(device, stream)| {
-                let super::link::Phase::Ready(link) = &self.streams.get(stream)?.phase else { return None };
+                let super::link::Phase::Ready(link) = &self.streams.get(stream)?.phase else {
+                    return None;
+                };
                 let skew = self.skews.get(device).copied().unwrap_or(0);
                 Some((self.known.get(device)?.id, link.since, skew)).filter(|_| link.greeted)
             })
@@ -66,7 +68,10 @@ impl Engine {
             .dialer
             .connected()
             .iter()
-            .map(|(peer, address)| LivePeer { peer: *peer, address: address.clone() })
+            .map(|(peer, address)| LivePeer {
+                peer: *peer,
+                address: address.clone(),
+            })
             .collect();
         let unreachable = self
             .dialer
@@ -74,7 +79,12 @@ impl Engine {
             .filter(|(peer, _)| !self.dialer.is_connected(peer))
             .map(|(peer, reason)| (*peer, reason.to_owned()))
             .collect();
-        Some(Live { listening: self.listening.clone(), peers, linked, unreachable, counters: self.counters })
+        Some(Live {
+            listening: self.listening.clone(),
+            peers,
+            linked,
+            unreachable,
+            counters: self.counters,
+        })
     }
-
 }

@@ -36,11 +36,11 @@ use rand_core::{CryptoRng, Rng};
 pub(crate) use account::Account;
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
-pub(crate) use input::{Command, Input};
 pub use input::{
-    AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError,
-    SendError, SendText, Sent,
+    AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
+    SendText, Sent,
 };
+pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer};
 
 use contacts::Knock;
@@ -116,7 +116,9 @@ struct Known {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,7 +171,11 @@ impl Engine {
             live_changed: true,
             account,
         };
-        let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
+        let mut turn = Turn {
+            txn: &mut txn,
+            now,
+            effects: &mut effects,
+        };
         engine.learn_devices(&mut turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
@@ -183,7 +189,13 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read: the turn must be dropped and the engine loaded again.
-    pub(crate) fn handle(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, input: Input, now: u64) -> Result<(), StoreError> {
+    pub(crate) fn handle(
+        &mut self,
+        txn: &mut Txn<'_>,
+        effects: &mut Effects,
+        input: Input,
+        now: u64,
+    ) -> Result<(), StoreError> {
         let mut turn = Turn { txn, now, effects };
         match input {
             Input::Command(command) => self.on_command(&mut turn, command),
@@ -223,12 +235,20 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be read; the engine is returned for another try.
-    pub(crate) fn reload(self: Box<Self>, store: &Store, now: u64) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
+    pub(crate) fn reload(
+        self: Box<Self>,
+        store: &Store,
+        now: u64,
+    ) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
         let mut txn = store.begin();
         let mut effects = Effects::default();
         let loaded = parlour_store::sessions::all(&txn);
         let mut engine = *self;
-        let mut turn = Turn { txn: &mut txn, now, effects: &mut effects };
+        let mut turn = Turn {
+            txn: &mut txn,
+            now,
+            effects: &mut effects,
+        };
         let result = loaded.and_then(|sessions| engine.start_again(&mut turn, sessions));
         let batch = txn.into_batch();
         (Box::new(engine), result.map(|()| (batch, effects)))
@@ -270,7 +290,13 @@ impl Engine {
 
     /// Says `frame` on every ready link, whatever it is: for tests of the other side.
     #[cfg(test)]
-    pub(crate) fn say_anything(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, frame: &parlour_crypto::Frame, now: u64) {
+    pub(crate) fn say_anything(
+        &mut self,
+        txn: &mut Txn<'_>,
+        effects: &mut Effects,
+        frame: &parlour_crypto::Frame,
+        now: u64,
+    ) {
         let mut turn = Turn { txn, now, effects };
         let streams: Vec<u64> = self.link_of.values().copied().collect();
         assert!(!streams.is_empty(), "there is a link");
@@ -297,7 +323,11 @@ impl Engine {
                 let answer = self.add_contact(turn, &add)?;
                 turn.effects.reply(reply, answer);
             }
-            Command::MarkRead { conversation, room_seq, reply } => {
+            Command::MarkRead {
+                conversation,
+                room_seq,
+                reply,
+            } => {
                 let answer = self.mark_read(turn, &conversation, room_seq)?;
                 turn.effects.reply(reply, answer);
             }
@@ -328,7 +358,11 @@ impl Engine {
             }
             NetEvent::Request { request, data, .. } => self.on_knock(turn, request, &data),
             NetEvent::Response { token, result } => self.on_knock_answer(turn, token, result),
-            NetEvent::Connected { peer, address, outbound } => {
+            NetEvent::Connected {
+                peer,
+                address,
+                outbound,
+            } => {
                 self.live_changed = true;
                 self.on_connected(turn, peer, &address, outbound)
             }
@@ -392,10 +426,16 @@ impl Engine {
         self.members.clear();
         self.live_changed = true;
         for (no, row) in devices::all(turn.txn)? {
-            let Ok(certificate) = DeviceCert::verify(&row.certificate) else { continue };
+            let Ok(certificate) = DeviceCert::verify(&row.certificate) else {
+                continue;
+            };
             self.numbers.insert(row.id, no);
-            let known =
-                Known { id: row.id, user: row.user, signing_key: *certificate.signing_key(), peer: row.peer };
+            let known = Known {
+                id: row.id,
+                user: row.user,
+                signing_key: *certificate.signing_key(),
+                peer: row.peer,
+            };
             self.known.insert(no, known);
         }
         Ok(())
@@ -412,17 +452,27 @@ impl Engine {
         if let Some(members) = self.members.get(&conversation) {
             return Ok(Some(members.clone()));
         }
-        let Some(row) = conversations::get(turn.txn, conversation)? else { return Ok(None) };
+        let Some(row) = conversations::get(turn.txn, conversation)? else {
+            return Ok(None);
+        };
         let ConversationKind::Direct { with } = row.kind;
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
-        let members = Members { id: row.id, with, recipients };
+        let members = Members {
+            id: row.id,
+            with,
+            recipients,
+        };
         self.members.insert(conversation, members.clone());
         Ok(Some(members))
     }
 
     fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {
         let bytes = peer.to_bytes();
-        self.known.iter().filter(|(no, k)| k.peer == bytes && **no != self.own.device).map(|(no, _)| *no).collect()
+        self.known
+            .iter()
+            .filter(|(no, k)| k.peer == bytes && **no != self.own.device)
+            .map(|(no, _)| *no)
+            .collect()
     }
 
     /// Stays connected to every contact from now on.

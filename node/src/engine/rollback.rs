@@ -23,15 +23,24 @@ pub(crate) fn head_mark(log: &LogKey) -> Vec<u8> {
 
 fn parse_mark(name: &[u8]) -> Option<LogKey> {
     let rest = name.strip_prefix(LOG_MARK)?;
-    let mut numbers = rest.chunks_exact(4).filter_map(|part| Some(u32::from_be_bytes(part.try_into().ok()?)));
+    let mut numbers = rest
+        .chunks_exact(4)
+        .filter_map(|part| Some(u32::from_be_bytes(part.try_into().ok()?)));
     let (conversation, device, log) = (numbers.next()?, numbers.next()?, numbers.next()?);
-    Some(LogKey { conversation: ConversationNo(conversation), device: DeviceNo(device), log })
+    Some(LogKey {
+        conversation: ConversationNo(conversation),
+        device: DeviceNo(device),
+        log,
+    })
 }
 
 /// Whether any log holds less than the head file says it held.
 pub(crate) fn logs_are_short(read: &impl Read, marks: &BTreeMap<Vec<u8>, u64>) -> Result<bool, StoreError> {
     let mut short = false;
-    for (log, bound) in marks.iter().filter_map(|(name, bound)| Some((parse_mark(name)?, *bound))) {
+    for (log, bound) in marks
+        .iter()
+        .filter_map(|(name, bound)| Some((parse_mark(name)?, *bound)))
+    {
         let held = logs::get(read, &log)?.have.count();
         if held < bound {
             tracing::error!(
@@ -65,7 +74,10 @@ impl Engine {
             return Ok(());
         }
         self.own_log = log.saturating_add(1);
-        tracing::warn!(log = self.own_log, "others hold messages of ours that this disk has lost; going on in a new log");
+        tracing::warn!(
+            log = self.own_log,
+            "others hold messages of ours that this disk has lost; going on in a new log"
+        );
         meta::set_counter(turn.txn, CounterName::OwnLog, u64::from(self.own_log));
         Ok(())
     }

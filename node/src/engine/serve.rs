@@ -46,17 +46,23 @@ impl Engine {
         stream: u64,
         conversation: ConversationNo,
     ) -> Result<bool, StoreError> {
-        let Some(members) = self.members(turn, conversation)? else { return Ok(false) };
+        let Some(members) = self.members(turn, conversation)? else {
+            return Ok(false);
+        };
         for (log, held) in logs::of_conversation(turn.txn, conversation)? {
             let chosen = self.lacking(stream, &log, &held.have);
-            let Some(link) = self.link(stream) else { return Ok(false) };
+            let Some(link) = self.link(stream) else {
+                return Ok(false);
+            };
             let device = link.device;
             let budget = WINDOW_BYTES.saturating_sub(link.in_flight_bytes).min(FRAME_EVENT_BYTES);
             let mut batch = Vec::new();
             let mut size = 0;
             for seq in chosen {
                 for branch in 0..MAX_BRANCHES {
-                    let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else { break };
+                    let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
+                        break;
+                    };
                     let wire = event.to_wire();
                     size += wire.len();
                     batch.push((seq, wire));
@@ -82,7 +88,14 @@ impl Engine {
                     wire.push(bytes);
                 }
             }
-            self.send_frame(turn, stream, &Frame::Events { conversation: members.id, events: wire });
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Events {
+                    conversation: members.id,
+                    events: wire,
+                },
+            );
             if log.device == self.own.device {
                 self.mark_sent(turn, log, device, &sent);
             }
@@ -93,7 +106,9 @@ impl Engine {
 
     /// The seqs to send next: what was written since the link stands in order, what was missed before newest first.
     fn lacking(&mut self, stream: u64, log: &LogKey, held: &Intervals) -> Vec<u64> {
-        let Some(link) = self.link(stream) else { return Vec::new() };
+        let Some(link) = self.link(stream) else {
+            return Vec::new();
+        };
         let device = link.device;
         let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
         let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
@@ -107,13 +122,23 @@ impl Engine {
         {
             missing = missing.difference(&flying);
         }
-        let live: Vec<u64> = missing.difference(&Intervals::range(1, live_from)).values().take(room).collect();
-        if live.is_empty() { missing.values().rev().take(room).collect() } else { live }
+        let live: Vec<u64> = missing
+            .difference(&Intervals::range(1, live_from))
+            .values()
+            .take(room)
+            .collect();
+        if live.is_empty() {
+            missing.values().rev().take(room).collect()
+        } else {
+            live
+        }
     }
 
     /// Asks for what others name and we lack: gaps behind a fork do not show in intervals.
     pub(crate) fn ask_for_missing(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
         for (no, conversation) in self.shared(turn, &user)? {
             let ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
             if !ids.is_empty() {
@@ -131,13 +156,21 @@ impl Engine {
         conversation: &ConversationId,
         ids: &[EventId],
     ) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
-        let Some(no) = self.shared_number(turn, &user, conversation)? else { return Ok(()) };
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
+        let Some(no) = self.shared_number(turn, &user, conversation)? else {
+            return Ok(());
+        };
         let mut batch = Vec::new();
         let mut size = 0;
         for id in ids {
-            let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == no) else { continue };
-            let Some(event) = events::get(turn.txn, &key)? else { continue };
+            let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == no) else {
+                continue;
+            };
+            let Some(event) = events::get(turn.txn, &key)? else {
+                continue;
+            };
             let wire = event.to_wire();
             size += wire.len();
             if size > FRAME_EVENT_BYTES {
@@ -146,7 +179,14 @@ impl Engine {
             batch.push(wire);
         }
         if !batch.is_empty() {
-            self.send_frame(turn, stream, &Frame::Events { conversation: *conversation, events: batch });
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Events {
+                    conversation: *conversation,
+                    events: batch,
+                },
+            );
         }
         Ok(())
     }

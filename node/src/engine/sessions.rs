@@ -30,7 +30,11 @@ impl Sessions {
             .into_iter()
             .map(|(info, session)| (session.id(), Entry { info, session }))
             .collect();
-        let mut sessions = Self { entries, tags: HashMap::new(), today };
+        let mut sessions = Self {
+            entries,
+            tags: HashMap::new(),
+            today,
+        };
         sessions.learn_tags();
         sessions
     }
@@ -63,18 +67,24 @@ impl Sessions {
 
     /// The session to send on: of the confirmed ones the one with the smallest id, so that both sides choose alike.
     pub(crate) fn confirmed(&self, device: DeviceNo) -> Option<SessionId> {
-        self.of_device(device).find(|(_, entry)| entry.info.confirmed).map(|(id, _)| *id)
+        self.of_device(device)
+            .find(|(_, entry)| entry.info.confirmed)
+            .map(|(id, _)| *id)
     }
 
     /// The session to prove ourselves with: a confirmed one, else the newest.
     pub(crate) fn any(&self, device: DeviceNo) -> Option<SessionId> {
         self.confirmed(device).or_else(|| {
-            self.of_device(device).max_by_key(|(_, entry)| entry.info.created).map(|(id, _)| *id)
+            self.of_device(device)
+                .max_by_key(|(_, entry)| entry.info.created)
+                .map(|(id, _)| *id)
         })
     }
 
     fn of_device(&self, device: DeviceNo) -> impl Iterator<Item = (&SessionId, &Entry)> {
-        self.entries.iter().filter(move |(_, entry)| entry.info.device == device)
+        self.entries
+            .iter()
+            .filter(move |(_, entry)| entry.info.device == device)
     }
 
     pub(crate) fn get(&self, id: &SessionId) -> Option<&Session> {
@@ -109,8 +119,11 @@ impl Sessions {
 
     /// Forgets the sessions with a device: all, or only the confirmed ones.
     pub(crate) fn forget(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, all: bool) -> Result<(), StoreError> {
-        let gone: Vec<SessionId> =
-            self.of_device(device).filter(|(_, entry)| all || entry.info.confirmed).map(|(id, _)| *id).collect();
+        let gone: Vec<SessionId> = self
+            .of_device(device)
+            .filter(|(_, entry)| all || entry.info.confirmed)
+            .map(|(id, _)| *id)
+            .collect();
         for id in gone {
             self.entries.remove(&id);
             sessions::delete(turn.txn, &id)?;

@@ -2,7 +2,7 @@
 //! were opened at once.
 
 use bytes::Bytes;
-use parlour_crypto::{SessionId, StreamOpen, accept_stream, REFUSE};
+use parlour_crypto::{REFUSE, SessionId, StreamOpen, accept_stream};
 use parlour_net::{NetCommand, PeerId};
 use parlour_store::{DeviceNo, StoreError, devices};
 
@@ -18,16 +18,16 @@ pub(crate) const REOPEN_MS: (u64, u64) = (500, 60_000);
 
 impl Engine {
     /// Asks for a stream to a device, if there is a connection, a session and no stream yet.
-    pub(crate) fn open_stream(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn open_stream(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         if self.link_of.contains_key(&device) || self.opening.contains_key(&device) {
             return Ok(());
         }
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Ok(peer) = PeerId::from_bytes(&row.peer) else { return Ok(()) };
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let Ok(peer) = PeerId::from_bytes(&row.peer) else {
+            return Ok(());
+        };
         if !self.dialer.is_connected(&peer) || self.sessions.any(device).is_none() {
             return Ok(());
         }
@@ -37,19 +37,24 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_stream_opened(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        peer: PeerId,
-        token: Option<u64>,
-    ) {
+    pub(crate) fn on_stream_opened(&mut self, turn: &mut Turn<'_, '_>, stream: u64, peer: PeerId, token: Option<u64>) {
         let Some(token) = token else {
-            self.streams.insert(stream, Stream { peer, phase: Phase::Expecting });
-            self.timers.set(Timer::StreamOpening(stream), turn.now.saturating_add(OPENING_MS));
+            self.streams.insert(
+                stream,
+                Stream {
+                    peer,
+                    phase: Phase::Expecting,
+                },
+            );
+            self.timers
+                .set(Timer::StreamOpening(stream), turn.now.saturating_add(OPENING_MS));
             return;
         };
-        let device = self.opening.iter().find(|(_, t)| **t == token).map(|(device, _)| *device);
+        let device = self
+            .opening
+            .iter()
+            .find(|(_, t)| **t == token)
+            .map(|(device, _)| *device);
         let opened = device.and_then(|device| {
             let session = self.sessions.any(device)?;
             let (state, open) = StreamOpen::create(
@@ -58,20 +63,35 @@ impl Engine {
                 &self.peer.to_bytes(),
                 &peer.to_bytes(),
             );
-            Some((Phase::Opening { state: Box::new(state), device, session }, open))
+            Some((
+                Phase::Opening {
+                    state: Box::new(state),
+                    device,
+                    session,
+                },
+                open,
+            ))
         });
         match opened {
             Some((phase, open)) => {
                 self.streams.insert(stream, Stream { peer, phase });
-                self.timers.set(Timer::StreamOpening(stream), turn.now.saturating_add(OPENING_MS));
-                turn.net(NetCommand::SendFrame { stream, data: Bytes::from(open) });
+                self.timers
+                    .set(Timer::StreamOpening(stream), turn.now.saturating_add(OPENING_MS));
+                turn.net(NetCommand::SendFrame {
+                    stream,
+                    data: Bytes::from(open),
+                });
             }
             None => turn.net(NetCommand::CloseStream { stream }),
         }
     }
 
     pub(crate) fn on_stream_failed(&mut self, turn: &mut Turn<'_, '_>, token: u64) {
-        let device = self.opening.iter().find(|(_, t)| **t == token).map(|(device, _)| *device);
+        let device = self
+            .opening
+            .iter()
+            .find(|(_, t)| **t == token)
+            .map(|(device, _)| *device);
         if let Some(device) = device {
             self.opening.remove(&device);
             self.reopen_later(turn, device);
@@ -80,19 +100,18 @@ impl Engine {
 
     fn reopen_later(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) {
         let random = self.random();
-        let backoff =
-            self.reopen.entry(device).or_insert(Backoff::new(REOPEN_MS.0, REOPEN_MS.1));
+        let backoff = self
+            .reopen
+            .entry(device)
+            .or_insert(Backoff::new(REOPEN_MS.0, REOPEN_MS.1));
         let due = turn.now.saturating_add(backoff.next(random));
         self.timers.set(Timer::OpenStream(device), due);
     }
 
-    pub(crate) fn on_frame(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        data: &[u8],
-    ) -> Result<(), StoreError> {
-        let Some(Stream { peer, phase }) = self.streams.get_mut(&stream) else { return Ok(()) };
+    pub(crate) fn on_frame(&mut self, turn: &mut Turn<'_, '_>, stream: u64, data: &[u8]) -> Result<(), StoreError> {
+        let Some(Stream { peer, phase }) = self.streams.get_mut(&stream) else {
+            return Ok(());
+        };
         let peer = *peer;
         match phase {
             Phase::Ready(link) => match link.opener.open(data) {
@@ -109,18 +128,18 @@ impl Engine {
     }
 
     /// Answers a peer's `open`: with `accept` if it proves a session, else with the one refusal.
-    fn accept(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        peer: PeerId,
-        data: &[u8],
-    ) -> Result<(), StoreError> {
+    fn accept(&mut self, turn: &mut Turn<'_, '_>, stream: u64, peer: PeerId, data: &[u8]) -> Result<(), StoreError> {
         let (theirs, ours) = (peer.to_bytes(), self.peer.to_bytes());
         let accepted = accept_stream(&mut self.rng, data, self.sessions.iter(), &theirs, &ours);
-        let Ok((session, answer, sealer, opener)) = accepted else { return self.refuse(turn, stream) };
-        let Some(device) = self.sessions.device(&session) else { return self.refuse(turn, stream) };
-        let Some(mut row) = devices::get(turn.txn, device)? else { return self.refuse(turn, stream) };
+        let Ok((session, answer, sealer, opener)) = accepted else {
+            return self.refuse(turn, stream);
+        };
+        let Some(device) = self.sessions.device(&session) else {
+            return self.refuse(turn, stream);
+        };
+        let Some(mut row) = devices::get(turn.txn, device)? else {
+            return self.refuse(turn, stream);
+        };
         if self.opening.contains_key(&device) && self.peer < peer {
             // Both opened at once: the one of the lower peer id stays, and that is ours.
             return self.refuse(turn, stream);
@@ -130,25 +149,28 @@ impl Engine {
             devices::put(turn.txn, &row)?;
             self.learn_devices(turn)?;
         }
-        turn.net(NetCommand::SendFrame { stream, data: Bytes::from(answer) });
+        turn.net(NetCommand::SendFrame {
+            stream,
+            data: Bytes::from(answer),
+        });
         self.confirmed(turn, device, &session)?;
         self.ready(turn, stream, device, row.user, (sealer, opener))
     }
 
     fn refuse(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        turn.net(NetCommand::SendFrame { stream, data: Bytes::from_static(&REFUSE) });
+        turn.net(NetCommand::SendFrame {
+            stream,
+            data: Bytes::from_static(&REFUSE),
+        });
         self.close_stream(turn, stream);
         Ok(())
     }
 
-    fn finish_opening(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        data: &[u8],
-    ) -> Result<(), StoreError> {
-        let Some(Stream { phase: Phase::Opening { state, device, session }, .. }) =
-            self.streams.remove(&stream)
+    fn finish_opening(&mut self, turn: &mut Turn<'_, '_>, stream: u64, data: &[u8]) -> Result<(), StoreError> {
+        let Some(Stream {
+            phase: Phase::Opening { state, device, session },
+            ..
+        }) = self.streams.remove(&stream)
         else {
             return Ok(());
         };
@@ -196,10 +218,20 @@ impl Engine {
         self.opening.remove(&device);
         self.reopen.remove(&device);
         self.refusals.remove(&device);
-        let Some(row) = devices::get(turn.txn, device)? else { return Ok(()) };
-        let Ok(peer) = PeerId::from_bytes(&row.peer) else { return Ok(()) };
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let Ok(peer) = PeerId::from_bytes(&row.peer) else {
+            return Ok(());
+        };
         let link = Link::new(device, user, keys, turn.now);
-        self.streams.insert(stream, Stream { peer, phase: Phase::Ready(Box::new(link)) });
+        self.streams.insert(
+            stream,
+            Stream {
+                peer,
+                phase: Phase::Ready(Box::new(link)),
+            },
+        );
         self.link_of.insert(device, stream);
         self.greet(turn, stream, device)
     }
@@ -220,7 +252,9 @@ impl Engine {
         ] {
             self.timers.clear(timer);
         }
-        let Some(Stream { phase, .. }) = self.streams.remove(&stream) else { return };
+        let Some(Stream { phase, .. }) = self.streams.remove(&stream) else {
+            return;
+        };
         let device = match phase {
             Phase::Ready(link) => link.device,
             Phase::Opening { device, .. } => {

@@ -3,16 +3,16 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    ControlError, MAX_INTERVALS, ConversationId, Frame, Have, Hello, Intervals, LogHave, SignedEvent, UserId, day_of,
+    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
 
-use super::{Engine, Members};
 use super::append::{Appended, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
 use super::timers::{Timer, jitter};
+use super::{Engine, Members};
 
 /// Acknowledgements wait at most this long for company.
 const ACKNOWLEDGE_MS: u64 = 50;
@@ -61,12 +61,7 @@ impl Engine {
     }
 
     /// Says hello on a fresh link; the rest follows when the other side has done so.
-    pub(crate) fn greet(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        _device: DeviceNo,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn greet(&mut self, turn: &mut Turn<'_, '_>, stream: u64, _device: DeviceNo) -> Result<(), StoreError> {
         let reference = self.account.list.reference();
         let hello = Hello {
             version: 1,
@@ -101,9 +96,7 @@ impl Engine {
         match (frame, greeted) {
             (Frame::Hello(hello), false) => self.on_hello(turn, stream, &hello),
             (Frame::Have(have), true) => self.on_have(turn, device, &have),
-            (Frame::Events { conversation, events }, true) => {
-                self.on_events(turn, stream, &conversation, &events)
-            }
+            (Frame::Events { conversation, events }, true) => self.on_events(turn, stream, &conversation, &events),
             (Frame::Control { id, control }, true) => self.on_control(turn, device, id, control),
             (Frame::Received { ids }, true) => self.on_received(turn, device, &ids),
             (Frame::Rekey, true) => {
@@ -120,16 +113,13 @@ impl Engine {
         }
     }
 
-    fn on_hello(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        hello: &Hello,
-    ) -> Result<(), StoreError> {
+    fn on_hello(&mut self, turn: &mut Turn<'_, '_>, stream: u64, hello: &Hello) -> Result<(), StoreError> {
         let Some(link) = self.link(stream) else { return Ok(()) };
         link.greeted = true;
         let device = link.device;
-        let skew = i64::try_from(hello.wall_time_ms).unwrap_or(i64::MAX).saturating_sub_unsigned(turn.now);
+        let skew = i64::try_from(hello.wall_time_ms)
+            .unwrap_or(i64::MAX)
+            .saturating_sub_unsigned(turn.now);
         self.skews.insert(device, skew);
         self.live_changed = true;
         self.tell_everything(turn, stream)?;
@@ -140,18 +130,28 @@ impl Engine {
     }
 
     /// Says everything we hold of every shared conversation.
-    pub(crate) fn tell_everything(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-    ) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else { return Ok(()) };
+    pub(crate) fn tell_everything(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
         for (no, id) in self.shared(turn, &user)? {
             let held = logs::of_conversation(turn.txn, no)?;
-            let logs = held.iter().filter_map(|(log, row)| self.log_have(log, &row.have)).collect();
-            self.send_frame(turn, stream, &Frame::Have(Have { conversation: id, full: true, logs }));
+            let logs = held
+                .iter()
+                .filter_map(|(log, row)| self.log_have(log, &row.have))
+                .collect();
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Have(Have {
+                    conversation: id,
+                    full: true,
+                    logs,
+                }),
+            );
         }
-        self.timers.set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
+        self.timers
+            .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
         let random = self.random();
         let pause = jitter(FULL_HAVE_MS, random);
         self.timers.set(Timer::FullHave(stream), turn.now.saturating_add(pause));
@@ -161,7 +161,11 @@ impl Engine {
     /// What to tell of a log.
     pub(crate) fn log_have(&self, log: &LogKey, have: &Intervals) -> Option<LogHave> {
         let device = self.known.get(&log.device)?.id;
-        Some(LogHave { device, log: log.log, have: have.bounded(MAX_INTERVALS) })
+        Some(LogHave {
+            device,
+            log: log.log,
+            have: have.bounded(MAX_INTERVALS),
+        })
     }
 
     /// The conversations this account shares with a user.
@@ -171,7 +175,10 @@ impl Engine {
         user: &UserId,
     ) -> Result<Vec<(ConversationNo, ConversationId)>, StoreError> {
         let id = ConversationId::direct(&self.account.user(), user);
-        Ok(conversations::number(turn.txn, &id)?.map(|no| (no, id)).into_iter().collect())
+        Ok(conversations::number(turn.txn, &id)?
+            .map(|no| (no, id))
+            .into_iter()
+            .collect())
     }
 
     /// The number of a conversation, if it is shared with this user.
@@ -181,24 +188,29 @@ impl Engine {
         user: &UserId,
         id: &ConversationId,
     ) -> Result<Option<ConversationNo>, StoreError> {
-        Ok(self.shared(turn, user)?.into_iter().find(|(_, c)| c == id).map(|(no, _)| no))
+        Ok(self
+            .shared(turn, user)?
+            .into_iter()
+            .find(|(_, c)| c == id)
+            .map(|(no, _)| no))
     }
 
     /// A device tells what it holds, on its stream or by envelope.
-    pub(crate) fn on_have(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-        have: &Have,
-    ) -> Result<(), StoreError> {
-        let Some(user) = self.known.get(&device).map(|known| known.user) else { return Ok(()) };
+    pub(crate) fn on_have(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, have: &Have) -> Result<(), StoreError> {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(());
+        };
         let Some(conversation) = self.shared_number(turn, &user, &have.conversation)? else {
             return Ok(());
         };
         let mut told = Vec::new();
         for log in &have.logs {
             if let Some((author, _)) = self.known_device(&log.device) {
-                let key = LogKey { conversation, device: author, log: log.log };
+                let key = LogKey {
+                    conversation,
+                    device: author,
+                    log: log.log,
+                };
                 if author == self.own.device {
                     self.on_own_log_held(turn, device, key, &log.have)?;
                 }
@@ -244,7 +256,9 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Some(link) = self.link(stream) else { return Ok(()) };
         let user = link.user;
-        let Some(number) = self.shared_number(turn, &user, conversation)? else { return Ok(()) };
+        let Some(number) = self.shared_number(turn, &user, conversation)? else {
+            return Ok(());
+        };
         for bytes in wire {
             let Ok(event) = SignedEvent::decode(bytes) else {
                 self.counters.malformed_events += 1;
@@ -299,12 +313,7 @@ impl Engine {
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    fn to_acknowledge(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        log: LogKey,
-        author: DeviceNo,
-    ) -> Result<(), StoreError> {
+    fn to_acknowledge(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, author: DeviceNo) -> Result<(), StoreError> {
         let mut author_is_linked = author == self.own.device;
         for stream in self.links_sharing(turn, log.conversation)? {
             let Some(link) = self.link(stream) else { continue };
@@ -325,7 +334,9 @@ impl Engine {
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Vec<u64>, StoreError> {
-        let Some(Members { with, .. }) = self.members(turn, conversation)? else { return Ok(Vec::new()) };
+        let Some(Members { with, .. }) = self.members(turn, conversation)? else {
+            return Ok(Vec::new());
+        };
         let me = self.account.user();
         Ok(self
             .streams
@@ -348,12 +359,7 @@ impl Engine {
     }
 
     /// Acknowledges on a link what waits for it, or sets the timer for it.
-    pub(crate) fn acknowledge(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        due: bool,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn acknowledge(&mut self, turn: &mut Turn<'_, '_>, stream: u64, due: bool) -> Result<(), StoreError> {
         let Some(link) = self.link(stream) else { return Ok(()) };
         if link.unacknowledged.is_empty() {
             return Ok(());
@@ -368,15 +374,23 @@ impl Engine {
         let logs = std::mem::take(&mut link.unacknowledged);
         let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
         for log in logs {
-            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else { continue };
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
+                continue;
+            };
             match by_conversation.last_mut() {
                 Some((conversation, list)) if *conversation == log.conversation => list.push(have),
                 _ => by_conversation.push((log.conversation, vec![have])),
             }
         }
         for (conversation, logs) in by_conversation {
-            let Some(members) = self.members(turn, conversation)? else { continue };
-            let have = Have { conversation: members.id, full: false, logs };
+            let Some(members) = self.members(turn, conversation)? else {
+                continue;
+            };
+            let have = Have {
+                conversation: members.id,
+                full: false,
+                logs,
+            };
             self.send_frame(turn, stream, &Frame::Have(have));
         }
         Ok(())

@@ -98,7 +98,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(first_ms: u64, max_ms: u64) -> Self {
-        Self { tries: 0, first_ms, max_ms }
+        Self {
+            tries: 0,
+            first_ms,
+            max_ms,
+        }
     }
 
     /// The pause before the next try: doubled each time up to the maximum, ± 20 % by `random`.
@@ -119,12 +123,18 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     pub(crate) const fn new(every_ms: u64, at_once: u64) -> Self {
-        Self { spent_until: 0, every_ms, at_once }
+        Self {
+            spent_until: 0,
+            every_ms,
+            at_once,
+        }
     }
 
     /// Takes one, if there is one.
     pub(crate) fn take(&mut self, now: u64) -> bool {
-        let spent = self.spent_until.max(now.saturating_sub(self.every_ms.saturating_mul(self.at_once)));
+        let spent = self
+            .spent_until
+            .max(now.saturating_sub(self.every_ms.saturating_mul(self.at_once)));
         let after = spent.saturating_add(self.every_ms);
         if after > now {
             return false;
@@ -137,7 +147,8 @@ impl Allowance {
 /// `ms` ± 20 %, chosen by `random`.
 pub(crate) fn jitter(ms: u64, random: u64) -> u64 {
     let span = ms.saturating_mul(2) / 5;
-    ms.saturating_sub(span / 2).saturating_add(random % span.saturating_add(1))
+    ms.saturating_sub(span / 2)
+        .saturating_add(random % span.saturating_add(1))
 }
 
 #[cfg(test)]
@@ -173,7 +184,10 @@ mod tests {
         let mut backoff = Backoff::new(1_000, 300_000);
         for expected in [1_000u64, 2_000, 4_000, 8_000] {
             let pause = backoff.next(expected * 7);
-            assert!(pause >= expected * 4 / 5 && pause <= expected * 6 / 5, "{pause} for {expected}");
+            assert!(
+                pause >= expected * 4 / 5 && pause <= expected * 6 / 5,
+                "{pause} for {expected}"
+            );
         }
         for _ in 0..40 {
             assert!(backoff.next(u64::MAX) <= 360_000);

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret, Payload, PrekeyBundle,
-    PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
+    Control, DeviceCert, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret, Payload,
+    PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
 };
 use parlour_net::{NetCommand, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -61,7 +61,10 @@ impl Engine {
             Err(_) => KnockResponse::Nothing,
         };
         match response.encode() {
-            Ok(data) => turn.net(NetCommand::Respond { request, data: Bytes::from(data) }),
+            Ok(data) => turn.net(NetCommand::Respond {
+                request,
+                data: Bytes::from(data),
+            }),
             Err(error) => tracing::error!(%error, "an answer to a knock could not be encoded"),
         }
         Ok(())
@@ -73,14 +76,20 @@ impl Engine {
     }
 
     fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = prekeys::all(turn.txn)?.into_iter().find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
+        let found = prekeys::all(turn.txn)?
+            .into_iter()
+            .find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
         Ok(found.map(|row| row.bundle.to_vec()))
     }
 
     fn bundle_response(&mut self, turn: &mut Turn<'_, '_>, bundle: Vec<u8>) -> Result<KnockResponse, StoreError> {
         let device_list = self.account.list.as_bytes().to_vec();
         let one_time = self.new_one_time_key(turn)?;
-        Ok(KnockResponse::Bundle { device_list, bundle, one_time })
+        Ok(KnockResponse::Bundle {
+            device_list,
+            bundle,
+            one_time,
+        })
     }
 
     fn new_one_time_key(&mut self, turn: &mut Turn<'_, '_>) -> Result<Option<(u32, [u8; 32])>, StoreError> {
@@ -106,24 +115,34 @@ impl Engine {
             return Ok(Some(Reason::Invite(invite)));
         }
         let bundles = prekeys::all(turn.txn)?;
-        let ours = bundles.iter().any(|row| named(&known_tag_key(&PrekeyBundle::hash_of(&row.bundle))));
+        let ours = bundles
+            .iter()
+            .any(|row| named(&known_tag_key(&PrekeyBundle::hash_of(&row.bundle))));
         Ok((ours && self.new_sessions.take(turn.now)).then_some(Reason::Contact))
     }
 
     /// Opens a first-contact envelope that names one of our invites, or comes from a contact that begins anew.
     fn welcome(&mut self, turn: &mut Turn<'_, '_>, envelope: &[u8]) -> Result<Welcome, StoreError> {
         let today = day_of(turn.now);
-        let Ok((prefix, body)) = parse_envelope(envelope) else { return Ok(Welcome::Silent) };
+        let Ok((prefix, body)) = parse_envelope(envelope) else {
+            return Ok(Welcome::Silent);
+        };
         if prefix.day > today.saturating_add(1) || prefix.day < today.saturating_sub(FLIGHT_DAYS) {
             return Ok(Welcome::Silent);
         }
-        let Some(reason) = self.reason_to_open(turn, &prefix)? else { return Ok(Welcome::Silent) };
-        let Ok(flight) = FirstFlight::parse(body) else { return Ok(Welcome::Silent) };
+        let Some(reason) = self.reason_to_open(turn, &prefix)? else {
+            return Ok(Welcome::Silent);
+        };
+        let Ok(flight) = FirstFlight::parse(body) else {
+            return Ok(Welcome::Silent);
+        };
         let serial = flight.prekey_serial();
         if prekeys::is_answered(turn.txn, serial, &flight.ephemeral())? {
             return Ok(Welcome::Silent);
         }
-        let Some(prekey) = prekeys::get(turn.txn, serial)? else { return Ok(Welcome::Silent) };
+        let Some(prekey) = prekeys::get(turn.txn, serial)? else {
+            return Ok(Welcome::Silent);
+        };
         let one_time = match flight.one_time_id() {
             Some(id) => match prekeys::one_time(turn.txn, id)? {
                 Some(row) => OneTimeSecret::from_bytes(&row.secret).ok(),
@@ -136,13 +155,23 @@ impl Engine {
         };
         let hash = PrekeyBundle::hash_of(&prekey.bundle);
         let account = &self.account;
-        let opened = flight.open(&prefix, &account.keys, &account.certificate, &secret, hash, one_time.as_ref(), turn.now);
+        let opened = flight.open(
+            &prefix,
+            &account.keys,
+            &account.certificate,
+            &secret,
+            hash,
+            one_time.as_ref(),
+            turn.now,
+        );
         let Ok(accepted) = opened else {
             self.counters.unopened_envelopes += 1;
             return Ok(Welcome::Silent);
         };
-        let Ok(Payload::Control { control: Control::ContactHello { token, profile, .. }, .. }) =
-            Payload::decode(&accepted.payload)
+        let Ok(Payload::Control {
+            control: Control::ContactHello { token, profile, .. },
+            ..
+        }) = Payload::decode(&accepted.payload)
         else {
             return Ok(Welcome::Silent);
         };
@@ -160,7 +189,9 @@ impl Engine {
         {
             return Ok(Welcome::Closed(refusal));
         }
-        let Some(list) = check_card(&user, &accepted.peer_cert.device(), &profile) else { return Ok(Welcome::Silent) };
+        let Some(list) = check_card(&user, &accepted.peer_cert.device(), &profile) else {
+            return Ok(Welcome::Silent);
+        };
         prekeys::mark_answered(turn.txn, serial, &flight.ephemeral());
         if let Some(id) = flight.one_time_id() {
             prekeys::delete_one_time(turn.txn, id);
@@ -187,7 +218,12 @@ impl Engine {
             invites::put(turn.txn, &invite);
         }
         let contact = match contacts::get(turn.txn, &user)? {
-            Some(row) => ContactRow { name: profile.name.clone(), device_list: list.as_bytes().to_vec(), state: ContactState::Accepted, ..row },
+            Some(row) => ContactRow {
+                name: profile.name.clone(),
+                device_list: list.as_bytes().to_vec(),
+                state: ContactState::Accepted,
+                ..row
+            },
             None => ContactRow {
                 user,
                 petname: None,
@@ -209,15 +245,27 @@ impl Engine {
         feed::append(turn.txn, &FeedRow::Contact { user })?;
         // Whoever begins anew has lost the older ones; one we began ourselves may still be answered.
         self.sessions.forget(turn, device, false)?;
-        self.sessions.insert(turn, SessionInfo { device, confirmed: true, created: turn.now }, session)?;
+        self.sessions.insert(
+            turn,
+            SessionInfo {
+                device,
+                confirmed: true,
+                created: turn.now,
+            },
+            session,
+        )?;
         self.match_again(turn)?;
-        let accept = Control::ContactAccept { profile: self.card(), ext: Vec::new() };
+        let accept = Control::ContactAccept {
+            profile: self.card(),
+            ext: Vec::new(),
+        };
         self.post_control(turn, device, accept)?;
         if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);
             if self.dialer.is_connected(&peer) {
                 let courtesy = if self.peer < peer { 0 } else { 300 };
-                self.timers.set_earliest(Timer::OpenStream(device), turn.now.saturating_add(courtesy));
+                self.timers
+                    .set_earliest(Timer::OpenStream(device), turn.now.saturating_add(courtesy));
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! What the account itself writes: messages, read marks.
 
-use parlour_crypto::{Content, Draft, EventId, MAX_TEXT, Message, VerifiedEvent, KIND_MESSAGE};
+use parlour_crypto::{Content, Draft, EventId, KIND_MESSAGE, MAX_TEXT, Message, VerifiedEvent};
 use parlour_store::client_ids::{self, ClientIdRow};
-use parlour_store::timeline::Position;
+use parlour_store::timeline::{self, Position};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, feed, logs};
 
 use super::Engine;
@@ -14,7 +14,11 @@ use super::input::{ReadMarkError, SendError, SendText, Sent};
 const MAX_CLIENT_ID: usize = 64;
 
 impl Engine {
-    pub(crate) fn send_text(&mut self, turn: &mut Turn<'_, '_>, send: &SendText) -> Result<Result<Sent, SendError>, StoreError> {
+    pub(crate) fn send_text(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        send: &SendText,
+    ) -> Result<Result<Sent, SendError>, StoreError> {
         let Some(conversation) = conversations::number(turn.txn, &send.conversation)? else {
             return Ok(Err(SendError::UnknownConversation));
         };
@@ -27,7 +31,14 @@ impl Engine {
             let Some(event) = events::get(turn.txn, &row.event)? else {
                 return Err(StoreError::Malformed { noun: "client id" });
             };
-            return Ok(Ok(Sent { event: row.event, at: position(&event) }));
+            let at = position(&event);
+            let room_seq = timeline::get(turn.txn, conversation, &at)?.map_or(0, |entry| entry.room_seq);
+            return Ok(Ok(Sent {
+                event: row.event,
+                at,
+                room_seq,
+                fresh: false,
+            }));
         }
         let message = Message {
             content: Content::Text(send.text.clone()),
@@ -39,14 +50,31 @@ impl Engine {
             ext: Vec::new(),
         };
         let Ok(body) = message.encode() else {
-            return Ok(Err(SendError::TooLong { got: send.text.len(), max: MAX_TEXT }));
+            return Ok(Err(SendError::TooLong {
+                got: send.text.len(),
+                max: MAX_TEXT,
+            }));
         };
         let (key, event) = self.write_event(turn, conversation, KIND_MESSAGE, &body)?;
         if let Some(id) = &send.client_id {
-            client_ids::put(turn.txn, conversation, id, &ClientIdRow { event: key, created: turn.now });
+            client_ids::put(
+                turn.txn,
+                conversation,
+                id,
+                &ClientIdRow {
+                    event: key,
+                    created: turn.now,
+                },
+            );
         }
         self.distribute(turn, conversation)?;
-        Ok(Ok(Sent { event: key, at: position(&event) }))
+        let room_seq = conversations::get(turn.txn, conversation)?.map_or(0, |row| row.last_seq);
+        Ok(Ok(Sent {
+            event: key,
+            at: position(&event),
+            room_seq,
+            fresh: true,
+        }))
     }
 
     /// Signs a new event of this device and stores it.
@@ -60,7 +88,11 @@ impl Engine {
         let missing = || StoreError::Malformed { noun: "conversation" };
         let row = conversations::get(turn.txn, conversation)?.ok_or_else(missing)?;
         let (parents, clock) = parents_and_clock(&row, turn.now);
-        let log = LogKey { conversation, device: self.own.device, log: self.own_log };
+        let log = LogKey {
+            conversation,
+            device: self.own.device,
+            log: self.own_log,
+        };
         let held = logs::get(turn.txn, &log)?;
         let draft = Draft {
             kind,
@@ -108,8 +140,8 @@ impl Engine {
     fn count_unread(&self, turn: &Turn<'_, '_>, no: ConversationNo, after: u64, last: u64) -> Result<u64, StoreError> {
         let mut unread = 0u64;
         for seq in after.saturating_add(1)..=last {
-            let at = parlour_store::timeline::by_room_seq(turn.txn, no, seq)?;
-            let entry = at.map(|at| parlour_store::timeline::get(turn.txn, no, &at)).transpose()?.flatten();
+            let at = timeline::by_room_seq(turn.txn, no, seq)?;
+            let entry = at.map(|at| timeline::get(turn.txn, no, &at)).transpose()?.flatten();
             if entry.is_some_and(|entry| entry.event.log.device != self.own.device) {
                 unread = unread.saturating_add(1);
             }
@@ -118,12 +150,19 @@ impl Engine {
     }
 }
 
-fn refuse_text(turn: &Turn<'_, '_>, conversation: ConversationNo, send: &SendText) -> Result<Option<SendError>, StoreError> {
+fn refuse_text(
+    turn: &Turn<'_, '_>,
+    conversation: ConversationNo,
+    send: &SendText,
+) -> Result<Option<SendError>, StoreError> {
     if send.text.trim().is_empty() {
         return Ok(Some(SendError::Empty));
     }
     if send.text.len() > MAX_TEXT {
-        return Ok(Some(SendError::TooLong { got: send.text.len(), max: MAX_TEXT }));
+        return Ok(Some(SendError::TooLong {
+            got: send.text.len(),
+            max: MAX_TEXT,
+        }));
     }
     if send.client_id.as_ref().is_some_and(|id| id.len() > MAX_CLIENT_ID) {
         return Ok(Some(SendError::ClientIdTooLong { max: MAX_CLIENT_ID }));
@@ -139,5 +178,8 @@ fn refuse_text(turn: &Turn<'_, '_>, conversation: ConversationNo, send: &SendTex
 
 fn position(event: &VerifiedEvent) -> Position {
     let id: EventId = event.id();
-    Position { clock: event.header().clock, id }
+    Position {
+        clock: event.header().clock,
+        id,
+    }
 }

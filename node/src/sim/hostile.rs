@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Content, ConversationId, DeviceKeys, Draft, Frame, Have, Intervals, Invite, KIND_MESSAGE, KnockRequest, KnockResponse,
-    LogHave, Message, SignedEvent, VerifiedEvent,
+    Content, ConversationId, DeviceKeys, Draft, Frame, Have, Intervals, Invite, KIND_MESSAGE, KnockRequest,
+    KnockResponse, LogHave, Message, SignedEvent, VerifiedEvent,
 };
 use parlour_net::NetEvent;
 use parlour_store::contacts::{self, ContactState, InviteRefusal};
@@ -29,22 +29,36 @@ fn friends(seed: u64) -> (Sim, ConversationId) {
 
 impl Sim {
     fn say(&mut self, from: usize, conversation: ConversationId, text: &str) {
-        let send = SendText { conversation, text: text.to_owned(), reply_to: None, client_id: None };
-        self.ask(from, |reply| Command::Send(send, reply)).expect("up").expect("accepted");
+        let send = SendText {
+            conversation,
+            text: text.to_owned(),
+            reply_to: None,
+            client_id: None,
+        };
+        self.ask(from, |reply| Command::Send(send, reply))
+            .expect("up")
+            .expect("accepted");
     }
 
     fn invite(&mut self, from: usize, valid_ms: u64, max_uses: u32) -> MadeInvite {
         let new = NewInvite { valid_ms, max_uses };
-        self.ask(from, |reply| Command::Invite(new, reply)).expect("up").expect("an invite")
+        self.ask(from, |reply| Command::Invite(new, reply))
+            .expect("up")
+            .expect("an invite")
     }
 
     fn open_invite(&mut self, by: usize, link: &str) -> Result<crate::engine::Added, AddError> {
-        let add = AddContact { link: link.to_owned(), petname: None };
+        let add = AddContact {
+            link: link.to_owned(),
+            petname: None,
+        };
         self.ask(by, |reply| Command::Add(add, reply)).expect("up")
     }
 
     fn state_at(&self, index: usize, of: usize) -> Option<ContactState> {
-        contacts::get(self.nodes[index].store(), &self.user(of)).expect("readable").map(|row| row.state)
+        contacts::get(self.nodes[index].store(), &self.user(of))
+            .expect("readable")
+            .map(|row| row.state)
     }
 
     fn feed_of(&self, index: usize) -> u64 {
@@ -52,12 +66,19 @@ impl Sim {
     }
 
     fn plain_texts(&self, index: usize, conversation: &ConversationId) -> Vec<String> {
-        self.texts(index, conversation).into_iter().map(|(text, _)| text).collect()
+        self.texts(index, conversation)
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect()
     }
 
     /// What a node answers to a knock.
     fn knock_at(&mut self, index: usize, data: &[u8]) -> KnockResponse {
-        let event = NetEvent::Request { peer: self.nodes[1 - index].peer, request: u64::MAX, data: Bytes::copy_from_slice(data) };
+        let event = NetEvent::Request {
+            peer: self.nodes[1 - index].peer,
+            request: u64::MAX,
+            data: Bytes::copy_from_slice(data),
+        };
         let effects = self.nodes[index].turn(Input::Net(event), self.now);
         let answer = effects.net.iter().find_map(|command| match command {
             parlour_net::NetCommand::Respond { data, .. } => Some(KnockResponse::decode(data).expect("an answer")),
@@ -86,10 +107,22 @@ fn damaged_own_expired_and_used_invites_are_refused_with_the_reason() {
     sim.run_until(sim.now + 5_000);
     assert_eq!(sim.state_at(1, 0), Some(ContactState::Accepted));
     assert!(sim.open_invite(1, &made.link).expect("it is known").already);
-    assert!(sim.open_invite(2, &made.link).is_ok(), "only the other side knows that it is used");
+    assert!(
+        sim.open_invite(2, &made.link).is_ok(),
+        "only the other side knows that it is used"
+    );
     sim.run_until(sim.now + 5_000);
     let state = sim.state_at(2, 0).expect("a contact");
-    assert!(matches!(state, ContactState::Invited { refused: Some(InviteRefusal::Used), .. }), "{state:?}");
+    assert!(
+        matches!(
+            state,
+            ContactState::Invited {
+                refused: Some(InviteRefusal::Used),
+                ..
+            }
+        ),
+        "{state:?}"
+    );
     assert_eq!(sim.state_at(0, 2), None, "the maker took nobody in");
 }
 
@@ -98,20 +131,41 @@ fn an_invite_taken_back_or_run_out_on_the_way_says_so() {
     let mut sim = Sim::new(2, &["ada", "bo", "cy"]);
     sim.run_until(sim.now + 100);
     let revoked = sim.invite(0, 60 * MINUTE, 1);
-    sim.ask(0, |reply| Command::RevokeInvite(revoked.token, reply)).expect("up").expect("revoked");
+    sim.ask(0, |reply| Command::RevokeInvite(revoked.token, reply))
+        .expect("up")
+        .expect("revoked");
     sim.open_invite(1, &revoked.link).expect("opened");
     sim.run_until(sim.now + 5_000);
     let state = sim.state_at(1, 0).expect("a contact");
-    assert!(matches!(state, ContactState::Invited { refused: Some(InviteRefusal::Revoked), .. }), "{state:?}");
+    assert!(
+        matches!(
+            state,
+            ContactState::Invited {
+                refused: Some(InviteRefusal::Revoked),
+                ..
+            }
+        ),
+        "{state:?}"
+    );
 
     let short = sim.invite(0, MINUTE, 1);
     sim.cut(0, 2);
-    sim.open_invite(2, &short.link).expect("opened in time, with nobody there");
+    sim.open_invite(2, &short.link)
+        .expect("opened in time, with nobody there");
     sim.run_until(sim.now + 5 * MINUTE);
     sim.mend_all();
     sim.run_until(sim.now + 10 * MINUTE);
     let state = sim.state_at(2, 0).expect("a contact");
-    assert!(matches!(state, ContactState::Invited { refused: Some(InviteRefusal::Expired), .. }), "{state:?}");
+    assert!(
+        matches!(
+            state,
+            ContactState::Invited {
+                refused: Some(InviteRefusal::Expired),
+                ..
+            }
+        ),
+        "{state:?}"
+    );
 }
 
 #[test]
@@ -158,13 +212,20 @@ fn replayed_envelopes_and_knocks_change_nothing_even_after_a_restart() {
                     Wire::Knock(data) => {
                         let data = data.clone();
                         let answer = sim.knock_at(index, &data);
-                        assert!(!matches!(answer, KnockResponse::Closed { .. }), "a replay learns nothing");
+                        assert!(
+                            !matches!(answer, KnockResponse::Closed { .. }),
+                            "a replay learns nothing"
+                        );
                     }
                 }
             }
         }
         sim.run_until(sim.now + 5_000);
-        assert_eq!(before, (sim.feed_of(0), sim.feed_of(1), sim.plain_texts(0, &conversation)), "restart: {restart}");
+        assert_eq!(
+            before,
+            (sim.feed_of(0), sim.feed_of(1), sim.plain_texts(0, &conversation)),
+            "restart: {restart}"
+        );
     }
     sim.say(0, conversation, "still talking");
     sim.run_until(sim.now + 5_000);
@@ -194,7 +255,9 @@ fn forged(sim: &Sim, conversation: ConversationId, keys: &DeviceKeys) -> Vec<u8>
         view: None,
     };
     let body = body.encode().expect("a body");
-    VerifiedEvent::sign(keys, draft, [3; 16], &body).expect("signed").to_wire()
+    VerifiedEvent::sign(keys, draft, [3; 16], &body)
+        .expect("signed")
+        .to_wire()
 }
 
 #[test]
@@ -207,7 +270,10 @@ fn forged_events_and_false_claims_on_a_friends_stream_are_dropped() {
     let unknown_author = forged(&sim, conversation, &stranger);
     // The device id of ada's header with the stranger's signature: the id stands at a fixed place behind its tag.
     let ada = *sim.nodes[0].engine().device().as_bytes();
-    let at = unknown_author.windows(32).position(|w| w == stranger.id().as_bytes()).expect("the id is in there");
+    let at = unknown_author
+        .windows(32)
+        .position(|w| w == stranger.id().as_bytes())
+        .expect("the id is in there");
     let mut wrong_signature = unknown_author.clone();
     wrong_signature[at..at + 32].copy_from_slice(&ada);
     SignedEvent::decode(&wrong_signature).expect("it is well formed");
@@ -215,14 +281,26 @@ fn forged_events_and_false_claims_on_a_friends_stream_are_dropped() {
     let lie = Have {
         conversation,
         full: true,
-        logs: vec![LogHave { device: *sim.nodes[0].engine().device(), log: 1, have: Intervals::range(1, u64::MAX) }],
+        logs: vec![LogHave {
+            device: *sim.nodes[0].engine().device(),
+            log: 1,
+            have: Intervals::range(1, u64::MAX),
+        }],
     };
     let before = sim.plain_texts(1, &conversation);
     for frame in [
-        Frame::Events { conversation, events: vec![unknown_author.clone(), wrong_signature] },
-        Frame::Events { conversation: elsewhere, events: vec![unknown_author] },
+        Frame::Events {
+            conversation,
+            events: vec![unknown_author.clone(), wrong_signature],
+        },
+        Frame::Events {
+            conversation: elsewhere,
+            events: vec![unknown_author],
+        },
         Frame::Have(lie.clone()),
-        Frame::Received { ids: vec![[1; 16]; 200] },
+        Frame::Received {
+            ids: vec![[1; 16]; 200],
+        },
     ] {
         let commands = sim.nodes[0].forge_frame(&frame, sim.now);
         for command in commands {
@@ -253,14 +331,21 @@ fn malformed_frames_end_a_stream_and_a_new_one_takes_over() {
         let mut noise = vec![0; (rng.next_u64() % 3_000) as usize];
         rng.fill_bytes(&mut noise);
         for stream in sim.streams_of(0) {
-            let event = NetEvent::Frame { stream, data: Bytes::from(noise.clone()) };
+            let event = NetEvent::Frame {
+                stream,
+                data: Bytes::from(noise.clone()),
+            };
             let effects = sim.nodes[0].turn(Input::Net(event), sim.now);
             for command in effects.net {
                 sim.execute(0, command);
             }
         }
         sim.knock_at(0, &noise);
-        let envelope = NetEvent::Envelope { data: Bytes::from(noise), source: sim.nodes[1].peer, topic: 0 };
+        let envelope = NetEvent::Envelope {
+            data: Bytes::from(noise),
+            source: sim.nodes[1].peer,
+            topic: 0,
+        };
         sim.nodes[0].turn(Input::Net(envelope), sim.now);
         sim.run_until(sim.now + 2_000);
         sim.say(round % 2, conversation, &format!("round {round}"));
@@ -276,6 +361,8 @@ fn a_bundle_is_given_only_to_those_who_know_its_hash() {
     let request = KnockRequest::Bundle { hash: [0; 32] }.encode().expect("a request");
     assert_eq!(sim.knock_at(0, &request), KnockResponse::Nothing);
     assert_eq!(sim.knock_at(0, &[]), KnockResponse::Nothing);
-    let noise = KnockRequest::Deliver { envelope: vec![1; 512] }.encode().expect("a request");
+    let noise = KnockRequest::Deliver { envelope: vec![1; 512] }
+        .encode()
+        .expect("a request");
     assert_eq!(sim.knock_at(0, &noise), KnockResponse::Received);
 }

@@ -37,7 +37,12 @@ struct Weather {
     max_delay_ms: u64,
 }
 
-const CALM: Weather = Weather { loss: 0, repeat: 0, crash: 0, max_delay_ms: 20 };
+const CALM: Weather = Weather {
+    loss: 0,
+    repeat: 0,
+    crash: 0,
+    max_delay_ms: 20,
+};
 
 struct Sim {
     rng: ChaCha8Rng,
@@ -112,7 +117,9 @@ impl Sim {
             if at > until {
                 break;
             }
-            let Some((index, pending)) = self.queue.remove(&(at, order)) else { break };
+            let Some((index, pending)) = self.queue.remove(&(at, order)) else {
+                break;
+            };
             self.now = self.now.max(at);
             match pending {
                 Pending::Start => self.start(index),
@@ -129,7 +136,11 @@ impl Sim {
         let effects = self.nodes[index].start(seed, self.now);
         self.act(index, effects, None);
         let address = network::address_of(index);
-        self.input_later(self.now + 1, index, Input::Net(parlour_net::NetEvent::Listening { address }));
+        self.input_later(
+            self.now + 1,
+            index,
+            Input::Net(parlour_net::NetEvent::Listening { address }),
+        );
         self.schedule_tick(index);
     }
 

@@ -39,7 +39,12 @@ impl Sim {
 
     /// The ends of the streams between two nodes at the first of them.
     pub(super) fn streams_of(&self, index: usize) -> Vec<u64> {
-        self.network.streams.keys().filter(|(at, _)| *at == index).map(|(_, stream)| *stream).collect()
+        self.network
+            .streams
+            .keys()
+            .filter(|(at, _)| *at == index)
+            .map(|(_, stream)| *stream)
+            .collect()
     }
 
     pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
@@ -79,7 +84,9 @@ impl Sim {
             .map(|(end, _)| *end)
             .collect();
         for (index, stream) in ends {
-            let Some(((other, _), _)) = self.network.streams.remove(&(index, stream)) else { continue };
+            let Some(((other, _), _)) = self.network.streams.remove(&(index, stream)) else {
+                continue;
+            };
             let peer = self.nodes[other].peer;
             let at = self.now + self.delay();
             self.event_later(at, index, NetEvent::StreamClosed { stream, peer });
@@ -106,7 +113,10 @@ impl Sim {
                     self.disconnect(from, to);
                 }
             }
-            NetCommand::Protect { .. } | NetCommand::Unprotect { .. } | NetCommand::Block { .. } | NetCommand::Unblock { .. } => {}
+            NetCommand::Protect { .. }
+            | NetCommand::Unprotect { .. }
+            | NetCommand::Block { .. }
+            | NetCommand::Unblock { .. } => {}
         }
     }
 
@@ -114,19 +124,32 @@ impl Sim {
         let at = self.now + self.delay();
         let reached = self.index_of(peer).filter(|to| self.reachable(from, *to));
         let Some(to) = reached else {
-            let event = NetEvent::DialFailed { peer: *peer, reason: "nobody there".to_owned() };
+            let event = NetEvent::DialFailed {
+                peer: *peer,
+                reason: "nobody there".to_owned(),
+            };
             return self.event_later(at, from, event);
         };
         if self.network.connected.insert(pair(from, to)) {
             for (index, other, outbound) in [(from, to, true), (to, from, false)] {
                 let (peer, address) = (self.nodes[other].peer, address_of(other));
-                self.event_later(at, index, NetEvent::Connected { peer, address, outbound });
+                self.event_later(
+                    at,
+                    index,
+                    NetEvent::Connected {
+                        peer,
+                        address,
+                        outbound,
+                    },
+                );
             }
         }
     }
 
     fn neighbours(&self, of: usize) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|n| *n != of && self.network.connected.contains(&pair(of, *n))).collect()
+        (0..self.nodes.len())
+            .filter(|n| *n != of && self.network.connected.contains(&pair(of, *n)))
+            .collect()
     }
 
     /// Everybody who is connected, directly or through others, gets it, each with its own luck.
@@ -138,13 +161,25 @@ impl Sim {
         }
         self.wire.push(super::Wire::Envelope(data.clone()));
         let peers = self.neighbours(from).len();
-        let result = if peers == 0 { PublishResult::NoPeers } else { PublishResult::Sent { peers } };
+        let result = if peers == 0 {
+            PublishResult::NoPeers
+        } else {
+            PublishResult::Sent { peers }
+        };
         self.event_later(self.now + 1, from, NetEvent::Published { token, result });
         for to in reached.into_iter().filter(|to| *to != from) {
-            let copies = if self.chance(self.weather.loss) { 0 } else { 1 + u64::from(self.chance(self.weather.repeat)) };
+            let copies = if self.chance(self.weather.loss) {
+                0
+            } else {
+                1 + u64::from(self.chance(self.weather.repeat))
+            };
             for _ in 0..copies {
                 let at = self.now + self.delay() + self.delay();
-                let event = NetEvent::Envelope { data: data.clone(), source: self.nodes[from].peer, topic };
+                let event = NetEvent::Envelope {
+                    data: data.clone(),
+                    source: self.nodes[from].peer,
+                    topic,
+                };
                 self.event_later(at, to, event);
             }
         }
@@ -152,9 +187,14 @@ impl Sim {
 
     fn request(&mut self, from: usize, peer: &parlour_net::PeerId, token: u64, data: Bytes) {
         let at = self.now + self.delay();
-        let to = self.index_of(peer).filter(|to| self.network.connected.contains(&pair(from, *to)));
+        let to = self
+            .index_of(peer)
+            .filter(|to| self.network.connected.contains(&pair(from, *to)));
         let Some(to) = to.filter(|_| !self.chance(self.weather.loss)) else {
-            let event = NetEvent::Response { token, result: Err(RequestFailed::NotConnected) };
+            let event = NetEvent::Response {
+                token,
+                result: Err(RequestFailed::NotConnected),
+            };
             return self.event_later(at, from, event);
         };
         self.network.last += 1;
@@ -170,15 +210,28 @@ impl Sim {
             && !self.chance(self.weather.loss)
         {
             let at = self.now + self.delay();
-            self.event_later(at, to, NetEvent::Response { token, result: Ok(data) });
+            self.event_later(
+                at,
+                to,
+                NetEvent::Response {
+                    token,
+                    result: Ok(data),
+                },
+            );
         }
     }
 
     fn open(&mut self, from: usize, peer: &parlour_net::PeerId, token: u64) {
         let at = self.now + self.delay();
-        let to = self.index_of(peer).filter(|to| self.network.connected.contains(&pair(from, *to)));
+        let to = self
+            .index_of(peer)
+            .filter(|to| self.network.connected.contains(&pair(from, *to)));
         let Some(to) = to else {
-            let event = NetEvent::StreamFailed { token, peer: *peer, reason: "not connected".to_owned() };
+            let event = NetEvent::StreamFailed {
+                token,
+                peer: *peer,
+                reason: "not connected".to_owned(),
+            };
             return self.event_later(at, from, event);
         };
         self.network.last += 2;
@@ -186,25 +239,52 @@ impl Sim {
         self.network.streams.insert((from, ours), ((to, theirs), at));
         self.network.streams.insert((to, theirs), ((from, ours), at));
         let (here, there) = (self.nodes[from].peer, *peer);
-        self.event_later(at, from, NetEvent::StreamOpened { stream: ours, peer: there, token: Some(token) });
-        self.event_later(at, to, NetEvent::StreamOpened { stream: theirs, peer: here, token: None });
+        self.event_later(
+            at,
+            from,
+            NetEvent::StreamOpened {
+                stream: ours,
+                peer: there,
+                token: Some(token),
+            },
+        );
+        self.event_later(
+            at,
+            to,
+            NetEvent::StreamOpened {
+                stream: theirs,
+                peer: here,
+                token: None,
+            },
+        );
     }
 
     /// Frames of one direction arrive in order.
     fn frame(&mut self, from: usize, stream: u64, data: Bytes) {
         let at = self.now + self.delay();
-        let Some((end, last)) = self.network.streams.get_mut(&(from, stream)) else { return };
+        let Some((end, last)) = self.network.streams.get_mut(&(from, stream)) else {
+            return;
+        };
         *last = at.max(*last);
         let ((to, theirs), at) = (*end, *last);
         self.event_later(at, to, NetEvent::Frame { stream: theirs, data });
     }
 
     fn close(&mut self, from: usize, stream: u64) {
-        let Some(((to, theirs), last)) = self.network.streams.remove(&(from, stream)) else { return };
+        let Some(((to, theirs), last)) = self.network.streams.remove(&(from, stream)) else {
+            return;
+        };
         self.network.streams.remove(&(to, theirs));
         let (here, there) = (self.nodes[from].peer, self.nodes[to].peer);
         self.event_later(self.now + 1, from, NetEvent::StreamClosed { stream, peer: there });
         let at = last.max(self.now) + self.delay();
-        self.event_later(at, to, NetEvent::StreamClosed { stream: theirs, peer: here });
+        self.event_later(
+            at,
+            to,
+            NetEvent::StreamClosed {
+                stream: theirs,
+                peer: here,
+            },
+        );
     }
 }

@@ -10,7 +10,10 @@ use zeroize::Zeroizing;
 use crate::engine::{Account, Effects, Engine, Input, Start};
 
 const NODE_KEY: [u8; 32] = [7; 32];
-const START: Start = Start { damaged: false, online: true };
+const START: Start = Start {
+    damaged: false,
+    online: true,
+};
 
 pub(super) struct SimNode {
     pub(super) peer: PeerId,
@@ -31,7 +34,13 @@ impl SimNode {
         let device = DeviceKeys::generate(rng);
         let cert = DeviceCert::issue(&identity, &device, 1, now);
         let list = DeviceList::first(&identity, std::slice::from_ref(&cert), now).expect("a list");
-        let secrets = Secrets { entropy: Some(entropy), device, cert, list, name: name.to_owned() };
+        let secrets = Secrets {
+            entropy: Some(entropy),
+            device,
+            cert,
+            list,
+            name: name.to_owned(),
+        };
         let (keystore, _) = Keystore::create(rng, &secrets, None, Some(&NODE_KEY)).expect("a keystore");
         let mut secret = [0; 32];
         rng.fill_bytes(&mut secret);
@@ -39,7 +48,10 @@ impl SimNode {
             peer: NodeKey::from_bytes(&mut secret).peer(),
             life: 0,
             skew: rng.next_u64() % 3_000,
-            dir: tempfile::Builder::new().prefix("parlour-sim").tempdir().expect("a directory"),
+            dir: tempfile::Builder::new()
+                .prefix("parlour-sim")
+                .tempdir()
+                .expect("a directory"),
             keystore,
             running: None,
         }
@@ -58,7 +70,10 @@ impl SimNode {
     }
 
     pub(super) fn next_tick(&self) -> Option<u64> {
-        self.running.as_ref().and_then(|(engine, _)| engine.next_tick()).map(|due| due.saturating_sub(self.skew))
+        self.running
+            .as_ref()
+            .and_then(|(engine, _)| engine.next_tick())
+            .map(|due| due.saturating_sub(self.skew))
     }
 
     /// Opens the store and loads the engine, as a process does.
@@ -66,12 +81,22 @@ impl SimNode {
         assert!(self.running.is_none(), "the node is up already");
         self.life += 1;
         let (secrets, key) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
-        let account = Account { keys: secrets.device, certificate: secrets.cert, list: secrets.list, name: secrets.name };
-        let options = DbOptions { checkpoint_bytes: 128 * 1024, cache_bytes: 2 * 1024 * 1024, ..DbOptions::default() };
+        let account = Account {
+            keys: secrets.device,
+            certificate: secrets.cert,
+            list: secrets.list,
+            name: secrets.name,
+        };
+        let options = DbOptions {
+            checkpoint_bytes: 128 * 1024,
+            cache_bytes: 2 * 1024 * 1024,
+            ..DbOptions::default()
+        };
         let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
         assert!(report.damage.is_empty(), "a crash is no damage: {:?}", report.damage);
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
-        let (engine, batch, effects) = Engine::load(account, self.peer, &store, rng, START, now + self.skew).expect("it loads");
+        let (engine, batch, effects) =
+            Engine::load(account, self.peer, &store, rng, START, now + self.skew).expect("it loads");
         store.commit(batch).expect("the first turn is written");
         self.running = Some((engine, store));
         effects
@@ -83,8 +108,12 @@ impl SimNode {
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut effects = Effects::default();
         let mut txn = store.begin();
-        engine.handle(&mut txn, &mut effects, input, now).expect("the store is readable");
-        engine.finish_turn(&mut txn, &mut effects, now).expect("the store is readable");
+        engine
+            .handle(&mut txn, &mut effects, input, now)
+            .expect("the store is readable");
+        engine
+            .finish_turn(&mut txn, &mut effects, now)
+            .expect("the store is readable");
         let batch = txn.into_batch();
         store.commit(batch).expect("the store is writable");
         effects
@@ -95,7 +124,9 @@ impl SimNode {
         let now = now + self.skew;
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut txn = store.begin();
-        engine.handle(&mut txn, &mut Effects::default(), input, now).expect("the store is readable");
+        engine
+            .handle(&mut txn, &mut Effects::default(), input, now)
+            .expect("the store is readable");
     }
 
     /// Has this node's engine say anything on its streams, as a node with other code could.
@@ -110,7 +141,10 @@ impl SimNode {
     /// Copies the disk of a node that is down.
     pub(super) fn copy_disk(&self) -> tempfile::TempDir {
         assert!(self.running.is_none(), "a copy is made of a disk at rest");
-        let copy = tempfile::Builder::new().prefix("parlour-copy").tempdir().expect("a directory");
+        let copy = tempfile::Builder::new()
+            .prefix("parlour-copy")
+            .tempdir()
+            .expect("a directory");
         copy_folder(self.dir.path(), copy.path());
         copy
     }

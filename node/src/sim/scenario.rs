@@ -10,7 +10,12 @@ use tokio::sync::oneshot;
 use super::{CALM, Sim, Weather};
 use crate::engine::{AddContact, Command, Input, NewInvite, SendText};
 
-const STORM: Weather = Weather { loss: 150, repeat: 100, crash: 4, max_delay_ms: 400 };
+const STORM: Weather = Weather {
+    loss: 150,
+    repeat: 100,
+    crash: 4,
+    max_delay_ms: 400,
+};
 const MINUTE: u64 = 60_000;
 
 /// A message a user wants to send, tried again until it is accepted.
@@ -42,10 +47,21 @@ impl Sim {
 
     /// `b` opens an invite of `a`.
     pub(super) fn introduce(&mut self, a: usize, b: usize) {
-        let new = NewInvite { valid_ms: 60 * MINUTE, max_uses: 1 };
-        let made = self.ask(a, |reply| Command::Invite(new, reply)).expect("up").expect("an invite");
-        let add = AddContact { link: made.link, petname: None };
-        self.ask(b, |reply| Command::Add(add, reply)).expect("up").expect("the invite opens");
+        let new = NewInvite {
+            valid_ms: 60 * MINUTE,
+            max_uses: 1,
+        };
+        let made = self
+            .ask(a, |reply| Command::Invite(new, reply))
+            .expect("up")
+            .expect("an invite");
+        let add = AddContact {
+            link: made.link,
+            petname: None,
+        };
+        self.ask(b, |reply| Command::Add(add, reply))
+            .expect("up")
+            .expect("the invite opens");
     }
 
     pub(super) fn direct(&self, a: usize, b: usize) -> ConversationId {
@@ -68,7 +84,9 @@ impl Sim {
     pub(super) fn texts(&self, index: usize, conversation: &ConversationId) -> Vec<(String, MessageStatus)> {
         let store = self.nodes[index].store();
         let own = self.nodes[index].engine().own();
-        let no = conversations::number(store, conversation).expect("readable").expect("the conversation exists");
+        let no = conversations::number(store, conversation)
+            .expect("readable")
+            .expect("the conversation exists");
         let mut delivery = DeliveryView::new(store, own, no).expect("readable");
         timeline::after(store, no, None, usize::MAX)
             .expect("readable")
@@ -107,13 +125,20 @@ fn run(seed: u64) -> (Sim, Vec<Wish>, BTreeMap<(usize, usize), ConversationId>) 
         let (from, to) = if sim.chance(500) { (a, b) } else { (b, a) };
         for burst in 0..1 + sim.below(3) {
             let text = format!("{step}.{burst} from {from} to {to}");
-            wishes.push(Wish { from, to, text, accepted: false });
+            wishes.push(Wish {
+                from,
+                to,
+                text,
+                accepted: false,
+            });
         }
         for wish in wishes.iter_mut().filter(|wish| !wish.accepted) {
             let conversation = conversations[&(wish.from.min(wish.to), wish.from.max(wish.to))];
             // The conversation of an invite exists at once only for the one who opened it.
             let known = sim.nodes[wish.from].is_up()
-                && conversations::number(sim.nodes[wish.from].store(), &conversation).expect("readable").is_some();
+                && conversations::number(sim.nodes[wish.from].store(), &conversation)
+                    .expect("readable")
+                    .is_some();
             if known {
                 sim.try_wish(wish, conversation);
             }
@@ -135,13 +160,21 @@ fn check(seed: u64) {
     for index in 0..3 {
         let store = sim.nodes[index].store();
         for contact in contacts::all(store).expect("readable") {
-            assert_eq!(contact.state, contacts::ContactState::Accepted, "seed {seed}: node {index} has an open contact");
+            assert_eq!(
+                contact.state,
+                contacts::ContactState::Accepted,
+                "seed {seed}: node {index} has an open contact"
+            );
         }
     }
     for (&(a, b), conversation) in &all {
         let (at_a, at_b) = (sim.texts(a, conversation), sim.texts(b, conversation));
         let order = |texts: &[(String, MessageStatus)]| texts.iter().map(|(t, _)| t.clone()).collect::<Vec<_>>();
-        assert_eq!(order(&at_a), order(&at_b), "seed {seed}: {a} and {b} see different histories");
+        assert_eq!(
+            order(&at_a),
+            order(&at_b),
+            "seed {seed}: {a} and {b} see different histories"
+        );
         let mut expected: Vec<String> = wishes
             .iter()
             .filter(|w| (w.from.min(w.to), w.from.max(w.to)) == (a, b))
@@ -151,7 +184,10 @@ fn check(seed: u64) {
         let mut found = order(&at_a);
         expected.sort();
         found.sort();
-        assert_eq!(found, expected, "seed {seed}: not every accepted message is there exactly once");
+        assert_eq!(
+            found, expected,
+            "seed {seed}: not every accepted message is there exactly once"
+        );
         for (text, status) in at_a.iter().chain(&at_b) {
             let done = matches!(status, MessageStatus::Delivered | MessageStatus::Received);
             assert!(done, "seed {seed}: {text:?} is {status:?} though it is everywhere");
@@ -190,7 +226,12 @@ fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
             for n in 0..5 {
                 for (from, to) in [(0, 1), (1, 0)] {
                     let text = format!("{part} {n} from {from}");
-                    let mut wish = Wish { from, to, text: text.clone(), accepted: false };
+                    let mut wish = Wish {
+                        from,
+                        to,
+                        text: text.clone(),
+                        accepted: false,
+                    };
                     sim.try_wish(&mut wish, conversation);
                     assert!(wish.accepted);
                     expected.push(text);
@@ -217,7 +258,11 @@ fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
         sim.run_until(sim.now + 10 * MINUTE);
         expected.sort();
         for index in [0, 1] {
-            let mut texts: Vec<String> = sim.texts(index, &conversation).into_iter().map(|(text, _)| text).collect();
+            let mut texts: Vec<String> = sim
+                .texts(index, &conversation)
+                .into_iter()
+                .map(|(text, _)| text)
+                .collect();
             texts.sort();
             assert_eq!(texts, expected, "seed {seed}, node {index}");
         }

@@ -319,12 +319,17 @@ fn read_version(dir: &Path) -> Result<bool, OpenError> {
     let mut words = text.split_whitespace();
     let found = words.next().unwrap_or_default().parse::<u32>();
     // Whoever writes a newer format names the first version that reads it; only what looks like one is repeated.
-    let reader = words.next().filter(|w| w.len() < 32 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'));
+    let reader = words
+        .next()
+        .filter(|w| w.len() < 32 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'));
     match found {
         Ok(found) if found > VERSION => Err(OpenError::NewerFormat {
             found,
             supported: VERSION,
-            needs: reader.map_or_else(|| "a newer parlour".to_owned(), |version| format!("parlour ≥ {version}")),
+            needs: reader.map_or_else(
+                || "a newer parlour".to_owned(),
+                |version| format!("parlour ≥ {version}"),
+            ),
         }),
         Ok(found) => Ok(found == VERSION),
         Err(_) => Ok(false),

@@ -63,7 +63,9 @@ pub struct DeliveryView<'a, R> {
 
 impl<R> std::fmt::Debug for DeliveryView<'_, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeliveryView").field("recipients", &self.recipients.len()).finish_non_exhaustive()
+        f.debug_struct("DeliveryView")
+            .field("recipients", &self.recipients.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,10 +79,19 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             .into_iter()
             .map(|no| {
                 let row = devices::get(read, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
-                Ok(Recipient { no, user: row.user, device: row.id })
+                Ok(Recipient {
+                    no,
+                    user: row.user,
+                    device: row.id,
+                })
             })
             .collect::<Result<_, StoreError>>()?;
-        Ok(Self { read, own, recipients, rows: BTreeMap::new() })
+        Ok(Self {
+            read,
+            own,
+            recipients,
+            rows: BTreeMap::new(),
+        })
     }
 
     /// Every recipient device of the message with `seq` in `log`.
@@ -94,7 +105,11 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             .recipients
             .iter()
             .zip(states)
-            .map(|(to, state)| DeviceDelivery { user: to.user, device: to.device, state })
+            .map(|(to, state)| DeviceDelivery {
+                user: to.user,
+                device: to.device,
+                state,
+            })
             .collect())
     }
 
@@ -141,14 +156,16 @@ fn state(row: &DeliveryRow, seq: u64) -> DeliveryState {
 ///
 /// # Errors
 /// The database cannot be read, or a row is malformed.
-pub fn recipients(
-    read: &impl Read,
-    own: Own,
-    conversation: ConversationNo,
-) -> Result<Vec<DeviceNo>, StoreError> {
-    let Some(row) = conversations::get(read, conversation)? else { return Ok(Vec::new()) };
+pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> Result<Vec<DeviceNo>, StoreError> {
+    let Some(row) = conversations::get(read, conversation)? else {
+        return Ok(Vec::new());
+    };
     let ConversationKind::Direct { with } = row.kind;
     let mut all = devices::of_user(read, &with)?;
-    all.extend(devices::of_user(read, &own.user)?.into_iter().filter(|no| *no != own.device));
+    all.extend(
+        devices::of_user(read, &own.user)?
+            .into_iter()
+            .filter(|no| *no != own.device),
+    );
     Ok(all)
 }

@@ -1,6 +1,6 @@
 //! A message as a reader sees it.
 
-use parlour_crypto::{Content, ConversationId, DeviceId, EventId, Message, UserId, VerifiedEvent, KIND_MESSAGE};
+use parlour_crypto::{Content, ConversationId, DeviceId, EventId, KIND_MESSAGE, Message, UserId, VerifiedEvent};
 
 use crate::db::Read;
 use crate::keyspace::EventKey;
@@ -54,8 +54,12 @@ pub fn message<R: Read>(
     delivery: &mut DeliveryView<'_, R>,
 ) -> Result<MessageView, StoreError> {
     let missing = StoreError::Malformed { noun: "timeline" };
-    let Some(event) = events::get(read, &entry.event)? else { return Err(missing) };
-    let Some(device) = devices::get(read, entry.event.log.device)? else { return Err(missing) };
+    let Some(event) = events::get(read, &entry.event)? else {
+        return Err(missing);
+    };
+    let Some(device) = devices::get(read, entry.event.log.device)? else {
+        return Err(missing);
+    };
     Ok(MessageView {
         id: event.id(),
         event: entry.event,
@@ -78,8 +82,13 @@ pub fn message_at<R: Read>(
     at: &EventKey,
     delivery: &mut DeliveryView<'_, R>,
 ) -> Result<Option<MessageView>, StoreError> {
-    let Some(event) = events::get(read, at)? else { return Ok(None) };
-    let position = Position { clock: event.header().clock, id: event.id() };
+    let Some(event) = events::get(read, at)? else {
+        return Ok(None);
+    };
+    let position = Position {
+        clock: event.header().clock,
+        id: event.id(),
+    };
     match timeline::get(read, at.log.conversation, &position)? {
         Some(entry) => message(read, &entry, delivery).map(Some),
         None => Ok(None),

@@ -6,8 +6,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
 use parlour_crypto::EventId;
+use parlour_store::StoreError;
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{StoreError, client_ids};
 use serde::Deserialize;
 
 use super::dto;
@@ -115,12 +115,7 @@ pub(super) async fn send(
     conversation: &str,
     wish: dto::SendMessage,
 ) -> Result<(bool, dto::Message), ApiError> {
-    let store = state.account.store();
-    let (no, row) = resolve::conversation(store, state.account.facts().own, conversation)?;
-    let known = match &wish.client_id {
-        Some(id) => client_ids::get(store, no, id)?.is_some(),
-        None => false,
-    };
+    let (_, row) = resolve::conversation(state.account.store(), state.account.facts().own, conversation)?;
     let dto::SendMessage {
         text,
         client_id,
@@ -130,14 +125,32 @@ pub(super) async fn send(
         .account
         .send(SendText {
             conversation: row.id,
-            text,
+            text: text.clone(),
             reply_to,
             client_id,
         })
         .await?;
-    let entry = timeline::get(store, no, &sent.at)?.ok_or(StoreError::Malformed { noun: "timeline" })?;
-    let message = Reader::new(&state.account).message(&sent.event, entry.room_seq)?;
-    Ok((known, message.ok_or(StoreError::Malformed { noun: "event" })?))
+    if !sent.fresh {
+        let message = Reader::new(&state.account).message(&sent.event, sent.room_seq)?;
+        return Ok((true, message.ok_or(StoreError::Malformed { noun: "event" })?));
+    }
+    // What was just written need not be read again.
+    let facts = state.account.facts();
+    let message = dto::Message {
+        id: sent.at.id,
+        conversation: row.id,
+        author: facts.own.user,
+        author_name: facts.name.clone(),
+        device: facts.device,
+        text: Some(text),
+        unsupported: false,
+        created_at: dto::Time(sent.at.clock),
+        status: "sending",
+        seq: sent.room_seq,
+        own: true,
+        reply_to,
+    };
+    Ok((false, message))
 }
 
 async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::MessageDetails>, ApiError> {

@@ -138,7 +138,10 @@ impl<'a> Reader<'a> {
         let Some(row) = devices::get(&self.rows, no)? else {
             return Ok(None);
         };
-        Ok(Some(self.why_peer_unreachable(&row.peer, "connected, but without a stream yet")))
+        Ok(Some(self.why_peer_unreachable(
+            &row.peer,
+            "connected, but without a stream yet",
+        )))
     }
 
     /// Why nothing comes from a peer: the last failure to reach it, or `connected` if it is there.
@@ -149,14 +152,21 @@ impl<'a> Reader<'a> {
         if self.live.peers.iter().any(|there| there.peer == peer) {
             return connected.to_owned();
         }
-        let failure = self.live.unreachable.iter().find(|(unreachable, _)| *unreachable == peer);
+        let failure = self
+            .live
+            .unreachable
+            .iter()
+            .find(|(unreachable, _)| *unreachable == peer);
         failure.map_or_else(|| "not connected".to_owned(), |(_, reason)| reason.clone())
     }
 
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
         let (state, reason) = match &row.state {
             ContactState::Accepted => ("accepted", None),
-            ContactState::Invited { refused: None, .. } => ("waiting", Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer"))),
+            ContactState::Invited { refused: None, .. } => (
+                "waiting",
+                Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer")),
+            ),
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
         };
         let mut listed = Vec::new();
