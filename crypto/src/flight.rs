@@ -114,7 +114,7 @@ impl<'a> FirstFlight<'a> {
         let dh1 = secret.dh(&PublicKey::from(*peer_cert.dh_key()))?;
         let (keys, start) = secrets.schedule(&offer, &peer_cert, own_cert, &dh1, Role::Responder);
         let binding = Binding::new(&keys.th, &prefix.encode());
-        let (ratchet, payload) = Ratchet::answer(start, secret.spk_secret(), &binding, self.message)?;
+        let (ratchet, payload) = Ratchet::answer(start, &binding, self.message)?;
         Ok(Accepted {
             session: Session::new(keys, ratchet),
             peer_cert,

@@ -5,9 +5,10 @@
 //! DH1 = DH(device A, spk B)   DH2 = DH(eph A, device B)   DH3 = DH(eph A, spk B)   [DH4 = DH(eph A, otk B)]
 //! (SS, kem_ct) = Encaps(kem B)                                          suite 2
 //! th  = HASH256("handshake", suite, user A, sign A, dh A, user B, sign B, dh B, bundle hash, eph A, otk B | 0, kem_ct)
-//! OKM = KDF(salt = th, ikm = 0xFF * 32 || DH1 || DH2 || DH3 [|| DH4] [|| SS], "handshake keys", 192)
+//! OKM = KDF(salt = th, ikm = 0xFF * 32 || DH1 || DH2 || DH3 [|| DH4] [|| SS], "handshake keys", 256)
 //!     = root || header key A->B || header key B->A || tag key A->B || tag key B->A || exporter
-//! ff  = HASH256("first flight", suite, bundle hash, eph A, otk B | 0, kem_ct)
+//!       || first chain key A->B || next header key A->B
+//! ff  = HASH("first flight", suite, bundle hash, eph A, otk B | 0, kem_ct)
 //! fk  = KDF(salt = ff, ikm = DH2 || DH3 [|| SS], "first flight key", 32)
 //! ```
 //!
@@ -26,7 +27,7 @@ use crate::envelope::EnvelopePrefix;
 use crate::kdf::{self, Purpose};
 use crate::keys::{self, DeviceKeys, LowOrder};
 use crate::prekey::{OneTimeKey, PrekeyBundle};
-use crate::ratchet::{HeaderKey, OpenError, Ratchet, RootKey, SealError, Start};
+use crate::ratchet::{ChainKey, HeaderKey, OpenError, Ratchet, RootKey, SealError, Start};
 use crate::session::{Exporter, Session, SessionKeys, TagKey};
 use crate::suite::Suite;
 
@@ -106,7 +107,7 @@ pub fn initiate(
     seal_sender(&mut front, &offer, &secrets, own_cert, own_list);
 
     let (keys, start) = secrets.schedule(&offer, own_cert, their_cert, &dh1, Role::Initiator);
-    let session = Session::new(keys, Ratchet::initiate(rng, start, &spk)?);
+    let session = Session::new(keys, Ratchet::initiate(rng, start));
     Ok(Initiated { session, front })
 }
 
@@ -178,7 +179,7 @@ impl Offer<'_> {
             &one_time,
             self.kem_ct,
         ];
-        kdf::hash256(Purpose::FIRST_FLIGHT, &fields)
+        kdf::hash(Purpose::FIRST_FLIGHT, &fields)
     }
 
     fn th(&self, a: &DeviceCert, b: &DeviceCert) -> [u8; 32] {
@@ -251,25 +252,36 @@ impl Secrets {
             ikm.extend_from_slice(kem.as_slice());
         }
         let th = offer.th(a, b);
-        let mut okm = Zeroizing::new([[0; 32]; 6]);
+        let mut okm = Zeroizing::new([[0; 32]; 8]);
         kdf::kdf(&th, &ikm, Purpose::HANDSHAKE_KEYS, &[], okm.as_flattened_mut());
 
-        let [root, header_ab, header_ba, tag_ab, tag_ba, exporter] = *okm;
-        let (headers, tags) = match role {
-            Role::Initiator => ((header_ab, header_ba), (tag_ab, tag_ba)),
-            Role::Responder => ((header_ba, header_ab), (tag_ba, tag_ab)),
+        let [
+            root,
+            header_ab,
+            header_ba,
+            tag_ab,
+            tag_ba,
+            exporter,
+            chain_ab,
+            next_header_ab,
+        ] = *okm;
+        let (tag_out, tag_in) = match role {
+            Role::Initiator => (tag_ab, tag_ba),
+            Role::Responder => (tag_ba, tag_ab),
         };
         let keys = SessionKeys {
             suite: offer.suite,
             th,
-            tag_out: TagKey(tags.0),
-            tag_in: TagKey(tags.1),
+            tag_out: TagKey(tag_out),
+            tag_in: TagKey(tag_in),
             exporter: Exporter(exporter),
         };
         let start = Start {
             root: RootKey::new(root),
-            header_out: HeaderKey::new(headers.0),
-            header_in: HeaderKey::new(headers.1),
+            header_ab: HeaderKey::new(header_ab),
+            header_ba: HeaderKey::new(header_ba),
+            chain_ab: ChainKey::new(chain_ab),
+            next_header_ab: HeaderKey::new(next_header_ab),
         };
         (keys, start)
     }

@@ -120,11 +120,6 @@ impl PrekeySecret {
         PrekeyBundle::new(signed.finish(), statement)
     }
 
-    /// The signed prekey's secret, B's first ratchet key.
-    pub(crate) fn spk_secret(&self) -> &StaticSecret {
-        &self.spk
-    }
-
     /// DH(signed prekey, theirs).
     pub(crate) fn dh(&self, theirs: &PublicKey) -> Result<SharedSecret, LowOrder> {
         keys::dh(&self.spk, theirs)

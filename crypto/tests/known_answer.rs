@@ -16,8 +16,8 @@ use parlour_crypto::{StreamOpen, accept_stream};
 use sha2::{Digest, Sha256};
 use support::{PREFIX, Side, device, rng};
 
-const WIRE: &str = "bb2634c9267277e21fa3bfee758e684d2dcf6a0d03c7e9d43dc1bfdaed26b6f4";
-const DISK: &str = "a94005e14b744aee31d9e010caed189bb7af71ffb7bc68a42c754ded3266e002";
+const WIRE: &str = "9a0513ead399cc04691960c1eeedfa913c79d892d08a768167db1edf2d8405b5";
+const DISK: &str = "0736dea10a753e4b6f77efcedfd27d87224827a02c5e1a15acee1b831858a436";
 
 fn hex(hash: Sha256) -> String {
     HEXLOWER.encode(&hash.finalize())

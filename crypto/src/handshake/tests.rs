@@ -129,6 +129,59 @@ fn low_order_keys_of_the_starting_side_are_refused() {
 }
 
 #[test]
+fn the_keys_are_cut_from_the_key_schedule_in_the_order_of_the_protocol_page() {
+    let (a, b) = (person(1), person(2));
+    let bundle = prekeys(&b, 1).bundle;
+    let agree = |seed| keys::dh(&keys::random_secret(&mut rng(seed)), &PublicKey::from(*bundle.spk())).unwrap();
+    let (dh1, dh2, dh3, dh4) = (agree(1), agree(2), agree(3), agree(4));
+    let offer = Offer {
+        suite: Suite::Hybrid,
+        bundle_hash: bundle.hash(),
+        eph: [5; 32],
+        one_time: Some([6; 32]),
+        kem_ct: &[7; 1088],
+    };
+    let th = offer.th(&a.cert, &b.cert);
+    let mut ikm = vec![0xFF; 32];
+    for dh in [&dh1, &dh2, &dh3, &dh4] {
+        ikm.extend_from_slice(dh.as_bytes());
+    }
+    ikm.extend_from_slice(&[8; 32]);
+    let mut okm = [[0; 32]; 8];
+    hkdf::Hkdf::<sha2::Sha256>::new(Some(&th), &ikm)
+        .expand(b"parlour/1\0handshake keys\0", okm.as_flattened_mut())
+        .unwrap();
+    let [
+        root,
+        header_ab,
+        header_ba,
+        tag_ab,
+        tag_ba,
+        exporter,
+        chain_ab,
+        next_header_ab,
+    ] = okm;
+
+    let secrets = Secrets {
+        dh2,
+        dh3,
+        dh4: Some(dh4),
+        kem: Some(Zeroizing::new([8; 32])),
+    };
+    for (role, tags) in [(Role::Initiator, [tag_ab, tag_ba]), (Role::Responder, [tag_ba, tag_ab])] {
+        let (keys, start) = secrets.schedule(&offer, &a.cert, &b.cert, &dh1, role);
+        assert_eq!([keys.tag_out.0, keys.tag_in.0], tags);
+        assert_eq!((keys.th, keys.exporter.0), (th, exporter));
+
+        let mut state = Vec::new();
+        Ratchet::initiate(&mut rng(9), start).write(&mut state);
+        let (left, right) = state.split_at(3 * 32 + 1 + 2 * 32);
+        assert_eq!(left[..96], [root, next_header_ab, header_ba].concat());
+        assert_eq!(right[..64], [header_ab, chain_ab].concat());
+    }
+}
+
+#[test]
 fn suite_one_is_used_when_either_side_has_no_other() {
     for (a, b) in [
         (person(1), classic(2)),

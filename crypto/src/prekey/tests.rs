@@ -22,7 +22,7 @@ fn a_bundle_reads_back() {
         (read.serial(), read.issued(), read.expires()),
         (3, NOW, NOW + BUNDLE_LIFETIME_MS)
     );
-    assert_eq!(read.spk(), &PublicKey::from(secret().spk_secret()).to_bytes());
+    assert_eq!(read.spk(), &PublicKey::from(&secret().spk).to_bytes());
     assert_eq!(read.kem().len(), KEM_KEY_LEN);
 }
 

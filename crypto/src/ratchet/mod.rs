@@ -3,6 +3,7 @@
 //! A message is opened with candidates that live on the stack; they replace the state only once its body is authentic.
 //! So whatever does not open changes nothing. The Diffie-Hellman step of this side's own next chain is left until the
 //! first message on it is sealed: its key pair is then as fresh as can be, and the key before it is already erased.
+//! The first chain of all comes from the handshake's keys, so message 0 costs neither side a Diffie-Hellman step.
 //!
 //! Not here: envelopes, tags and what a session is made from (`session`, `handshake`).
 
@@ -15,18 +16,18 @@ mod state;
 
 use rand_core::CryptoRng;
 use thiserror::Error;
-use x25519_dalek::{PublicKey, StaticSecret};
+use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
 use self::chain::{Position, ReceivingChain, SendingChain};
-pub(crate) use self::keys::{HeaderKey, RootKey};
+pub(crate) use self::keys::{ChainKey, HeaderKey, RootKey};
 use self::keys::{MessageKey, RatchetKey};
 pub(crate) use self::message::{Binding, OVERHEAD};
 use self::message::{Header, Outgoing, Sealed};
 use self::past::Past;
 pub use self::past::{RecordChange, RecordKey};
 pub(crate) use self::state::MAX_STATE;
-use crate::keys::{LowOrder, dh};
+use crate::keys::{LowOrder, dh, refuse_low_order};
 
 /// A message may be this far ahead of the last one of its chain that was opened.
 pub const MAX_SKIP: u32 = 1000;
@@ -55,63 +56,60 @@ enum Sending {
     Owed { remote: PublicKey, previous: u32 },
 }
 
-/// What the handshake gives both sides, already turned to "out" and "in".
+/// What the handshake gives both sides: A starts, B answers.
 pub(crate) struct Start {
     pub(crate) root: RootKey,
-    pub(crate) header_out: HeaderKey,
-    pub(crate) header_in: HeaderKey,
+    pub(crate) header_ab: HeaderKey,
+    pub(crate) header_ba: HeaderKey,
+    /// A's first chain; all others come from the root.
+    pub(crate) chain_ab: ChainKey,
+    pub(crate) next_header_ab: HeaderKey,
 }
 
 impl Ratchet {
-    /// The side that starts; `remote` is the other side's signed prekey.
-    pub(crate) fn initiate(
-        rng: &mut (impl CryptoRng + ?Sized),
-        start: Start,
-        remote: &PublicKey,
-    ) -> Result<Self, LowOrder> {
-        let own = RatchetKey::generate(rng);
-        let (root, key, next) = start.root.step(&dh(own.secret(), remote)?);
-        Ok(Self {
-            root,
+    /// The side that starts.
+    pub(crate) fn initiate(rng: &mut (impl CryptoRng + ?Sized), start: Start) -> Self {
+        Self {
+            root: start.root,
             sending: Sending::Active {
-                own,
-                chain: SendingChain::new(start.header_out, key, 0),
+                own: RatchetKey::generate(rng),
+                chain: SendingChain::new(start.header_ab, start.chain_ab, 0),
             },
-            next_sending_header: next,
+            next_sending_header: start.next_header_ab,
             receiving: None,
-            next_receiving_header: start.header_in,
+            next_receiving_header: start.header_ba,
             past: Past::default(),
-        })
+        }
     }
 
-    /// The side that answers: opens message 0 with its signed prekey as its ratchet key.
+    /// The side that answers: opens message 0, whose ratchet key its own first chain will start from.
     pub(crate) fn answer(
         start: Start,
-        own: &StaticSecret,
         binding: &Binding,
         message: &[u8],
     ) -> Result<(Self, Zeroizing<Vec<u8>>), OpenError> {
         let sealed = Sealed::parse(binding, message)?;
-        let header = sealed.header(&start.header_in)?.ok_or(OpenError::NoKey)?;
+        let header = sealed.header(&start.header_ab)?.ok_or(OpenError::NoKey)?;
         if header.n != 0 || header.pn != 0 {
             return Err(OpenError::Malformed);
         }
-        let (root, key, next) = start.root.step(&dh(own, &header.key)?);
-        let (position, _, message_key) = Position::start(key).step();
+        // No Diffie-Hellman step meets the key until this side answers: too late to refuse the session.
+        refuse_low_order(&header.key)?;
+        let (position, _, message_key) = Position::start(start.chain_ab).step();
         let payload = sealed.payload(&message_key)?;
         let ratchet = Self {
-            root,
+            root: start.root,
             sending: Sending::Owed {
                 remote: header.key,
                 previous: 0,
             },
-            next_sending_header: start.header_out,
+            next_sending_header: start.header_ba,
             receiving: Some(ReceivingChain {
                 number: 0,
-                header_key: start.header_in,
+                header_key: start.header_ab,
                 position,
             }),
-            next_receiving_header: next,
+            next_receiving_header: start.next_header_ab,
             past: Past::default(),
         };
         Ok((ratchet, payload))

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{LOW_ORDER, rng};
+use x25519_dalek::StaticSecret;
 
 const TH: [u8; 32] = [1; 32];
 const SIZE: usize = 512;
@@ -8,11 +9,13 @@ fn binding() -> Binding {
     Binding::new(&TH, &[2; 11])
 }
 
-fn start(out: u8, inward: u8) -> Start {
+fn start() -> Start {
     Start {
         root: RootKey::new([3; 32]),
-        header_out: HeaderKey::new([out; 32]),
-        header_in: HeaderKey::new([inward; 32]),
+        header_ab: HeaderKey::new([4; 32]),
+        header_ba: HeaderKey::new([5; 32]),
+        chain_ab: ChainKey::new([6; 32]),
+        next_header_ab: HeaderKey::new([7; 32]),
     }
 }
 
@@ -23,10 +26,9 @@ fn seal(ratchet: &mut Ratchet, payload: &[u8]) -> Result<Vec<u8>, SealError> {
 }
 
 fn pair() -> (Ratchet, Ratchet) {
-    let spk = StaticSecret::from([9; 32]);
-    let mut a = Ratchet::initiate(&mut rng(1), start(4, 5), &PublicKey::from(&spk)).unwrap();
+    let mut a = Ratchet::initiate(&mut rng(1), start());
     let first = seal(&mut a, b"first").unwrap();
-    let (b, payload) = Ratchet::answer(start(5, 4), &spk, &binding(), &first).unwrap();
+    let (b, payload) = Ratchet::answer(start(), &binding(), &first).unwrap();
     assert_eq!(payload.as_slice(), b"first");
     (a, b)
 }
@@ -37,13 +39,25 @@ fn state(ratchet: &Ratchet) -> Vec<u8> {
     out
 }
 
-/// A message under `header_key` that says whatever `header` says.
+/// A message under `header_key` that says whatever `header` says, over a body under no key of the session.
 fn forge(header_key: &HeaderKey, header: Header) -> Vec<u8> {
+    seal_as(header_key, header, MessageKey::new([8; 32]))
+}
+
+/// Message 0 as its right sender seals it, but with this header.
+fn first_message(header: Header) -> Vec<u8> {
+    let Start {
+        header_ab, chain_ab, ..
+    } = start();
+    seal_as(&header_ab, header, chain_ab.step().1)
+}
+
+fn seal_as(header_key: &HeaderKey, header: Header, key: MessageKey) -> Vec<u8> {
     let mut out = Vec::new();
     let message = Outgoing {
         header,
         header_key,
-        key: MessageKey::new([8; 32]),
+        key,
     };
     message.seal(&mut rng(3), &binding(), b"forged", &mut out, SIZE);
     out
@@ -66,25 +80,73 @@ fn a_low_order_ratchet_key_is_refused_and_moves_nothing() {
         );
         assert_eq!(state(&a), before);
 
-        let spk = StaticSecret::from([9; 32]);
-        let first = forge(&HeaderKey::new([4; 32]), header);
-        let error = Ratchet::answer(start(5, 4), &spk, &binding(), &first).err();
+        // Authentic in all else: there is no Diffie-Hellman step that could fail.
+        let error = Ratchet::answer(start(), &binding(), &first_message(header)).err();
         assert_eq!(error, Some(OpenError::LowOrder(LowOrder)), "in message 0");
-        let error = Ratchet::initiate(&mut rng(1), start(4, 5), &PublicKey::from(low)).err();
-        assert_eq!(error, Some(LowOrder), "as signed prekey");
     }
+    let key = PublicKey::from(&StaticSecret::from([6; 32]));
+    let good = first_message(Header { key, pn: 0, n: 0 });
+    let (mut b, _) = Ratchet::answer(start(), &binding(), &good).unwrap();
+    assert!(seal(&mut b, b"answer").is_ok());
 }
 
 #[test]
 fn a_stored_low_order_key_starts_no_chain() {
     let (_, mut b) = pair();
-    b.sending = Sending::Owed {
-        remote: PublicKey::from([0; 32]),
-        previous: 0,
+    for low in LOW_ORDER {
+        b.sending = Sending::Owed {
+            remote: PublicKey::from(low),
+            previous: 0,
+        };
+        let before = state(&b);
+        assert_eq!(seal(&mut b, b"x").unwrap_err(), SealError::LowOrder(LowOrder));
+        assert_eq!(state(&b), before);
+    }
+}
+
+#[test]
+fn the_first_chain_needs_no_step_and_the_second_is_one_from_the_root() {
+    let (a, mut b) = pair();
+    for side in [&a, &b] {
+        assert_eq!(side.root.as_bytes(), &[3; 32]);
+    }
+    assert_eq!(a.next_sending_header.as_bytes(), &[7; 32]);
+    assert_eq!(a.next_receiving_header.as_bytes(), &[5; 32]);
+    assert_eq!(b.next_sending_header.as_bytes(), &[5; 32]);
+    assert_eq!(b.next_receiving_header.as_bytes(), &[7; 32]);
+    let (a_own, b_remote) = match (&a.sending, &b.sending) {
+        (Sending::Active { own, chain }, Sending::Owed { remote, previous: 0 }) => {
+            assert_eq!(chain.header_key.as_bytes(), &[4; 32]);
+            (own, remote)
+        }
+        _ => panic!("a has a chain, b owes one"),
     };
-    let before = state(&b);
-    assert_eq!(seal(&mut b, b"x").unwrap_err(), SealError::LowOrder(LowOrder));
-    assert_eq!(state(&b), before);
+    assert_eq!(a_own.public(), b_remote);
+
+    seal(&mut b, b"answer").unwrap();
+    let Sending::Active { own, chain } = &b.sending else {
+        panic!("b has a chain")
+    };
+    let (root, _, next) = start().root.step(&dh(a_own.secret(), own.public()).unwrap());
+    assert_eq!(b.root.as_bytes(), root.as_bytes());
+    assert_eq!(b.next_sending_header.as_bytes(), next.as_bytes());
+    assert_eq!(chain.header_key.as_bytes(), &[5; 32]);
+}
+
+#[test]
+fn messages_sent_before_the_answer_open_in_any_order_after_it() {
+    let mut a = Ratchet::initiate(&mut rng(1), start());
+    let sent = [b"0", b"1", b"2", b"3"].map(|payload| seal(&mut a, payload).unwrap());
+    let error = Ratchet::answer(start(), &binding(), &sent[1]).err();
+    assert_eq!(error, Some(OpenError::Malformed), "message 0 comes first");
+    let (mut b, _) = Ratchet::answer(start(), &binding(), &sent[0]).unwrap();
+    assert_eq!(b.open(&binding(), &sent[0], 0).unwrap_err(), OpenError::Replayed);
+    b.open(&binding(), &sent[2], 0).unwrap();
+    a.open(&binding(), &seal(&mut b, b"answer").unwrap(), 0).unwrap();
+    b.open(&binding(), &seal(&mut a, b"turn").unwrap(), 0).unwrap();
+    for at in [3, 1] {
+        assert_eq!(*b.open(&binding(), &sent[at], 0).unwrap(), [b'0' + at as u8]);
+    }
 }
 
 #[test]
@@ -134,9 +196,7 @@ fn a_header_no_correct_sender_writes_is_refused() {
         assert_eq!(a.open(&binding(), &forged, 0).unwrap_err(), OpenError::Malformed);
     }
     for header in [Header { key, pn: 1, n: 0 }, Header { key, pn: 0, n: 1 }] {
-        let first = forge(&HeaderKey::new([4; 32]), header);
-        let spk = StaticSecret::from([9; 32]);
-        let error = Ratchet::answer(start(5, 4), &spk, &binding(), &first).err();
+        let error = Ratchet::answer(start(), &binding(), &first_message(header)).err();
         assert_eq!(
             error,
             Some(OpenError::Malformed),

@@ -1,11 +1,9 @@
-//! Envelopes: sealed when they leave, published to gossip, found again by their tag. Gossip is for speed; what is not
-//! acknowledged goes by stream, or is sealed anew and published again.
+//! Own events in the air. Gossip is for speed: what is not acknowledged goes by stream, or is sealed anew and published again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use parlour_crypto::{Control, EnvelopePrefix, Have, Intervals, Payload, SignedEvent, parse as parse_envelope, shard};
-use parlour_net::{NetCommand, PublishResult};
+use parlour_crypto::{Intervals, Payload};
+use parlour_net::PublishResult;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, events, logs};
 
@@ -21,12 +19,8 @@ const STREAM_AFTER_MS: u64 = 1_000;
 const RETRY_MS: (u64, u64) = (2_000, 120_000);
 /// Gossip of an event ends after this; streams go on.
 const EXPIRES_MS: u64 = 30 * 24 * 3_600_000;
-/// Acknowledgements by envelope wait this long for company.
-const ACKNOWLEDGE_MS: u64 = 2_000;
 /// How long marks of what was sent may stay in memory alone.
 const SENT_FLUSH_MS: u64 = 200;
-/// Envelopes kept that no tag matches yet.
-const UNMATCHED: (usize, usize, u64) = (4_096, 4 * 1024 * 1024, 120_000);
 
 #[derive(Clone, Copy)]
 struct Flight {
@@ -34,15 +28,12 @@ struct Flight {
     tries: u32,
 }
 
-/// What is in the air, and what came that nobody could open yet.
+/// What is in the air.
 #[derive(Default)]
 pub(crate) struct Gossip {
     flights: BTreeMap<(ConversationNo, DeviceNo), BTreeMap<u64, Flight>>,
     publishing: BTreeMap<u64, (LogKey, DeviceNo, u64)>,
     sent: BTreeMap<(LogKey, DeviceNo), Intervals>,
-    acknowledge: BTreeMap<DeviceNo, BTreeSet<LogKey>>,
-    unmatched: VecDeque<(u64, Bytes)>,
-    unmatched_bytes: usize,
 }
 
 impl Gossip {
@@ -50,24 +41,6 @@ impl Gossip {
     pub(crate) fn in_flight(&self, conversation: ConversationNo, device: DeviceNo) -> Option<Intervals> {
         let flights = self.flights.get(&(conversation, device)).filter(|f| !f.is_empty())?;
         Some(flights.keys().copied().collect())
-    }
-
-    fn keep_unmatched(&mut self, now: u64, data: Bytes) {
-        self.unmatched_bytes = self.unmatched_bytes.saturating_add(data.len());
-        self.unmatched.push_back((now, data));
-        self.drop_unmatched(now);
-    }
-
-    pub(crate) fn drop_unmatched(&mut self, now: u64) {
-        let (count, bytes, age) = UNMATCHED;
-        while let Some((at, data)) = self.unmatched.front() {
-            let fits = self.unmatched.len() <= count && self.unmatched_bytes <= bytes;
-            if fits && now.saturating_sub(*at) < age {
-                break;
-            }
-            self.unmatched_bytes = self.unmatched_bytes.saturating_sub(data.len());
-            self.unmatched.pop_front();
-        }
     }
 }
 
@@ -161,38 +134,6 @@ impl Engine {
         self.timers
             .set_earliest(timer, turn.now.saturating_add(STREAM_AFTER_MS));
         Ok(())
-    }
-
-    /// Seals a payload for a device and publishes it; `None` if there is no session to seal it with.
-    fn publish(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-        payload: &Payload,
-    ) -> Result<Option<u64>, StoreError> {
-        let (Some(session), Some(known)) = (self.sessions.confirmed(device), self.known.get(&device)) else {
-            return Ok(None);
-        };
-        let recipient = known.user;
-        let day = Self::today(turn);
-        let Ok(payload) = payload.encode() else { return Ok(None) };
-        let rng = &mut self.rng;
-        let sealed = self.sessions.update(turn, &session, |s| s.seal(rng, day, &payload));
-        let data = match sealed {
-            Some(Ok(data)) => Bytes::from(data),
-            Some(Err(error)) => {
-                tracing::warn!(device = device.0, %error, "an envelope could not be sealed");
-                return Ok(None);
-            }
-            None => return Ok(None),
-        };
-        let token = self.token();
-        turn.net(NetCommand::Publish {
-            topic: shard(&recipient, day),
-            data,
-            token,
-        });
-        Ok(Some(token))
     }
 
     pub(crate) fn on_published(&mut self, turn: &mut Turn<'_, '_>, token: u64, result: PublishResult) {
@@ -327,136 +268,5 @@ impl Engine {
             self.timers.set(Timer::Gossip(conversation, device), due);
         }
         Ok(())
-    }
-
-    pub(crate) fn acknowledge_by_envelope(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, author: DeviceNo) {
-        self.gossip.acknowledge.entry(author).or_default().insert(log);
-        let due = turn.now.saturating_add(ACKNOWLEDGE_MS);
-        self.timers.set_earliest(Timer::GossipAcknowledge(author), due);
-    }
-
-    pub(crate) fn on_gossip_acknowledge(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-    ) -> Result<(), StoreError> {
-        let Some(waiting) = self.gossip.acknowledge.remove(&device) else {
-            return Ok(());
-        };
-        if self.link_to(device).is_some() {
-            return Ok(());
-        }
-        for log in waiting {
-            let Some(members) = self.members(turn, log.conversation)? else {
-                continue;
-            };
-            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
-                continue;
-            };
-            let control = Control::Have(Have {
-                conversation: members.id,
-                full: false,
-                logs: vec![have],
-            });
-            let id = self.random_id();
-            self.publish_control(turn, device, id, control)?;
-        }
-        Ok(())
-    }
-
-    /// Sends a control by envelope, now and once.
-    pub(crate) fn publish_control(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-        id: [u8; 16],
-        control: Control,
-    ) -> Result<(), StoreError> {
-        if !self.dialer.connected().is_empty() {
-            self.publish(turn, device, &Payload::Control { id, control })?;
-        }
-        Ok(())
-    }
-
-    /// An envelope that gossip brought.
-    pub(crate) fn on_envelope(&mut self, turn: &mut Turn<'_, '_>, data: Bytes) -> Result<(), StoreError> {
-        let Ok((prefix, _)) = parse_envelope(&data) else {
-            return Ok(());
-        };
-        if !self.open_envelope(turn, &prefix, &data)? {
-            self.gossip.keep_unmatched(turn.now, data);
-        }
-        Ok(())
-    }
-
-    /// New tags are known: tries again what nobody could open.
-    pub(crate) fn match_again(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.gossip.unmatched_bytes = 0;
-        for (at, data) in std::mem::take(&mut self.gossip.unmatched) {
-            let Ok((prefix, _)) = parse_envelope(&data) else {
-                continue;
-            };
-            if !self.open_envelope(turn, &prefix, &data)? {
-                self.gossip.unmatched_bytes = self.gossip.unmatched_bytes.saturating_add(data.len());
-                self.gossip.unmatched.push_back((at, data));
-            }
-        }
-        Ok(())
-    }
-
-    /// `false` if no session knows the tag.
-    fn open_envelope(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        prefix: &EnvelopePrefix,
-        data: &[u8],
-    ) -> Result<bool, StoreError> {
-        let Some(session) = self.sessions.by_tag(&prefix.tag) else {
-            return Ok(false);
-        };
-        let Some(device) = self.sessions.device(&session) else {
-            return Ok(false);
-        };
-        let now = turn.now;
-        let payload = match self.sessions.update(turn, &session, |s| s.open(data, now)) {
-            Some(Ok(payload)) => payload,
-            Some(Err(error)) => {
-                self.counters.unopened_envelopes += 1;
-                tracing::debug!(device = device.0, %error, "an envelope did not open");
-                return Ok(true);
-            }
-            None => return Ok(false),
-        };
-        self.confirmed(turn, device, &session)?;
-        self.on_payload(turn, device, &payload)?;
-        Ok(true)
-    }
-
-    fn on_payload(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &[u8]) -> Result<(), StoreError> {
-        let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
-            return Ok(());
-        };
-        match Payload::decode(payload) {
-            Ok(Payload::Event(wire)) => {
-                let Ok(event) = SignedEvent::decode(&wire) else {
-                    self.counters.malformed_events += 1;
-                    return Ok(());
-                };
-                if event.header().device != id {
-                    self.counters.forged_events += 1;
-                    return Ok(());
-                }
-                let id = event.header().conversation;
-                if let Some(conversation) = self.shared_number(turn, &user, &id)? {
-                    self.take_event(turn, conversation, &id, &user, event)?;
-                }
-                Ok(())
-            }
-            Ok(Payload::Control { id, control }) => self.on_control(turn, device, id, control),
-            Err(error) => {
-                tracing::debug!(device = device.0, %error, "a payload that cannot be read was dropped");
-                Ok(())
-            }
-        }
     }
 }

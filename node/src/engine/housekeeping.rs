@@ -28,7 +28,7 @@ impl Engine {
         self.renew_prekey(turn)?;
         self.purge_keys(turn)?;
         self.sessions.set_day(Self::today(turn));
-        self.gossip.drop_unmatched(turn.now);
+        self.envelopes.drop_unmatched(turn.now);
         self.reveal_due(turn)?;
         self.timers.set(Timer::Housekeeping, turn.now.saturating_add(EVERY_MS));
         Ok(())

@@ -7,12 +7,15 @@ mod cards;
 mod contacts;
 mod dial;
 mod effects;
+mod envelopes;
 mod gossip;
 mod housekeeping;
 mod input;
 mod invites;
 mod link;
 mod live;
+mod people;
+mod reload;
 mod rollback;
 mod serve;
 mod sessions;
@@ -24,13 +27,11 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use parlour_crypto::{ConversationId, DeviceCert, DeviceId, UserId, day_of};
+use parlour_crypto::{DeviceId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
-use parlour_store::conversations::{self, ConversationKind};
-use parlour_store::devices::{self, DeviceRow};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
-use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn, contacts as contact_rows};
+use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
@@ -46,8 +47,10 @@ pub use live::{Counters, Live, LivePeer};
 use contacts::Knock;
 use dial::Dialer;
 use effects::Turn;
+use envelopes::Envelopes;
 use gossip::Gossip;
 use link::Stream;
+use people::{Known, Members, own_device};
 use sessions::Sessions;
 use timers::{Allowance, Backoff, Timer, Timers};
 
@@ -90,28 +93,12 @@ pub(crate) struct Engine {
     refusals: BTreeMap<DeviceNo, u32>,
     begun_again: BTreeMap<DeviceNo, u64>,
     gossip: Gossip,
+    envelopes: Envelopes,
     timers: Timers,
     skews: BTreeMap<DeviceNo, i64>,
     counters: Counters,
     last_token: u64,
     live_changed: bool,
-}
-
-/// Who takes part in a conversation.
-#[derive(Clone)]
-struct Members {
-    id: ConversationId,
-    with: UserId,
-    /// The devices every own event is meant for.
-    recipients: Vec<DeviceNo>,
-}
-
-/// What is needed of a known device on the hot path.
-struct Known {
-    id: DeviceId,
-    user: UserId,
-    signing_key: [u8; 32],
-    peer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -164,6 +151,7 @@ impl Engine {
             refusals: BTreeMap::new(),
             begun_again: BTreeMap::new(),
             gossip: Gossip::default(),
+            envelopes: Envelopes::default(),
             timers: Timers::default(),
             skews: BTreeMap::new(),
             counters: Counters::default(),
@@ -228,58 +216,6 @@ impl Engine {
     #[must_use]
     pub(crate) fn own(&self) -> Own {
         self.own
-    }
-
-    /// A turn failed: makes the engine again from what is on disk. Streams are closed, so that both sides compare anew; who is
-    /// connected stays known.
-    ///
-    /// # Errors
-    /// The store cannot be read; the engine is returned for another try.
-    pub(crate) fn reload(
-        self: Box<Self>,
-        store: &Store,
-        now: u64,
-    ) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
-        let mut txn = store.begin();
-        let mut effects = Effects::default();
-        let loaded = parlour_store::sessions::all(&txn);
-        let mut engine = *self;
-        let mut turn = Turn {
-            txn: &mut txn,
-            now,
-            effects: &mut effects,
-        };
-        let result = loaded.and_then(|sessions| engine.start_again(&mut turn, sessions));
-        let batch = txn.into_batch();
-        (Box::new(engine), result.map(|()| (batch, effects)))
-    }
-
-    fn start_again(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        sessions: Vec<(parlour_store::sessions::SessionInfo, parlour_crypto::Session)>,
-    ) -> Result<(), StoreError> {
-        self.sessions = Sessions::new(sessions, day_of(turn.now));
-        self.own_log = u32::try_from(meta::counter(turn.txn, CounterName::OwnLog)?.max(1)).unwrap_or(u32::MAX);
-        for stream in std::mem::take(&mut self.streams).into_keys() {
-            turn.net(parlour_net::NetCommand::CloseStream { stream });
-        }
-        self.link_of.clear();
-        self.opening.clear();
-        self.reopen.clear();
-        self.knocks.clear();
-        self.knock_backoff.clear();
-        self.refusals.clear();
-        self.gossip = Gossip::default();
-        self.timers = Timers::default();
-        let connected = self.dialer.restart();
-        self.learn_devices(turn)?;
-        self.housekeeping(turn)?;
-        self.want_contacts(turn)?;
-        for (peer, address) in connected {
-            self.on_connected(turn, peer, &address, false)?;
-        }
-        Ok(())
     }
 
     /// This device's id.
@@ -419,76 +355,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads again what the hot path needs of all devices.
-    fn learn_devices(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.known.clear();
-        self.numbers.clear();
-        self.members.clear();
-        self.live_changed = true;
-        for (no, row) in devices::all(turn.txn)? {
-            let Ok(certificate) = DeviceCert::verify(&row.certificate) else {
-                continue;
-            };
-            self.numbers.insert(row.id, no);
-            let known = Known {
-                id: row.id,
-                user: row.user,
-                signing_key: *certificate.signing_key(),
-                peer: row.peer,
-            };
-            self.known.insert(no, known);
-        }
-        Ok(())
-    }
-
-    /// A known device by its id.
-    fn known_device(&self, id: &DeviceId) -> Option<(DeviceNo, &Known)> {
-        let no = *self.numbers.get(id)?;
-        Some((no, self.known.get(&no)?))
-    }
-
-    /// Who takes part in a conversation; read once, until devices change.
-    fn members(&mut self, turn: &Turn<'_, '_>, conversation: ConversationNo) -> Result<Option<Members>, StoreError> {
-        if let Some(members) = self.members.get(&conversation) {
-            return Ok(Some(members.clone()));
-        }
-        let Some(row) = conversations::get(turn.txn, conversation)? else {
-            return Ok(None);
-        };
-        let ConversationKind::Direct { with } = row.kind;
-        let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
-        let members = Members {
-            id: row.id,
-            with,
-            recipients,
-        };
-        self.members.insert(conversation, members.clone());
-        Ok(Some(members))
-    }
-
-    fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {
-        let bytes = peer.to_bytes();
-        self.known
-            .iter()
-            .filter(|(no, k)| k.peer == bytes && **no != self.own.device)
-            .map(|(no, _)| *no)
-            .collect()
-    }
-
-    /// Stays connected to every contact from now on.
-    fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        for contact in contact_rows::all(turn.txn)? {
-            let mut peers = vec![contact.peer];
-            for no in devices::of_user(turn.txn, &contact.user)? {
-                peers.extend(devices::get(turn.txn, no)?.map(|row| row.peer));
-            }
-            for peer in peers.iter().filter_map(|bytes| PeerId::from_bytes(bytes).ok()) {
-                self.want_peer(turn, peer);
-            }
-        }
-        Ok(())
-    }
-
     fn token(&mut self) -> u64 {
         self.last_token = self.last_token.wrapping_add(1);
         self.last_token
@@ -503,25 +369,4 @@ impl Engine {
         self.rng.fill_bytes(&mut id);
         id
     }
-}
-
-/// The number of this device; its row is written only where it says something new.
-fn own_device(txn: &mut Txn<'_>, account: &Account, peer: &PeerId) -> Result<DeviceNo, StoreError> {
-    let id = account.certificate.device();
-    let row = DeviceRow {
-        id,
-        user: account.user(),
-        certificate: account.certificate.as_bytes().to_vec(),
-        bundle: Vec::new(),
-        peer: peer.to_bytes(),
-        addresses: Vec::new(),
-        good_addresses: Vec::new(),
-        last_seen: 0,
-    };
-    if let Some(no) = devices::number(txn, &id)?
-        && devices::get(txn, no)?.as_ref() == Some(&row)
-    {
-        return Ok(no);
-    }
-    devices::put(txn, &row)
 }

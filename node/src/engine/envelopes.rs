@@ -1,0 +1,210 @@
+//! Envelopes: sealed when they leave, found again by their tag when they come, kept for a while if no tag is known yet.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use parlour_crypto::{Control, EnvelopePrefix, Have, Payload, SignedEvent, parse as parse_envelope, shard};
+use parlour_net::NetCommand;
+use parlour_store::{DeviceNo, LogKey, StoreError, logs};
+
+use super::Engine;
+use super::effects::Turn;
+use super::timers::Timer;
+
+/// Acknowledgements by envelope wait this long for company.
+const ACKNOWLEDGE_MS: u64 = 2_000;
+/// Envelopes kept that no tag matches yet.
+const UNMATCHED: (usize, usize, u64) = (4_096, 4 * 1024 * 1024, 120_000);
+
+/// What came that nobody could open yet, and what is to be acknowledged without a stream.
+#[derive(Default)]
+pub(crate) struct Envelopes {
+    acknowledge: BTreeMap<DeviceNo, BTreeSet<LogKey>>,
+    unmatched: VecDeque<(u64, Bytes)>,
+    unmatched_bytes: usize,
+}
+
+impl Envelopes {
+    fn keep_unmatched(&mut self, now: u64, data: Bytes) {
+        self.unmatched_bytes = self.unmatched_bytes.saturating_add(data.len());
+        self.unmatched.push_back((now, data));
+        self.drop_unmatched(now);
+    }
+
+    pub(crate) fn drop_unmatched(&mut self, now: u64) {
+        let (count, bytes, age) = UNMATCHED;
+        while let Some((at, data)) = self.unmatched.front() {
+            let fits = self.unmatched.len() <= count && self.unmatched_bytes <= bytes;
+            if fits && now.saturating_sub(*at) < age {
+                break;
+            }
+            self.unmatched_bytes = self.unmatched_bytes.saturating_sub(data.len());
+            self.unmatched.pop_front();
+        }
+    }
+}
+
+impl Engine {
+    /// Seals a payload for a device and publishes it; `None` if there is no session to seal it with.
+    pub(crate) fn publish(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        payload: &Payload,
+    ) -> Result<Option<u64>, StoreError> {
+        let (Some(session), Some(known)) = (self.sessions.confirmed(device), self.known.get(&device)) else {
+            return Ok(None);
+        };
+        let recipient = known.user;
+        let day = Self::today(turn);
+        let Ok(payload) = payload.encode() else { return Ok(None) };
+        let rng = &mut self.rng;
+        let sealed = self.sessions.update(turn, &session, |s| s.seal(rng, day, &payload));
+        let data = match sealed {
+            Some(Ok(data)) => Bytes::from(data),
+            Some(Err(error)) => {
+                tracing::warn!(device = device.0, %error, "an envelope could not be sealed");
+                return Ok(None);
+            }
+            None => return Ok(None),
+        };
+        let token = self.token();
+        turn.net(NetCommand::Publish {
+            topic: shard(&recipient, day),
+            data,
+            token,
+        });
+        Ok(Some(token))
+    }
+
+    pub(crate) fn acknowledge_by_envelope(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, author: DeviceNo) {
+        self.envelopes.acknowledge.entry(author).or_default().insert(log);
+        let due = turn.now.saturating_add(ACKNOWLEDGE_MS);
+        self.timers.set_earliest(Timer::GossipAcknowledge(author), due);
+    }
+
+    pub(crate) fn on_gossip_acknowledge(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let Some(waiting) = self.envelopes.acknowledge.remove(&device) else {
+            return Ok(());
+        };
+        if self.link_to(device).is_some() {
+            return Ok(());
+        }
+        for log in waiting {
+            let Some(members) = self.members(turn, log.conversation)? else {
+                continue;
+            };
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
+                continue;
+            };
+            let control = Control::Have(Have {
+                conversation: members.id,
+                full: false,
+                logs: vec![have],
+            });
+            let id = self.random_id();
+            self.publish_control(turn, device, id, control)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a control by envelope, now and once.
+    pub(crate) fn publish_control(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        id: [u8; 16],
+        control: Control,
+    ) -> Result<(), StoreError> {
+        if !self.dialer.connected().is_empty() {
+            self.publish(turn, device, &Payload::Control { id, control })?;
+        }
+        Ok(())
+    }
+
+    /// An envelope that gossip brought.
+    pub(crate) fn on_envelope(&mut self, turn: &mut Turn<'_, '_>, data: Bytes) -> Result<(), StoreError> {
+        let Ok((prefix, _)) = parse_envelope(&data) else {
+            return Ok(());
+        };
+        if !self.open_envelope(turn, &prefix, &data)? {
+            self.envelopes.keep_unmatched(turn.now, data);
+        }
+        Ok(())
+    }
+
+    /// New tags are known: tries again what nobody could open.
+    pub(crate) fn match_again(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.envelopes.unmatched_bytes = 0;
+        for (at, data) in std::mem::take(&mut self.envelopes.unmatched) {
+            let Ok((prefix, _)) = parse_envelope(&data) else {
+                continue;
+            };
+            if !self.open_envelope(turn, &prefix, &data)? {
+                self.envelopes.unmatched_bytes = self.envelopes.unmatched_bytes.saturating_add(data.len());
+                self.envelopes.unmatched.push_back((at, data));
+            }
+        }
+        Ok(())
+    }
+
+    /// `false` if no session knows the tag.
+    fn open_envelope(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        prefix: &EnvelopePrefix,
+        data: &[u8],
+    ) -> Result<bool, StoreError> {
+        let Some(session) = self.sessions.by_tag(&prefix.tag) else {
+            return Ok(false);
+        };
+        let Some(device) = self.sessions.device(&session) else {
+            return Ok(false);
+        };
+        let now = turn.now;
+        let payload = match self.sessions.update(turn, &session, |s| s.open(data, now)) {
+            Some(Ok(payload)) => payload,
+            Some(Err(error)) => {
+                self.counters.unopened_envelopes += 1;
+                tracing::debug!(device = device.0, %error, "an envelope did not open");
+                return Ok(true);
+            }
+            None => return Ok(false),
+        };
+        self.confirmed(turn, device, &session)?;
+        self.on_payload(turn, device, &payload)?;
+        Ok(true)
+    }
+
+    fn on_payload(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, payload: &[u8]) -> Result<(), StoreError> {
+        let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
+            return Ok(());
+        };
+        match Payload::decode(payload) {
+            Ok(Payload::Event(wire)) => {
+                let Ok(event) = SignedEvent::decode(&wire) else {
+                    self.counters.malformed_events += 1;
+                    return Ok(());
+                };
+                if event.header().device != id {
+                    self.counters.forged_events += 1;
+                    return Ok(());
+                }
+                let id = event.header().conversation;
+                if let Some(conversation) = self.shared_number(turn, &user, &id)? {
+                    self.take_event(turn, conversation, &id, &user, event)?;
+                }
+                Ok(())
+            }
+            Ok(Payload::Control { id, control }) => self.on_control(turn, device, id, control),
+            Err(error) => {
+                tracing::debug!(device = device.0, %error, "a payload that cannot be read was dropped");
+                Ok(())
+            }
+        }
+    }
+}

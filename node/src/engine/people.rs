@@ -1,0 +1,124 @@
+//! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
+
+use parlour_crypto::{ConversationId, DeviceCert, DeviceId, UserId};
+use parlour_net::PeerId;
+use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::devices::{self, DeviceRow};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts};
+
+use super::effects::Turn;
+use super::{Account, Engine};
+
+/// Who takes part in a conversation.
+#[derive(Clone)]
+pub(crate) struct Members {
+    pub(crate) id: ConversationId,
+    pub(crate) with: UserId,
+    /// The devices every own event is meant for.
+    pub(crate) recipients: Vec<DeviceNo>,
+}
+
+/// What is needed of a known device on the hot path.
+pub(crate) struct Known {
+    pub(crate) id: DeviceId,
+    pub(crate) user: UserId,
+    pub(crate) signing_key: [u8; 32],
+    pub(crate) peer: Vec<u8>,
+}
+
+impl Engine {
+    /// Reads again what the hot path needs of all devices.
+    pub(crate) fn learn_devices(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.known.clear();
+        self.numbers.clear();
+        self.members.clear();
+        self.live_changed = true;
+        for (no, row) in devices::all(turn.txn)? {
+            let Ok(certificate) = DeviceCert::verify(&row.certificate) else {
+                continue;
+            };
+            self.numbers.insert(row.id, no);
+            let known = Known {
+                id: row.id,
+                user: row.user,
+                signing_key: *certificate.signing_key(),
+                peer: row.peer,
+            };
+            self.known.insert(no, known);
+        }
+        Ok(())
+    }
+
+    /// A known device by its id.
+    pub(crate) fn known_device(&self, id: &DeviceId) -> Option<(DeviceNo, &Known)> {
+        let no = *self.numbers.get(id)?;
+        Some((no, self.known.get(&no)?))
+    }
+
+    /// Who takes part in a conversation; read once, until devices change.
+    pub(crate) fn members(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<Option<Members>, StoreError> {
+        if let Some(members) = self.members.get(&conversation) {
+            return Ok(Some(members.clone()));
+        }
+        let Some(row) = conversations::get(turn.txn, conversation)? else {
+            return Ok(None);
+        };
+        let ConversationKind::Direct { with } = row.kind;
+        let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
+        let members = Members {
+            id: row.id,
+            with,
+            recipients,
+        };
+        self.members.insert(conversation, members.clone());
+        Ok(Some(members))
+    }
+
+    pub(crate) fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {
+        let bytes = peer.to_bytes();
+        self.known
+            .iter()
+            .filter(|(no, k)| k.peer == bytes && **no != self.own.device)
+            .map(|(no, _)| *no)
+            .collect()
+    }
+
+    /// Stays connected to every contact from now on.
+    pub(crate) fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for contact in contacts::all(turn.txn)? {
+            let mut peers = vec![contact.peer];
+            for no in devices::of_user(turn.txn, &contact.user)? {
+                peers.extend(devices::get(turn.txn, no)?.map(|row| row.peer));
+            }
+            for peer in peers.iter().filter_map(|bytes| PeerId::from_bytes(bytes).ok()) {
+                self.want_peer(turn, peer);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of this device; its row is written only where it says something new.
+pub(crate) fn own_device(txn: &mut Txn<'_>, account: &Account, peer: &PeerId) -> Result<DeviceNo, StoreError> {
+    let id = account.certificate.device();
+    let row = DeviceRow {
+        id,
+        user: account.user(),
+        certificate: account.certificate.as_bytes().to_vec(),
+        bundle: Vec::new(),
+        peer: peer.to_bytes(),
+        addresses: Vec::new(),
+        good_addresses: Vec::new(),
+        last_seen: 0,
+    };
+    if let Some(no) = devices::number(txn, &id)?
+        && devices::get(txn, no)?.as_ref() == Some(&row)
+    {
+        return Ok(no);
+    }
+    devices::put(txn, &row)
+}

@@ -1,0 +1,68 @@
+//! Starting again after a turn that failed: nothing of it happened, so everything volatile is made anew from the disk.
+
+use parlour_crypto::{Session, day_of};
+use parlour_store::meta::{self, CounterName};
+use parlour_store::sessions::{self, SessionInfo};
+use parlour_store::{Batch, Store, StoreError};
+
+use super::Engine;
+use super::effects::{Effects, Turn};
+use super::envelopes::Envelopes;
+use super::gossip::Gossip;
+use super::sessions::Sessions;
+use super::timers::Timers;
+
+impl Engine {
+    /// A turn failed: makes the engine again from what is on disk. Streams are closed, so that both sides compare anew; who is
+    /// connected stays known.
+    ///
+    /// # Errors
+    /// The store cannot be read; the engine is returned for another try.
+    pub(crate) fn reload(
+        self: Box<Self>,
+        store: &Store,
+        now: u64,
+    ) -> (Box<Self>, Result<(Batch, Effects), StoreError>) {
+        let mut txn = store.begin();
+        let mut effects = Effects::default();
+        let loaded = sessions::all(&txn);
+        let mut engine = *self;
+        let mut turn = Turn {
+            txn: &mut txn,
+            now,
+            effects: &mut effects,
+        };
+        let result = loaded.and_then(|sessions| engine.start_again(&mut turn, sessions));
+        let batch = txn.into_batch();
+        (Box::new(engine), result.map(|()| (batch, effects)))
+    }
+
+    fn start_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        sessions: Vec<(SessionInfo, Session)>,
+    ) -> Result<(), StoreError> {
+        self.sessions = Sessions::new(sessions, day_of(turn.now));
+        self.own_log = u32::try_from(meta::counter(turn.txn, CounterName::OwnLog)?.max(1)).unwrap_or(u32::MAX);
+        for stream in std::mem::take(&mut self.streams).into_keys() {
+            turn.net(parlour_net::NetCommand::CloseStream { stream });
+        }
+        self.link_of.clear();
+        self.opening.clear();
+        self.reopen.clear();
+        self.knocks.clear();
+        self.knock_backoff.clear();
+        self.refusals.clear();
+        self.gossip = Gossip::default();
+        self.envelopes = Envelopes::default();
+        self.timers = Timers::default();
+        let connected = self.dialer.restart();
+        self.learn_devices(turn)?;
+        self.housekeeping(turn)?;
+        self.want_contacts(turn)?;
+        for (peer, address) in connected {
+            self.on_connected(turn, peer, &address, false)?;
+        }
+        Ok(())
+    }
+}
