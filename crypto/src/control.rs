@@ -23,6 +23,8 @@ pub const MAX_NAME: usize = 64;
 pub const MAX_PEER: usize = 64;
 /// Most addresses of a profile.
 pub const MAX_ADDRESSES: usize = 8;
+/// Bytes of one address.
+pub(crate) const MAX_ADDRESS: usize = 256;
 /// Most logs of a [`Have`].
 pub const MAX_LOGS: usize = 256;
 /// Most ids of an acknowledgement.
@@ -162,6 +164,9 @@ impl Profile {
         limit("name", self.name.len(), MAX_NAME)?;
         limit("peer", self.peer.len(), MAX_PEER)?;
         limit("addresses", self.addresses.len(), MAX_ADDRESSES)?;
+        for address in &self.addresses {
+            limit("address", address.len(), MAX_ADDRESS)?;
+        }
         limit("ext", self.ext.len(), MAX_EXT)
     }
 }

@@ -138,7 +138,7 @@ impl Runner {
             self.recover(now).await;
         }
         let State::Running(engine) = &mut self.engine else {
-            return self.refuse(first);
+            return self.refuse(first).await;
         };
         let started = instant();
         let mut effects = Effects::default();
@@ -165,7 +165,7 @@ impl Runner {
             Ok(()) => self.finish(batch, effects, now).await,
             Err(error) => {
                 tracing::error!(%error, "reading the account's storage failed");
-                self.fail(effects, StorageFailed::Failed, now);
+                self.fail(effects, StorageFailed::Failed, now).await;
             }
         }
     }
@@ -190,7 +190,7 @@ impl Runner {
                     _ => StorageFailed::Failed,
                 };
                 tracing::error!(%error, "nothing of this turn was written");
-                self.fail(effects, failed, now);
+                self.fail(effects, failed, now).await;
             }
         }
     }
@@ -232,10 +232,13 @@ impl Runner {
     }
 
     /// Nothing of the turn happened: callers hear so, and the engine is made again from what is on disk.
-    fn fail(&mut self, mut effects: Effects, why: StorageFailed, now: u64) {
+    async fn fail(&mut self, mut effects: Effects, why: StorageFailed, now: u64) {
         effects.answer(Err(why));
         self.outside.health.send_replace(Health::ReadOnly(why));
-        if let State::Running(engine) = std::mem::replace(&mut self.engine, State::Gone) {
+        if let State::Running(mut engine) = std::mem::replace(&mut self.engine, State::Gone) {
+            for command in engine.abandon_streams() {
+                let _ = self.net.send(command).await;
+            }
             self.engine = State::Failed(
                 engine,
                 now.saturating_add(if why == StorageFailed::DiskFull { 0 } else { RETRY_MS }),
@@ -264,7 +267,13 @@ impl Runner {
         }
     }
 
-    fn refuse(&mut self, input: Input) {
+    /// Nothing can be decided now: callers hear so, and what must not be missed is noted.
+    async fn refuse(&mut self, input: Input) {
+        if let (Input::Net(event), State::Failed(engine, _)) = (&input, &mut self.engine)
+            && let Some(command) = engine.observe(event)
+        {
+            let _ = self.net.send(command).await;
+        }
         if let Input::Command(command) = input {
             let why = match *self.outside.health.borrow() {
                 Health::ReadOnly(why) => why,

@@ -106,14 +106,16 @@ pub fn all(read: &impl Read) -> Result<Vec<PrekeyRow>, StoreError> {
         .collect()
 }
 
-/// Erases a signed prekey and the marks of the handshakes it answered.
+/// Erases at most `limit` marks of the handshakes a signed prekey answered, and the prekey itself when none is left.
 ///
 /// # Errors
 /// As [`get`].
-pub fn delete(txn: &mut Txn<'_>, serial: u32) -> Result<(), StoreError> {
-    txn.delete(key(serial));
+pub fn erase(txn: &mut Txn<'_>, serial: u32, limit: usize) -> Result<(), StoreError> {
     let (from, to) = Key::new(Kind::Ephemeral).u32(serial).range();
-    let keys = txn.scan_keys(&from, &to).collect::<Result<Vec<_>, _>>()?;
+    let keys = txn.scan_keys(&from, &to).take(limit).collect::<Result<Vec<_>, _>>()?;
+    if keys.len() < limit {
+        txn.delete(key(serial));
+    }
     for key in keys {
         txn.delete(key);
     }

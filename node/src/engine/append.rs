@@ -19,6 +19,11 @@ const MAX_HEADS: usize = 64;
 /// Events kept that claim one place in a log.
 const MAX_BRANCHES: u8 = 8;
 
+/// Gaps in what we hold of one log; whoever makes more of them waits until some are closed.
+const MAX_GAPS: usize = 1_024;
+/// Logs of one device in one conversation.
+const MAX_LOGS: usize = 64;
+
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
@@ -74,14 +79,31 @@ fn claim(turn: &mut Turn<'_, '_>, log: LogKey, seq: u64, id: EventId) -> Result<
             }
         }
     } else {
+        if row.have.as_slice().is_empty() && too_many_logs(turn, &log)? {
+            return Ok(None);
+        }
+        let grown = {
+            let mut have = row.have.clone();
+            have.insert(seq);
+            have
+        };
+        if grown.as_slice().len() > MAX_GAPS {
+            return Ok(None);
+        }
         if row.have.max().is_none_or(|max| max < seq) {
             row.top = Some(id);
         }
-        row.have.insert(seq);
+        row.have = grown;
         turn.txn.mark(rollback::head_mark(&log), row.have.count());
     }
     logs::put(turn.txn, &log, &row);
     Ok(Some(key))
+}
+
+/// A device begins a new log only after damage; one that does so again and again is not followed.
+fn too_many_logs(turn: &Turn<'_, '_>, log: &LogKey) -> Result<bool, StoreError> {
+    let logs = logs::of_conversation(turn.txn, log.conversation)?;
+    Ok(logs.iter().filter(|(key, _)| key.device == log.device).count() >= MAX_LOGS)
 }
 
 /// Lets an event count: it becomes a head, moves the clock, and is shown if it is a message.
@@ -134,7 +156,9 @@ fn update_heads(
     for named in header.parents.iter().chain(&header.prev) {
         if row.heads.iter().any(|(_, id)| id == named) {
             row.heads.retain(|(_, id)| id != named);
-        } else if events::place(turn.txn, named)?.is_none() && timeline::mark_missing(turn.txn, conversation, named)? {
+        } else if events::place(turn.txn, named)?.is_none_or(|key| key.log.conversation != conversation)
+            && timeline::mark_missing(turn.txn, conversation, named)?
+        {
             row.missing = row.missing.saturating_add(1);
         }
     }

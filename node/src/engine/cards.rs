@@ -1,6 +1,6 @@
 //! Controls between devices that know each other: cards (name, devices, prekeys, addresses), acceptance, receipts.
 
-use parlour_crypto::{Control, Frame, Profile};
+use parlour_crypto::{Control, DeviceList, Frame, Profile};
 use parlour_net::{Multiaddr, PeerId, Scope};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::feed::{self, FeedRow};
@@ -11,14 +11,20 @@ use parlour_store::{DeviceNo, StoreError, devices};
 use super::Engine;
 use super::contacts::check_card;
 use super::effects::Turn;
-use super::timers::{Timer, jitter};
+use super::timers::{Allowance, Timer, jitter};
 
 /// Addresses on a card.
 const MAX_ADDRESSES: usize = 8;
 /// A changed card is told after this pause, so that several changes are one.
 const CARD_MS: u64 = 1_500;
-/// Controls for a device without a stream are published again after this.
+/// Controls for a device without a stream are published again after this, and then after growing pauses: each sealing moves
+/// the ratchet.
 const REPEAT_MS: u64 = 30_000;
+const REPEAT_MAX_MS: u64 = 6 * 3_600_000;
+const CONTROLS_AT_ONCE: usize = 8;
+/// Cards taken from one device: one per this time, and so many at once. What is over comes again later.
+const CARD_EVERY_MS: u64 = 5_000;
+const CARDS_AT_ONCE: u64 = 6;
 
 impl Engine {
     /// Where we can be reached, best first: the internet, the LAN, this machine.
@@ -69,19 +75,38 @@ impl Engine {
                 continue;
             }
             for device in devices::of_user(turn.txn, &contact.user)? {
-                for row in outbox::of_device(turn.txn, device)? {
-                    if matches!(row.control, Control::Contact { .. }) {
-                        outbox::remove(turn.txn, device, &row.id)?;
-                    }
-                }
                 let control = Control::Contact {
                     profile: card.clone(),
                     ext: Vec::new(),
                 };
-                self.post_control(turn, device, control)?;
+                self.post_card(turn, device, control)?;
             }
         }
         Ok(())
+    }
+
+    /// Posts a card in place of any older one that still waits.
+    pub(crate) fn post_card(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        mut card: Control,
+    ) -> Result<(), StoreError> {
+        for row in outbox::of_device(turn.txn, device)? {
+            match (&row.control, card) {
+                // The newer card has to say what the older one did: that we accept.
+                (Control::ContactAccept { .. }, Control::Contact { profile, ext }) => {
+                    card = Control::ContactAccept { profile, ext };
+                }
+                (Control::ContactAccept { .. } | Control::Contact { .. }, same) => card = same,
+                (_, same) => {
+                    card = same;
+                    continue;
+                }
+            }
+            outbox::remove(turn.txn, device, &row.id)?;
+        }
+        self.post_control(turn, device, card)
     }
 
     /// Puts a control into the outbox and sends it at once if there is a way.
@@ -126,10 +151,13 @@ impl Engine {
         if rows.is_empty() || self.link_to(device).is_some() || self.dialer.connected().is_empty() {
             return Ok(());
         }
-        for row in rows.iter().filter(|row| row.envelope.is_none()) {
+        for row in rows.iter().filter(|row| row.envelope.is_none()).take(CONTROLS_AT_ONCE) {
             self.publish_control(turn, device, row.id, row.control.clone())?;
         }
-        let due = turn.now.saturating_add(jitter(REPEAT_MS, self.random()));
+        let tries = self.control_tries.entry(device).or_default();
+        let pause = REPEAT_MS.saturating_mul(1 << (*tries).min(20)).min(REPEAT_MAX_MS);
+        *tries = tries.saturating_add(1);
+        let due = turn.now.saturating_add(jitter(pause, self.random()));
         self.timers.set(Timer::Controls(device), due);
         Ok(())
     }
@@ -188,13 +216,16 @@ impl Engine {
             tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
             return Ok(());
         };
-        if let Ok(known) = parlour_crypto::DeviceList::verify(&contact.device_list)
-            && known.hash() != list.hash()
-        {
-            if let Err(error) = known.check_successor(&list) {
-                tracing::warn!(user = %row.user.short(), %error, "a device list that does not follow the known one was dropped");
-                return Ok(());
-            }
+        if !follows(&contact.device_list, &list) {
+            tracing::warn!(user = %row.user.short(), "a device list that does not follow the known one was dropped");
+            return Ok(());
+        }
+        let often = self
+            .cards
+            .entry(device)
+            .or_insert(Allowance::new(CARD_EVERY_MS, CARDS_AT_ONCE));
+        if !often.take(turn.now) {
+            return Ok(());
         }
         let before = (contact.clone(), row.clone());
         contact.device_list = list.as_bytes().to_vec();
@@ -211,10 +242,23 @@ impl Engine {
         contacts::put(turn.txn, &contact);
         devices::put(turn.txn, &row)?;
         self.learn_devices(turn)?;
+        if before.1.peer != row.peer
+            && let Ok(old) = PeerId::from_bytes(&before.1.peer)
+        {
+            self.forget_peer(turn, old);
+        }
         if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);
         }
         feed::append(turn.txn, &FeedRow::Contact { user: row.user })?;
         Ok(())
+    }
+}
+
+/// Whether a device list may take the place of the known one: it is the same, or its successor. Nothing known: anything may.
+pub(crate) fn follows(known: &[u8], list: &DeviceList) -> bool {
+    match DeviceList::verify(known) {
+        Ok(known) => known.hash() == list.hash() || known.check_successor(list).is_ok(),
+        Err(_) => true,
     }
 }

@@ -23,6 +23,11 @@ use super::timers::{Backoff, Timer};
 const AGAIN_MS: u64 = 3_600_000;
 /// A confirmed session that is refused this often in a row is lost on the other side.
 const MAX_REFUSALS: u32 = 3;
+/// A bundle is asked for again after this, when the maker of the invite did not know it, or did not answer.
+const UNKNOWN_MS: u64 = 60_000;
+const UNANSWERED_MS: u64 = 5_000;
+/// A first flight is made anew after this: its one-time key lasts a day.
+const STALE_MS: u64 = 20 * 3_600_000;
 /// Pauses between repetitions of a knock.
 const KNOCK_MS: (u64, u64) = (1_000, 300_000);
 
@@ -59,6 +64,7 @@ impl Engine {
             if row.peer != peer.to_bytes() || refused.is_some() {
                 continue;
             }
+            self.drop_stale_flight(turn, &row)?;
             let waiting = self.first_contact_of(turn, &row.user)?;
             if let Some(device) = waiting {
                 self.deliver_first_contact(turn, device)?;
@@ -66,6 +72,28 @@ impl Engine {
                 let request = KnockRequest::Bundle { hash: *bundle_hash };
                 self.knock(turn, peer, Knock::Bundle(row.user), &request);
             }
+        }
+        Ok(())
+    }
+
+    /// A first flight that is too old to be opened, or was made for another invite, makes room for a new one.
+    fn drop_stale_flight(&mut self, turn: &mut Turn<'_, '_>, contact: &ContactRow) -> Result<(), StoreError> {
+        let ContactState::Invited { token: wanted, .. } = contact.state else {
+            return Ok(());
+        };
+        let Some(device) = self.first_contact_of(turn, &contact.user)? else {
+            return Ok(());
+        };
+        let stale = outbox::of_device(turn.txn, device)?.iter().any(|row| {
+            let token = match &row.control {
+                Control::ContactHello { token, .. } => *token,
+                _ => None,
+            };
+            row.envelope.is_some() && (token != Some(wanted) || turn.now.saturating_sub(row.created) > STALE_MS)
+        });
+        if stale {
+            self.forget_first_contact(turn, device)?;
+            self.sessions.forget(turn, device, true)?;
         }
         Ok(())
     }
@@ -174,8 +202,13 @@ impl Engine {
                     one_time,
                 }),
             ) => self.begin_contact(turn, &user, &device_list, &bundle, one_time),
-            (Knock::Bundle(user), Some(KnockResponse::Nothing)) => {
-                tracing::debug!(user = %user.short(), "the maker of the invite does not know its bundle");
+            (Knock::Bundle(user), answer) => {
+                let pause = if answer.is_some() { UNKNOWN_MS } else { UNANSWERED_MS };
+                tracing::debug!(user = %user.short(), "the maker of the invite gave no prekey bundle");
+                let contact = contacts::get(turn.txn, &user)?;
+                if let Some(peer) = contact.and_then(|contact| PeerId::from_bytes(&contact.peer).ok()) {
+                    self.timers.set(Timer::Invited(peer), turn.now.saturating_add(pause));
+                }
                 Ok(())
             }
             (Knock::Deliver(device), Some(KnockResponse::Received)) => self.open_stream(turn, device),
@@ -234,7 +267,6 @@ impl Engine {
         };
         tracing::info!(user = %row.user.short(), "beginning a new session with a contact");
         self.begun_again.insert(device, turn.now);
-        self.sessions.forget(turn, device, true)?;
         self.begin_session(turn, device, &certificate, &bundle, None, None)
     }
 
@@ -265,6 +297,8 @@ impl Engine {
                 return Ok(());
             }
         };
+        // Only now: what there was is of use until something new is there.
+        self.sessions.forget(turn, device, true)?;
         let control = Control::ContactHello {
             token,
             profile: self.card(),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_net::{Multiaddr, NetCommand, PeerId};
+use parlour_net::{Multiaddr, NetCommand, NetEvent, PeerId};
 use parlour_store::{DeviceNo, StoreError, contacts, devices};
 
 use super::Engine;
@@ -47,10 +47,22 @@ impl Dialer {
         &self.connected
     }
 
-    /// Forgets whom we want; returns who is connected, to be told again.
-    pub(crate) fn restart(&mut self) -> BTreeMap<PeerId, Multiaddr> {
+    /// Forgets whom we want; who is connected stays known.
+    pub(crate) fn restart(&mut self) {
         self.wanted.clear();
-        std::mem::take(&mut self.connected)
+    }
+
+    /// Notes who comes and goes while nothing can be decided.
+    pub(crate) fn observe(&mut self, event: &NetEvent) {
+        match event {
+            NetEvent::Connected { peer, address, .. } => {
+                self.connected.insert(*peer, address.clone());
+            }
+            NetEvent::Disconnected { peer } => {
+                self.connected.remove(peer);
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&PeerId, &str)> {
@@ -78,6 +90,14 @@ impl Engine {
         if !self.dialer.is_connected(&peer) {
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
             self.timers.set(Timer::Dial(peer), turn.now.saturating_add(courtesy));
+        }
+    }
+
+    /// Wants a peer no more, unless a device still names it.
+    pub(crate) fn forget_peer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) {
+        if self.devices_at(&peer).is_empty() && self.dialer.wanted.remove(&peer).is_some() {
+            self.timers.clear(Timer::Dial(peer));
+            turn.net(NetCommand::Unprotect { peer });
         }
     }
 
@@ -151,6 +171,18 @@ impl Engine {
         }
         for no in self.devices_at(&peer) {
             self.remember_address(turn, no, address, outbound)?;
+        }
+        self.greet_peer(turn, peer)?;
+        if first {
+            self.gossip_everything(turn)?;
+        }
+        Ok(())
+    }
+
+    /// A peer is there: opens streams to its devices and goes on with invites that name it. Writes nothing by itself, so that it
+    /// can be done on a full disk.
+    pub(crate) fn greet_peer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
+        for no in self.devices_at(&peer) {
             let courtesy = if self.peer < peer { 0 } else { COURTESY_MS };
             self.timers
                 .set_earliest(Timer::OpenStream(no), turn.now.saturating_add(courtesy));
@@ -158,11 +190,7 @@ impl Engine {
                 self.begin_again(turn, no)?;
             }
         }
-        self.knock_invited(turn, peer)?;
-        if first {
-            self.gossip_everything(turn)?;
-        }
-        Ok(())
+        self.knock_invited(turn, peer)
     }
 
     fn remember_address(

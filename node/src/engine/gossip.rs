@@ -19,8 +19,16 @@ const STREAM_AFTER_MS: u64 = 1_000;
 const RETRY_MS: (u64, u64) = (2_000, 120_000);
 /// Gossip of an event ends after this; streams go on.
 const EXPIRES_MS: u64 = 30 * 24 * 3_600_000;
+/// Intervals in a row of the store; what is left out is told, and so known, again.
+const MAX_ROW_INTERVALS: usize = 1_024;
 /// How long marks of what was sent may stay in memory alone.
 const SENT_FLUSH_MS: u64 = 200;
+
+/// An event is sealed at most this often for a device that is not heard: each sealing moves the ratchet, and a receiver follows
+/// only so far.
+const MAX_TRIES: u32 = 8;
+/// Own logs before the current one that are still published.
+const MAX_OLD_LOGS: u32 = 4;
 
 #[derive(Clone, Copy)]
 struct Flight {
@@ -28,18 +36,25 @@ struct Flight {
     tries: u32,
 }
 
+impl Flight {
+    fn is_due(&self, now: u64) -> bool {
+        let pause = RETRY_MS.0.saturating_mul(1 << self.tries.min(10)).min(RETRY_MS.1);
+        self.tries < MAX_TRIES && now.saturating_sub(self.published) >= pause
+    }
+}
+
 /// What is in the air.
 #[derive(Default)]
 pub(crate) struct Gossip {
-    flights: BTreeMap<(ConversationNo, DeviceNo), BTreeMap<u64, Flight>>,
+    flights: BTreeMap<(LogKey, DeviceNo), BTreeMap<u64, Flight>>,
     publishing: BTreeMap<u64, (LogKey, DeviceNo, u64)>,
     sent: BTreeMap<(LogKey, DeviceNo), Intervals>,
 }
 
 impl Gossip {
-    /// Seqs of our log that fly to a device of a conversation.
-    pub(crate) fn in_flight(&self, conversation: ConversationNo, device: DeviceNo) -> Option<Intervals> {
-        let flights = self.flights.get(&(conversation, device)).filter(|f| !f.is_empty())?;
+    /// Seqs of a log of ours that fly to a device.
+    pub(crate) fn in_flight(&self, log: &LogKey, device: DeviceNo) -> Option<Intervals> {
+        let flights = self.flights.get(&(*log, device)).filter(|f| !f.is_empty())?;
         Some(flights.keys().copied().collect())
     }
 }
@@ -72,22 +87,34 @@ impl Engine {
         Ok(())
     }
 
-    fn fill_flights(
+    /// Publishes what a device lacks of this account's events, as far as there is room in the air.
+    pub(crate) fn fill_flights(
         &mut self,
         turn: &mut Turn<'_, '_>,
         conversation: ConversationNo,
         device: DeviceNo,
     ) -> Result<(), StoreError> {
-        let log = LogKey {
-            conversation,
-            device: self.own.device,
-            log: self.own_log,
-        };
+        // After damage there are older logs, too.
+        for log in self.own_log.saturating_sub(MAX_OLD_LOGS)..=self.own_log {
+            let log = LogKey {
+                conversation,
+                device: self.own.device,
+                log,
+            };
+            self.fill_flights_of(turn, log, device)?;
+        }
+        Ok(())
+    }
+
+    fn fill_flights_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<(), StoreError> {
+        if log.log == 0 {
+            return Ok(());
+        }
         let held = logs::get(turn.txn, &log)?.have;
         let waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
         let linked = match self.link_to(device) {
             Some((_, link)) => {
-                link.wanting.insert(conversation);
+                link.wanting.insert(log.conversation);
                 true
             }
             None => false,
@@ -96,7 +123,7 @@ impl Engine {
         if self.dialer.connected().is_empty() || self.sessions.confirmed(device).is_none() || (linked && bulk) {
             return Ok(());
         }
-        let flying = self.gossip.in_flight(conversation, device).unwrap_or_default();
+        let flying = self.gossip.in_flight(&log, device).unwrap_or_default();
         let room = MAX_IN_FLIGHT.saturating_sub(usize::try_from(flying.count()).unwrap_or(usize::MAX));
         let next: Vec<u64> = waiting.difference(&flying).values().take(room).collect();
         for seq in next {
@@ -122,7 +149,7 @@ impl Engine {
             return Ok(());
         };
         self.gossip.publishing.insert(token, (key.log, device, key.seq));
-        let flights = self.gossip.flights.entry((key.log.conversation, device)).or_default();
+        let flights = self.gossip.flights.entry((key.log, device)).or_default();
         flights.insert(
             key.seq,
             Flight {
@@ -166,7 +193,7 @@ impl Engine {
             if seqs.is_empty() {
                 continue;
             }
-            row.sent = row.sent.union(&seqs);
+            row.sent = row.sent.union(&seqs).bounded(MAX_ROW_INTERVALS);
             logs::put_delivery(turn.txn, &log, device, &row);
             let LogKey { conversation, log, .. } = log;
             feed::append(
@@ -195,7 +222,7 @@ impl Engine {
         if seqs.is_empty() {
             return Ok(());
         }
-        row.acked = row.acked.union(&seqs);
+        row.acked = row.acked.union(&seqs).bounded(MAX_ROW_INTERVALS);
         row.sent = row.sent.difference(&row.acked);
         logs::put_delivery(turn.txn, &log, device, &row);
         self.counters.events_delivered = self.counters.events_delivered.saturating_add(seqs.count());
@@ -204,7 +231,7 @@ impl Engine {
             log: number,
             ..
         } = log;
-        if let Some(flights) = self.gossip.flights.get_mut(&(conversation, device)) {
+        if let Some(flights) = self.gossip.flights.get_mut(&(log, device)) {
             flights.retain(|seq, _| !row.acked.contains(*seq));
         }
         feed::append(
@@ -229,44 +256,68 @@ impl Engine {
         let now = turn.now;
         let offline = self.dialer.connected().is_empty();
         let linked = self.link_to(device).is_some();
-        let log = LogKey {
-            conversation,
-            device: self.own.device,
-            log: self.own_log,
-        };
-        let Some(flights) = self.gossip.flights.get_mut(&(conversation, device)) else {
-            return Ok(());
-        };
-        if offline {
-            flights.clear();
-            return Ok(());
+        let logs: Vec<LogKey> = self
+            .gossip
+            .flights
+            .keys()
+            .filter(|(log, to)| log.conversation == conversation && *to == device)
+            .map(|(log, _)| *log)
+            .collect();
+        let mut again = Vec::new();
+        let mut left = false;
+        for log in logs {
+            let Some(flights) = self.gossip.flights.get_mut(&(log, device)) else {
+                continue;
+            };
+            if offline {
+                flights.clear();
+            } else if linked {
+                flights.retain(|_, flight| now.saturating_sub(flight.published) < STREAM_AFTER_MS);
+            }
+            left |= flights.values().any(|flight| flight.tries < MAX_TRIES);
+            let due = flights.iter().filter(|(_, flight)| flight.is_due(now));
+            again.extend(due.map(|(seq, flight)| {
+                (
+                    EventKey {
+                        log,
+                        seq: *seq,
+                        branch: 0,
+                    },
+                    flight.tries,
+                )
+            }));
+            if flights.is_empty() {
+                self.gossip.flights.remove(&(log, device));
+            }
         }
-        let late = |f: &Flight| now.saturating_sub(f.published) >= STREAM_AFTER_MS;
         if linked {
-            flights.retain(|_, flight| !late(flight));
             if let Some((_, link)) = self.link_to(device) {
                 link.wanting.insert(conversation);
             }
         } else {
-            let pause = |tries: u32| RETRY_MS.0.saturating_mul(1 << tries.min(10)).min(RETRY_MS.1);
-            let again: Vec<(u64, u32)> = flights
-                .iter()
-                .filter(|(_, f)| now.saturating_sub(f.published) >= pause(f.tries))
-                .map(|(seq, f)| (*seq, f.tries))
-                .collect();
-            for (seq, tries) in again {
-                self.publish_event(turn, &EventKey { log, seq, branch: 0 }, device, tries.saturating_add(1))?;
+            for (key, tries) in again {
+                self.publish_event(turn, &key, device, tries.saturating_add(1))?;
             }
         }
-        let left = self
-            .gossip
-            .flights
-            .get(&(conversation, device))
-            .is_some_and(|f| !f.is_empty());
         if left {
             let due = now.saturating_add(jitter(STREAM_AFTER_MS, self.random()));
             self.timers.set(Timer::Gossip(conversation, device), due);
         }
+        Ok(())
+    }
+
+    /// The way to a device has changed: what waits for it is looked at again, from the start.
+    pub(crate) fn distribute_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(());
+        };
+        self.gossip.flights.retain(|(_, to), _| *to != device);
+        self.control_tries.remove(&device);
+        for (conversation, _) in self.shared(turn, &user)? {
+            self.fill_flights(turn, conversation, device)?;
+        }
+        self.timers
+            .set_earliest(Timer::Controls(device), turn.now.saturating_add(RETRY_MS.0));
         Ok(())
     }
 }

@@ -20,6 +20,8 @@ const VALID_MS: u64 = 14 * DAY_MS;
 const KEEP_MS: u64 = 45 * DAY_MS;
 /// How often to look.
 const EVERY_MS: u64 = 60_000;
+/// Marks of answered handshakes erased per look.
+const MARKS_AT_ONCE: usize = 1_000;
 /// Held events revealed per look.
 const REVEAL_MAX: usize = 1_000;
 
@@ -80,7 +82,7 @@ impl Engine {
     fn purge_keys(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for row in prekeys::all(turn.txn)? {
             if row.superseded.is_some_and(|at| turn.now.saturating_sub(at) > KEEP_MS) {
-                prekeys::delete(turn.txn, row.serial)?;
+                prekeys::erase(turn.txn, row.serial, MARKS_AT_ONCE)?;
             }
         }
         for id in prekeys::expired_one_time(turn.txn, turn.now)? {

@@ -35,6 +35,13 @@ pub(crate) struct Stream {
     pub(crate) phase: Phase,
 }
 
+/// An event on its way.
+#[derive(Clone, Copy)]
+pub(crate) struct InFlight {
+    size: usize,
+    round: u32,
+}
+
 /// A keyed stream.
 pub(crate) struct Link {
     pub(crate) device: DeviceNo,
@@ -49,8 +56,11 @@ pub(crate) struct Link {
     pub(crate) peer_has: BTreeMap<LogKey, Intervals>,
     /// Conversations of which the other side has told everything it holds.
     pub(crate) told: BTreeSet<ConversationNo>,
-    /// Sent on this stream and not acknowledged: size of each event.
-    pub(crate) in_flight: BTreeMap<(LogKey, u64), usize>,
+    /// Sent on this stream and not acknowledged.
+    pub(crate) in_flight: BTreeMap<(LogKey, u64), InFlight>,
+    /// Sent and, two full statements later, still not held: the other side does not take them.
+    pub(crate) untaken: BTreeMap<LogKey, Intervals>,
+    round: u32,
     pub(crate) in_flight_bytes: usize,
     /// Frames of events since something was last acknowledged.
     pub(crate) frames: usize,
@@ -79,6 +89,8 @@ impl Link {
             peer_has: BTreeMap::new(),
             told: BTreeSet::new(),
             in_flight: BTreeMap::new(),
+            untaken: BTreeMap::new(),
+            round: 0,
             in_flight_bytes: 0,
             frames: 0,
             unacknowledged: BTreeSet::new(),
@@ -95,7 +107,8 @@ impl Link {
     }
 
     pub(crate) fn sent(&mut self, log: LogKey, seq: u64, size: usize) {
-        if self.in_flight.insert((log, seq), size).is_none() {
+        let round = self.round;
+        if self.in_flight.insert((log, seq), InFlight { size, round }).is_none() {
             self.in_flight_bytes = self.in_flight_bytes.saturating_add(size);
         }
     }
@@ -112,9 +125,31 @@ impl Link {
             self.frames = 0;
         }
         for seq in landed {
-            if let Some(size) = self.in_flight.remove(&(log, seq)) {
-                self.in_flight_bytes = self.in_flight_bytes.saturating_sub(size);
-            }
+            self.land(log, seq);
+        }
+    }
+
+    fn land(&mut self, log: LogKey, seq: u64) {
+        if let Some(InFlight { size, .. }) = self.in_flight.remove(&(log, seq)) {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(size);
+        }
+    }
+
+    /// The other side has told everything it holds: what was sent before the last time it did so, and is not held, it does not
+    /// take. It is not offered again on this stream.
+    pub(crate) fn begin_round(&mut self, conversation: ConversationNo) {
+        self.round = self.round.saturating_add(1);
+        let old: Vec<(LogKey, u64)> = self
+            .in_flight
+            .iter()
+            .filter(|((log, _), flight)| {
+                log.conversation == conversation && flight.round.saturating_add(2) <= self.round
+            })
+            .map(|(at, _)| *at)
+            .collect();
+        for (log, seq) in old {
+            self.land(log, seq);
+            self.untaken.entry(log).or_default().insert(seq);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starting again after a turn that failed: nothing of it happened, so everything volatile is made anew from the disk.
 
 use parlour_crypto::{Session, day_of};
+use parlour_net::{NetCommand, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::sessions::{self, SessionInfo};
 use parlour_store::{Batch, Store, StoreError};
@@ -44,25 +45,49 @@ impl Engine {
     ) -> Result<(), StoreError> {
         self.sessions = Sessions::new(sessions, day_of(turn.now));
         self.own_log = u32::try_from(meta::counter(turn.txn, CounterName::OwnLog)?.max(1)).unwrap_or(u32::MAX);
-        for stream in std::mem::take(&mut self.streams).into_keys() {
-            turn.net(parlour_net::NetCommand::CloseStream { stream });
-        }
         self.link_of.clear();
         self.opening.clear();
         self.reopen.clear();
         self.knocks.clear();
         self.knock_backoff.clear();
         self.refusals.clear();
+        self.begun_again.clear();
+        self.control_tries.clear();
+        self.members.clear();
         self.gossip = Gossip::default();
         self.envelopes = Envelopes::default();
         self.timers = Timers::default();
-        let connected = self.dialer.restart();
+        self.dialer.restart();
         self.learn_devices(turn)?;
         self.housekeeping(turn)?;
         self.want_contacts(turn)?;
-        for (peer, address) in connected {
-            self.on_connected(turn, peer, &address, false)?;
+        self.card_changed(turn.now);
+        let connected: Vec<PeerId> = self.dialer.connected().keys().copied().collect();
+        for peer in connected {
+            self.greet_peer(turn, peer)?;
         }
         Ok(())
+    }
+
+    /// Gives up every stream, since what was decided about them did not happen: the other sides begin anew.
+    pub(crate) fn abandon_streams(&mut self) -> Vec<NetCommand> {
+        self.link_of.clear();
+        self.opening.clear();
+        self.live_changed = true;
+        let streams = std::mem::take(&mut self.streams).into_keys();
+        streams.map(|stream| NetCommand::CloseStream { stream }).collect()
+    }
+
+    /// What the network says while nothing can be decided: who comes and goes, and where we listen.
+    pub(crate) fn observe(&mut self, event: &NetEvent) -> Option<NetCommand> {
+        self.dialer.observe(event);
+        match event {
+            NetEvent::Listening { address } if !self.listening.contains(address) => {
+                self.listening.push(address.clone());
+                None
+            }
+            NetEvent::StreamOpened { stream, .. } => Some(NetCommand::CloseStream { stream: *stream }),
+            _ => None,
+        }
     }
 }

@@ -64,6 +64,10 @@ impl Engine {
                         break;
                     };
                     let wire = event.to_wire();
+                    if size + wire.len() > FRAME_EVENT_BYTES && !batch.is_empty() {
+                        size = budget;
+                        break;
+                    }
                     size += wire.len();
                     batch.push((seq, wire));
                     if !held.forked {
@@ -117,8 +121,11 @@ impl Engine {
             None => held.clone(),
         };
         missing = missing.difference(&link.in_flight_of(*log));
+        if let Some(untaken) = link.untaken.get(log) {
+            missing = missing.difference(untaken);
+        }
         if log.device == self.own.device
-            && let Some(flying) = self.gossip.in_flight(log.conversation, device)
+            && let Some(flying) = self.gossip.in_flight(log, device)
         {
             missing = missing.difference(&flying);
         }

@@ -13,6 +13,8 @@ use super::timers::{Backoff, Timer};
 
 /// A stream whose opening takes longer is closed.
 const OPENING_MS: u64 = 10_000;
+/// A stream that ends may come back at once; after this, gossip takes over.
+const DISTRIBUTE_MS: u64 = 500;
 /// Pause after a refused or failed opening, and the longest.
 pub(crate) const REOPEN_MS: (u64, u64) = (500, 60_000);
 
@@ -82,7 +84,10 @@ impl Engine {
                     data: Bytes::from(open),
                 });
             }
-            None => turn.net(NetCommand::CloseStream { stream }),
+            None => {
+                self.opening.retain(|_, asked| *asked != token);
+                turn.net(NetCommand::CloseStream { stream });
+            }
         }
     }
 
@@ -198,6 +203,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         if self.sessions.confirm(turn, session) {
             self.forget_first_contact(turn, device)?;
+            self.timers.set_earliest(Timer::Distribute(device), turn.now);
         }
         Ok(())
     }
@@ -256,7 +262,12 @@ impl Engine {
             return;
         };
         let device = match phase {
-            Phase::Ready(link) => link.device,
+            Phase::Ready(link) => {
+                // What was left to the stream has to find another way.
+                self.timers
+                    .set_earliest(Timer::Distribute(link.device), turn.now.saturating_add(DISTRIBUTE_MS));
+                link.device
+            }
             Phase::Opening { device, .. } => {
                 self.opening.remove(&device);
                 device

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, SignedEvent, UserId, day_of,
+    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS, SignedEvent, UserId,
+    day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
@@ -22,6 +23,10 @@ const ACKNOWLEDGE_EVENTS: usize = 128;
 const FULL_HAVE_MS: u64 = 60_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
 const WANT_MS: u64 = 5_000;
+/// A claim that others hold more of our log than we do is followed at most once in this time.
+const HINT_MS: u64 = 3_600_000;
+/// Controls sent when a link stands; the others follow on the next one.
+const CONTROLS_AT_ONCE: usize = 32;
 /// How often a link renews its keys at the latest.
 const REKEY_MS: u64 = 8 * 60_000;
 
@@ -123,7 +128,7 @@ impl Engine {
         self.skews.insert(device, skew);
         self.live_changed = true;
         self.tell_everything(turn, stream)?;
-        for row in outbox::of_device(turn.txn, device)? {
+        for row in outbox::of_device(turn.txn, device)?.into_iter().take(CONTROLS_AT_ONCE) {
             self.send_control_frame(turn, stream, &row);
         }
         Ok(())
@@ -136,19 +141,28 @@ impl Engine {
         };
         for (no, id) in self.shared(turn, &user)? {
             let held = logs::of_conversation(turn.txn, no)?;
-            let logs = held
+            let mut logs: Vec<_> = held
                 .iter()
                 .filter_map(|(log, row)| self.log_have(log, &row.have))
                 .collect();
-            self.send_frame(
-                turn,
-                stream,
-                &Frame::Have(Have {
-                    conversation: id,
-                    full: true,
-                    logs,
-                }),
-            );
+            let mut full = true;
+            loop {
+                let rest = logs.split_off(logs.len().min(MAX_LOGS));
+                let conversation = id;
+                self.send_frame(
+                    turn,
+                    stream,
+                    &Frame::Have(Have {
+                        conversation,
+                        full,
+                        logs,
+                    }),
+                );
+                if rest.is_empty() {
+                    break;
+                }
+                (logs, full) = (rest, false);
+            }
         }
         self.timers
             .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
@@ -214,13 +228,18 @@ impl Engine {
                 if author == self.own.device {
                     self.on_own_log_held(turn, device, key, &log.have)?;
                 }
-                told.push((key, log.have.clone()));
+                // What we do not hold ourselves is nothing we could send.
+                let ours = logs::get(turn.txn, &key)?.have;
+                if !ours.is_empty() {
+                    told.push((key, log.have.intersection(&ours)));
+                }
             }
         }
         if let Some((_, link)) = self.link_to(device) {
             if have.full {
                 link.peer_has.retain(|key, _| key.conversation != conversation);
                 link.told.insert(conversation);
+                link.begin_round(conversation);
             }
             for (key, held) in told {
                 link.acknowledged(key, &held);
@@ -241,7 +260,10 @@ impl Engine {
         held: &Intervals,
     ) -> Result<(), StoreError> {
         let ours = logs::get(turn.txn, &log)?;
-        if held.max() > ours.have.max() {
+        // Unproved: worth a new log, but not more often than this.
+        let hinted = turn.now.saturating_sub(self.rollback_hint) < HINT_MS;
+        if held.max() > ours.have.max() && log.log == self.own_log && !hinted {
+            self.rollback_hint = turn.now;
             self.suspect_rollback(turn, log.log)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
@@ -308,16 +330,20 @@ impl Engine {
             Appended::Known(key) => key,
             Appended::Refused => return Ok(None),
         };
-        self.to_acknowledge(turn, key.log, author)?;
+        self.to_acknowledge(turn, key, author)?;
         Ok(Some(key))
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    fn to_acknowledge(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, author: DeviceNo) -> Result<(), StoreError> {
+    fn to_acknowledge(&mut self, turn: &mut Turn<'_, '_>, key: EventKey, author: DeviceNo) -> Result<(), StoreError> {
+        let EventKey { log, seq, .. } = key;
         let mut author_is_linked = author == self.own.device;
         for stream in self.links_sharing(turn, log.conversation)? {
             let Some(link) = self.link(stream) else { continue };
             author_is_linked |= link.device == author;
+            if link.device == author {
+                link.peer_has.entry(log).or_default().insert(seq);
+            }
             link.unacknowledged.insert(log);
             link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
             link.wanting.insert(log.conversation);

@@ -26,6 +26,10 @@ pub(crate) enum Timer {
     Gossip(ConversationNo, DeviceNo),
     /// Acknowledge by envelope what came from a device without a stream.
     GossipAcknowledge(DeviceNo),
+    /// Look again at everything that waits for a device.
+    Distribute(DeviceNo),
+    /// Go on with invites that name a peer.
+    Invited(PeerId),
     /// Send a device its waiting controls by envelope.
     Controls(DeviceNo),
     /// Ask the maker of an invite again.

@@ -16,6 +16,7 @@ use parlour_store::{StoreError, prekeys};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
+use super::cards::follows;
 use super::contacts::{check_card, device_row, known_tag_key};
 use super::effects::Turn;
 use super::timers::Timer;
@@ -189,9 +190,17 @@ impl Engine {
         {
             return Ok(Welcome::Closed(refusal));
         }
+        let again = matches!(&reason, Reason::Invite(invite) if invite.used_by.contains(&user));
+        if again && !self.new_sessions.take(turn.now) {
+            return Ok(Welcome::Silent);
+        }
         let Some(list) = check_card(&user, &accepted.peer_cert.device(), &profile) else {
             return Ok(Welcome::Silent);
         };
+        let known = contacts::get(turn.txn, &user)?;
+        if known.is_some_and(|contact| !follows(&contact.device_list, &list)) {
+            return Ok(Welcome::Silent);
+        }
         prekeys::mark_answered(turn.txn, serial, &flight.ephemeral());
         if let Some(id) = flight.one_time_id() {
             prekeys::delete_one_time(turn.txn, id);
@@ -259,7 +268,8 @@ impl Engine {
             profile: self.card(),
             ext: Vec::new(),
         };
-        self.post_control(turn, device, accept)?;
+        self.post_card(turn, device, accept)?;
+        self.timers.set_earliest(Timer::Distribute(device), turn.now);
         if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);
             if self.dialer.is_connected(&peer) {
@@ -273,12 +283,12 @@ impl Engine {
 }
 
 fn closed(invite: &InviteRow, user: &UserId, now: u64) -> Option<InviteRefusal> {
-    if invite.used_by.contains(user) {
-        None
-    } else if invite.revoked {
+    if invite.revoked {
         Some(InviteRefusal::Revoked)
     } else if invite.expires <= now {
         Some(InviteRefusal::Expired)
+    } else if invite.used_by.contains(user) {
+        None
     } else if invite.used_by.len() >= usize::try_from(invite.max_uses).unwrap_or(usize::MAX) {
         Some(InviteRefusal::Used)
     } else {

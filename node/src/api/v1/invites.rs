@@ -16,9 +16,9 @@ use crate::engine::NewInvite;
 use crate::runner::now_ms;
 
 /// The longest life of an invite.
-const MAX_SECONDS: u64 = 365 * 24 * 3600;
+const MAX_SECONDS: u64 = 45 * 24 * 3600;
 /// How often an invite may be used at most.
-const MAX_USES: u32 = 10_000;
+const MAX_USES: u32 = 1_000;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
