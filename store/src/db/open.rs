@@ -232,6 +232,10 @@ fn open_state(dir: &Path, options: &DbOptions, report: &mut OpenReport) -> Resul
         Err(detail) => detail,
     };
     set_state_aside(dir, report)?;
+    State::remove_snapshots(&path).map_err(failed("removing the snapshots of the state"))?;
+    if let Ok(state) = State::open(&path, options.cache_bytes) {
+        return Ok(state);
+    }
     report.damage.push(Damage::StateUnreadable { detail });
     fs::remove_dir_all(&path).map_err(failed("removing the unreadable state"))?;
     State::open(&path, options.cache_bytes).map_err(|detail| OpenError::State { detail })

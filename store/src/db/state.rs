@@ -47,6 +47,7 @@ impl State {
         private_dir(dir).map_err(|e| text(&e))?;
         private_dir(&dir.join("blobs")).map_err(|e| text(&e))?;
         let file = private_file(&dir.join("db")).map_err(|e| text(&e))?;
+        remove_unfinished_snapshots(dir).map_err(|e| text(&e))?;
         let engine = open_engine(dir, cache_bytes).map_err(|e| text(&e))?;
         let records = engine.open_tree("records").map_err(|e| text(&e))?;
         let meta = engine.open_tree("meta").map_err(|e| text(&e))?;
@@ -58,6 +59,11 @@ impl State {
             dir: dir.to_path_buf(),
             file,
         })
+    }
+
+    /// Removes the engine's snapshots, which only shorten its start: it makes them again from its log.
+    pub(super) fn remove_snapshots(dir: &Path) -> io::Result<()> {
+        remove_files(dir, |name| name.starts_with("snap."))
     }
 
     /// The number of the last checkpoint the engine holds; 0 for none.
@@ -164,6 +170,22 @@ impl DoubleEndedIterator for Range {
 /// Opens a file only if it exists: the engine removes blobs that are no longer needed.
 fn private_file_if_there(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).open(path)
+}
+
+/// Removes snapshots that a killed process had not finished: the engine takes them for the newest ones and then finds them
+/// empty. A finished one has been renamed, so nothing of use goes.
+fn remove_unfinished_snapshots(dir: &Path) -> io::Result<()> {
+    remove_files(dir, |name| name.starts_with("snap.") && name.ends_with(".generating"))
+}
+
+fn remove_files(dir: &Path, unwanted: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(&unwanted) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn open_engine(dir: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {

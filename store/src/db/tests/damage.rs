@@ -320,3 +320,25 @@ fn a_missing_version_is_reported_and_written_again() {
     assert_eq!((report.damage, last), (vec![Damage::Version], 6));
     assert_eq!(fs::read(dir.path().join("VERSION")).unwrap(), b"1 0.1.0\n");
 }
+
+#[test]
+fn a_snapshot_left_unfinished_by_a_kill_costs_nothing() {
+    let dir = sample();
+    let state = dir.path().join("state");
+    fs::write(state.join("snap.FFFFFFFFFFFFFFFF.generating"), b"").unwrap();
+    let (db, report) = open(dir.path());
+    assert_eq!(report.damage, []);
+    assert_eq!(last_numbered(&db), 6);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_made_again_from_the_log() {
+    for content in [&b""[..], b"not a snapshot at all, but long enough to be looked at"] {
+        let dir = sample();
+        let state = dir.path().join("state");
+        fs::write(state.join("snap.FFFFFFFFFFFFFFFF"), content).unwrap();
+        let (db, report) = open(dir.path());
+        assert!(!report.damage.iter().any(Damage::is_loss), "{:?}", report.damage);
+        assert_eq!(last_numbered(&db), 6);
+    }
+}
