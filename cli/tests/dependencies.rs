@@ -1,5 +1,7 @@
 //! Versions that must not be undercut, since older ones have known holes: the lock file is read, whatever a database says.
 
+#![expect(clippy::expect_used, reason = "helpers of tests are tests")]
+
 use std::path::Path;
 
 /// Crate and the lowest version allowed.

@@ -1,6 +1,7 @@
 //! Search over everything the account can read: the index for what is committed to it, a linear look at the newest changes
 //! for the rest. The index reads the feed like any other reader, so it can always be made again.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -128,7 +129,7 @@ impl Finder {
             }
         }
         match order {
-            Order::Newest => found.sort_by(|a, b| (b.clock, b.event).cmp(&(a.clock, a.event))),
+            Order::Newest => found.sort_by_key(|hit| Reverse((hit.clock, hit.event))),
             Order::Ranked => found.sort_by(|a, b| b.score.total_cmp(&a.score)),
         }
         found.truncate(limit);

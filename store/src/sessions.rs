@@ -94,7 +94,7 @@ pub fn all(read: &impl Read) -> Result<Vec<(SessionInfo, Session)>, StoreError> 
                     Ok((name, zeroize::Zeroizing::new(row.0.to_vec())))
                 })
                 .collect::<Result<Vec<_>, StoreError>>()?;
-            let session = Session::load(&row.core, records.into_iter()).map_err(|_| damaged())?;
+            let session = Session::load(&row.core, records).map_err(|_| damaged())?;
             Ok((row.info, session))
         })
         .collect()

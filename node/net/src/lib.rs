@@ -4,7 +4,7 @@
 //! payloads, knocks and stream frames are opaque. It decides nothing about whom to dial, when to retry or what to
 //! store; it does what [`NetCommand`] says and reports what happened as [`NetEvent`].
 //!
-//! [`start`] spawns one swarm task. The engine and this task form a ring of bounded channels, so the task never waits
+//! [`start()`] spawns one swarm task. The engine and this task form a ring of bounded channels, so the task never waits
 //! for the receiver of its events outside `select!`.
 
 mod address;

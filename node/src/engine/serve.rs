@@ -31,10 +31,9 @@ impl Engine {
                 .copied();
             let Some(conversation) = next else { return Ok(()) };
             link.served = Some(conversation);
-            if !link.told.contains(&conversation) || !self.send_batch(turn, stream, conversation)? {
-                if let Some(link) = self.link(stream) {
-                    link.wanting.remove(&conversation);
-                }
+            let done = !link.told.contains(&conversation) || !self.send_batch(turn, stream, conversation)?;
+            if done && let Some(link) = self.link(stream) {
+                link.wanting.remove(&conversation);
             }
         }
     }

@@ -330,12 +330,17 @@ impl Engine {
             Appended::Known(key) => key,
             Appended::Refused => return Ok(None),
         };
-        self.to_acknowledge(turn, key, author)?;
+        self.have_acknowledged(turn, key, author)?;
         Ok(Some(key))
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    fn to_acknowledge(&mut self, turn: &mut Turn<'_, '_>, key: EventKey, author: DeviceNo) -> Result<(), StoreError> {
+    fn have_acknowledged(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        key: EventKey,
+        author: DeviceNo,
+    ) -> Result<(), StoreError> {
         let EventKey { log, seq, .. } = key;
         let mut author_is_linked = author == self.own.device;
         for stream in self.links_sharing(turn, log.conversation)? {
