@@ -46,6 +46,8 @@ pub struct Facts {
     pub device: parlour_crypto::DeviceId,
     /// The node's peer id.
     pub peer: PeerId,
+    /// What opening the store found damaged, for people; empty if nothing.
+    pub damage: Vec<String>,
 }
 
 impl AccountHandle {

@@ -138,6 +138,7 @@ impl Node {
             own,
             device,
             peer,
+            damage: damage_text(&report),
         };
         let account = AccountHandle {
             inputs,
@@ -243,6 +244,15 @@ impl Drop for Node {
             let _ = runner.join();
         }
     }
+}
+
+/// What a damaged database means, for people.
+fn damage_text(report: &OpenReport) -> Vec<String> {
+    let mut text: Vec<String> = report.damage.iter().map(ToString::to_string).collect();
+    if let Some(copy) = report.set_aside.as_ref().filter(|_| !text.is_empty()) {
+        text.push(format!("the files as they were found are in {}", copy.display()));
+    }
+    text
 }
 
 fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result<NetConfig, NodeError> {

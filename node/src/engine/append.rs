@@ -24,6 +24,17 @@ const MAX_GAPS: usize = 1_024;
 /// Logs of one device in one conversation.
 const MAX_LOGS: usize = 64;
 
+/// Where an event comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Signed here a moment ago: nobody can have it yet.
+    Here,
+    /// Signed here once, lost, and given back by others.
+    Returned,
+    /// From another device.
+    Elsewhere,
+}
+
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Appended {
@@ -35,17 +46,18 @@ pub(crate) enum Appended {
     Refused,
 }
 
-/// Stores `event`. `own` events are always shown at once.
+/// Stores `event`. One signed here is shown at once, however the clock stands.
 pub(crate) fn append(
     turn: &mut Turn<'_, '_>,
     conversation: ConversationNo,
     device: DeviceNo,
     event: &VerifiedEvent,
-    own: bool,
+    origin: Origin,
 ) -> Result<Appended, StoreError> {
     let id = event.id();
-    // An own event was signed a moment ago: nobody can have it.
-    if !own && let Some(key) = events::place(turn.txn, &id)? {
+    if origin != Origin::Here
+        && let Some(key) = events::place(turn.txn, &id)?
+    {
         return Ok(Appended::Known(key));
     }
     let header = event.header();
@@ -58,10 +70,10 @@ pub(crate) fn append(
         return Ok(Appended::Refused);
     };
     events::put(turn.txn, &key, event);
-    if !own && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+    if origin != Origin::Here && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
         timeline::hold(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), &key);
     } else {
-        reveal(turn, &key, event, own)?;
+        reveal(turn, &key, event, origin)?;
     }
     Ok(Appended::New(key))
 }
@@ -111,7 +123,7 @@ pub(crate) fn reveal(
     turn: &mut Turn<'_, '_>,
     key: &EventKey,
     event: &VerifiedEvent,
-    own: bool,
+    origin: Origin,
 ) -> Result<(), StoreError> {
     let conversation = key.log.conversation;
     let Some(mut row) = conversations::get(turn.txn, conversation)? else {
@@ -136,7 +148,7 @@ pub(crate) fn reveal(
             room_seq: row.last_seq,
         },
     )?;
-    if !own && event.header().kind == KIND_MESSAGE {
+    if origin == Origin::Elsewhere && event.header().kind == KIND_MESSAGE {
         row.unread = row.unread.saturating_add(1);
     }
     if row.last.is_none_or(|(clock, id, _)| (clock, id) < (at.clock, at.id)) {

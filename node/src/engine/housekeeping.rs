@@ -95,7 +95,7 @@ impl Engine {
         for (due, key) in timeline::due(turn.txn, turn.now, REVEAL_MAX)? {
             timeline::release(turn.txn, due, &key);
             if let Some(event) = events::get(turn.txn, &key)? {
-                reveal(turn, &key, &event, false)?;
+                reveal(turn, &key, &event, self.origin_of(key.log.device))?;
             }
         }
         Ok(())

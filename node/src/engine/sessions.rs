@@ -91,6 +91,12 @@ impl Sessions {
         self.entries.get(id).map(|entry| &entry.session)
     }
 
+    /// Every session with one of these devices.
+    pub(crate) fn with(&self, devices: &[DeviceNo]) -> impl Iterator<Item = &Session> {
+        let wanted = move |entry: &&Entry| devices.contains(&entry.info.device);
+        self.entries.values().filter(wanted).map(|entry| &entry.session)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.entries.values().map(|entry| &entry.session)
     }

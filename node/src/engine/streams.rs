@@ -135,7 +135,12 @@ impl Engine {
     /// Answers a peer's `open`: with `accept` if it proves a session, else with the one refusal.
     fn accept(&mut self, turn: &mut Turn<'_, '_>, stream: u64, peer: PeerId, data: &[u8]) -> Result<(), StoreError> {
         let (theirs, ours) = (peer.to_bytes(), self.peer.to_bytes());
-        let accepted = accept_stream(&mut self.rng, data, self.sessions.iter(), &theirs, &ours);
+        let there = self.devices_at(&peer);
+        let mut accepted = accept_stream(&mut self.rng, data, self.sessions.with(&there), &theirs, &ours);
+        // A contact's node may have a new peer id. To look for it costs a MAC for every session, so not for everybody.
+        if accepted.is_err() && self.searches.take(turn.now) {
+            accepted = accept_stream(&mut self.rng, data, self.sessions.iter(), &theirs, &ours);
+        }
         let Ok((session, answer, sealer, opener)) = accepted else {
             return self.refuse(turn, stream);
         };

@@ -9,7 +9,7 @@ use parlour_crypto::{
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
 
-use super::append::{Appended, append};
+use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
 use super::timers::{Timer, jitter};
@@ -319,7 +319,7 @@ impl Engine {
             }
         };
         let own = author == self.own.device;
-        let key = match append(turn, conversation, author, &verified, false)? {
+        let key = match append(turn, conversation, author, &verified, self.origin_of(author))? {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 if own {
@@ -332,6 +332,15 @@ impl Engine {
         };
         self.have_acknowledged(turn, key, author)?;
         Ok(Some(key))
+    }
+
+    /// Where an event that others give us comes from.
+    pub(crate) fn origin_of(&self, author: DeviceNo) -> Origin {
+        if author == self.own.device {
+            Origin::Returned
+        } else {
+            Origin::Elsewhere
+        }
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.

@@ -6,7 +6,7 @@ use parlour_store::timeline::{self, Position};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, feed, logs};
 
 use super::Engine;
-use super::append::{Appended, append, parents_and_clock};
+use super::append::{Appended, Origin, append, parents_and_clock};
 use super::effects::Turn;
 use super::input::{ReadMarkError, SendError, SendText, Sent};
 
@@ -107,7 +107,7 @@ impl Engine {
         };
         let salt = self.random_id();
         let event = VerifiedEvent::sign(&self.account.keys, draft, salt, body).map_err(|_| missing())?;
-        match append(turn, conversation, self.own.device, &event, true)? {
+        match append(turn, conversation, self.own.device, &event, Origin::Here)? {
             Appended::New(key) => Ok((key, event)),
             Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),
         }

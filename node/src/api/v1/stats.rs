@@ -48,6 +48,8 @@ struct Peer {
 struct StoreStats {
     bytes: u64,
     health: &'static str,
+    /// What opening the store found damaged.
+    damage: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +110,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         store: StoreStats {
             bytes: store.db().size_on_disk(),
             health: health_name(state.account.health()),
+            damage: state.account.facts().damage.clone(),
         },
         counters: live.counters.into(),
         unreachable: live
