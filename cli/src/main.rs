@@ -7,6 +7,7 @@ mod connect;
 mod events;
 mod failure;
 mod logs;
+mod memory;
 mod output;
 mod password;
 mod stop;
@@ -20,12 +21,9 @@ use clap::Parser;
 use crate::args::Cli;
 use crate::output::Output;
 
-/// The system's allocator keeps a heap per thread, which grows without end under many threads that hand data to each other.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    memory::settle(&cli);
     let out = Output::new(cli.global.json);
     logs::start(&cli);
     // QUIC brings in two providers of cryptography, so that the process has to choose; who came first has chosen the same.
