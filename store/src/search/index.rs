@@ -4,43 +4,28 @@
 //! doubt the folder is emptied and the caller feeds it again from [`SearchIndex::position`].
 //! A message added again, before or after a commit or a restart, replaces the earlier one.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tantivy::TantivyError;
 use tantivy::directory::Directory;
-use tantivy::directory::error::OpenReadError;
-use tantivy::index::SegmentComponent;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 use zeroize::Zeroizing;
 
-use super::directory::{SealedDirectory, clear};
-use super::document::{DocRef, Fields, Filter, Hit, IndexDoc, Order, OwnedDoc, TOKENIZER};
-use super::query::{Closeness, Query};
-use super::removal::Addresses;
-use super::segments::Snapshot;
-use super::tokenizer::MessageTokenizer;
+use super::core::{Core, OpenFailure, PAYLOAD};
+use super::document::{DocRef, Filter, Hit, IndexDoc, Order, OwnedDoc};
+use super::query::Query;
+use super::writing::Writing;
 
 const META: &str = "meta.json";
-const PAYLOAD: &str = "position=";
 /// Documents and bytes of text that wait before they go to the writer together.
 const BATCH_DOCS: usize = 512;
 const BATCH_BYTES: usize = 512 * 1024;
 /// Commits without news after which the writer is let go.
 const IDLE_COMMITS: u32 = 4;
-/// Segments of one size that are merged, and documents from which on a segment stays as it is.
-const MERGE_SEGMENTS: usize = 6;
-const MERGE_DOCS: usize = 400_000;
-const SMALLEST_LAYER: u32 = 4_000;
-const LAYER_LOG_SIZE: f64 = 2.0;
-const MERGE_DELETED_RATIO: f32 = 0.3;
-/// Decompressed blocks of addresses kept per segment (4 KiB each).
-const ADDRESS_BLOCKS: usize = 8;
 
 /// How much memory the index may take.
 #[derive(Clone, Debug)]
@@ -68,28 +53,6 @@ pub struct SearchIndex {
     rebuilt: bool,
     core: RwLock<Arc<Core>>,
     writing: Mutex<Writing>,
-}
-
-/// An open folder.
-struct Core {
-    directory: SealedDirectory,
-    index: Index,
-    reader: IndexReader,
-    fields: Fields,
-    snapshot: RwLock<Arc<Snapshot>>,
-    position: AtomicU64,
-}
-
-/// What was given since the last commit.
-#[derive(Default)]
-struct Writing {
-    writer: Option<IndexWriter>,
-    waiting: BTreeMap<DocRef, OwnedDoc>,
-    waiting_bytes: usize,
-    removals: BTreeSet<DocRef>,
-    written: HashSet<DocRef>,
-    changed: bool,
-    idle: u32,
 }
 
 /// Why the index could not be opened or emptied.
@@ -351,200 +314,10 @@ impl fmt::Debug for SearchIndex {
     }
 }
 
-enum OpenFailure {
-    Folder(io::Error),
-    Doubt,
-}
-
-impl From<TantivyError> for OpenFailure {
-    fn from(_: TantivyError) -> Self {
-        Self::Doubt
-    }
-}
-
-impl From<OpenReadError> for OpenFailure {
-    fn from(_: OpenReadError) -> Self {
-        Self::Doubt
-    }
-}
-
 fn is_empty(dir: &Path) -> io::Result<bool> {
     match std::fs::read_dir(dir) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(cause) => Err(cause),
-    }
-}
-
-impl Core {
-    fn open(dir: &Path, key: &[u8; 32], options: &SearchOptions) -> Result<Self, OpenFailure> {
-        let directory = SealedDirectory::open(dir, key, options.cache_bytes).map_err(OpenFailure::Folder)?;
-        let index = Index::open(directory.clone())?;
-        let metas = index.load_metas()?;
-        let (schema, fields) = Fields::schema();
-        if index.schema() != schema || *index.settings() != Fields::settings() {
-            return Err(OpenFailure::Doubt);
-        }
-        // tantivy takes a missing positions file for an empty one.
-        for segment in &metas.segments {
-            if !directory.exists(&segment.relative_path(SegmentComponent::Positions))? {
-                return Err(OpenFailure::Doubt);
-            }
-        }
-        let position = match metas
-            .payload
-            .as_deref()
-            .and_then(|payload| payload.strip_prefix(PAYLOAD))
-        {
-            Some(position) => position.parse().map_err(|_| OpenFailure::Doubt)?,
-            None if metas.segments.is_empty() => 0,
-            None => return Err(OpenFailure::Doubt),
-        };
-        let core = Self::with_index(directory, index, fields, position)?;
-        if core.directory.is_damaged() {
-            return Err(OpenFailure::Doubt);
-        }
-        Ok(core)
-    }
-
-    fn create(dir: &Path, key: &[u8; 32], options: &SearchOptions) -> Result<Self, SearchOpenError> {
-        clear(dir)?;
-        let directory = SealedDirectory::open(dir, key, options.cache_bytes)?;
-        let (schema, fields) = Fields::schema();
-        Index::create(directory.clone(), schema, Fields::settings())
-            .and_then(|index| Self::with_index(directory, index, fields, 0))
-            .map_err(|cause| SearchOpenError::Create(cause.to_string()))
-    }
-
-    fn with_index(directory: SealedDirectory, index: Index, fields: Fields, position: u64) -> tantivy::Result<Self> {
-        index.tokenizers().register(TOKENIZER, MessageTokenizer);
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .doc_store_cache_num_blocks(ADDRESS_BLOCKS)
-            .try_into()?;
-        let snapshot = Snapshot::open(reader.searcher(), None)?;
-        Ok(Self {
-            directory,
-            index,
-            reader,
-            fields,
-            snapshot: RwLock::new(Arc::new(snapshot)),
-            position: AtomicU64::new(position),
-        })
-    }
-
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn reload(&self) -> tantivy::Result<()> {
-        self.reader.reload()?;
-        let snapshot = Snapshot::open(self.reader.searcher(), Some(&self.snapshot()))?;
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
-        Ok(())
-    }
-
-    fn search(
-        &self,
-        query: &Query,
-        filter: &Filter,
-        order: Order,
-        offset: usize,
-        limit: usize,
-    ) -> tantivy::Result<Vec<Hit>> {
-        let snapshot = self.snapshot();
-        let by_time = order == Order::Newest || query.is_unranked();
-        let run = |closeness, offset: usize, limit| {
-            let want = offset
-                .saturating_add(limit)
-                .min(snapshot.searcher.num_docs().max(1) as usize);
-            let plan = query.plan(self.fields.text, closeness);
-            let (total, page) = if by_time {
-                let found = snapshot.newest(plan.as_ref(), filter, want)?;
-                (found.len(), snapshot.page_by_time(&self.fields, &found, offset, limit)?)
-            } else {
-                let found = snapshot.best(plan.as_ref(), filter, want)?;
-                (found.len(), snapshot.page(&self.fields, &found, offset, limit)?)
-            };
-            let hits = page.into_iter().map(|(doc, found)| Hit {
-                doc,
-                clock_ms: found.clock,
-                score: found.score,
-                exact: closeness == Closeness::Exact,
-            });
-            Ok::<_, TantivyError>((total, hits.collect::<Vec<_>>()))
-        };
-        let (exact, mut hits) = run(Closeness::Exact, offset, limit)?;
-        let wanted = if order == Order::Newest {
-            exact == 0
-        } else {
-            hits.len() < limit
-        };
-        if wanted && query.allows_typos() {
-            let (_, close) = run(Closeness::Typos, offset.saturating_sub(exact), limit - hits.len())?;
-            hits.extend(close);
-        }
-        Ok(hits)
-    }
-}
-
-impl Writing {
-    fn writer(&mut self, core: &Core, options: &SearchOptions) -> tantivy::Result<&mut IndexWriter> {
-        if self.writer.is_none() {
-            let writer: IndexWriter = core.index.writer_with_options(
-                IndexWriterOptions::builder()
-                    .memory_budget_per_thread(options.writer_bytes.max(15_000_000))
-                    .num_worker_threads(1)
-                    .num_merge_threads(1)
-                    .build(),
-            )?;
-            let mut merges = LogMergePolicy::default();
-            merges.set_min_num_segments(MERGE_SEGMENTS);
-            merges.set_max_docs_before_merge(MERGE_DOCS);
-            merges.set_min_layer_size(SMALLEST_LAYER);
-            merges.set_level_log_size(LAYER_LOG_SIZE);
-            merges.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
-            writer.set_merge_policy(Box::new(merges));
-            self.writer = Some(writer);
-        }
-        self.writer
-            .as_mut()
-            .ok_or_else(|| TantivyError::InternalError("there is no writer".to_owned()))
-    }
-
-    /// Hands what waits to the writer: first what must go, then what comes.
-    fn write_out(&mut self, core: &Core, options: &SearchOptions) -> tantivy::Result<()> {
-        if self.waiting.is_empty() && self.removals.is_empty() {
-            return Ok(());
-        }
-        let clocks = self
-            .waiting
-            .iter()
-            .map(|(doc, waiting)| (*doc, waiting.clock_ms))
-            .collect();
-        let mut removals = std::mem::take(&mut self.removals);
-        removals.extend(core.snapshot().known(&core.fields, &clocks)?);
-        removals.extend(clocks.keys().filter(|doc| self.written.contains(doc)));
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        self.written.extend(waiting.keys());
-        let writer = self.writer(core, options)?;
-        if !removals.is_empty() {
-            writer.delete_query(Box::new(Addresses::new(core.fields, removals)))?;
-        }
-        for doc in waiting.values() {
-            writer.add_document(core.fields.document(doc))?;
-        }
-        Ok(())
-    }
-
-    fn release(&mut self, core: &Core) -> tantivy::Result<()> {
-        self.idle = 0;
-        let Some(writer) = self.writer.take() else {
-            return Ok(());
-        };
-        writer.wait_merging_threads()?;
-        core.reload()
     }
 }

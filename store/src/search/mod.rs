@@ -1,12 +1,13 @@
 //! Full-text search over messages, names and file names: a sealed cache beside the store.
 //!
 //! `query` says what is looked for and what it means for one text, `tokenizer` and `fold` what a
-//! word is, `index` keeps and finds, `directory`, `seal` and `cache` keep plaintext off the disk.
+//! word is, `index` keeps and finds (`core` is what is searched, `writing` what waits), `directory`, `seal` and `cache` keep plaintext off the disk.
 //! It holds addresses and columns only: texts stay in the store, and snippets are cut from there.
 //! Messages that are not committed yet are the caller's to check, with [`Query::matches`].
 
 mod cache;
 mod collect;
+mod core;
 mod directory;
 mod document;
 mod expansion;
@@ -20,6 +21,7 @@ mod segments;
 mod snippet;
 mod tokenizer;
 mod union;
+mod writing;
 
 #[cfg(test)]
 mod tests;
