@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init,
-    invite::Invite, message::Message, search::Search, send::Send, status::Status, tail::Tail, up::Up, whoami::Whoami,
+    invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, tail::Tail, up::Up,
+    whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -79,6 +80,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Up(Up),
     Init(Init),
+    Open(Open),
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),

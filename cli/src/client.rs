@@ -46,6 +46,11 @@ impl Client {
         self.embedded
     }
 
+    /// Where the node's API is, as `http://IP:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     /// Reads something. `path` is below `/api/v1`, one element a segment.
     ///
     /// # Errors

@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use parlour_node::{DataDir, Node, NodeOptions};
+use parlour_node::{ApiLimits, DataDir, Node, NodeOptions};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::Global;
-use crate::client::Client;
+use crate::client::{CallError, Client};
 use crate::failure::{is_data_in_use, needs_password};
 use crate::password;
 
 /// A node that runs answers this fast; one that does not is taken for dead.
 const PROBE: Duration = Duration::from_secs(5);
 /// The data directory may be held for a moment by a node that starts or stops, or by another short command.
-const HELD: Duration = Duration::from_secs(5);
-const HELD_STEP: Duration = Duration::from_millis(50);
+pub(crate) const HELD: Duration = Duration::from_secs(5);
+pub(crate) const HELD_STEP: Duration = Duration::from_millis(50);
+/// A node goes on with a new account in a fraction of this.
+const COMPLETION: Duration = Duration::from_secs(20);
 
 /// What a command needs of a node that is started for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,7 @@ fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
         listen: Vec::new(),
         mdns: reach == Reach::Network,
         network: reach == Reach::Network,
+        limits: ApiLimits::default(),
     }
 }
 
@@ -143,12 +145,17 @@ pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
 /// The node that runs on a data directory, if one does.
 ///
 /// # Errors
-/// One runs, for another account.
+/// One runs, for another account or without one.
 pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option<Client>> {
-    let Some((client, me)) = probe(data).await else {
-        return Ok(None);
+    let (client, serves) = match probe(data).await {
+        None => return Ok(None),
+        Some(Found::Waiting(_)) => bail!(
+            "the node that runs on {} has no account yet: make one with `parlour init --name NAME`, or in a browser with \
+             the link that `parlour open` prints",
+            data.display()
+        ),
+        Some(Found::Account(client, serves)) => (client, serves),
     };
-    let serves = me["account"].as_str().unwrap_or_default();
     match account {
         Some(wanted) if wanted != serves => {
             bail!(
@@ -160,17 +167,51 @@ pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option
     }
 }
 
+/// The node that runs on a data directory and waits for an account, if one does.
+pub(crate) async fn waiting(data: &Path) -> Option<Client> {
+    match probe(data).await? {
+        Found::Waiting(client) => Some(client),
+        Found::Account(..) => None,
+    }
+}
+
+/// Waits until the node that was given an account has gone on with it; answers whether it has.
+pub(crate) async fn completed(data: &Path) -> bool {
+    let deadline = Instant::now() + COMPLETION;
+    while Instant::now() < deadline {
+        if let Some(Found::Account(..)) = probe(data).await {
+            return true;
+        }
+        sleep(HELD_STEP).await;
+    }
+    false
+}
+
+/// Whoever answers on a data directory.
+enum Found {
+    /// A node, and the name of its account.
+    Account(Client, String),
+    /// A node without an account.
+    Waiting(Client),
+}
+
 #[derive(Deserialize)]
 struct Address {
     url: String,
 }
 
 /// A node that has died leaves its files behind, and its port may be another's by now: only an answer to its own token counts.
-async fn probe(data: &Path) -> Option<(Client, Value)> {
+async fn probe(data: &Path) -> Option<Found> {
     let api = data.join("api");
     let address: Address = serde_json::from_slice(&std::fs::read(api.join("address")).ok()?).ok()?;
     let token = std::fs::read_to_string(api.join("cookie")).ok()?;
     let client = Client::new(&address.url, &token, false).ok()?;
-    let me = timeout(PROBE, client.get(&["me"], &[])).await.ok()?.ok()?;
-    Some((client, me))
+    match timeout(PROBE, client.get(&["me"], &[])).await.ok()? {
+        Ok(me) => Some(Found::Account(
+            client,
+            me["account"].as_str().unwrap_or_default().to_owned(),
+        )),
+        Err(CallError::Refused(problem)) if problem.code == "no_account" => Some(Found::Waiting(client)),
+        Err(_) => None,
+    }
 }

@@ -27,7 +27,10 @@ pub(crate) fn settle(cli: &Cli) {
         again.arg0(name);
     }
     // Comes back only with an error.
-    let _ = again.args(arguments).envs(missing().map(|&(name, value)| (name, value))).exec();
+    let _ = again
+        .args(arguments)
+        .envs(missing().map(|&(name, value)| (name, value)))
+        .exec();
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]

@@ -4,7 +4,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use parlour_crypto::{
-    DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, FrameOpener, FrameSealer, Identity, ListReference,
+    CertProof, DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, FrameOpener, FrameSealer, Identity, ListReference,
     OneTimeSecret, PrekeyBundle, PrekeySecret, Session, StreamOpen, accept_stream, initiate, parse,
 };
 use rand_chacha::ChaCha20Rng;
@@ -54,7 +54,8 @@ fn start(a: &Device, b: &Device, rng: &mut ChaCha20Rng) -> (Session, Vec<u8>) {
         .unwrap()
 }
 
-fn answer(b: &Device, envelope: &[u8]) -> Session {
+/// `known` is the proof of a certificate verified before.
+fn answer(b: &Device, envelope: &[u8], known: Option<CertProof>) -> Session {
     let (prefix, body) = parse(envelope).unwrap();
     FirstFlight::parse(body)
         .unwrap()
@@ -65,6 +66,7 @@ fn answer(b: &Device, envelope: &[u8]) -> Session {
             &b.prekey,
             b.bundle.hash(),
             Some(&b.one_time),
+            |_| known,
             NOW,
         )
         .unwrap()
@@ -75,7 +77,7 @@ fn pair() -> (Session, Session, ChaCha20Rng) {
     let mut rng = ChaCha20Rng::from_seed([9; 32]);
     let (a, b) = (device(1), device(2));
     let (session, envelope) = start(&a, &b, &mut rng);
-    (session, answer(&b, &envelope), rng)
+    (session, answer(&b, &envelope, None), rng)
 }
 
 fn streams() -> (FrameSealer, FrameOpener) {
@@ -92,11 +94,20 @@ fn handshake_initiate(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| start(black_box(&a), &b, &mut rng));
 }
 
+/// By a device whose certificate was verified before.
 #[divan::bench]
 fn handshake_answer(bencher: Bencher<'_, '_>) {
     let (a, b) = (device(1), device(2));
     let (_, envelope) = start(&a, &b, &mut ChaCha20Rng::from_seed([9; 32]));
-    bencher.bench_local(|| answer(black_box(&b), &envelope));
+    bencher.bench_local(|| answer(black_box(&b), &envelope, Some(a.cert.proof())));
+}
+
+/// By a device met for the first time: two signatures more.
+#[divan::bench]
+fn handshake_answer_stranger(bencher: Bencher<'_, '_>) {
+    let (a, b) = (device(1), device(2));
+    let (_, envelope) = start(&a, &b, &mut ChaCha20Rng::from_seed([9; 32]));
+    bencher.bench_local(|| answer(black_box(&b), &envelope, None));
 }
 
 /// A chain ends at 65 536 messages: each sample starts a session of its own.

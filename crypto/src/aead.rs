@@ -133,3 +133,5 @@ fn unseal<C: AeadInOut>(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -28,15 +28,37 @@ pub struct DeviceCert {
     statement: Statement,
 }
 
+/// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Statement {
-    suites: Suites,
-    user: UserId,
-    signing_key: [u8; 32],
-    dh_key: [u8; 32],
+pub(crate) struct Statement {
+    pub(crate) suites: Suites,
+    pub(crate) user: UserId,
+    pub(crate) signing_key: [u8; 32],
+    pub(crate) dh_key: [u8; 32],
     created: u64,
     expires: u64,
     serial: u64,
+}
+
+/// That the signatures of one certificate were checked: kept by whoever will meet the same bytes again. 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CertProof([u8; 32]);
+
+impl CertProof {
+    /// A proof that is none, for tests that need a certificate nobody signed.
+    #[cfg(test)]
+    pub(crate) fn false_proof_of(bytes: &[u8]) -> Self {
+        Self(hash_of(bytes))
+    }
+}
+
+/// A well-formed certificate whose signatures are not checked: what it says may be computed with, and not believed.
+pub(crate) struct CertClaim<'a> {
+    bytes: &'a [u8],
+    signed: &'a [u8],
+    by_identity: [u8; 64],
+    by_device: [u8; 64],
+    statement: Statement,
 }
 
 impl DeviceCert {
@@ -67,30 +89,38 @@ impl DeviceCert {
     /// # Errors
     /// See [`CertError`]. Expiry is not an error here: what an expired certificate signed stays valid.
     pub fn verify(bytes: &[u8]) -> Result<Self, CertError> {
-        let mut reader = TlvReader::new(bytes);
-        let statement_bytes = reader.required(1)?;
-        let by_identity = reader.array(2)?;
-        let by_device = reader.array(3)?;
-        reader.finish()?;
-        let statement = Statement::decode(statement_bytes)?;
-        let (user, device) = (statement.user.as_bytes(), &statement.signing_key);
-        kdf::verify_strict(user, Purpose::DEVICE_CERTIFICATE, statement_bytes, &by_identity)?;
-        kdf::verify_strict(
-            device,
-            Purpose::DEVICE_CERTIFICATE_POSSESSION,
-            statement_bytes,
-            &by_device,
-        )?;
-        Ok(Self::new(bytes.to_vec(), statement))
+        CertClaim::read(bytes)?.verify(|_| None)
+    }
+
+    /// As [`verify`](Self::verify), without checking the signatures again if `known`, asked for the device the certificate
+    /// names, gives the proof of these very bytes.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_unless_known(
+        bytes: &[u8],
+        known: impl FnOnce(&DeviceId) -> Option<CertProof>,
+    ) -> Result<Self, CertError> {
+        CertClaim::read(bytes)?.verify(known)
     }
 
     fn new(bytes: Vec<u8>, statement: Statement) -> Self {
         Self {
-            hash: kdf::hash(Purpose::DEVICE_CERTIFICATE, &[&bytes]),
-            device: DeviceId::of(&statement.signing_key, &statement.dh_key),
+            hash: hash_of(&bytes),
+            device: statement.device(),
             bytes,
             statement,
         }
+    }
+
+    /// That the signatures of this certificate were checked.
+    #[must_use]
+    pub fn proof(&self) -> CertProof {
+        CertProof(self.hash)
+    }
+
+    pub(crate) fn statement(&self) -> &Statement {
+        &self.statement
     }
 
     /// The signed form.
@@ -156,11 +186,67 @@ impl DeviceCert {
     /// Whether it has ended at `now` (ms): it then starts no new session.
     #[must_use]
     pub fn is_expired(&self, now: u64) -> bool {
-        now >= self.statement.expires
+        self.statement.is_expired(now)
     }
 }
 
+impl<'a> CertClaim<'a> {
+    /// Reads a certificate in signed form.
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, CertError> {
+        let mut reader = TlvReader::new(bytes);
+        let signed = reader.required(1)?;
+        let by_identity = reader.array(2)?;
+        let by_device = reader.array(3)?;
+        reader.finish()?;
+        Ok(Self {
+            bytes,
+            signed,
+            by_identity,
+            by_device,
+            statement: Statement::decode(signed)?,
+        })
+    }
+
+    pub(crate) fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// Checks both signatures, unless `known` has the proof that this was done.
+    pub(crate) fn verify(self, known: impl FnOnce(&DeviceId) -> Option<CertProof>) -> Result<DeviceCert, CertError> {
+        let statement = &self.statement;
+        if known(&statement.device()) != Some(CertProof(hash_of(self.bytes))) {
+            kdf::verify_strict(
+                statement.user.as_bytes(),
+                Purpose::DEVICE_CERTIFICATE,
+                self.signed,
+                &self.by_identity,
+            )?;
+            kdf::verify_strict(
+                &statement.signing_key,
+                Purpose::DEVICE_CERTIFICATE_POSSESSION,
+                self.signed,
+                &self.by_device,
+            )?;
+        }
+        Ok(DeviceCert::new(self.bytes.to_vec(), self.statement))
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    kdf::hash(Purpose::DEVICE_CERTIFICATE, &[bytes])
+}
+
 impl Statement {
+    /// Which device it is about.
+    pub(crate) fn device(&self) -> DeviceId {
+        DeviceId::of(&self.signing_key, &self.dh_key)
+    }
+
+    /// Whether it has ended at `now`, ms.
+    pub(crate) fn is_expired(&self, now: u64) -> bool {
+        now >= self.expires
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut writer = TlvWriter::new();
         writer

@@ -6,7 +6,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::codec::{TlvReader, TlvWriter};
-use crate::device::DeviceCert;
+use crate::device::{CertProof, DeviceCert};
 use crate::identity::Identity;
 use crate::ids::{DeviceId, UserId};
 use crate::kdf::{self, Purpose};
@@ -135,6 +135,18 @@ impl DeviceList {
     /// # Errors
     /// See [`ListError`].
     pub fn verify(bytes: &[u8]) -> Result<Self, ListError> {
+        Self::verify_unless_known(bytes, |_| None)
+    }
+
+    /// As [`verify`](Self::verify), without checking a certificate again of which `known`, asked for the device it names,
+    /// gives the proof.
+    ///
+    /// # Errors
+    /// See [`ListError`].
+    pub fn verify_unless_known(
+        bytes: &[u8],
+        known: impl Fn(&DeviceId) -> Option<CertProof>,
+    ) -> Result<Self, ListError> {
         let mut reader = TlvReader::new(bytes);
         let statement_bytes = reader.required(1)?;
         let signature = reader.array(2)?;
@@ -142,7 +154,7 @@ impl DeviceList {
         // The list's own signature first: only a user's own list costs the verification of its certificates.
         let user = Statement::user(statement_bytes)?;
         kdf::verify_strict(user.as_bytes(), Purpose::DEVICE_LIST, statement_bytes, &signature)?;
-        let statement = Statement::decode(statement_bytes)?;
+        let statement = Statement::decode(statement_bytes, known)?;
         statement.check()?;
         let hash = kdf::hash(Purpose::DEVICE_LIST, &[statement_bytes]);
         Ok(Self {

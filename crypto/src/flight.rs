@@ -13,13 +13,16 @@ use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
 use crate::aead;
+use crate::agreement::{RemoteKey, agree_all, dh};
 use crate::codec::ByteReader;
-use crate::device::DeviceCert;
+use crate::device::{CertClaim, CertProof, DeviceCert, Statement};
 use crate::device_list::ListReference;
 use crate::envelope::EnvelopePrefix;
-use crate::handshake::{FLIGHT_NONCE, HandshakeError, LIST_REFERENCE, Offer, Role, Secrets};
+use crate::handshake::{FLIGHT_NONCE, HandshakeError, Offer, Role, Secrets};
+use crate::ids::DeviceId;
+use crate::kem::KEM_CIPHERTEXT_LEN;
 use crate::keys::DeviceKeys;
-use crate::prekey::{KEM_CIPHERTEXT_LEN, OneTimeKey, OneTimeSecret, PrekeySecret};
+use crate::prekey::{OneTimeKey, OneTimeSecret, PrekeySecret};
 use crate::ratchet::{Binding, Ratchet};
 use crate::session::Session;
 use crate::suite::Suite;
@@ -80,7 +83,11 @@ impl<'a> FirstFlight<'a> {
     }
 
     /// Answers the flight that came behind `prefix`: `secret`, with the bundle of hash `bundle_hash`, and `one_time` are the
-    /// keys it names; `own_cert` is the certificate of `own_keys`. `now` is in ms.
+    /// keys it names; `own_cert` is the certificate of `own_keys`. `known`, asked for the device that sends, may give the
+    /// proof of a certificate verified before: the same one is not verified again. `now` is in ms.
+    ///
+    /// What the sender's certificate says is computed with before it is verified: only who holds its device key learns from
+    /// the time this takes whether it is a known one.
     ///
     /// # Errors
     /// See [`HandshakeError`]; nothing is to be kept then.
@@ -96,6 +103,7 @@ impl<'a> FirstFlight<'a> {
         secret: &PrekeySecret,
         bundle_hash: [u8; 32],
         one_time: Option<&OneTimeSecret>,
+        known: impl FnOnce(&DeviceId) -> Option<CertProof>,
         now: u64,
     ) -> Result<Accepted, HandshakeError> {
         let one_time_key = one_time.map(OneTimeSecret::public);
@@ -108,17 +116,19 @@ impl<'a> FirstFlight<'a> {
             kem_ct: self.kem_ct,
         };
         let secrets = self.agree(own_keys, secret, one_time)?;
-        let (peer_cert, list) = self.open_sender(&offer, &secrets)?;
-        self.check_sender(&peer_cert, own_cert, now)?;
+        let sender = self.open_sender(&offer, &secrets)?;
+        let (cert, list) = sender.split_last_chunk().ok_or(HandshakeError::Malformed)?;
+        let claim = CertClaim::read(cert)?;
+        self.check_sender(claim.statement(), own_cert.statement(), now)?;
 
-        let dh1 = secret.dh(&PublicKey::from(*peer_cert.dh_key()))?;
-        let (keys, start) = secrets.schedule(&offer, &peer_cert, own_cert, &dh1, Role::Responder);
+        let dh1 = dh(secret.spk_secret(), &PublicKey::from(claim.statement().dh_key))?;
+        let (keys, start) = secrets.schedule(&offer, claim.statement(), own_cert.statement(), &dh1, Role::Responder);
         let binding = Binding::new(&keys.th, &prefix.encode());
         let (ratchet, payload) = Ratchet::answer(start, &binding, self.message)?;
         Ok(Accepted {
             session: Session::new(keys, ratchet),
-            peer_cert,
-            list,
+            peer_cert: claim.verify(known)?,
+            list: ListReference::decode(list),
             payload,
         })
     }
@@ -156,44 +166,43 @@ impl<'a> FirstFlight<'a> {
         secret: &PrekeySecret,
         one_time: Option<&OneTimeSecret>,
     ) -> Result<Secrets, HandshakeError> {
-        let eph = PublicKey::from(self.eph);
+        let eph = RemoteKey::new(&PublicKey::from(self.eph));
         let kem = match self.suite {
             Suite::Classic => None,
             Suite::Hybrid => Some(secret.decapsulate(self.kem_ct).ok_or(HandshakeError::Malformed)?),
         };
-        Ok(Secrets {
-            dh2: own_keys.dh(&eph)?,
-            dh3: secret.dh(&eph)?,
-            dh4: one_time.map(|secret| secret.dh(&eph)).transpose()?,
-            kem,
+        let (dh2, dh3) = ((own_keys.dh_secret(), &eph), (secret.spk_secret(), &eph));
+        Ok(match one_time {
+            Some(one_time) => {
+                let [dh2, dh3, dh4] = agree_all([dh2, dh3, (one_time.secret(), &eph)])?;
+                let dh4 = Some(dh4);
+                Secrets { dh2, dh3, dh4, kem }
+            }
+            None => {
+                let [dh2, dh3] = agree_all([dh2, dh3])?;
+                let dh4 = None;
+                Secrets { dh2, dh3, dh4, kem }
+            }
         })
     }
 
-    fn open_sender(&self, offer: &Offer<'_>, secrets: &Secrets) -> Result<(DeviceCert, ListReference), HandshakeError> {
+    /// Certificate and list reference.
+    fn open_sender(&self, offer: &Offer<'_>, secrets: &Secrets) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
         let ff = offer.ff();
-        let sender = aead::open(&secrets.flight_key(&ff), &FLIGHT_NONCE, &ff, self.sender)
-            .map_err(|_| HandshakeError::NotAuthentic)?;
-        let (cert, list) = sender
-            .split_last_chunk::<LIST_REFERENCE>()
-            .ok_or(HandshakeError::Malformed)?;
-        let mut list = ByteReader::new(list);
-        let (Some(version), Some(hash)) = (list.u32(), list.array()) else {
-            return Err(HandshakeError::Malformed);
-        };
-        Ok((DeviceCert::verify(cert)?, ListReference { version, hash }))
+        aead::open(&secrets.flight_key(&ff), &FLIGHT_NONCE, &ff, self.sender).map_err(|_| HandshakeError::NotAuthentic)
     }
 
-    fn check_sender(&self, peer: &DeviceCert, own: &DeviceCert, now: u64) -> Result<(), HandshakeError> {
+    fn check_sender(&self, peer: &Statement, own: &Statement, now: u64) -> Result<(), HandshakeError> {
         if peer.is_expired(now) {
             return Err(HandshakeError::PeerCertificateExpired);
         }
         if peer.device() == own.device() {
             return Err(HandshakeError::SameDevice);
         }
-        match peer.suites().common(own.suites()) {
+        match peer.suites.common(own.suites) {
             None => Err(HandshakeError::NoCommonSuite),
             Some(suite) if suite > self.suite => Err(HandshakeError::Downgraded),
-            Some(_) if !peer.suites().contains(self.suite) => Err(HandshakeError::NoCommonSuite),
+            Some(_) if !peer.suites.contains(self.suite) => Err(HandshakeError::NoCommonSuite),
             Some(_) => Ok(()),
         }
     }

@@ -17,17 +17,18 @@
 
 use rand_core::CryptoRng;
 use thiserror::Error;
-use x25519_dalek::{PublicKey, SharedSecret};
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::aead;
-use crate::device::{CertError, DeviceCert};
+use crate::agreement::{LowOrder, RemoteKey, SharedSecret, agree_and_publish};
+use crate::device::{CertError, DeviceCert, Statement};
 use crate::device_list::ListReference;
 use crate::envelope::EnvelopePrefix;
 use crate::kdf::{self, Purpose};
-use crate::keys::{self, DeviceKeys, LowOrder};
+use crate::keys::{self, DeviceKeys};
 use crate::prekey::{OneTimeKey, PrekeyBundle};
-use crate::ratchet::{ChainKey, HeaderKey, OpenError, Ratchet, RootKey, SealError, Start};
+use crate::ratchet::{ChainKey, HeaderKey, OpenError, Ratchet, RatchetKey, RootKey, SealError, Start};
 use crate::session::{Exporter, Session, SessionKeys, TagKey};
 use crate::suite::Suite;
 
@@ -78,21 +79,20 @@ pub fn initiate(
         .ok_or(HandshakeError::NoCommonSuite)?;
 
     let eph = keys::random_secret(rng);
-    let spk = PublicKey::from(*bundle.spk());
-    let dh1 = own_keys.dh(&spk)?;
-    let dh2 = keys::dh(&eph, &PublicKey::from(*their_cert.dh_key()))?;
-    let dh3 = keys::dh(&eph, &spk)?;
-    let dh4 = one_time
-        .map(|key| keys::dh(&eph, &PublicKey::from(key.key)))
-        .transpose()?;
     let encapsulated = (suite == Suite::Hybrid).then(|| bundle.encapsulate(rng));
     let (kem, kem_ct) = encapsulated.map_or((None, None), |(secret, ct)| (Some(secret), Some(ct)));
     let kem_ct = kem_ct.as_ref().map_or(&[][..], |ct| &ct[..]);
+    let ratchet = keys::random_secret(rng);
+    let Agreed {
+        dh: (dh1, dh2, dh3, dh4),
+        public,
+    } = agree(own_keys, (&eph, &ratchet), their_cert, bundle, one_time)?;
+    let [eph, ratchet_public] = public;
 
     let offer = Offer {
         suite,
         bundle_hash: bundle.hash(),
-        eph: PublicKey::from(&eph).to_bytes(),
+        eph: eph.to_bytes(),
         one_time: one_time.map(|key| key.key),
         kem_ct,
     };
@@ -106,9 +106,49 @@ pub fn initiate(
     front.extend_from_slice(kem_ct);
     seal_sender(&mut front, &offer, &secrets, own_cert, own_list);
 
-    let (keys, start) = secrets.schedule(&offer, own_cert, their_cert, &dh1, Role::Initiator);
-    let session = Session::new(keys, Ratchet::initiate(rng, start));
+    let (keys, start) = secrets.schedule(
+        &offer,
+        own_cert.statement(),
+        their_cert.statement(),
+        &dh1,
+        Role::Initiator,
+    );
+    let session = Session::new(keys, Ratchet::initiate(RatchetKey::new(ratchet, ratchet_public), start));
     Ok(Initiated { session, front })
+}
+
+/// What the starting side computes on the curve.
+struct Agreed {
+    /// DH1 to DH4.
+    dh: (SharedSecret, SharedSecret, SharedSecret, Option<SharedSecret>),
+    /// Of the handshake, and of the ratchet.
+    public: [PublicKey; 2],
+}
+
+fn agree(
+    own_keys: &DeviceKeys,
+    (eph, ratchet): (&StaticSecret, &StaticSecret),
+    their_cert: &DeviceCert,
+    bundle: &PrekeyBundle,
+    one_time: Option<&OneTimeKey>,
+) -> Result<Agreed, LowOrder> {
+    let remote = |key: &[u8; 32]| RemoteKey::new(&PublicKey::from(*key));
+    let (spk, device) = (remote(bundle.spk()), remote(their_cert.dh_key()));
+    let (dh1, dh2, dh3) = ((own_keys.dh_secret(), &spk), (eph, &device), (eph, &spk));
+    Ok(match one_time {
+        Some(one_time) => {
+            let dh4 = remote(&one_time.key);
+            let (shared, public) = agree_and_publish([dh1, dh2, dh3, (eph, &dh4)], [eph, ratchet])?;
+            let [dh1, dh2, dh3, dh4] = shared;
+            let dh = (dh1, dh2, dh3, Some(dh4));
+            Agreed { dh, public }
+        }
+        None => {
+            let ([dh1, dh2, dh3], public) = agree_and_publish([dh1, dh2, dh3], [eph, ratchet])?;
+            let dh = (dh1, dh2, dh3, None);
+            Agreed { dh, public }
+        }
+    })
 }
 
 impl Initiated {
@@ -137,19 +177,16 @@ impl Initiated {
 
 /// The parts of a first flight before the KEM ciphertext, and the length behind it.
 const FIXED_FRONT: usize = 1 + 4 + 4 + 32 + 2;
-/// Width of a list reference behind the certificate.
-pub(crate) const LIST_REFERENCE: usize = 12;
 
 fn sealed_sender_len(cert: &DeviceCert) -> usize {
-    cert.as_bytes().len() + LIST_REFERENCE + aead::TAG_LEN
+    cert.as_bytes().len() + ListReference::LEN + aead::TAG_LEN
 }
 
 /// Appends the length and the sealed sender.
 fn seal_sender(out: &mut Vec<u8>, offer: &Offer<'_>, secrets: &Secrets, cert: &DeviceCert, list: ListReference) {
-    let mut sender = Vec::with_capacity(cert.as_bytes().len() + LIST_REFERENCE);
+    let mut sender = Vec::with_capacity(cert.as_bytes().len() + ListReference::LEN);
     sender.extend_from_slice(cert.as_bytes());
-    sender.extend_from_slice(&list.version.to_be_bytes());
-    sender.extend_from_slice(&list.hash);
+    sender.extend_from_slice(&list.encode());
     // A certificate is a few hundred bytes: its fields have fixed widths.
     out.extend_from_slice(&(sealed_sender_len(cert) as u16).to_be_bytes());
     let ff = offer.ff();
@@ -182,17 +219,16 @@ impl Offer<'_> {
         kdf::hash(Purpose::FIRST_FLIGHT, &fields)
     }
 
-    fn th(&self, a: &DeviceCert, b: &DeviceCert) -> [u8; 32] {
+    fn th(&self, a: &Statement, b: &Statement) -> [u8; 32] {
         let one_time = self.one_time.unwrap_or_default();
-        let (user_a, user_b) = (a.user(), b.user());
         let fields: [&[u8]; 11] = [
             &[self.suite.number()],
-            user_a.as_bytes(),
-            a.signing_key(),
-            a.dh_key(),
-            user_b.as_bytes(),
-            b.signing_key(),
-            b.dh_key(),
+            a.user.as_bytes(),
+            &a.signing_key,
+            &a.dh_key,
+            b.user.as_bytes(),
+            &b.signing_key,
+            &b.dh_key,
             &self.bundle_hash,
             &self.eph,
             &one_time,
@@ -231,12 +267,13 @@ impl Secrets {
         key
     }
 
-    /// The keys of the session between `a`, who starts, and `b`.
+    /// The keys of the session between `a`, who starts, and `b`. They depend on what the certificates say, whether it is
+    /// proved or not.
     pub(crate) fn schedule(
         &self,
         offer: &Offer<'_>,
-        a: &DeviceCert,
-        b: &DeviceCert,
+        a: &Statement,
+        b: &Statement,
         dh1: &SharedSecret,
         role: Role,
     ) -> (SessionKeys, Start) {

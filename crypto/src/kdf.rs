@@ -72,6 +72,12 @@ impl Purpose {
     pub(crate) const fn context(self) -> &'static [u8] {
         self.1
     }
+
+    /// The purpose with this name.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|purpose| purpose.0 == name).copied()
+    }
 }
 
 /// HASH(purpose, fields): BLAKE3, 32 bytes.
@@ -102,16 +108,19 @@ pub(crate) fn mac(key: &[u8], purpose: Purpose, fields: &[&[u8]]) -> [u8; 32] {
 ///
 /// `out` is at most 8160 bytes, which every caller's constant width is.
 pub(crate) fn kdf(salt: &[u8], ikm: &[u8], purpose: Purpose, fields: &[&[u8]], out: &mut [u8]) {
-    let extracted = Hkdf::<Sha256>::new(Some(salt).filter(|salt| !salt.is_empty()), ikm);
     let expanded = if fields.is_empty() {
-        extracted.expand(purpose.context(), out)
+        hkdf(salt, ikm, purpose.context(), out)
     } else {
         let mut info = Vec::new();
         feed(purpose, fields, |part| info.extend_from_slice(part));
-        extracted.expand(&info, out)
+        hkdf(salt, ikm, &info, out)
     };
     #[expect(clippy::expect_used, reason = "every width in the protocol is below 255 hash blocks")]
     expanded.expect("width within HKDF");
+}
+
+fn hkdf(salt: &[u8], ikm: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), hkdf::InvalidLength> {
+    Hkdf::<Sha256>::new(Some(salt).filter(|salt| !salt.is_empty()), ikm).expand(info, out)
 }
 
 /// XOF(key, purpose, n, fields): keyed BLAKE3 into `out`, in one compression while input and output are at most 64 bytes.
@@ -141,10 +150,14 @@ pub(crate) fn verify_strict(
     bytes: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), BadSignature> {
-    let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
     let mut message = purpose.context().to_vec();
     message.extend_from_slice(bytes);
-    key.verify_strict(&message, &Signature::from_bytes(signature))
+    verify(key, &message, signature)
+}
+
+fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+    VerifyingKey::from_bytes(key)
+        .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
         .map_err(|_| BadSignature)
 }
 
@@ -164,3 +177,5 @@ fn feed(purpose: Purpose, fields: &[&[u8]], mut update: impl FnMut(&[u8])) {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

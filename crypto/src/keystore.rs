@@ -60,6 +60,8 @@ pub enum Unlock<'a> {
     Password(&'a str),
     /// The content of the node key file.
     NodeKey(&'a [u8; 32]),
+    /// The data key itself, which an earlier unlocking gave.
+    DataKey(&'a DataKey),
 }
 
 /// Makes, opens and changes keystore files.
@@ -102,6 +104,7 @@ impl Keystore {
             Unlock::NodeKey(node_key) => {
                 slots::unwrap_node_key(file.node_key.as_ref().ok_or(UnlockError::NoSuchSlot)?, node_key)?
             }
+            Unlock::DataKey(key) => DataKey(key.0.clone()),
         };
         let secrets = layout::open_secrets(&key, &file.secrets)?;
         Ok((secrets, key))

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod aead;
+mod agreement;
 mod body;
 mod codec;
 mod control;
@@ -20,6 +21,7 @@ mod ids;
 mod intervals;
 mod invite;
 mod kdf;
+mod kem;
 mod keys;
 mod keystore;
 mod knock;
@@ -27,12 +29,15 @@ mod prekey;
 mod ratchet;
 mod recovery;
 mod safety_number;
+#[cfg(test)]
+mod second_implementation;
 mod session;
 mod stream;
 mod suite;
 #[cfg(test)]
 mod testing;
 
+pub use agreement::LowOrder;
 pub use body::{
     Body, BodyError, Content, Ext, KIND_MESSAGE, MAX_EXT, MAX_MENTIONS, MAX_TEXT, Message, VISIBLE_FOREVER,
 };
@@ -41,7 +46,7 @@ pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
     MAX_RECEIVED, Payload, Profile,
 };
-pub use device::{CERT_MAX_LIFETIME_MS, CertError, DeviceCert};
+pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
 pub use envelope::{
     ENVELOPE_SIZES, ENVELOPE_VERSION, EnvelopeError, EnvelopePrefix, MAX_ENVELOPE, PREFIX_LEN, PadError, RelayVerdict,
@@ -58,12 +63,12 @@ pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
 pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{INVITE_PREFIX, Invite, InviteError, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME};
-pub use keys::{DeviceKeys, LowOrder};
+pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
+pub use keys::DeviceKeys;
 pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};
 pub use knock::{KnockRequest, KnockResponse, MAX_KNOCK};
 pub use prekey::{
-    BUNDLE_LIFETIME_MS, BundleError, KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, OneTimeKey, OneTimeSecret, PrekeyBundle,
-    PrekeySecret, SecretDecodeError,
+    BUNDLE_LIFETIME_MS, BundleError, OneTimeKey, OneTimeSecret, PrekeyBundle, PrekeySecret, SecretDecodeError,
 };
 pub use ratchet::{
     LoadError, MAX_CHAIN, MAX_OLD_CHAINS, MAX_SKIP, MAX_SKIPPED, OpenError, RecordChange, RecordKey, SealError,

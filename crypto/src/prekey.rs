@@ -6,35 +6,21 @@
 use crate::codec::{ByteReader, TlvError, TlvReader, TlvWriter};
 use crate::device::DeviceCert;
 use crate::kdf::{self, BadSignature, Purpose};
-use crate::keys::{self, DeviceKeys, LowOrder};
+use crate::kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, KEM_SEED_LEN, KemKey, KemSecret};
+use crate::keys::{self, DeviceKeys};
 use crate::suite::Suites;
-use ml_kem::kem::{Decapsulate, Encapsulate, Kem, KeyExport};
-use ml_kem::{MlKem768, Seed};
 use rand_core::CryptoRng;
 use std::sync::OnceLock;
 use thiserror::Error;
-use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
 
 mod one_time;
 
 pub use one_time::{OneTimeKey, OneTimeSecret};
 
-type KemSecret = <MlKem768 as Kem>::DecapsulationKey;
-type KemKey = <MlKem768 as Kem>::EncapsulationKey;
-
-/// The expanded key is kept as long as its seed: it must erase itself, which is a feature of the dependency.
-const _: () = {
-    const fn erases_itself<T: ZeroizeOnDrop>() {}
-    erases_itself::<KemSecret>();
-};
-
 /// Longest time a bundle may be valid: 14 days, ms.
 pub const BUNDLE_LIFETIME_MS: u64 = 14 * 86_400_000;
-/// Length of an ML-KEM-768 encapsulation key.
-pub const KEM_KEY_LEN: usize = 1184;
-/// Length of an ML-KEM-768 ciphertext.
-pub const KEM_CIPHERTEXT_LEN: usize = 1088;
 const VERSION: u8 = 1;
 
 /// The private half of a bundle: signed prekey and ML-KEM key.
@@ -42,7 +28,7 @@ const VERSION: u8 = 1;
 pub struct PrekeySecret {
     serial: u32,
     spk: StaticSecret,
-    kem_seed: Zeroizing<[u8; 64]>,
+    kem_seed: Zeroizing<[u8; KEM_SEED_LEN]>,
     /// Expanded from the seed when it is first needed; it erases itself.
     kem: OnceLock<KemSecret>,
 }
@@ -52,7 +38,7 @@ impl PrekeySecret {
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng, serial: u32) -> Self {
         let spk = keys::random_secret(rng);
-        let mut kem_seed = Zeroizing::new([0; 64]);
+        let mut kem_seed = Zeroizing::new([0; KEM_SEED_LEN]);
         rng.fill_bytes(kem_seed.as_mut_slice());
         Self {
             serial: serial.max(1),
@@ -80,7 +66,7 @@ impl PrekeySecret {
         let mut reader = ByteReader::new(bytes);
         let serial = reader.u32().filter(|serial| *serial > 0).ok_or(SecretDecodeError)?;
         let spk = Zeroizing::new(reader.array::<32>().ok_or(SecretDecodeError)?);
-        let kem_seed = Zeroizing::new(reader.array::<64>().ok_or(SecretDecodeError)?);
+        let kem_seed = Zeroizing::new(reader.array::<KEM_SEED_LEN>().ok_or(SecretDecodeError)?);
         if !reader.is_empty() {
             return Err(SecretDecodeError);
         }
@@ -107,7 +93,7 @@ impl PrekeySecret {
             serial: self.serial,
             cert_hash: cert.hash(),
             spk: PublicKey::from(&self.spk).to_bytes(),
-            kem: self.kem_secret().encapsulation_key().clone(),
+            kem: self.kem_secret().public().clone(),
             suites: cert.suites(),
             issued,
             expires: expires.clamp(issued.saturating_add(1), issued.saturating_add(BUNDLE_LIFETIME_MS)),
@@ -120,24 +106,19 @@ impl PrekeySecret {
         PrekeyBundle::new(signed.finish(), statement)
     }
 
-    /// DH(signed prekey, theirs).
-    pub(crate) fn dh(&self, theirs: &PublicKey) -> Result<SharedSecret, LowOrder> {
-        keys::dh(&self.spk, theirs)
+    /// The secret half of the signed prekey.
+    pub(crate) fn spk_secret(&self) -> &StaticSecret {
+        &self.spk
     }
 
     /// The shared secret in an ML-KEM ciphertext; nothing when it has the wrong length. A forged one gives a secret that
     /// nobody else has.
     pub(crate) fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
-        let ciphertext = ciphertext.try_into().ok()?;
-        let mut shared = self.kem_secret().decapsulate(ciphertext);
-        let out = Zeroizing::new(shared.into());
-        zeroize::Zeroize::zeroize(shared.as_mut_slice());
-        Some(out)
+        Some(self.kem_secret().decapsulate(ciphertext.try_into().ok()?))
     }
 
     fn kem_secret(&self) -> &KemSecret {
-        self.kem
-            .get_or_init(|| KemSecret::from_seed(Seed::from(*self.kem_seed)))
+        self.kem.get_or_init(|| KemSecret::from_seed(&self.kem_seed))
     }
 }
 
@@ -240,7 +221,7 @@ impl PrekeyBundle {
     /// The ML-KEM-768 encapsulation key.
     #[must_use]
     pub fn kem(&self) -> [u8; KEM_KEY_LEN] {
-        self.statement.kem.to_bytes().into()
+        *self.statement.kem.as_bytes()
     }
 
     /// Hash of the certificate it belongs to.
@@ -253,10 +234,7 @@ impl PrekeyBundle {
         &self,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> (Zeroizing<[u8; 32]>, [u8; KEM_CIPHERTEXT_LEN]) {
-        let (ciphertext, mut shared) = self.statement.kem.encapsulate_with_rng(rng);
-        let out = Zeroizing::new(shared.into());
-        zeroize::Zeroize::zeroize(shared.as_mut_slice());
-        (out, ciphertext.into())
+        self.statement.kem.encapsulate(rng)
     }
 }
 
@@ -268,7 +246,7 @@ impl Statement {
             .field(2, &self.serial.to_be_bytes())
             .field(3, &self.cert_hash)
             .field(4, &self.spk)
-            .field(5, &self.kem.to_bytes())
+            .field(5, self.kem.as_bytes())
             .field(6, &[self.suites.bits()])
             .field(7, &self.issued.to_be_bytes())
             .field(8, &self.expires.to_be_bytes());
@@ -285,7 +263,7 @@ impl Statement {
             serial: reader.u32(2)?,
             cert_hash: reader.array(3)?,
             spk: reader.array(4)?,
-            kem: KemKey::new(&reader.array::<KEM_KEY_LEN>(5)?.into()).map_err(|_| BundleError::Kem)?,
+            kem: KemKey::new(&reader.array(5)?).ok_or(BundleError::Kem)?,
             suites: Suites::from_bits(reader.u8(6)?).ok_or(BundleError::Suites)?,
             issued: reader.u64(7)?,
             expires: reader.u64(8)?,
@@ -346,3 +324,5 @@ pub struct SecretDecodeError;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -17,11 +17,12 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::aead::{self, TAG_LEN};
+use crate::agreement::{LowOrder, dh};
 use crate::codec::ByteReader;
 use crate::frame::MAX_FRAME;
 use crate::ids::SessionId;
 use crate::kdf::{self, Purpose};
-use crate::keys::{self, LowOrder};
+use crate::keys;
 use crate::session::{Exporter, Session};
 
 /// The answer to an opening that is not accepted, for whatever reason.
@@ -339,7 +340,7 @@ fn stream_keys(
     (nonce_a, nonce_b): (&[u8; 32], &[u8; 32]),
     peers: &Peers,
 ) -> Result<(FrameKey, FrameKey), LowOrder> {
-    let shared = keys::dh(own, remote)?;
+    let shared = dh(own, remote)?;
     let salt = kdf::hash256(
         Purpose::STREAM_SALT,
         &[nonce_a, nonce_b, &peers.opener, &peers.acceptor],

@@ -78,8 +78,18 @@ fn a_first_flight_with_a_byte_changed_or_cut_is_refused() {
     }
     let (prefix, body) = parse(&envelope).unwrap();
     for len in (0..body.len()).filter(|len| *len < 1500 || len % 50 == 0) {
-        let refused = FirstFlight::parse(&body[..len])
-            .and_then(|flight| flight.open(&prefix, &b.keys, &b.cert, &b.prekey, b.bundle.hash(), secret, NOW));
+        let refused = FirstFlight::parse(&body[..len]).and_then(|flight| {
+            flight.open(
+                &prefix,
+                &b.keys,
+                &b.cert,
+                &b.prekey,
+                b.bundle.hash(),
+                secret,
+                |_| None,
+                NOW,
+            )
+        });
         assert!(refused.is_err(), "cut to {len} bytes");
     }
     assert!(b.answer(&envelope, secret).is_ok());
@@ -97,7 +107,7 @@ fn only_the_keys_the_flight_names_open_it() {
     let flight = FirstFlight::parse(body).unwrap();
     let open = |prekey: &PrekeySecret, hash: [u8; 32], one_time: Option<&OneTimeSecret>| {
         flight
-            .open(&prefix, &b.keys, &b.cert, prekey, hash, one_time, NOW)
+            .open(&prefix, &b.keys, &b.cert, prekey, hash, one_time, |_| None, NOW)
             .map(drop)
             .unwrap_err()
     };
@@ -142,6 +152,7 @@ fn another_recipient_cannot_open_a_flight() {
                 &prekeys.prekey,
                 b.bundle.hash(),
                 None,
+                |_| None,
                 NOW,
             )
             .unwrap_err();
@@ -149,7 +160,16 @@ fn another_recipient_cannot_open_a_flight() {
     }
     // Nor with its keys under another certificate.
     let error = flight
-        .open(&prefix, &b.keys, &c.cert, &b.prekey, b.bundle.hash(), None, NOW)
+        .open(
+            &prefix,
+            &b.keys,
+            &c.cert,
+            &b.prekey,
+            b.bundle.hash(),
+            None,
+            |_| None,
+            NOW,
+        )
         .unwrap_err();
     assert_eq!(error, HandshakeError::Message(OpenError::NoKey));
 }
@@ -192,7 +212,16 @@ fn expired_certificates_start_nothing() {
     let (prefix, body) = parse(&envelope).unwrap();
     let error = FirstFlight::parse(body)
         .unwrap()
-        .open(&prefix, &b.keys, &b.cert, &b.prekey, b.bundle.hash(), None, late)
+        .open(
+            &prefix,
+            &b.keys,
+            &b.cert,
+            &b.prekey,
+            b.bundle.hash(),
+            None,
+            |_| None,
+            late,
+        )
         .unwrap_err();
     assert_eq!(error, HandshakeError::OwnCertificateExpired);
 }

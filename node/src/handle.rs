@@ -130,6 +130,13 @@ impl AccountHandle {
         .await
     }
 
+    /// This device has a new certificate, which is on the disk.
+    pub(crate) async fn renewed(&self, certificate: parlour_crypto::DeviceCert, list: parlour_crypto::DeviceList) {
+        let command = Command::Renewed(Box::new((certificate, list)));
+        // Closed only at shutdown; the next start takes it from the disk.
+        let _ = self.inputs.send(Input::Command(command)).await;
+    }
+
     async fn ask<T, E: From<StorageFailed>>(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,

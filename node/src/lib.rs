@@ -1,20 +1,23 @@
 //! A parlour node: the rules of an account (`engine`), the loop that runs them, the local API, and the services around them.
 
+mod account;
 mod api;
 mod data;
 mod engine;
+mod entrance;
 mod handle;
 mod node;
 mod random;
+mod renewal;
 mod resolve;
 mod runner;
 #[cfg(test)]
 mod sim;
+mod waiting;
 
+pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
-pub use data::{
-    AccountError, CreateError, Created, DataDir, NewAccount, choose_account, create_account, needs_password,
-};
+pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Counters, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite, ReadMarkError,
     RevokeError, SendError, SendText, Sent, StorageFailed,
@@ -22,3 +25,4 @@ pub use engine::{
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use runner::{StartError, now_ms};
+pub use waiting::WaitingNode;

@@ -6,19 +6,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
+use parlour_crypto::{DataKey, RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
-use parlour_store::{DataLock, DbOptions, LockError, OpenReport, Store, StoreOpenError};
-use tokio::net::TcpListener;
+use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreOpenError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, BindError};
-use crate::data::{AccountError, DataDir, choose_account, unlock_account, write_private};
+use crate::account::{AccountError, choose_account, unlock_account};
+use crate::api::{self, ApiLimits, BindError};
+use crate::data::{DataDir, write_private};
 use crate::engine::{Live, Start};
+use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
+use crate::renewal::renew_running;
 use crate::runner::{Outside, Runner, StartError, now_ms};
 
 /// Commands waiting for the runner: enough for every socket to have some under way.
@@ -27,6 +29,9 @@ const INPUTS: usize = 1_024;
 const INDEX_PAUSE: Duration = Duration::from_secs(1);
 /// An index without work for this long frees its memory.
 const INDEX_REST: Duration = Duration::from_secs(20);
+
+/// How often to look whether the device's certificate has to be renewed.
+const CERTIFICATE_PAUSE: Duration = Duration::from_secs(12 * 3600);
 
 /// How to start a node.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub struct NodeOptions {
     pub mdns: bool,
     /// Whether to connect to anybody at all.
     pub network: bool,
+    /// How much the local API serves.
+    pub limits: ApiLimits,
 }
 
 /// Why a node did not start.
@@ -80,14 +87,17 @@ pub enum NodeError {
 #[derive(Debug)]
 pub struct Node {
     account: AccountHandle,
-    api: SocketAddr,
-    token: Zeroizing<String>,
     report: OpenReport,
-    data: DataDir,
-    stop: CancellationToken,
-    services: tokio::task::JoinSet<()>,
     runner: Option<std::thread::JoinHandle<()>>,
-    _lock: DataLock,
+    entrance: Entrance,
+}
+
+/// An account that runs.
+struct Inhabitant {
+    account: AccountHandle,
+    report: OpenReport,
+    runner: std::thread::JoinHandle<()>,
+    key: DataKey,
 }
 
 impl Node {
@@ -96,97 +106,47 @@ impl Node {
     /// # Errors
     /// See [`NodeError`]; nothing keeps running.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
-        let data = DataDir::new(&options.data);
-        let name = choose_account(&data, options.account.as_deref())?;
-        data.create()?;
-        let lock = DataLock::acquire(data.root())?;
-        let listener = api::bind(options.api).await?;
-        let api_address = listener.local_addr()?;
-        let (account, key) = unlock_account(&data, &name, options.password.as_ref().map(|p| p.as_str()))?;
-        let (store, report) = Store::open(&data.account(&name), &key, DbOptions::default())?;
-        let mut secret = *data.node_secret("peer")?;
-        let keypair = NodeKey::from_bytes(&mut secret);
-        let peer = keypair.peer();
+        let account = choose_account(&DataDir::new(&options.data), options.account.as_deref())?;
+        let entrance = Entrance::open(&options).await?;
+        Self::enter(entrance, options, account).await
+    }
 
-        let stop = CancellationToken::new();
-        let net_config = net_config(&options, &data, keypair)?;
-        let (net, events) = parlour_net::start(net_config, stop.child_token())?;
-        let (live_tx, live) = watch::channel(Arc::new(Live::default()));
-        let (feed_tx, feed) = watch::channel(0);
-        let (health_tx, health) = watch::channel(Health::Ready);
-        let (inputs, queue) = mpsc::channel(INPUTS);
-        let outside = Outside {
-            live: live_tx,
-            feed: feed_tx,
-            health: health_tx,
-        };
-        let (profile, device) = (account.name.clone(), account.certificate.device());
-        let rng = Box::new(SystemRng);
-        let damaged = report.damage.iter().any(parlour_store::Damage::is_loss);
-        let start = Start {
-            damaged,
-            online: options.network,
-        };
-        for damage in &report.damage {
-            tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
-        }
-        let (runner, first, own) =
-            Runner::start(account, peer, store.clone(), rng, start, net, queue, events, outside)?;
-        let facts = Facts {
-            account: name,
-            name: profile,
-            own,
-            device,
-            peer,
-            damage: damage_text(&report),
-        };
-        let account = AccountHandle {
-            inputs,
-            store,
-            live,
-            feed,
-            health,
-            facts: Arc::new(facts),
-        };
-        let token = api_token();
-        let mut node = Self {
+    /// Starts an account behind a door that is ours.
+    pub(crate) async fn enter(
+        mut entrance: Entrance,
+        options: NodeOptions,
+        account: String,
+    ) -> Result<Self, NodeError> {
+        let entered = Inhabitant::start(&entrance, &options, account)
+            .and_then(|inhabitant| entrance.tell_where().map(|()| inhabitant).map_err(NodeError::Io));
+        let Inhabitant {
             account,
-            api: api_address,
-            token,
             report,
-            data,
-            stop: stop.clone(),
-            services: tokio::task::JoinSet::new(),
-            runner: Some(run_on_own_thread(runner, first, stop)?),
-            _lock: lock,
+            runner,
+            key,
+        } = match entered {
+            Ok(inhabitant) => inhabitant,
+            Err(error) => {
+                entrance.close().await;
+                entrance.forget_where();
+                return Err(error);
+            }
         };
-        node.tell_where()?;
-        node.start_services(listener);
-        Ok(node)
-    }
-
-    fn start_services(&mut self, listener: TcpListener) {
-        let config = ApiConfig::new(self.api, self.token.clone());
-        self.services.spawn(api::serve(
-            listener,
-            self.account.clone(),
-            config,
-            self.stop.child_token(),
-        ));
-        self.services
-            .spawn(keep_index(self.account.clone(), self.stop.child_token()));
-        self.services.spawn(remember_port(
-            self.account.clone(),
-            self.data.clone(),
-            self.stop.child_token(),
-        ));
-    }
-
-    /// Tells the command line where the API is and how to use it.
-    fn tell_where(&self) -> io::Result<()> {
-        write_private(&self.data.cookie(), format!("{}\n", self.token.as_str()).as_bytes())?;
-        let address = serde_json::json!({ "url": self.api_url(), "pid": std::process::id() });
-        write_private(&self.data.address(), address.to_string().as_bytes())
+        entrance.serve(api::account_rooms(&entrance.door, account.clone()));
+        let stop = entrance.stop.child_token();
+        entrance.services.spawn(keep_index(account.clone(), stop.clone()));
+        let data = entrance.data.clone();
+        let keystore = data.keystore(&account.facts().account);
+        entrance
+            .services
+            .spawn(keep_certificate(account.clone(), keystore, key, stop.clone()));
+        entrance.services.spawn(remember_port(account.clone(), data, stop));
+        Ok(Self {
+            account,
+            report,
+            runner: Some(runner),
+            entrance,
+        })
     }
 
     /// The account.
@@ -210,19 +170,18 @@ impl Node {
     /// Where the API is: `http://IP:PORT`.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.api)
+        self.entrance.url()
     }
 
     /// The token of the command line.
     #[must_use]
     pub fn token(&self) -> &str {
-        &self.token
+        &self.entrance.token
     }
 
     /// Stops: sockets are drained, what was accepted is on disk, the store is closed cleanly.
     pub async fn stop(mut self) {
-        self.stop.cancel();
-        while self.services.join_next().await.is_some() {}
+        self.entrance.close().await;
         if let Some(runner) = self.runner.take() {
             let _ = tokio::task::spawn_blocking(move || runner.join()).await;
         }
@@ -231,18 +190,72 @@ impl Node {
         if let Ok(Err(error)) = closed {
             tracing::error!(%error, "the last checkpoint failed");
         }
-        for file in [self.data.address(), self.data.cookie()] {
-            let _ = std::fs::remove_file(file);
-        }
+        self.entrance.forget_where();
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.entrance.stop.cancel();
         if let Some(runner) = self.runner.take() {
             let _ = runner.join();
         }
+    }
+}
+
+impl Inhabitant {
+    /// Unlocks the account, opens its store, joins the network.
+    fn start(entrance: &Entrance, options: &NodeOptions, name: String) -> Result<Self, NodeError> {
+        let (data, stop) = (&entrance.data, &entrance.stop);
+        let (account, key) = unlock_account(data, &name, options.password.as_ref().map(|p| p.as_str()), now_ms())?;
+        let (store, report) = Store::open(&data.account(&name), &key, DbOptions::default())?;
+        let mut secret = *data.node_secret("peer")?;
+        let keypair = NodeKey::from_bytes(&mut secret);
+        let peer = keypair.peer();
+
+        let (net, events) = parlour_net::start(net_config(options, data, keypair)?, stop.child_token())?;
+        let (live_tx, live) = watch::channel(Arc::new(Live::default()));
+        let (feed_tx, feed) = watch::channel(0);
+        let (health_tx, health) = watch::channel(Health::Ready);
+        let (inputs, queue) = mpsc::channel(INPUTS);
+        let outside = Outside {
+            live: live_tx,
+            feed: feed_tx,
+            health: health_tx,
+        };
+        let (profile, device) = (account.name.clone(), account.certificate.device());
+        let rng = Box::new(SystemRng);
+        let start = Start {
+            damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
+            online: options.network,
+        };
+        for damage in &report.damage {
+            tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
+        }
+        let (runner, first, own) =
+            Runner::start(account, peer, store.clone(), rng, start, net, queue, events, outside)?;
+        let facts = Facts {
+            account: name,
+            name: profile,
+            own,
+            device,
+            peer,
+            damage: damage_text(&report),
+        };
+        let account = AccountHandle {
+            inputs,
+            store,
+            live,
+            feed,
+            health,
+            facts: Arc::new(facts),
+        };
+        Ok(Self {
+            account,
+            report,
+            runner: run_on_own_thread(runner, first, stop.clone())?,
+            key,
+        })
     }
 }
 
@@ -271,7 +284,7 @@ fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result
 }
 
 /// The given addresses, or the remembered port on all interfaces (a free one at the first start).
-fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, NodeError> {
+pub(crate) fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, NodeError> {
     let mut addresses = Vec::new();
     if given.is_empty() {
         let port = std::fs::read_to_string(data.node("port"))
@@ -285,12 +298,6 @@ fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, 
     Ok(addresses)
 }
 
-fn api_token() -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new([0u8; 32]);
-    rand_core::Rng::fill_bytes(&mut SystemRng, bytes.as_mut_slice());
-    Zeroizing::new(data_encoding::HEXLOWER.encode(bytes.as_slice()))
-}
-
 fn run_on_own_thread(
     runner: Runner,
     first: crate::engine::Effects,
@@ -300,6 +307,24 @@ fn run_on_own_thread(
     std::thread::Builder::new()
         .name("account".into())
         .spawn(move || runtime.block_on(runner.run(first, stop)))
+}
+
+/// Looks now and then whether the device needs a new certificate.
+async fn keep_certificate(account: AccountHandle, keystore: PathBuf, key: DataKey, stop: CancellationToken) {
+    let key = Arc::new(key);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(CERTIFICATE_PAUSE) => {}
+        }
+        let (file, key) = (keystore.clone(), key.clone());
+        match tokio::task::spawn_blocking(move || renew_running(&file, &key, now_ms())).await {
+            Ok(Ok(Some((certificate, list)))) => account.renewed(certificate, list).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the certificate could not be looked after"),
+            Err(error) => tracing::error!(%error, "the certificate could not be looked after"),
+        }
+    }
 }
 
 /// Brings the search index up to date after changes, and lets it rest when there are none.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use futures::future::try_join_all;
-use parlour_node::{NewAccount, Node, NodeOptions};
+use parlour_node::{ApiLimits, NewAccount, Node, NodeOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
@@ -111,15 +111,7 @@ impl Demo {
 impl Guest {
     async fn arrive(name: &'static str, home: &Path) -> Result<Self> {
         let data = home.join(name);
-        init::make(
-            &data,
-            NewAccount {
-                name: name.to_owned(),
-                password: None,
-                require_password: false,
-            },
-        )
-        .await?;
+        init::make(&data, NewAccount::named(name)).await?;
         Self::wake(name, data).await
     }
 
@@ -132,6 +124,7 @@ impl Guest {
             listen: vec!["127.0.0.1:0".to_owned()],
             mdns: false,
             network: true,
+            limits: ApiLimits::default(),
         };
         let node = Box::pin(start(options)).await?;
         let client = client_of(&node, false)?;

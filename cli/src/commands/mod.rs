@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod next;
+pub(crate) mod open;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod status;
@@ -43,6 +44,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Init(init) => init.run(global, out).await,
         Command::Demo(demo) => Box::pin(demo.run(out)).await,
         Command::Bench(bench) => Box::pin(bench.run(out)).await,
+        Command::Open(open) => open.run(global, out).await,
         Command::Completions(completions) => completions.run(out),
         Command::Send(send) => {
             let message = send.read(global)?;
@@ -64,7 +66,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
         }
         Command::Search(search) => with_node(global, Reach::Disk, async |client| search.run(client, out).await).await,
-        Command::Status(status) => with_node(global, Reach::Disk, async |client| status.run(client, out).await).await,
+        Command::Status(status) => match status::of_waiting(global, out).await? {
+            Some(code) => Ok(code),
+            None => with_node(global, Reach::Disk, async |client| status.run(client, out).await).await,
+        },
         Command::Message(message) => {
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::client::Client;
-use crate::connect::{data_dir, running};
+use crate::connect::{data_dir, running, waiting};
 use crate::output::Output;
 
 /// How things stand, and what can be done about it.
@@ -19,11 +19,19 @@ struct Next {
 
 pub(crate) async fn run(global: &Global, out: &Output) -> Result<ExitCode> {
     let data = data_dir(global)?;
-    let next = match running(&data, global.account.as_deref()).await? {
+    let found = match waiting(&data).await {
+        Some(_) => return tell(&waits(&data), out),
+        None => running(&data, global.account.as_deref()).await?,
+    };
+    let next = match found {
         Some(client) => of_running(&client).await?,
         None if DataDir::new(&data).accounts().unwrap_or_default().is_empty() => no_account(&data),
         None => stopped(&data),
     };
+    tell(&next, out)
+}
+
+fn tell(next: &Next, out: &Output) -> Result<ExitCode> {
     let steps: Vec<Value> = next
         .steps
         .iter()
@@ -50,6 +58,16 @@ fn no_account(data: &std::path::Path) -> Next {
                 "make one; it takes a second and needs no server",
             ),
             ("parlour demo", "watch three throw-away nodes talk first"),
+        ],
+    }
+}
+
+fn waits(data: &std::path::Path) -> Next {
+    Next {
+        now: format!("A node runs on {} and waits for its account.", data.display()),
+        steps: vec![
+            ("parlour init --name NAME", "make one here"),
+            ("parlour open", "or in a browser, with the link this prints"),
         ],
     }
 }

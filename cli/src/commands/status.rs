@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::args::Global;
 use crate::client::Client;
+use crate::connect::{data_dir, waiting};
 use crate::output::Output;
 use crate::text;
 
@@ -27,6 +29,29 @@ impl Status {
         out.data(&stats, || shown(&stats))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How a node is that has no account yet, if such a one runs.
+pub(crate) async fn of_waiting(global: &Global, out: &Output) -> Result<Option<ExitCode>> {
+    let Some(client) = waiting(&data_dir(global)?).await else {
+        return Ok(None);
+    };
+    let status = json!({
+        "running": true,
+        "account": null,
+        "state": "no_account",
+        "detail": "no account yet",
+        "api": client.url(),
+        "next": ["parlour init --name NAME", "parlour open"],
+    });
+    out.data(&status, || {
+        format!(
+            "no account yet\n  running        waiting for its account\n  API            {}\n  next           \
+             `parlour init --name NAME`, or a browser and the link that `parlour open` prints\n",
+            text::one_line(client.url()),
+        )
+    })?;
+    Ok(Some(ExitCode::SUCCESS))
 }
 
 fn shown(stats: &Value) -> String {

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{DataDir, NewAccount, Node, NodeOptions};
+use parlour_node::{ApiLimits, DataDir, NewAccount, Node, NodeOptions, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
-use crate::connect::{client_of, data_dir, running, start, unlocked};
+use crate::connect::{HELD, HELD_STEP, client_of, data_dir, running, start, unlocked, waiting};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
 use crate::output::Output;
 use crate::stop::Stop;
@@ -53,8 +53,10 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self, global: &Global, out: &Output) -> Result<ExitCode> {
         let data = data_dir(global)?;
-        if DataDir::new(&data).accounts()?.is_empty() {
+        let mut has_account = !DataDir::new(&data).accounts()?.is_empty();
+        if !has_account && std::io::stdin().is_terminal() {
             first_account(&data, global, out).await?;
+            has_account = true;
         }
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
@@ -66,9 +68,17 @@ impl Up {
             listen: self.listen,
             mdns: !self.no_mdns,
             network: true,
+            limits: ApiLimits::default(),
         };
-        let node = match Box::pin(start(unlocked(global, options)?)).await {
-            Ok(node) => node,
+        let options = unlocked(global, options)?;
+        let started = if has_account {
+            Box::pin(start(options)).await.map(Some)
+        } else {
+            Box::pin(start_and_wait(options, global, &mut stop, out)).await
+        };
+        let node = match started {
+            Ok(Some(node)) => node,
+            Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, global, &data).await),
         };
         greet(&node, &data, out).await?;
@@ -82,12 +92,6 @@ impl Up {
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
-    if !std::io::stdin().is_terminal() {
-        bail!(
-            "there is no account in {} yet: run `parlour init --name NAME`",
-            data.display()
-        );
-    }
     out.note(&format!(
         "There is no account in {} yet; let us make one.",
         data.display()
@@ -98,8 +102,58 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
         name,
         password,
         require_password: false,
+        words: None,
     };
     init::show(&init::make(data, new).await?, data, out)
+}
+
+/// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
+async fn start_and_wait(options: NodeOptions, global: &Global, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
+    let path = options.data.display().to_string();
+    let mut waiting = wait_at(options).await?;
+    let link = waiting.link();
+    let data = data_option(global);
+    out.note(&format!(
+        "There is no account in {path} yet. Make or restore one in a browser on this machine; this link works once, for \
+         five minutes:\n\n  {}\n\nor in another terminal: `parlour{data} init --name NAME`. A new link: `parlour{data} open`.",
+        link.as_str(),
+    ));
+    if out.is_json() {
+        let state = json!({
+            "state": "no_account",
+            "link": link.as_str(),
+            "api": waiting.api_url(),
+            "data": path,
+        });
+        out.item(&state, String::new)?;
+    }
+    out.note("waiting for an account");
+    tokio::select! {
+        () = waiting.account() => {}
+        () = stop.asked() => {
+            out.note("stopping");
+            waiting.stop().await;
+            return Ok(None);
+        }
+    }
+    out.note("The account is made.");
+    Ok(Some(waiting.complete().await?))
+}
+
+/// Takes the place to wait at; a short command may hold the directory for a moment.
+async fn wait_at(options: NodeOptions) -> Result<WaitingNode> {
+    let deadline = Instant::now() + HELD;
+    loop {
+        let error = match WaitingNode::start(options.clone()).await {
+            Ok(waiting) => return Ok(waiting),
+            Err(error) => anyhow::Error::new(error),
+        };
+        let answers = waiting(&options.data).await.is_some() || running(&options.data, None).await?.is_some();
+        if !is_data_in_use(&error) || answers || Instant::now() >= deadline {
+            return Err(error);
+        }
+        sleep(HELD_STEP).await;
+    }
 }
 
 /// Says who runs here, where, and what can be done now. The last line is `ready`, for programs that wait for it.
@@ -158,6 +212,9 @@ async fn listening(client: &Client) -> Result<Value> {
 
 /// Adds what helps to what went wrong.
 async fn explained(error: anyhow::Error, global: &Global, data: &Path) -> anyhow::Error {
+    if is_data_in_use(&error) && waiting(data).await.is_some() {
+        return error.context("a node runs here already and waits for its account; `parlour status` says what to do");
+    }
     if is_data_in_use(&error) {
         return match running(data, None).await {
             Ok(Some(_)) => error.context("a node is running already; `parlour status` shows how it is"),
@@ -168,15 +225,18 @@ async fn explained(error: anyhow::Error, global: &Global, data: &Path) -> anyhow
         return error;
     };
     let holder = holder_of_port(address).unwrap_or_else(|| "another program".to_owned());
-    let data = global
-        .data
-        .as_deref()
-        .map(|data| format!(" --data {}", data.display()))
-        .unwrap_or_default();
+    let data = data_option(global);
     let free = free_port(address)
         .map(|free| format!(": try `parlour{data} up --api {free}`"))
         .unwrap_or_default();
     anyhow::anyhow!("the API address {address} is in use by {holder}{free}")
+}
+
+/// What a command in another terminal needs to find the same data, as far as it was said here.
+fn data_option(global: &Global) -> String {
+    let data = global.data.as_deref();
+    data.map(|data| format!(" --data {}", data.display()))
+        .unwrap_or_default()
 }
 
 /// A port near the wanted one that is free now.

@@ -42,7 +42,7 @@ fn help_and_version_need_no_data() {
     let help = run(parlour().arg("--help"), None);
     assert!(help.done().stdout.contains("parlour invite"));
     for command in [
-        "up", "init", "demo", "invite", "add", "contacts", "send", "history", "tail", "search", "status",
+        "up", "init", "open", "demo", "invite", "add", "contacts", "send", "history", "tail", "search", "status",
     ] {
         assert!(help.stdout.contains(command), "{command} is not in the help");
         run(parlour().args([command, "--help"]), None).done();
@@ -62,7 +62,6 @@ fn without_an_account_commands_say_how_to_make_one() {
     let home = Home::empty();
     for line in [
         &["whoami"][..],
-        &["up"],
         &["send", "bob", "hi"],
         &["history", "bob"],
         &["invite"],

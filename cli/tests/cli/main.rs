@@ -7,3 +7,4 @@ mod errors;
 mod harness;
 mod offline;
 mod pair;
+mod waiting;

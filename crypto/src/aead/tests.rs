@@ -57,3 +57,37 @@ fn every_flipped_bit_and_every_truncation_is_refused() {
     assert_eq!(open(&key, &[3; 12], b"ad", &sealed), Err(AeadError));
     assert_eq!(open(&[0; 32], &nonce, b"ad", &sealed), Err(AeadError));
 }
+
+#[test]
+fn a_tag_of_any_other_length_is_refused() {
+    let (key, nonce, xnonce, text) = ([1; 32], [2; 12], [3; 24], [4; 100]);
+    let (mut sealed, mut xsealed) = (Vec::new(), Vec::new());
+    seal_into(&mut sealed, &key, &nonce, b"ad", &text);
+    xseal_into(&mut xsealed, &key, &xnonce, b"ad", &text);
+    for kept in 0..TAG_LEN {
+        let len = text.len() + kept;
+        assert_eq!(
+            open(&key, &nonce, b"ad", &sealed[..len]),
+            Err(AeadError),
+            "{kept} bytes"
+        );
+        assert_eq!(
+            xopen(&key, &xnonce, b"ad", &xsealed[..len]),
+            Err(AeadError),
+            "{kept} bytes"
+        );
+    }
+    for more in 1..=2 * TAG_LEN {
+        for byte in [0, 0xff] {
+            let tail = vec![byte; more];
+            let (long, xlong) = ([&sealed[..], &tail].concat(), [&xsealed[..], &tail].concat());
+            assert_eq!(open(&key, &nonce, b"ad", &long), Err(AeadError), "{more} bytes more");
+            assert_eq!(xopen(&key, &xnonce, b"ad", &xlong), Err(AeadError), "{more} bytes more");
+        }
+    }
+    // Nor does a tag that is said twice, or the end of the text taken for one.
+    let twice = [&sealed[..], &sealed[text.len()..]].concat();
+    assert_eq!(open(&key, &nonce, b"ad", &twice), Err(AeadError));
+    assert_eq!(open(&key, &nonce, b"ad", &sealed[..text.len()]), Err(AeadError));
+    assert_eq!(open(&key, &nonce, b"ad", &sealed).unwrap().as_slice(), text);
+}

@@ -99,3 +99,40 @@ fn the_last_moment_of_time_still_gives_a_valid_certificate() {
     let cert = DeviceCert::issue(&someone.identity, &someone.keys, 1, u64::MAX);
     assert!(DeviceCert::verify(cert.as_bytes()).is_ok());
 }
+
+#[test]
+fn only_the_proof_of_the_same_bytes_takes_the_place_of_the_signatures() {
+    let (cert, other) = (person(1).cert, person(2).cert);
+    let known = |proof| move |_: &DeviceId| Some(proof);
+    let mut asked = None;
+    let read = DeviceCert::verify_unless_known(cert.as_bytes(), |device| {
+        asked = Some(*device);
+        Some(cert.proof())
+    });
+    assert_eq!(read.unwrap(), cert);
+    assert_eq!(asked, Some(cert.device()));
+    assert_eq!(
+        DeviceCert::verify_unless_known(cert.as_bytes(), known(other.proof())).unwrap(),
+        cert,
+        "checked as if nothing were known"
+    );
+
+    let bytes = cert.as_bytes();
+    for at in 0..bytes.len() {
+        let mut bad = bytes.to_vec();
+        bad[at] ^= 0x10;
+        for proof in [cert.proof(), other.proof()] {
+            assert!(
+                DeviceCert::verify_unless_known(&bad, known(proof)).is_err(),
+                "byte {at}"
+            );
+        }
+    }
+    let mut unsigned = bytes.to_vec();
+    *unsigned.last_mut().unwrap() ^= 1;
+    let proof = CertProof::false_proof_of(&unsigned);
+    assert!(
+        DeviceCert::verify_unless_known(&unsigned, known(proof)).is_ok(),
+        "not checked again"
+    );
+}

@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::codec::{ByteReader, TlvError, TlvReader, TlvWriter};
-use crate::device::{CertError, DeviceCert};
+use crate::device::{CertError, CertProof, DeviceCert};
 use crate::ids::{DeviceId, UserId};
 use crate::kdf::BadSignature;
 use thiserror::Error;
@@ -56,13 +56,13 @@ impl Statement {
         reader.array(2).map(UserId::from_bytes)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ListError> {
+    pub(super) fn decode(bytes: &[u8], known: impl Fn(&DeviceId) -> Option<CertProof>) -> Result<Self, ListError> {
         let mut reader = TlvReader::new(bytes);
         let statement = Self {
             version: reader.u32(1)?,
             user: UserId::from_bytes(reader.array(2)?),
             previous: reader.array(3)?,
-            certs: decode_certs(reader.required(4)?)?,
+            certs: decode_certs(reader.required(4)?, known)?,
             revoked: decode_ids(reader.required(5)?)?,
             recovered: match reader.u8(6)? {
                 0 => false,
@@ -110,7 +110,7 @@ impl Statement {
     }
 }
 
-fn decode_certs(bytes: &[u8]) -> Result<Vec<DeviceCert>, ListError> {
+fn decode_certs(bytes: &[u8], known: impl Fn(&DeviceId) -> Option<CertProof>) -> Result<Vec<DeviceCert>, ListError> {
     let mut reader = ByteReader::new(bytes);
     let mut certs: Vec<DeviceCert> = Vec::new();
     while !reader.is_empty() {
@@ -121,7 +121,7 @@ fn decode_certs(bytes: &[u8]) -> Result<Vec<DeviceCert>, ListError> {
         }
         let len = reader.u16().ok_or(TlvError::Truncated)?;
         let cert = reader.take(usize::from(len)).ok_or(TlvError::Truncated)?;
-        certs.push(DeviceCert::verify(cert)?);
+        certs.push(DeviceCert::verify_unless_known(cert, &known)?);
     }
     Ok(certs)
 }

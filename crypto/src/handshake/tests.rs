@@ -1,7 +1,10 @@
 use super::*;
+use crate::agreement::dh;
 use crate::codec::TlvWriter;
+use crate::device::CertProof;
 use crate::flight::FirstFlight;
 use crate::prekey::{OneTimeSecret, PrekeySecret};
+use crate::ratchet::Binding;
 use crate::testing::{LOW_ORDER, NOW, Person, fields, person, rng, with_field};
 
 const LIST: ListReference = ListReference {
@@ -40,6 +43,7 @@ fn answer(envelope: &[u8], b: &Person, prekeys: &Prekeys) -> Result<Session, Han
             &prekeys.secret,
             prekeys.bundle.hash(),
             None,
+            |_| None,
             NOW,
         )
         .map(|accepted| accepted.session)
@@ -132,7 +136,7 @@ fn low_order_keys_of_the_starting_side_are_refused() {
 fn the_keys_are_cut_from_the_key_schedule_in_the_order_of_the_protocol_page() {
     let (a, b) = (person(1), person(2));
     let bundle = prekeys(&b, 1).bundle;
-    let agree = |seed| keys::dh(&keys::random_secret(&mut rng(seed)), &PublicKey::from(*bundle.spk())).unwrap();
+    let agree = |seed| dh(&keys::random_secret(&mut rng(seed)), &PublicKey::from(*bundle.spk())).unwrap();
     let (dh1, dh2, dh3, dh4) = (agree(1), agree(2), agree(3), agree(4));
     let offer = Offer {
         suite: Suite::Hybrid,
@@ -141,7 +145,7 @@ fn the_keys_are_cut_from_the_key_schedule_in_the_order_of_the_protocol_page() {
         one_time: Some([6; 32]),
         kem_ct: &[7; 1088],
     };
-    let th = offer.th(&a.cert, &b.cert);
+    let th = offer.th(a.cert.statement(), b.cert.statement());
     let mut ikm = vec![0xFF; 32];
     for dh in [&dh1, &dh2, &dh3, &dh4] {
         ikm.extend_from_slice(dh.as_bytes());
@@ -169,15 +173,98 @@ fn the_keys_are_cut_from_the_key_schedule_in_the_order_of_the_protocol_page() {
         kem: Some(Zeroizing::new([8; 32])),
     };
     for (role, tags) in [(Role::Initiator, [tag_ab, tag_ba]), (Role::Responder, [tag_ba, tag_ab])] {
-        let (keys, start) = secrets.schedule(&offer, &a.cert, &b.cert, &dh1, role);
+        let (keys, start) = secrets.schedule(&offer, a.cert.statement(), b.cert.statement(), &dh1, role);
         assert_eq!([keys.tag_out.0, keys.tag_in.0], tags);
         assert_eq!((keys.th, keys.exporter.0), (th, exporter));
 
         let mut state = Vec::new();
-        Ratchet::initiate(&mut rng(9), start).write(&mut state);
+        Ratchet::initiate(RatchetKey::generate(&mut rng(9)), start).write(&mut state);
         let (left, right) = state.split_at(3 * 32 + 1 + 2 * 32);
         assert_eq!(left[..96], [root, next_header_ab, header_ba].concat());
         assert_eq!(right[..64], [header_ab, chain_ab].concat());
+    }
+}
+
+/// What the handshake is bound to: each field of the transcript alone, changed or changed for its counterpart, gives other
+/// keys, and message 0 does not open with them.
+#[test]
+fn whoever_sees_any_field_of_the_transcript_otherwise_has_no_session() {
+    let (a, b) = (person(1), person(2));
+    let bundle = prekeys(&b, 1).bundle;
+    let agree = |seed| dh(&keys::random_secret(&mut rng(seed)), &PublicKey::from(*bundle.spk())).unwrap();
+    let secrets = Secrets {
+        dh2: agree(2),
+        dh3: agree(3),
+        dh4: Some(agree(4)),
+        kem: Some(Zeroizing::new([8; 32])),
+    };
+    let (dh1, ct, other_ct) = (agree(1), [7; 1088], [6; 1088]);
+    let offer = || Offer {
+        suite: Suite::Hybrid,
+        bundle_hash: bundle.hash(),
+        eph: [5; 32],
+        one_time: Some([6; 32]),
+        kem_ct: &ct,
+    };
+    let said = || (offer(), a.cert.statement().clone(), b.cert.statement().clone());
+    let (th, message) = {
+        let (offer, a, b) = said();
+        let (keys, start) = secrets.schedule(&offer, &a, &b, &dh1, Role::Initiator);
+        let th = keys.th;
+        let mut session = Session::new(keys, Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start));
+        let envelope = session.seal_behind(&mut rng(2), &PREFIX, &[], b"hello").unwrap();
+        (th, envelope[11..].to_vec())
+    };
+    let open = |(offer, a, b): (Offer<'_>, Statement, Statement)| {
+        let (keys, start) = secrets.schedule(&offer, &a, &b, &dh1, Role::Responder);
+        let binding = Binding::new(&keys.th, &PREFIX.encode());
+        let opened = Ratchet::answer(start, &binding, &message).map(|(_, payload)| payload);
+        (keys.th, opened)
+    };
+    let (same, payload) = open(said());
+    assert_eq!((same, payload.unwrap().as_slice()), (th, &b"hello"[..]));
+
+    type Change<'a> = (
+        &'a str,
+        Box<dyn Fn(&mut Offer<'a>, &mut Statement, &mut Statement) + 'a>,
+    );
+    let flip = |bytes: &mut [u8; 32]| bytes[31] ^= 1;
+    let other = person(3).identity.user_id();
+    let changes: Vec<Change<'_>> = vec![
+        ("suite", Box::new(|offer, _, _| offer.suite = Suite::Classic)),
+        ("user a", Box::new(move |_, a, _| a.user = other)),
+        ("sign a", Box::new(move |_, a, _| flip(&mut a.signing_key))),
+        ("dh a", Box::new(move |_, a, _| flip(&mut a.dh_key))),
+        ("user b", Box::new(move |_, _, b| b.user = other)),
+        ("sign b", Box::new(move |_, _, b| flip(&mut b.signing_key))),
+        ("dh b", Box::new(move |_, _, b| flip(&mut b.dh_key))),
+        ("bundle hash", Box::new(move |offer, _, _| flip(&mut offer.bundle_hash))),
+        ("eph", Box::new(move |offer, _, _| flip(&mut offer.eph))),
+        (
+            "another one-time key",
+            Box::new(|offer, _, _| offer.one_time = Some([9; 32])),
+        ),
+        ("no one-time key", Box::new(|offer, _, _| offer.one_time = None)),
+        ("ciphertext", Box::new(|offer, _, _| offer.kem_ct = &other_ct)),
+        ("no ciphertext", Box::new(|offer, _, _| offer.kem_ct = &[])),
+        (
+            "users for each other",
+            Box::new(|_, a, b| std::mem::swap(&mut a.user, &mut b.user)),
+        ),
+        ("sides for each other", Box::new(|_, a, b| std::mem::swap(a, b))),
+        (
+            "a's keys for each other",
+            Box::new(|_, a, _| std::mem::swap(&mut a.signing_key, &mut a.dh_key)),
+        ),
+    ];
+    let mut seen = vec![th];
+    for (what, change) in changes {
+        let (mut offer, mut a, mut b) = said();
+        change(&mut offer, &mut a, &mut b);
+        let (th, opened) = open((offer, a, b));
+        assert_eq!(opened, Err(OpenError::NoKey), "{what}");
+        assert!(!seen.contains(&th), "{what}");
+        seen.push(th);
     }
 }
 
@@ -231,8 +318,8 @@ fn downgraded_front(a: &Person, prekeys: &Prekeys) -> Vec<u8> {
         kem_ct: &[],
     };
     let secrets = Secrets {
-        dh2: keys::dh(&eph, &PublicKey::from(*b.cert.dh_key())).unwrap(),
-        dh3: keys::dh(&eph, &PublicKey::from(*prekeys.bundle.spk())).unwrap(),
+        dh2: dh(&eph, &PublicKey::from(*b.cert.dh_key())).unwrap(),
+        dh3: dh(&eph, &PublicKey::from(*prekeys.bundle.spk())).unwrap(),
         dh4: None,
         kem: None,
     };
@@ -240,6 +327,44 @@ fn downgraded_front(a: &Person, prekeys: &Prekeys) -> Vec<u8> {
     front.extend_from_slice(&offer.eph);
     seal_sender(&mut front, &offer, &secrets, &a.cert, LIST);
     front
+}
+
+#[test]
+fn a_sender_that_is_known_is_taken_and_a_forged_one_is_refused_whoever_is_known() {
+    let (a, b) = (person(1), person(2));
+    let prekeys = prekeys(&b, 1);
+    let open = |envelope: &[u8], known: Option<CertProof>| {
+        FirstFlight::parse(&envelope[11..])
+            .unwrap()
+            .open(
+                &PREFIX,
+                &b.keys,
+                &b.cert,
+                &prekeys.secret,
+                prekeys.bundle.hash(),
+                None,
+                |_| known,
+                NOW,
+            )
+            .map(|accepted| accepted.peer_cert)
+    };
+    let envelope = sealed(start(&a, &b.cert, &prekeys.bundle, None).unwrap());
+    for known in [None, Some(a.cert.proof()), Some(b.cert.proof())] {
+        assert_eq!(open(&envelope, known).unwrap(), a.cert);
+    }
+
+    // Every key of the session is right; only the identity did not sign the certificate, or the device did not.
+    for tag in [2, 3] {
+        let bytes = with_field(a.cert.as_bytes(), tag, &[7; 64]);
+        let mut forger = person(1);
+        let proof = CertProof::false_proof_of(&bytes);
+        forger.cert = DeviceCert::verify_unless_known(&bytes, |_| Some(proof)).unwrap();
+        let envelope = sealed(start(&forger, &b.cert, &prekeys.bundle, None).unwrap());
+        for known in [None, Some(a.cert.proof()), Some(b.cert.proof())] {
+            let error = open(&envelope, known).unwrap_err();
+            assert_eq!(error, HandshakeError::Certificate(CertError::Signature));
+        }
+    }
 }
 
 #[test]
@@ -266,6 +391,7 @@ fn an_expired_certificate_of_either_side_is_refused() {
                 &prekeys.secret,
                 prekeys.bundle.hash(),
                 None,
+                |_| None,
                 now,
             )
             .map(drop)

@@ -3,9 +3,9 @@
 
 use super::SecretDecodeError;
 use crate::codec::ByteReader;
-use crate::keys::{self, LowOrder};
+use crate::keys;
 use rand_core::CryptoRng;
-use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 /// A one-time key as given to a peer: `id u32 ≥ 1 ‖ X25519 key 32`.
@@ -68,9 +68,9 @@ impl OneTimeSecret {
         Ok(Self::new(id, StaticSecret::from(*secret)))
     }
 
-    /// DH(one-time key, theirs).
-    pub(crate) fn dh(&self, theirs: &PublicKey) -> Result<SharedSecret, LowOrder> {
-        keys::dh(&self.secret, theirs)
+    /// The secret half.
+    pub(crate) fn secret(&self) -> &StaticSecret {
+        &self.secret
     }
 }
 

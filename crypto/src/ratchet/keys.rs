@@ -7,10 +7,11 @@
 //! ```
 
 use rand_core::CryptoRng;
-use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::aead;
+use crate::agreement::SharedSecret;
 use crate::kdf::{self, Purpose};
 use crate::keys::random_secret;
 
@@ -122,17 +123,15 @@ pub(crate) struct RatchetKey {
 }
 
 impl RatchetKey {
-    pub(super) fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+    pub(crate) fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let secret = random_secret(rng);
         let public = PublicKey::from(&secret);
         Self { secret, public }
     }
 
-    pub(super) fn restore(secret: [u8; KEY], public: [u8; KEY]) -> Self {
-        Self {
-            secret: secret.into(),
-            public: public.into(),
-        }
+    /// A key of which both halves are known.
+    pub(crate) fn new(secret: StaticSecret, public: PublicKey) -> Self {
+        Self { secret, public }
     }
 
     pub(super) fn secret(&self) -> &StaticSecret {

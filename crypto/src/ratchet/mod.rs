@@ -20,14 +20,14 @@ use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
 use self::chain::{Position, ReceivingChain, SendingChain};
-pub(crate) use self::keys::{ChainKey, HeaderKey, RootKey};
-use self::keys::{MessageKey, RatchetKey};
+use self::keys::MessageKey;
+pub(crate) use self::keys::{ChainKey, HeaderKey, RatchetKey, RootKey};
 pub(crate) use self::message::{Binding, OVERHEAD};
 use self::message::{Header, Outgoing, Sealed};
 use self::past::Past;
 pub use self::past::{RecordChange, RecordKey};
 pub(crate) use self::state::MAX_STATE;
-use crate::keys::{LowOrder, dh, refuse_low_order};
+use crate::agreement::{LowOrder, dh, refuse_low_order};
 
 /// A message may be this far ahead of the last one of its chain that was opened.
 pub const MAX_SKIP: u32 = 1000;
@@ -67,12 +67,12 @@ pub(crate) struct Start {
 }
 
 impl Ratchet {
-    /// The side that starts.
-    pub(crate) fn initiate(rng: &mut (impl CryptoRng + ?Sized), start: Start) -> Self {
+    /// The side that starts; `own` is a fresh key.
+    pub(crate) fn initiate(own: RatchetKey, start: Start) -> Self {
         Self {
             root: start.root,
             sending: Sending::Active {
-                own: RatchetKey::generate(rng),
+                own,
                 chain: SendingChain::new(start.header_ab, start.chain_ab, 0),
             },
             next_sending_header: start.next_header_ab,

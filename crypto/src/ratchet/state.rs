@@ -81,7 +81,7 @@ fn read_state(state: &[u8]) -> Option<Ratchet> {
     let next_receiving_header = HeaderKey::new(reader.array()?);
     let sending = match reader.u8()? {
         ACTIVE => {
-            let own = RatchetKey::restore(reader.array()?, reader.array()?);
+            let own = RatchetKey::new(reader.array::<32>()?.into(), reader.array::<32>()?.into());
             let header_key = HeaderKey::new(reader.array()?);
             let key = ChainKey::new(reader.array()?);
             let (n, previous) = (length(&mut reader)?, length(&mut reader)?);

@@ -26,7 +26,7 @@ fn seal(ratchet: &mut Ratchet, payload: &[u8]) -> Result<Vec<u8>, SealError> {
 }
 
 fn pair() -> (Ratchet, Ratchet) {
-    let mut a = Ratchet::initiate(&mut rng(1), start());
+    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start());
     let first = seal(&mut a, b"first").unwrap();
     let (b, payload) = Ratchet::answer(start(), &binding(), &first).unwrap();
     assert_eq!(payload.as_slice(), b"first");
@@ -135,7 +135,7 @@ fn the_first_chain_needs_no_step_and_the_second_is_one_from_the_root() {
 
 #[test]
 fn messages_sent_before_the_answer_open_in_any_order_after_it() {
-    let mut a = Ratchet::initiate(&mut rng(1), start());
+    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start());
     let sent = [b"0", b"1", b"2", b"3"].map(|payload| seal(&mut a, payload).unwrap());
     let error = Ratchet::answer(start(), &binding(), &sent[1]).err();
     assert_eq!(error, Some(OpenError::Malformed), "message 0 comes first");

@@ -79,6 +79,7 @@ impl Device {
             &self.prekey,
             self.bundle.hash(),
             one_time,
+            |_| None,
             NOW,
         )
     }

@@ -1,37 +1,124 @@
-//! The token: kept as a hash, compared in constant time, taken from the `Authorization` header or a WebSocket's first frame
-//! and from nowhere else.
+//! Tokens: kept as hashes, compared in constant time, taken from the `Authorization` header or a WebSocket's first frame and
+//! from nowhere else. The command line's token lives as long as the process, those of paired pages for some hours.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
+use rand_core::Rng;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::error::ApiError;
+use crate::random::SystemRng;
+use crate::runner::now_ms;
 
 /// Longest token that is looked at.
 const MAX_TOKEN: usize = 512;
+/// Paired sessions at once; the one that ends first makes room.
+const MAX_SESSIONS: usize = 64;
 
-/// Knows the valid token by its hash.
+/// Whose token it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The command line's.
+    Cookie,
+    /// A paired page's.
+    Paired {
+        /// Tells sessions apart.
+        session: u64,
+        /// When its token ends, ms since 1970.
+        until: u64,
+    },
+}
+
+impl Caller {
+    /// Waits until the token ends.
+    pub(crate) async fn expired(self) {
+        match self {
+            Self::Cookie => std::future::pending().await,
+            Self::Paired { until, .. } => {
+                // In steps, since the wall clock may be set.
+                const STEP: u64 = 60_000;
+                loop {
+                    let left = until.saturating_sub(now_ms());
+                    if left == 0 {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(left.min(STEP))).await;
+                }
+            }
+        }
+    }
+}
+
+/// Knows the valid tokens by their hashes.
 pub(crate) struct Auth {
     cookie: blake3::Hash,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    made: u64,
+    open: Vec<Session>,
+}
+
+struct Session {
+    token: blake3::Hash,
+    number: u64,
+    until: u64,
 }
 
 impl Auth {
     pub(crate) fn new(cookie: &str) -> Self {
         Self {
             cookie: blake3::hash(cookie.trim().as_bytes()),
+            sessions: Mutex::default(),
         }
     }
 
-    /// Whether `token` is the valid one.
-    pub(crate) fn accepts(&self, token: &str) -> bool {
+    /// Whose token this is, if it is valid at `now` (ms since 1970).
+    pub(crate) fn accepts(&self, token: &str, now: u64) -> Option<Caller> {
         if token.is_empty() || token.len() > MAX_TOKEN {
-            return false;
+            return None;
         }
         let given = blake3::hash(token.as_bytes());
-        given.as_bytes().ct_eq(self.cookie.as_bytes()).into()
+        if same(&given, &self.cookie) {
+            return Some(Caller::Cookie);
+        }
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions
+            .open
+            .iter()
+            .find(|session| same(&given, &session.token) && now < session.until)?;
+        Some(Caller::Paired {
+            session: known.number,
+            until: known.until,
+        })
     }
 
-    /// Whether the headers carry the valid token.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// A new token of the full scope, valid until `until`.
+    pub(crate) fn open_session(&self, now: u64, until: u64) -> Zeroizing<String> {
+        let token = random_token();
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.open.retain(|session| now < session.until);
+        if sessions.open.len() >= MAX_SESSIONS {
+            sessions.open.sort_by_key(|session| session.until);
+            sessions.open.remove(0);
+        }
+        sessions.made = sessions.made.saturating_add(1);
+        let session = Session {
+            token: blake3::hash(token.as_bytes()),
+            number: sessions.made,
+            until,
+        };
+        sessions.open.push(session);
+        token
+    }
+
+    /// Whose valid token the headers carry.
+    pub(crate) fn check(&self, headers: &HeaderMap, now: u64) -> Result<Caller, ApiError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (first, second) = (values.next(), values.next());
         if second.is_some() {
@@ -42,15 +129,26 @@ impl Auth {
         }
         let token = first.and_then(|value| value.to_str().ok()).and_then(bearer);
         match token {
-            Some(token) if self.accepts(token) => Ok(()),
-            Some(_) => Err(ApiError::unauthorized(
-                "the token is not valid; the node makes a new one at each start",
-            )),
+            Some(token) => self.accepts(token, now).ok_or_else(|| {
+                ApiError::unauthorized("the token is not valid, or not any more; the node makes new ones at each start")
+            }),
             None => Err(ApiError::unauthorized(
                 "this needs the header \"Authorization: Bearer TOKEN\"",
             )),
         }
     }
+}
+
+/// 256 random bits as text.
+pub(crate) fn random_token() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    SystemRng.fill_bytes(bytes.as_mut_slice());
+    Zeroizing::new(data_encoding::HEXLOWER.encode(bytes.as_slice()))
+}
+
+/// Equality in constant time.
+pub(crate) fn same(one: &blake3::Hash, other: &blake3::Hash) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -72,7 +170,7 @@ mod tests {
     #[test]
     fn only_the_very_token_is_taken() {
         let auth = Auth::new("0123456789abcdef\n");
-        assert!(auth.accepts("0123456789abcdef"));
+        assert_eq!(auth.accepts("0123456789abcdef", 0), Some(Caller::Cookie));
         for wrong in [
             "",
             "0123456789abcde",
@@ -80,15 +178,32 @@ mod tests {
             "0123456789ABCDEF",
             &"x".repeat(10_000),
         ] {
-            assert!(!auth.accepts(wrong));
+            assert_eq!(auth.accepts(wrong, 0), None);
         }
+    }
+
+    #[test]
+    fn a_session_ends_at_its_time_and_only_so_many_are_open() {
+        let auth = Auth::new("cookie");
+        let token = auth.open_session(0, 1_000);
+        let caller = auth.accepts(&token, 999);
+        assert!(
+            matches!(caller, Some(Caller::Paired { until: 1_000, .. })),
+            "{caller:?}"
+        );
+        assert_eq!(auth.accepts(&token, 1_000), None);
+        let later: Vec<_> = (0..MAX_SESSIONS).map(|_| auth.open_session(0, 2_000)).collect();
+        assert_eq!(auth.accepts(&token, 0), None);
+        assert!(later.iter().all(|token| auth.accepts(token, 1_999).is_some()));
+        auth.open_session(2_000, 3_000);
+        assert_eq!(auth.sessions.lock().unwrap().open.len(), 1);
     }
 
     #[test]
     fn the_header_is_one_bearer_token() {
         let auth = Auth::new("secret");
-        assert!(auth.check(&headers(&["Bearer secret"])).is_ok());
-        assert!(auth.check(&headers(&["bearer  secret"])).is_ok());
+        assert!(auth.check(&headers(&["Bearer secret"]), 0).is_ok());
+        assert!(auth.check(&headers(&["bearer  secret"]), 0).is_ok());
         for wrong in [
             &[][..],
             &["secret"],
@@ -97,7 +212,7 @@ mod tests {
             &["Bearer secret", "Bearer secret"],
             &["Bearersecret"],
         ] {
-            assert!(auth.check(&headers(wrong)).is_err(), "{wrong:?}");
+            assert!(auth.check(&headers(wrong), 0).is_err(), "{wrong:?}");
         }
     }
 }

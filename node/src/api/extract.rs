@@ -3,24 +3,28 @@
 use std::str::FromStr;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::door::Door;
 use super::error::ApiError;
 use super::state::ApiState;
 
 /// A JSON body, strictly of the form of `T`.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T>
+where
+    Door: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
-        let limits = &state.limits;
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let limits = Door::from_ref(state).limits;
         let max = limits.body_bytes;
         let read = Limited::new(request.into_body(), max).collect();
         match tokio::time::timeout(limits.body_timeout, read).await {

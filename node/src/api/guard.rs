@@ -9,13 +9,20 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
-use super::auth::Auth;
+use zeroize::Zeroizing;
+
+use super::auth::{Auth, Caller};
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::rate::{Buckets, client};
+use crate::runner::now_ms;
 
-/// Answered without a token.
-const PUBLIC: [&str; 3] = ["/", "/health/live", "/health/ready"];
+/// Takes the code of a pairing link, and limits how many wrong ones it takes.
+pub(crate) const PAIR: &str = "/api/v1/session/pair";
+/// The page of a node without an account.
+pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
+/// Answered without a token, beside these.
+const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 /// Takes its token in the first frame.
 pub(crate) const SOCKET: &str = "/api/v1/ws";
 
@@ -27,6 +34,7 @@ pub(crate) struct Guard {
     body_bytes: usize,
     anonymous: Buckets<IpAddr>,
     cookie: Buckets<()>,
+    paired: Buckets<u64>,
 }
 
 impl Guard {
@@ -59,39 +67,56 @@ impl Guard {
             body_bytes: limits.body_bytes,
             anonymous: Buckets::new(limits.anonymous),
             cookie: Buckets::new(limits.cookie),
+            paired: Buckets::new(limits.paired),
         }
     }
 
-    /// Whether the request may go on to the router.
-    pub(crate) fn check<B>(&self, request: &Request<B>, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+    /// Whether the request may go on to the router, and whose token it has shown where one is required.
+    pub(crate) fn check<B>(
+        &self,
+        request: &Request<B>,
+        from: IpAddr,
+        now: Instant,
+    ) -> Result<Option<Caller>, ApiError> {
         self.check_target(request)?;
         self.check_host(request)?;
         self.check_origin(request.headers())?;
         let path = request.uri().path();
+        let mut caller = None;
         if path == SOCKET {
             // Who shows the token already here is not held up by others who guess.
-            if self.auth.check(request.headers()).is_err() {
+            if self.auth.check(request.headers(), now_ms()).is_err() {
                 self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
             }
-        } else if !PUBLIC.contains(&path) {
-            self.check_token(request.headers(), from, now)?;
+        } else if path != PAIR && !PAGE.contains(&path) && !HEALTH.contains(&path) {
+            caller = Some(self.check_token(request.headers(), from, now)?);
         }
-        self.check_body(request.method(), request.headers())
+        self.check_body(request.method(), request.headers())?;
+        Ok(caller)
     }
 
-    /// Whether a WebSocket's first frame carried the token. A wrong one counts against the client.
-    pub(crate) fn admit_socket(&self, token: Option<&str>, from: IpAddr, now: Instant) -> bool {
-        let admitted = token.is_some_and(|token| self.auth.accepts(token));
-        if !admitted {
+    /// Whose token a WebSocket's first frame carried. A wrong one counts against the client.
+    pub(crate) fn admit_socket(&self, token: Option<&str>, from: IpAddr, now: Instant) -> Option<Caller> {
+        let caller = token.and_then(|token| self.auth.accepts(token, now_ms()));
+        if caller.is_none() {
             // Over the limit or not, the socket is closed.
             let _ = self.anonymous.take(client(from), now);
         }
-        admitted
+        caller
     }
 
-    /// Whether a WebSocket may send one more command.
-    pub(crate) fn admit_command(&self, now: Instant) -> Result<(), ApiError> {
-        self.cookie.take((), now).map_err(ApiError::too_many)
+    /// Whether this caller may send one more command.
+    pub(crate) fn admit_command(&self, caller: Caller, now: Instant) -> Result<(), ApiError> {
+        let taken = match caller {
+            Caller::Cookie => self.cookie.take((), now),
+            Caller::Paired { session, .. } => self.paired.take(session, now),
+        };
+        taken.map_err(ApiError::too_many)
+    }
+
+    /// A new token for a page that has shown a valid code.
+    pub(crate) fn open_session(&self, now: u64, until: u64) -> Zeroizing<String> {
+        self.auth.open_session(now, until)
     }
 
     fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
@@ -154,9 +179,12 @@ impl Guard {
         }
     }
 
-    fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<(), ApiError> {
-        match self.auth.check(headers) {
-            Ok(()) => self.cookie.take((), now).map_err(ApiError::too_many),
+    fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
+        match self.auth.check(headers, now_ms()) {
+            Ok(caller) => {
+                self.admit_command(caller, now)?;
+                Ok(caller)
+            }
             Err(refused) => {
                 self.anonymous.take(client(from), now).map_err(ApiError::too_many)?;
                 Err(refused)

@@ -46,6 +46,14 @@ pub struct ApiLimits {
     pub anonymous: RateLimit,
     /// Requests with the cookie token.
     pub cookie: RateLimit,
+    /// Requests with the token of a paired page, per token.
+    pub paired: RateLimit,
+    /// Wrong pairing codes, per client address.
+    pub pairing: RateLimit,
+    /// How long a pairing link works.
+    pub pairing_code: Duration,
+    /// How long the token of a paired page works.
+    pub paired_session: Duration,
 }
 
 impl Default for ApiLimits {
@@ -74,6 +82,16 @@ impl Default for ApiLimits {
                 burst: 50_000,
                 per_second: 20_000.0,
             },
+            paired: RateLimit {
+                burst: 100,
+                per_second: 20.0,
+            },
+            pairing: RateLimit {
+                burst: 5,
+                per_second: 5.0 / 900.0,
+            },
+            pairing_code: seconds(5 * 60),
+            paired_session: seconds(12 * 3600),
         }
     }
 }

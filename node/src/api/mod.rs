@@ -2,18 +2,27 @@
 //!
 //! A request goes through [`connection`] (time limits), [`guard`] (who may ask), the router of [`v1`] (what is asked) and
 //! comes back hardened by [`server`]. Nothing here decides; commands go to the account's handle, reads to its store.
+//! A node without an account has [`setup`] in the place of [`v1`], behind the same [`door`].
 
 mod auth;
 mod connection;
+mod door;
 mod error;
 mod extract;
 mod guard;
 mod health;
 mod limits;
+mod pairing;
 mod rate;
 mod server;
+mod setup;
 mod state;
 mod v1;
+mod web;
 
+pub(crate) use auth::random_token;
+pub(crate) use door::Door;
 pub use limits::{ApiLimits, RateLimit};
 pub use server::{ApiConfig, BindError, bind, serve};
+pub(crate) use server::{account_rooms, run, setup_rooms};
+pub(crate) use setup::{Made, Setup};

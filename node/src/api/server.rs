@@ -17,18 +17,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::Service;
 use zeroize::Zeroizing;
 
 use super::connection::{Connection, TimedStream};
+use super::door::Door;
 use super::error::ApiError;
-use super::guard::Guard;
 use super::limits::ApiLimits;
-use super::state::{ApiState, Shared};
+use super::setup::{self, Setup};
+use super::state::Shared;
 use super::{health, v1};
 use crate::handle::AccountHandle;
 
@@ -119,45 +119,31 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Serves until `stop` is cancelled; returns when requests under way are answered and sockets are closed.
+/// Serves an account until `stop` is cancelled; returns when requests under way are answered and sockets are closed.
 pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiConfig, stop: CancellationToken) {
     let address = listener.local_addr().unwrap_or(config.listen);
-    let ApiConfig {
-        token,
-        limits,
-        allowed_hosts,
-        allowed_origins,
-        ..
-    } = config;
-    let state = Arc::new(Shared {
-        changes: v1::Changes::new(account.clone()),
-        account,
-        guard: Guard::new(address, &allowed_hosts, &allowed_origins, &token, &limits),
-        address,
-        started: Instant::now(),
-        sockets: Arc::new(Semaphore::new(limits.sockets)),
-        searches: Arc::new(Semaphore::new(limits.searches)),
-        tasks: TaskTracker::new(),
-        stop: stop.clone(),
-        limits,
-    });
-    drop(token);
-    let router = router(state.clone());
-    let places = Arc::new(Semaphore::new(state.limits.connections));
+    let door = Door::new(address, config, stop);
+    let (_, rooms) = watch::channel(account_rooms(&door, account));
+    run(listener, door, rooms).await;
+}
+
+/// Serves whatever is behind the door at the time of each request, until the door's `stop` is cancelled.
+pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receiver<Router>) {
+    let places = Arc::new(Semaphore::new(door.limits.connections));
     let abort = CancellationToken::new();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => break,
+            () = door.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((socket, from)) => match places.clone().try_acquire_owned() {
                 Ok(place) => {
                     let connection = Arc::new(Connection::new(from.ip()));
-                    let served = converse(socket, connection, state.clone(), router.clone(), abort.clone(), place);
-                    state.tasks.spawn(served);
+                    let served = converse(socket, connection, door.clone(), rooms.clone(), abort.clone(), place);
+                    door.tasks.spawn(served);
                 }
-                Err(_) => drop(state.tasks.spawn(refuse(socket))),
+                Err(_) => drop(door.tasks.spawn(refuse(socket))),
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
@@ -166,20 +152,29 @@ pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiCon
         }
     }
     drop(listener);
-    state.tasks.close();
-    if tokio::time::timeout(state.limits.drain, state.tasks.wait())
+    door.tasks.close();
+    if tokio::time::timeout(door.limits.drain, door.tasks.wait())
         .await
         .is_err()
     {
         abort.cancel();
-        state.tasks.wait().await;
+        door.tasks.wait().await;
     }
 }
 
-fn router(state: ApiState) -> Router {
-    Router::new()
-        .merge(health::router())
-        .nest("/api/v1", v1::router())
+/// What is behind the door of a node with an account.
+pub(crate) fn account_rooms(door: &Door, account: AccountHandle) -> Router {
+    let state = Arc::new(Shared::new(door.clone(), account));
+    with_fallbacks(Router::new().merge(health::router()).nest("/api/v1", v1::router())).with_state(state)
+}
+
+/// What is behind the door of a node that waits for its account.
+pub(crate) fn setup_rooms(setup: Setup) -> Router {
+    with_fallbacks(setup::router()).with_state(setup)
+}
+
+fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
         .fallback(async || ApiError::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -188,7 +183,6 @@ fn router(state: ApiState) -> Router {
                 "this path does not take this method",
             )
         })
-        .with_state(state)
 }
 
 async fn refuse(mut socket: TcpStream) {
@@ -201,18 +195,18 @@ async fn refuse(mut socket: TcpStream) {
 async fn converse(
     socket: TcpStream,
     connection: Arc<Connection>,
-    state: ApiState,
-    router: Router,
+    door: Door,
+    rooms: watch::Receiver<Router>,
     abort: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
     // Without it, small answers may wait for the acknowledgement of earlier ones.
     let _ = socket.set_nodelay(true);
-    let limits = &state.limits;
+    let limits = &door.limits;
     let stream = TimedStream::new(socket, connection.clone(), limits);
     let service = service_fn(|request| {
-        let (state, router, connection) = (state.clone(), router.clone(), connection.clone());
-        async move { Ok::<_, Infallible>(answer(&state, router, &connection, request).await) }
+        let (door, rooms, connection) = (door.clone(), rooms.borrow().clone(), connection.clone());
+        async move { Ok::<_, Infallible>(answer(&door, rooms, &connection, request).await) }
     });
     let conversation = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -232,7 +226,7 @@ async fn converse(
                 }
                 return;
             }
-            () = state.stop.cancelled(), if !stopping => {
+            () = door.stop.cancelled(), if !stopping => {
                 stopping = true;
                 conversation.as_mut().graceful_shutdown();
             }
@@ -242,21 +236,19 @@ async fn converse(
 }
 
 /// Guard, router, hardening.
-async fn answer(
-    state: &ApiState,
-    mut router: Router,
-    connection: &Arc<Connection>,
-    request: Request<Incoming>,
-) -> Response {
+async fn answer(door: &Door, mut rooms: Router, connection: &Arc<Connection>, request: Request<Incoming>) -> Response {
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
-    let mut response = match state.guard.check(&request, connection.from, Instant::now()) {
+    let mut response = match door.guard.check(&request, connection.from, Instant::now()) {
         Err(refused) => refused.into_response(),
-        Ok(()) => {
+        Ok(caller) => {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(connection.clone());
-            let Ok(response) = router.call(request).await;
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            let Ok(response) = rooms.call(request).await;
             response
         }
     };
@@ -278,13 +270,9 @@ fn options(allow: Option<HeaderValue>) -> Response {
     response
 }
 
-/// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing.
+/// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing. A page may be allowed its own files.
 fn harden(headers: &mut HeaderMap) {
-    const HARDENING: [(HeaderName, HeaderValue); 7] = [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-        ),
+    const HARDENING: [(HeaderName, HeaderValue); 6] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (
@@ -299,4 +287,7 @@ fn harden(headers: &mut HeaderMap) {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     headers.extend(HARDENING);
+    let nothing =
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
 }

@@ -1,33 +1,33 @@
-//! What every handler can reach.
+//! What the handlers of an account can reach.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::guard::Guard;
-use super::limits::ApiLimits;
+use super::door::Door;
 use super::v1::Changes;
 use crate::handle::AccountHandle;
 
-/// Shared by all requests of one API.
+/// Shared by all requests to one account.
 pub(crate) struct Shared {
     pub(crate) account: AccountHandle,
-    pub(crate) guard: Guard,
-    pub(crate) limits: ApiLimits,
-    pub(crate) address: SocketAddr,
-    pub(crate) started: Instant,
+    pub(crate) door: Door,
     /// The feed as JSON.
     pub(crate) changes: Changes,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) searches: Arc<Semaphore>,
-    /// Live connections and WebSockets.
-    pub(crate) tasks: TaskTracker,
-    /// Asks everything to end.
-    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn new(door: Door, account: AccountHandle) -> Self {
+        Self {
+            changes: Changes::new(account.clone()),
+            account,
+            sockets: Arc::new(Semaphore::new(door.limits.sockets)),
+            searches: Arc::new(Semaphore::new(door.limits.searches)),
+            door,
+        }
+    }
 }
 
 /// The state of the router.

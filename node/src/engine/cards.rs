@@ -1,6 +1,6 @@
 //! Controls between devices that know each other: cards (name, devices, prekeys, addresses), acceptance, receipts.
 
-use parlour_crypto::{Control, DeviceList, Frame, Profile};
+use parlour_crypto::{CertProof, Control, DeviceId, DeviceList, Frame, PrekeyBundle, Profile, SuccessionError, UserId};
 use parlour_net::{Multiaddr, PeerId, Scope};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::feed::{self, FeedRow};
@@ -9,7 +9,6 @@ use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::{DeviceNo, StoreError, devices};
 
 use super::Engine;
-use super::contacts::check_card;
 use super::effects::Turn;
 use super::timers::{Allowance, Timer, jitter};
 
@@ -212,7 +211,7 @@ impl Engine {
         let Some(mut contact) = contacts::get(turn.txn, &row.user)? else {
             return Ok(());
         };
-        let Some(list) = check_card(&row.user, &row.id, profile) else {
+        let Some(list) = check_card(&row.user, &row.id, profile, |device| self.proof_of(device)) else {
             tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
             return Ok(());
         };
@@ -232,6 +231,9 @@ impl Engine {
         contact.name.clone_from(&profile.name);
         if accepts {
             contact.state = ContactState::Accepted;
+        }
+        if let Some(certificate) = list.cert(&row.id) {
+            row.certificate = certificate.as_bytes().to_vec();
         }
         row.bundle = profile.bundle.to_vec();
         row.peer = profile.peer.to_vec();
@@ -255,10 +257,32 @@ impl Engine {
     }
 }
 
-/// Whether a device list may take the place of the known one: it is the same, or its successor. Nothing known: anything may.
+/// The verified device list of a card that a device of `user` sent; `known` has the proofs of certificates verified before.
+pub(crate) fn check_card(
+    user: &UserId,
+    device: &DeviceId,
+    profile: &Profile,
+    known: impl Fn(&DeviceId) -> Option<CertProof>,
+) -> Option<DeviceList> {
+    let list = DeviceList::verify_unless_known(&profile.device_list, known)
+        .ok()
+        .filter(|list| list.user() == *user)?;
+    let certificate = list.cert(device)?;
+    PrekeyBundle::verify(&profile.bundle, certificate).ok()?;
+    Some(list)
+}
+
+/// Whether a device list may take the place of the known one: it is the same, or a later one that forgets no revocation. Of
+/// several that were made while we were away only the last may have reached us. Nothing known: anything may.
 pub(crate) fn follows(known: &[u8], list: &DeviceList) -> bool {
+    if known == list.as_bytes() {
+        return true;
+    }
     match DeviceList::verify(known) {
-        Ok(known) => known.hash() == list.hash() || known.check_successor(list).is_ok(),
+        Ok(known) => {
+            known.hash() == list.hash()
+                || matches!(known.check_successor(list), Ok(()) | Err(SuccessionError::Gap { .. }))
+        }
         Err(_) => true,
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload,
-    PrekeyBundle, Profile, UserId, day_of, first_contact_tag, initiate,
+    Control, DeviceCert, DeviceList, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload, PrekeyBundle,
+    UserId, day_of, first_contact_tag, initiate,
 };
 use parlour_net::{NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -370,16 +370,6 @@ fn check_bundle(user: &UserId, list: &[u8], bundle: &[u8], hash: &[u8; 32]) -> O
         let bundle = PrekeyBundle::verify(bundle, certificate).ok()?;
         (bundle.hash() == *hash).then(|| (certificate.clone(), bundle))
     })
-}
-
-/// The verified device list of a card that a device of `user` sent.
-pub(crate) fn check_card(user: &UserId, device: &DeviceId, profile: &Profile) -> Option<DeviceList> {
-    let list = DeviceList::verify(&profile.device_list)
-        .ok()
-        .filter(|list| list.user() == *user)?;
-    let certificate = list.cert(device)?;
-    PrekeyBundle::verify(&profile.bundle, certificate).ok()?;
-    Some(list)
 }
 
 pub(crate) fn device_row(certificate: &DeviceCert, bundle: &[u8], contact: &ContactRow) -> DeviceRow {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parlour_crypto::{Intervals, Payload};
 use parlour_net::PublishResult;
 use parlour_store::feed::{self, FeedRow};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, events, logs};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs};
 
 use super::Engine;
 use super::effects::Turn;
@@ -75,10 +75,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The first connection is there: publishes what waits.
+    /// The first connection is there: publishes what waits, device by device.
     pub(crate) fn gossip_everything(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        for (conversation, _) in conversations::all(turn.txn)? {
-            self.distribute(turn, conversation)?;
+        for &device in self.known.keys().filter(|&&device| device != self.own.device) {
+            self.timers.set_earliest(Timer::Distribute(device), turn.now);
         }
         for (device, _) in parlour_store::outbox::devices(turn.txn)? {
             self.timers

@@ -1,6 +1,6 @@
 //! What time brings: new prekeys, keys to erase, tags of a new day, held events whose time has come.
 
-use parlour_crypto::{PrekeyBundle, PrekeySecret};
+use parlour_crypto::{DeviceCert, DeviceList, PrekeyBundle, PrekeySecret};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::prekeys::{self, PrekeyRow};
 use parlour_store::{StoreError, events, timeline};
@@ -9,6 +9,7 @@ use serde_bytes::ByteBuf;
 use super::Engine;
 use super::append::reveal;
 use super::effects::Turn;
+use super::people::own_device;
 use super::timers::Timer;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -36,12 +37,30 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a new signed prekey if the newest is too old (or there is none), and knows the newest one's bundle.
+    /// This device has a new certificate: contacts get it with a bundle that belongs to it.
+    pub(crate) fn on_renewed(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        certificate: DeviceCert,
+        list: DeviceList,
+    ) -> Result<(), StoreError> {
+        self.account.certificate = certificate;
+        self.account.list = list;
+        own_device(turn.txn, &self.account, &self.peer)?;
+        self.renew_prekey(turn)
+    }
+
+    /// Whether a bundle belongs to the certificate this device has now.
+    fn certifies(&self, bundle: &[u8]) -> bool {
+        PrekeyBundle::verify(bundle, &self.account.certificate).is_ok()
+    }
+
+    /// Makes a new signed prekey if the newest is too old or of an old certificate (or there is none), and knows the newest one's bundle.
     fn renew_prekey(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let newest = prekeys::all(turn.txn)?.pop();
         if let Some(row) = newest
             .as_ref()
-            .filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS)
+            .filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS && self.certifies(&row.bundle))
         {
             self.set_bundle(row.serial, &row.bundle);
             return Ok(());
@@ -83,6 +102,7 @@ impl Engine {
         for row in prekeys::all(turn.txn)? {
             if row.superseded.is_some_and(|at| turn.now.saturating_sub(at) > KEEP_MS) {
                 prekeys::erase(turn.txn, row.serial, MARKS_AT_ONCE)?;
+                self.prekey.take_if(|kept| kept.serial() == row.serial);
             }
         }
         for id in prekeys::expired_one_time(turn.txn, turn.now)? {

@@ -1,6 +1,6 @@
 //! Everything that can reach the engine, and the errors of what people ask of it.
 
-use parlour_crypto::{ConversationId, EventId, InviteError as LinkError, UserId};
+use parlour_crypto::{ConversationId, DeviceCert, DeviceList, EventId, InviteError as LinkError, UserId};
 use parlour_net::{Multiaddr, NetEvent};
 use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     RevokeInvite([u8; 16], oneshot::Sender<Result<(), RevokeError>>),
     /// Opens somebody's invite.
     Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
+    /// This device has a new certificate, on a new device list, that is on the disk.
+    Renewed(Box<(DeviceCert, DeviceList)>),
     /// Marks a conversation as read up to a room seq.
     MarkRead {
         conversation: ConversationId,
@@ -208,6 +210,8 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
+            // It is on the disk: the next start takes it from there.
+            Self::Renewed(_) => {}
         }
         effects.answer(Err(why));
     }

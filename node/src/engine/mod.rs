@@ -27,7 +27,7 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use parlour_crypto::{DeviceId, day_of};
+use parlour_crypto::{DeviceId, PrekeySecret, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
@@ -66,6 +66,9 @@ pub(crate) struct Start {
     pub(crate) online: bool,
 }
 
+/// Timers handled in one turn; the others are due in the next.
+const TIMERS_MAX: usize = 64;
+
 /// One account's rules and volatile state. Everything that must survive is in the store.
 pub(crate) struct Engine {
     account: Account,
@@ -77,6 +80,8 @@ pub(crate) struct Engine {
     bundle: Vec<u8>,
     bundle_hash: [u8; 32],
     bundle_serial: u32,
+    /// The prekey that opened the last first flight: expanding its ML-KEM half costs a quarter of opening one.
+    prekey: Option<PrekeySecret>,
     rollback_hint: u64,
     one_time_keys: Allowance,
     new_sessions: Allowance,
@@ -139,6 +144,7 @@ impl Engine {
             bundle: Vec::new(),
             bundle_hash: [0; 32],
             bundle_serial: 0,
+            prekey: None,
             rollback_hint: 0,
             one_time_keys: Allowance::new(1_000, 10),
             new_sessions: Allowance::new(500, 4),
@@ -267,6 +273,10 @@ impl Engine {
                 let answer = self.add_contact(turn, &add)?;
                 turn.effects.reply(reply, answer);
             }
+            Command::Renewed(renewed) => {
+                let (certificate, list) = *renewed;
+                self.on_renewed(turn, certificate, list)?;
+            }
             Command::MarkRead {
                 conversation,
                 room_seq,
@@ -342,7 +352,10 @@ impl Engine {
     }
 
     fn on_tick(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        while let Some(timer) = self.timers.take_due(turn.now) {
+        for _ in 0..TIMERS_MAX {
+            let Some(timer) = self.timers.take_due(turn.now) else {
+                break;
+            };
             match timer {
                 Timer::Dial(peer) => self.on_dial_timer(turn, peer)?,
                 Timer::OpenStream(device) => self.open_stream(turn, device)?,

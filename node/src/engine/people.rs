@@ -1,6 +1,6 @@
 //! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
 
-use parlour_crypto::{ConversationId, DeviceCert, DeviceId, UserId};
+use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, UserId};
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
@@ -23,18 +23,21 @@ pub(crate) struct Known {
     pub(crate) id: DeviceId,
     pub(crate) user: UserId,
     pub(crate) signing_key: [u8; 32],
+    /// That its certificate was verified.
+    pub(crate) proof: CertProof,
     pub(crate) peer: Vec<u8>,
 }
 
 impl Engine {
     /// Reads again what the hot path needs of all devices.
     pub(crate) fn learn_devices(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.known.clear();
+        let before = std::mem::take(&mut self.known);
         self.numbers.clear();
         self.members.clear();
         self.live_changed = true;
         for (no, row) in devices::all(turn.txn)? {
-            let Ok(certificate) = DeviceCert::verify(&row.certificate) else {
+            let known = |_: &DeviceId| before.get(&no).map(|known| known.proof);
+            let Ok(certificate) = DeviceCert::verify_unless_known(&row.certificate, known) else {
                 continue;
             };
             self.numbers.insert(row.id, no);
@@ -42,6 +45,7 @@ impl Engine {
                 id: row.id,
                 user: row.user,
                 signing_key: *certificate.signing_key(),
+                proof: certificate.proof(),
                 peer: row.peer,
             };
             self.known.insert(no, known);
@@ -53,6 +57,11 @@ impl Engine {
     pub(crate) fn known_device(&self, id: &DeviceId) -> Option<(DeviceNo, &Known)> {
         let no = *self.numbers.get(id)?;
         Some((no, self.known.get(&no)?))
+    }
+
+    /// That the certificate of a known device was verified.
+    pub(crate) fn proof_of(&self, id: &DeviceId) -> Option<CertProof> {
+        self.known_device(id).map(|(_, known)| known.proof)
     }
 
     /// Who takes part in a conversation; read once, until devices change.

@@ -44,6 +44,7 @@ impl Engine {
         sessions: Vec<(SessionInfo, Session)>,
     ) -> Result<(), StoreError> {
         self.sessions = Sessions::new(sessions, day_of(turn.now));
+        self.prekey = None;
         self.own_log = u32::try_from(meta::counter(turn.txn, CounterName::OwnLog)?.max(1)).unwrap_or(u32::MAX);
         self.link_of.clear();
         self.opening.clear();

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret, Payload,
-    PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
+    Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret,
+    Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
 };
 use parlour_net::{NetCommand, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -16,8 +16,8 @@ use parlour_store::{StoreError, prekeys};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
-use super::cards::follows;
-use super::contacts::{check_card, device_row, known_tag_key};
+use super::cards::{check_card, follows};
+use super::contacts::{device_row, known_tag_key};
 use super::effects::Turn;
 use super::timers::Timer;
 
@@ -151,8 +151,9 @@ impl Engine {
             },
             None => None,
         };
-        let Ok(secret) = PrekeySecret::from_bytes(&prekey.secret) else {
-            return Err(StoreError::Malformed { noun: "prekey" });
+        let secret = match self.prekey.take() {
+            Some(kept) if kept.serial() == serial => kept,
+            _ => PrekeySecret::from_bytes(&prekey.secret).map_err(|_| StoreError::Malformed { noun: "prekey" })?,
         };
         let hash = PrekeyBundle::hash_of(&prekey.bundle);
         let account = &self.account;
@@ -163,8 +164,10 @@ impl Engine {
             &secret,
             hash,
             one_time.as_ref(),
+            |device| self.proof_of(device),
             turn.now,
         );
+        self.prekey = Some(secret);
         let Ok(accepted) = opened else {
             self.counters.unopened_envelopes += 1;
             return Ok(Welcome::Silent);
@@ -194,7 +197,12 @@ impl Engine {
         if again && !self.new_sessions.take(turn.now) {
             return Ok(Welcome::Silent);
         }
-        let Some(list) = check_card(&user, &accepted.peer_cert.device(), &profile) else {
+        let sender = &accepted.peer_cert;
+        let proofs = |device: &DeviceId| match *device == sender.device() {
+            true => Some(sender.proof()),
+            false => self.proof_of(device),
+        };
+        let Some(list) = check_card(&user, &sender.device(), &profile, proofs) else {
             return Ok(Welcome::Silent);
         };
         let known = contacts::get(turn.txn, &user)?;

@@ -127,26 +127,31 @@ impl Engine {
         };
         let upto = room_seq.min(row.last_seq);
         if upto > row.read_seq {
-            let still = self.count_unread(turn, no, upto, row.last_seq)?;
+            // The shorter way to the same number: what is read now, or what is left.
+            row.unread = if row.last_seq.saturating_sub(upto) <= upto.saturating_sub(row.read_seq) {
+                self.count_foreign(turn, no, upto, row.last_seq)?
+            } else {
+                let read = self.count_foreign(turn, no, row.read_seq, upto)?;
+                row.unread.saturating_sub(read)
+            };
             row.read_seq = upto;
-            row.unread = still;
             conversations::put(turn.txn, no, &row);
             feed::append(turn.txn, &feed::FeedRow::Conversation { conversation: no })?;
         }
         Ok(Ok(()))
     }
 
-    /// Messages of others with a room seq above `after`.
-    fn count_unread(&self, turn: &Turn<'_, '_>, no: ConversationNo, after: u64, last: u64) -> Result<u64, StoreError> {
-        let mut unread = 0u64;
+    /// Messages of others with a room seq above `after`, up to `last`.
+    fn count_foreign(&self, turn: &Turn<'_, '_>, no: ConversationNo, after: u64, last: u64) -> Result<u64, StoreError> {
+        let mut count = 0u64;
         for seq in after.saturating_add(1)..=last {
             let at = timeline::by_room_seq(turn.txn, no, seq)?;
             let entry = at.map(|at| timeline::get(turn.txn, no, &at)).transpose()?.flatten();
             if entry.is_some_and(|entry| entry.event.log.device != self.own.device) {
-                unread = unread.saturating_add(1);
+                count = count.saturating_add(1);
             }
         }
-        Ok(unread)
+        Ok(count)
     }
 }
 

@@ -8,6 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use crate::engine::{Account, Effects, Engine, Input, Start};
+use crate::renewal::renew;
 
 const NODE_KEY: [u8; 32] = [7; 32];
 const START: Start = Start {
@@ -80,7 +81,11 @@ impl SimNode {
     pub(super) fn start(&mut self, seed: u64, now: u64) -> Effects {
         assert!(self.running.is_none(), "the node is up already");
         self.life += 1;
-        let (secrets, key) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let (mut secrets, key) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        if renew(&mut secrets, now) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 1);
+            self.keystore = Keystore::set_secrets(&mut rng, &self.keystore, &key, &secrets).expect("its own key");
+        }
         let account = Account {
             keys: secrets.device,
             certificate: secrets.cert,

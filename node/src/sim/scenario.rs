@@ -275,3 +275,64 @@ fn the_weather_really_is_bad() {
     assert!(sim.crashes > 5, "{} crashes", sim.crashes);
     assert!(wishes.len() > 60);
 }
+
+#[test]
+fn certificates_are_renewed_and_contacts_go_on() {
+    /// Long enough that a certificate is renewed.
+    const AWAY: u64 = 190 * 24 * 60 * MINUTE;
+    for seed in 0..3 {
+        let mut sim = Sim::new(seed, &["ada", "bo"]);
+        sim.run_until(sim.now + 100);
+        sim.introduce(0, 1);
+        sim.run_until(sim.now + 5_000);
+        let conversation = sim.direct(0, 1);
+        let mut expected = Vec::new();
+        // Bo is away while two certificates of Ada come and go, and his own expires.
+        for (part, away) in [(0, 0), (1, AWAY), (2, AWAY), (3, MINUTE)] {
+            sim.nodes[0].crash();
+            sim.cut_everything_of(0);
+            if part == 1 {
+                sim.nodes[1].crash();
+                sim.cut_everything_of(1);
+            }
+            sim.now += away;
+            sim.start(0);
+            if part == 2 {
+                sim.start(1);
+            }
+            if part != 1 {
+                sim.run_until(sim.now + 10 * MINUTE);
+            }
+            for (from, to) in [(0, 1), (1, 0)] {
+                if sim.nodes[from].is_up() {
+                    let text = format!("{part} from {from}");
+                    let mut wish = Wish {
+                        from,
+                        to,
+                        text: text.clone(),
+                        accepted: false,
+                    };
+                    sim.try_wish(&mut wish, conversation);
+                    expected.push(text);
+                }
+            }
+            sim.run_until(sim.now + 10 * MINUTE);
+        }
+        let ada = &sim.nodes[0].engine().own().user;
+        let row = contacts::get(sim.nodes[1].store(), ada)
+            .expect("readable")
+            .expect("a contact");
+        let list = parlour_crypto::DeviceList::verify(&row.device_list).expect("a list");
+        assert_eq!(list.version(), 3, "seed {seed}: Bo knows Ada's newest devices");
+        expected.sort();
+        for index in [0, 1] {
+            let mut found: Vec<String> = sim
+                .texts(index, &conversation)
+                .into_iter()
+                .map(|(text, _)| text)
+                .collect();
+            found.sort();
+            assert_eq!(found, expected, "seed {seed}: node {index}");
+        }
+    }
+}

@@ -8,6 +8,7 @@
 mod attacks;
 mod limits;
 mod rest;
+mod setup;
 mod socket;
 mod stream;
 mod support;

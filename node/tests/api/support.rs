@@ -50,12 +50,7 @@ impl TestApi {
 
     pub(crate) async fn of(name: &str, configure: impl FnOnce(&mut ApiConfig)) -> Self {
         let data = TempDir::new().unwrap();
-        let new = NewAccount {
-            name: name.into(),
-            password: None,
-            require_password: false,
-        };
-        create_account(&DataDir::new(data.path()), &new, now_ms()).unwrap();
+        create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
         let options = NodeOptions {
             data: data.path().to_owned(),
             account: None,
@@ -64,6 +59,7 @@ impl TestApi {
             listen: vec!["127.0.0.1:0".into()],
             mdns: false,
             network: true,
+            limits: ApiLimits::default(),
         };
         let node = Node::start(options).await.unwrap();
         let listener = bind_api("127.0.0.1:0".parse().unwrap()).await.unwrap();

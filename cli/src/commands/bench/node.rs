@@ -47,12 +47,7 @@ impl Process {
     /// Makes an account; nothing runs yet.
     pub(super) async fn make(name: &'static str, home: &Path, ports: &mut Ports) -> Result<Self> {
         let data = home.join(name);
-        let new = NewAccount {
-            name: name.to_owned(),
-            password: None,
-            require_password: false,
-        };
-        init::make(&data, new).await?;
+        init::make(&data, NewAccount::named(name)).await?;
         Ok(Self {
             name,
             data,

@@ -156,6 +156,35 @@ pub(crate) struct Me {
     pub(crate) version: &'static str,
 }
 
+#[derive(Debug, Serialize)]
+pub(crate) struct Account {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+}
+
+/// A new account. The words are shown this once.
+#[derive(Serialize)]
+pub(crate) struct MadeAccount {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Link {
+    pub(crate) link: String,
+    pub(crate) expires_at: Time,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Paired {
+    pub(crate) token: String,
+    pub(crate) expires_at: Time,
+}
+
 /// One change of the feed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Change {
@@ -239,6 +268,28 @@ pub(crate) struct AddContact {
     pub(crate) link: String,
     pub(crate) petname: Option<String>,
 }
+
+/// An account to make.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeAccount {
+    pub(crate) name: String,
+    pub(crate) password: Option<String>,
+    #[serde(default)]
+    pub(crate) require_password: bool,
+    pub(crate) words: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pair {
+    pub(crate) code: String,
+}
+
+/// A request that says all by its path.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::changes::ChangePage;
+use crate::api::auth::Caller;
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
 use crate::api::extract::{Params, field};
@@ -37,6 +38,7 @@ struct EventParams {
 async fn events(
     State(state): State<ApiState>,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<EventParams>,
     method: Method,
     headers: HeaderMap,
@@ -58,6 +60,7 @@ async fn events(
     connection.streams();
     let reader = EventReader {
         state,
+        caller,
         feed,
         cursor,
         greeted: false,
@@ -92,13 +95,14 @@ pub(super) fn check_cursor(state: &Shared, cursor: u64) -> Result<u64, ApiError>
 
 struct EventReader {
     state: ApiState,
+    caller: Caller,
     feed: watch::Receiver<u64>,
     cursor: u64,
     greeted: bool,
 }
 
 impl EventReader {
-    /// The next bytes; `None` at the node's stop or when its storage cannot be read.
+    /// The next bytes; `None` at the node's stop, at the end of the token, or when the storage cannot be read.
     async fn next(&mut self) -> Option<Bytes> {
         if !self.greeted {
             self.greeted = true;
@@ -118,9 +122,10 @@ impl EventReader {
                 }
             }
             tokio::select! {
-                () = self.state.stop.cancelled() => return None,
+                () = self.state.door.stop.cancelled() => return None,
+                () = self.caller.expired() => return None,
                 changed = self.feed.changed() => changed.ok()?,
-                () = tokio::time::sleep(self.state.limits.stream_ping) => return Some(Bytes::from_static(PING.as_bytes())),
+                () = tokio::time::sleep(self.state.door.limits.stream_ping) => return Some(Bytes::from_static(PING.as_bytes())),
             }
         }
     }

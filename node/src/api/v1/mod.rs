@@ -1,9 +1,10 @@
 //! Version 1 of the API: one file per resource.
 
+mod accounts;
 mod changes;
 mod contacts;
 mod conversations;
-mod dto;
+pub(crate) mod dto;
 mod events;
 mod frames;
 mod invites;
@@ -12,6 +13,7 @@ mod messages;
 mod reader;
 mod remembering;
 mod search;
+pub(crate) mod session;
 mod stats;
 mod ws;
 
@@ -24,6 +26,8 @@ pub(crate) use changes::Changes;
 /// Everything under `/api/v1`.
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
+        .merge(session::router())
+        .merge(accounts::router())
         .merge(me::router())
         .merge(stats::router())
         .merge(invites::router())

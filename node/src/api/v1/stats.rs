@@ -92,7 +92,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         name: facts.name.clone(),
         peer_id: parlour_net::peer_to_text(&facts.peer),
         listen: live.listening.iter().map(ToString::to_string).collect(),
-        api: format!("http://{}", state.address),
+        api: format!("http://{}", state.door.address),
         peers: live
             .peers
             .iter()
@@ -105,7 +105,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         conversations: conversations.len(),
         contacts: contacts::all(store)?.len(),
         version: env!("CARGO_PKG_VERSION"),
-        uptime_s: state.started.elapsed().as_secs(),
+        uptime_s: state.door.started.elapsed().as_secs(),
         feed: feed::last(store)?,
         store: StoreStats {
             bytes: store.db().size_on_disk(),

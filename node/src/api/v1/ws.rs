@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use super::events::check_cursor;
 use super::frames::{ClientFrame, CommandId, Subscribed, error_text, ready_text, reply_text};
 use super::{dto, messages};
+use crate::api::auth::Caller;
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
 use crate::api::extract::parse_json;
@@ -72,9 +73,9 @@ async fn upgrade(
         )
     })?;
     connection.streams();
-    let (alive, from) = (state.tasks.token(), connection.from);
+    let (alive, from) = (state.door.tasks.token(), connection.from);
     // One frame more than allowed is let in, to be refused with its own code.
-    let max = state.limits.body_bytes.saturating_mul(2);
+    let max = state.door.limits.body_bytes.saturating_mul(2);
     let upgrade = upgrade
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
@@ -119,7 +120,7 @@ struct Session {
 
 impl Session {
     fn new(socket: WebSocket, state: ApiState, from: IpAddr) -> Self {
-        let mut ping = interval(state.limits.socket_ping);
+        let mut ping = interval(state.door.limits.socket_ping);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
         let feed = state.account.feed();
@@ -139,7 +140,7 @@ impl Session {
 
     async fn run(mut self) {
         let end = match self.authenticate().await {
-            Ok(()) => self.converse().await,
+            Ok(caller) => self.converse(caller).await,
             Err(end) => end,
         };
         let End::Close(code, reason) = end else { return };
@@ -148,10 +149,10 @@ impl Session {
     }
 
     /// The first frame is the token, and comes soon.
-    async fn authenticate(&mut self) -> Result<(), End> {
-        let limit = self.state.limits.socket_auth_timeout;
+    async fn authenticate(&mut self) -> Result<Caller, End> {
+        let limit = self.state.door.limits.socket_auth_timeout;
         let first = tokio::select! {
-            () = self.state.stop.cancelled() => return Err(stopping()),
+            () = self.state.door.stop.cancelled() => return Err(stopping()),
             first = timeout(limit, self.socket.recv()) => first,
         };
         let token = match first {
@@ -161,27 +162,27 @@ impl Session {
             },
             _ => None,
         };
-        if !self
-            .state
-            .guard
-            .admit_socket(token.as_ref().map(|token| token.as_str()), self.from, Instant::now())
-        {
+        let token = token.as_ref().map(|token| token.as_str());
+        let Some(caller) = self.state.door.guard.admit_socket(token, self.from, Instant::now()) else {
             return Err(End::Close(
                 code::UNAUTHORIZED,
                 "the first frame must be {type:\"auth\",token} with a valid token",
             ));
-        }
+        };
         let seq = self.state.changes.last().map_err(|error| broken(&error))?;
-        self.put(ready_text(seq)).await
+        self.put(ready_text(seq)).await?;
+        Ok(caller)
     }
 
-    async fn converse(&mut self) -> End {
+    async fn converse(&mut self, caller: Caller) -> End {
+        let mut expired = std::pin::pin!(caller.expired());
         loop {
             let step = tokio::select! {
                 biased;
-                () = self.state.stop.cancelled() => Err(stopping()),
+                () = self.state.door.stop.cancelled() => Err(stopping()),
+                () = expired.as_mut() => Err(End::Close(code::UNAUTHORIZED, "the token has ended")),
                 Some(reply) = self.commands.next(), if !self.commands.is_empty() => self.put(reply).await,
-                frame = self.socket.recv(), if self.commands.len() < MAX_COMMANDS => self.take(frame).await,
+                frame = self.socket.recv(), if self.commands.len() < MAX_COMMANDS => self.take(caller, frame).await,
                 changed = self.feed.changed(), if self.cursor.is_some() => {
                     self.behind = true;
                     changed.map_err(|_| stopping())
@@ -195,12 +196,12 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn take(&mut self, caller: Caller, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
         match frame {
-            Some(Ok(Message::Text(text))) if text.len() > self.state.limits.body_bytes => {
+            Some(Ok(Message::Text(text))) if text.len() > self.state.door.limits.body_bytes => {
                 Err(End::Close(code::TOO_BIG, "a frame has at most 64 KiB"))
             }
-            Some(Ok(Message::Text(text))) => self.command(text.as_bytes()).await,
+            Some(Ok(Message::Text(text))) => self.command(caller, text.as_bytes()).await,
             Some(Ok(Message::Binary(_))) => Err(End::Close(code::UNSUPPORTED, "frames are JSON text")),
             Some(Ok(Message::Pong(_))) => {
                 self.unanswered = 0;
@@ -219,11 +220,12 @@ impl Session {
         }
     }
 
-    async fn command(&mut self, text: &[u8]) -> Result<(), End> {
+    async fn command(&mut self, caller: Caller, text: &[u8]) -> Result<(), End> {
         let frame = self
             .state
+            .door
             .guard
-            .admit_command(Instant::now())
+            .admit_command(caller, Instant::now())
             .and_then(|()| parse_json(text));
         match frame {
             Ok(ClientFrame::Auth { .. }) => {
@@ -314,7 +316,7 @@ impl Session {
 
     /// Hands frames to the client; one that takes nothing for two pings is gone.
     async fn put_all(&mut self, frames: impl IntoIterator<Item = Message>) -> Result<(), End> {
-        let patience = self.state.limits.socket_ping.saturating_mul(2);
+        let patience = self.state.door.limits.socket_ping.saturating_mul(2);
         let socket = &mut self.socket;
         let sending = async {
             for frame in frames {
@@ -323,7 +325,7 @@ impl Session {
             socket.flush().await
         };
         tokio::select! {
-            () = self.state.stop.cancelled() => Err(stopping()),
+            () = self.state.door.stop.cancelled() => Err(stopping()),
             sent = timeout(patience, sending) => match sent {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) | Err(_) => Err(End::Gone),

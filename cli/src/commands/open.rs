@@ -1,0 +1,40 @@
+//! `parlour open`
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use crate::args::Global;
+use crate::connect::{data_dir, running, waiting};
+use crate::output::Output;
+use crate::text;
+
+/// Print a new link to the running node's page, for a browser on this machine; it works once, for five minutes
+#[derive(Debug, Args)]
+pub(crate) struct Open {}
+
+impl Open {
+    pub(crate) async fn run(&self, global: &Global, out: &Output) -> Result<ExitCode> {
+        let data = data_dir(global)?;
+        let client = match waiting(&data).await {
+            Some(client) => client,
+            None => match running(&data, global.account.as_deref()).await? {
+                Some(client) => {
+                    out.note(
+                        "This node has its account, and no page to show yet. Programs exchange the code in the link for a \
+                         token: POST /api/v1/session/pair.",
+                    );
+                    client
+                }
+                None => bail!("no node runs on {}: start it with `parlour up`", data.display()),
+            },
+        };
+        let link = client.post(&["session", "link"], &json!({})).await?;
+        out.data(&link, || {
+            format!("{}\n", text::one_line(link["link"].as_str().unwrap_or_default()))
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,152 @@
+//! Two implementations of PROTOCOL.md against each other: this crate, and the one in `tests/vectors`, which was written from
+//! the page alone.
+//!
+//! Every case kept there is run here: what can be made again is made again and compared byte for byte, what is sealed is
+//! opened, and what must be refused is refused. In the other direction `cases_are_written_for_the_other_side` writes cases of
+//! the same schema; `.ci/second-implementation` has the other side check them. Building blocks that the crate keeps to itself
+//! are checked by its own tests (`src/second_implementation.rs`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod events;
+mod given;
+mod kinds;
+mod people;
+mod private;
+mod refusals;
+mod sessions;
+mod streams;
+mod values;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+/// Runs every case of a topic, and asserts how many there are of each kind.
+fn topic(name: &str, expected: &[(&str, usize)]) {
+    let cases = given::cases(&kept().join(name).with_extension("json"));
+    let mut counts = BTreeMap::new();
+    for case in &cases {
+        *counts.entry(case["kind"].as_str().expect("kind")).or_insert(0) += 1;
+        kinds::check(case);
+    }
+    assert_eq!(counts, expected.iter().copied().collect(), "cases by kind");
+}
+
+#[test]
+fn identities_agree() {
+    topic("identity", &[("identity", 4)]);
+}
+
+#[test]
+fn certificates_and_lists_agree() {
+    topic(
+        "device",
+        &[("device_certificate", 3), ("device_list", 6), ("succession", 4)],
+    );
+}
+
+#[test]
+fn prekeys_agree() {
+    topic("prekey", &[("prekey_bundle", 2), ("one_time_key", 2)]);
+}
+
+#[test]
+fn first_flights_agree() {
+    topic("handshake", &[("first_flight", 5)]);
+}
+
+#[test]
+fn conversations_agree() {
+    topic("ratchet", &[("conversation", 4), ("padding", 1), ("shard", 5)]);
+}
+
+#[test]
+fn events_and_controls_agree() {
+    topic(
+        "events",
+        &[
+            ("event", 5),
+            ("message_body", 2),
+            ("control", 8),
+            ("payload", 3),
+            ("clock", 3),
+            ("order", 1),
+        ],
+    );
+}
+
+#[test]
+fn knocks_agree() {
+    topic("knock", &[("knock_request", 2), ("knock_response", 5)]);
+}
+
+#[test]
+fn streams_agree() {
+    topic("streams", &[("stream", 2), ("next_key", 1)]);
+}
+
+#[test]
+fn invites_agree() {
+    topic("invite", &[("invite", 4)]);
+}
+
+#[test]
+fn safety_numbers_agree() {
+    topic("safety_number", &[("safety_number", 3)]);
+}
+
+#[test]
+fn keystores_agree() {
+    topic("keystore", &[("keystore", 3)]);
+}
+
+#[test]
+fn the_same_is_refused() {
+    topic("refused", &[("refused", 29)]);
+}
+
+/// The other direction; the folder is named by `PARLOUR_CASES`.
+#[test]
+#[ignore = "writes files, which .ci/second-implementation has the other side check"]
+fn cases_are_written_for_the_other_side() {
+    let folder = std::env::var_os("PARLOUR_CASES").expect("PARLOUR_CASES names a folder");
+    writer::write(Path::new(&folder));
+}
+
+/// A file that no test reads would go unnoticed.
+#[test]
+fn every_file_of_cases_has_its_test() {
+    let names = std::fs::read_dir(kept()).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        is_json.then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    let inside = "identifiers";
+    let read = [
+        "device",
+        "events",
+        "handshake",
+        inside,
+        "identity",
+        "invite",
+        "keystore",
+        "knock",
+        "prekey",
+        "ratchet",
+        "refused",
+        "safety_number",
+        "streams",
+    ];
+    assert_eq!(names, read);
+}

@@ -1,0 +1,159 @@
+//! Postcard values in JSON: structures by field name, enums as `[variant, value]`, bytes as hex.
+
+use parlour_crypto::{
+    Content, Control, ConversationId, DeviceId, EventId, Ext, Frame, Have, Hello, Intervals, KnockRequest,
+    KnockResponse, LogHave, Message, Profile, UserId,
+};
+use serde_json::Value;
+
+use super::given::{Given, unhex};
+
+/// An enum's variant and what it holds.
+fn variant(value: &Value) -> (&str, Given<'_>) {
+    match value.as_array().map(Vec::as_slice) {
+        Some([Value::String(name), held]) => (name, Given(held)),
+        _ => panic!("{value} is no variant"),
+    }
+}
+
+pub(crate) fn message(value: &Value) -> Message {
+    let v = Given(value);
+    let (content, text) = variant(v.value("content"));
+    assert_eq!(content, "Text");
+    Message {
+        content: Content::Text(text.0.as_str().expect("text").to_owned()),
+        reply_to: v.optional("reply_to").map(EventId::from_bytes),
+        thread: v.optional("thread").map(EventId::from_bytes),
+        mentions: v.ids("mentions").into_iter().map(UserId::from_bytes).collect(),
+        visibility: v.int("visibility"),
+        expires_after_ms: v.has("expires_after_ms").then(|| v.int("expires_after_ms")),
+        ext: ext(&v),
+    }
+}
+
+pub(crate) fn control(value: &Value) -> Control {
+    let (name, v) = variant(value);
+    match name {
+        "ContactHello" => Control::ContactHello {
+            token: v.optional("token"),
+            profile: profile(v.part("profile")),
+            ext: ext(&v),
+        },
+        "ContactAccept" => Control::ContactAccept {
+            profile: profile(v.part("profile")),
+            ext: ext(&v),
+        },
+        "Contact" => Control::Contact {
+            profile: profile(v.part("profile")),
+            ext: ext(&v),
+        },
+        "Have" => Control::Have(have(v)),
+        "Received" => Control::Received { ids: short_ids(&v) },
+        other => panic!("unknown control {other}"),
+    }
+}
+
+pub(crate) fn frame(kind: &str, value: &Value) -> Frame {
+    let v = Given(value);
+    let conversation = || ConversationId::from_bytes(v.array("conversation"));
+    match kind {
+        "Hello" => Frame::Hello(Hello {
+            version: v.int("version"),
+            wall_time_ms: v.int("wall_time_ms"),
+            list_version: v.int("list_version"),
+            list_hash: v.array("list_hash"),
+            bundle_serial: v.int("bundle_serial"),
+            ext: ext(&v),
+        }),
+        "Have" => Frame::Have(have(v)),
+        "Events" => Frame::Events {
+            conversation: conversation(),
+            events: v.list("events"),
+        },
+        "Control" => Frame::Control {
+            id: v.array("id"),
+            control: control(v.value("control")),
+        },
+        "Received" => Frame::Received { ids: short_ids(&v) },
+        "Rekey" => Frame::Rekey,
+        "Want" => Frame::Want {
+            conversation: conversation(),
+            ids: v.ids("ids").into_iter().map(EventId::from_bytes).collect(),
+        },
+        other => panic!("unknown frame {other}"),
+    }
+}
+
+pub(crate) fn knock_request(value: &Value) -> KnockRequest {
+    match variant(value) {
+        ("Bundle", v) => KnockRequest::Bundle { hash: v.array("hash") },
+        ("Deliver", v) => KnockRequest::Deliver {
+            envelope: v.bytes("envelope"),
+        },
+        (other, _) => panic!("unknown request {other}"),
+    }
+}
+
+pub(crate) fn knock_response(value: &Value) -> KnockResponse {
+    match variant(value) {
+        ("Nothing", _) => KnockResponse::Nothing,
+        ("Bundle", v) => KnockResponse::Bundle {
+            device_list: v.bytes("device_list"),
+            bundle: v.bytes("bundle"),
+            one_time: v.has("one_time").then(|| one_time(v.value("one_time"))),
+        },
+        ("Received", _) => KnockResponse::Received,
+        ("Closed", v) => KnockResponse::Closed {
+            reason: v.int("reason"),
+        },
+        (other, _) => panic!("unknown response {other}"),
+    }
+}
+
+fn one_time(value: &Value) -> (u32, [u8; 32]) {
+    let id = value[0].as_u64().expect("the number of a one-time key");
+    (id.try_into().expect("u32"), unhex(&value[1]).try_into().expect("a key"))
+}
+
+fn profile(v: Given<'_>) -> Profile {
+    Profile {
+        name: v.text("name").to_owned(),
+        device_list: v.bytes("device_list"),
+        bundle: v.bytes("bundle"),
+        peer: v.bytes("peer"),
+        addresses: v.list("addresses"),
+        ext: ext(&v),
+    }
+}
+
+fn have(v: Given<'_>) -> Have {
+    Have {
+        conversation: ConversationId::from_bytes(v.array("conversation")),
+        full: v.value("full").as_bool().expect("full"),
+        logs: v.parts("logs").map(log_have).collect(),
+    }
+}
+
+fn log_have(v: Given<'_>) -> LogHave {
+    let bound = |value: &Value| value.as_u64().expect("a seq");
+    let intervals = v.value("have").as_array().expect("have").iter();
+    let intervals = intervals.map(|pair| (bound(&pair[0]), bound(&pair[1]))).collect();
+    LogHave {
+        device: DeviceId::from_bytes(v.array("device")),
+        log: v.int("log"),
+        have: Intervals::from_normalized(intervals).expect("intervals"),
+    }
+}
+
+fn short_ids(v: &Given<'_>) -> Vec<[u8; 16]> {
+    v.list("ids")
+        .into_iter()
+        .map(|id| id.try_into().expect("an id"))
+        .collect()
+}
+
+fn ext(v: &Given<'_>) -> Ext {
+    let entries = v.value("ext").as_array().expect("ext").iter();
+    let number = |value: &Value| value.as_u64().and_then(|number| number.try_into().ok()).expect("u16");
+    entries.map(|entry| (number(&entry[0]), unhex(&entry[1]))).collect()
+}

@@ -1,0 +1,63 @@
+"""Write the files of cases: `make.py [DIR]`. Running it again gives the same bytes.
+
+A file is `{"topic": …, "cases": [case …]}`, a case `{"name": …, "kind": …, "in": {…}, "mid": {…}, "out": {…}}`.
+`in` holds everything a case begins with: private keys, seeds, random values, fields. `mid` holds what is derived on the
+way and may be left out by a writer. `out` holds the results. The kinds are the functions of cases/kinds.py and
+cases/sessions.py, and cases/readers.py for `refused`; there one sees which names each has.
+
+Values: bytes are lower-case hex, integers are JSON numbers, absent optional values are null. Names ending in `_text`,
+and the names `purpose`, `kind`, `type`, `do`, `by`, `name` and `reader`, hold text as it is. `X_secret` is an X25519
+secret, `X_seed` an Ed25519 seed (`kem_seed`: d ‖ z of FIPS 203; `kem_random`: m), the signed forms of certificates,
+lists and bundles are `certificate`, `device_list`, `bundle`. `value` is a postcard value: structures by field name,
+enums as [variant, value], sequences as lists, and in it strings are text where PROTOCOL.md says string, else hex.
+
+first_flight: `a` starts and `b` answers; `tag_key` keys the envelope's tag; the last list reference of A is in `a`.
+conversation: begins with the `first_flight` given. Message 0 is that envelope, and each `seal` step makes the next
+message; `envelopes` holds them all, `headers` and `message_keys` those of the `seal` steps. Steps, each `by` a or b:
+  seal            seal `payload`; has `ratchet_secret` exactly where it begins a sending chain
+  drop            seal `count` times, what and with what header nonce does not matter, and throw the envelopes away
+  pass            seal, what and with what header nonce does not matter; the other side opens it at once
+  open            open message `message`
+  refuse          message `message` must be refused, leaving the state as it was
+  refuse_changed  so must it with the lowest bit of byte `at` of the envelope turned over
+  refuse_seal     sealing must fail
+stream: `open` and `accept` are without their length, `records` are whole frames, length included.
+refused: `reader` accepts `right` and must refuse each of `wrong`, all with the other inputs as context. What is read is
+`bytes` or `given_text`; `edits` instead of `bytes` change those of `right`: from byte `at`, `cut` bytes give way to
+`put`, repeated `times`, for each [at, cut, put, times], the offsets being those before any edit. Other names in an
+entry replace context. `why_text` says what is wrong, and as a rule that is the only thing wrong: signatures and
+checksums are made anew over what was changed.
+"""
+
+import json
+import pathlib
+import sys
+
+from cases import kinds, readers, refusals, sessions, topics, topics_more  # noqa: F401, some add to the kinds
+from cases.given import plain, run
+
+TOPICS = {"identifiers": topics.identifiers, "identity": topics.identity, "device": topics.device,
+          "prekey": topics.prekey, "handshake": topics.handshake, "ratchet": topics.ratchet,
+          "events": topics_more.events, "streams": topics_more.streams, "knock": topics_more.knock,
+          "invite": topics_more.invite, "safety_number": topics_more.safety_number,
+          "keystore": topics_more.keystore, "refused": refusals.refused}
+
+
+def make_case(kind, name, inputs):
+    inputs = plain(inputs)
+    middle, out = run(kind, inputs)
+    middle.pop("reasons_text", None)
+    return {"name": name, "kind": kind, "in": inputs, "mid": middle, "out": out}
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
+    for topic, cases in TOPICS.items():
+        content = {"topic": topic, "cases": [make_case(*case) for case in cases()]}
+        path = folder / f"{topic}.json"
+        path.write_text(json.dumps(content, indent=0, ensure_ascii=False, separators=(",", ":")) + "\n")
+        print(f"{path.name}: {len(content['cases'])} cases, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Events, stubs, message bodies, payloads and controls (PROTOCOL.md sections 5, 7 and 8)."""
+
+from dataclasses import dataclass
+
+from .blocks import hash_blake, require, same, sign, uint, verify
+from .codec import (BOOL, BYTES32, EXT, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Text, Tuple, Vec, ids,
+                    read_tlv, split, tlv)
+
+MAX_WIRE = 45_056
+MAX_CONTROL = 49_152
+MESSAGE = 1
+
+HEADER = [(1, "version", "u8"), (2, "kind", "u16"), (3, "conversation", 32), (4, "device", 32), (5, "log", "u32"),
+          (6, "seq", "u64"), (7, "prev", 32, "optional"), (8, "parents", None), (9, "clock", "u64"),
+          (10, "view", 32, "optional"), (11, "body_hash", 32)]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event whose form and body hash have been checked; salt and body are None in a stub."""
+    header: bytes
+    fields: dict
+    signature: bytes
+    salt: bytes
+    body: bytes
+
+    @property
+    def id(self):
+        return hash_blake("event id", self.header, self.signature)
+
+    def wire(self):
+        rest = b"\0" if self.body is None else b"\1" + self.salt + self.body
+        return uint(len(self.header), 2) + self.header + self.signature + rest
+
+    def stub(self):
+        return Event(self.header, self.fields, self.signature, None, None)
+
+
+def body_hash(salt, body):
+    return hash_blake("event body", salt, body)
+
+
+def next_clock(now, parents):
+    """The clock of a new event, from the clocks of its parents."""
+    return max(now, 1 + max(parents)) if parents else now
+
+
+def issue_event(signing_seed, fields, salt, body):
+    """Sign an event; `fields` are those of the header but version and body hash."""
+    header = tlv((1, b"\1"), (2, uint(fields["kind"], 2)), (3, fields["conversation"]), (4, fields["device"]),
+                 (5, uint(fields["log"], 4)), (6, uint(fields["seq"], 8)), (7, fields["prev"]),
+                 (8, b"".join(fields["parents"])), (9, uint(fields["clock"], 8)), (10, fields["view"]),
+                 (11, body_hash(salt, body)))
+    event = Event(header, read_header(header), sign(signing_seed, "event", header), salt, body)
+    require(len(event.wire()) <= MAX_WIRE, "event too long")
+    return event
+
+
+def read_header(header):
+    f = read_tlv(header, HEADER)
+    require(f.pop("version") == 1, "version of the event")
+    require(f["seq"] >= 1, "seq of the event")
+    require((f["prev"] is None) == (f["seq"] == 1), "prev is absent at seq 1 alone")
+    f["parents"] = ids(f["parents"], 8)
+    return f
+
+
+def read_event(wire, signing_key=None):
+    """Read a wire event, and check its signature where the author device's key is given."""
+    require(len(wire) <= MAX_WIRE, "event too long")
+    length, rest = split(wire, 2)
+    header, signature, form, rest = split(rest, int.from_bytes(length, "big"), 64, 1)
+    fields = read_header(header)
+    require(form in (b"\0", b"\1"), "form of the event")
+    salt = body = None
+    if form == b"\1":
+        salt, body = split(rest, 16)
+        require(same(body_hash(salt, body), fields["body_hash"]), "body does not match its hash")
+    else:
+        require(not rest, "a stub with a rest")
+    if signing_key:
+        verify(signing_key, "event", header, signature)
+    return Event(header, fields, signature, salt, body)
+
+
+def read_direct_event(wire, signing_key=None):
+    """An event of a direct conversation, which has no membership view."""
+    event = read_event(wire, signing_key)
+    require(event.fields["view"] is None, "membership view in a direct conversation")
+    return event
+
+
+# -- bodies and controls -----------------------------------------------------------------------------------------------
+
+CONTENT = Enum(Text=Text(16_384, least=1))
+MESSAGE_BODY = Struct(content=CONTENT, reply_to=Option(BYTES32), thread=Option(BYTES32), mentions=Vec(BYTES32, 64),
+                      visibility=Byte(0), expires_after_ms=Option(U64), ext=EXT)
+PROFILE = Struct(name=Text(64), device_list=Bytes(), bundle=Bytes(), peer=Bytes(64), addresses=Vec(Bytes(256), 8),
+                 ext=EXT)
+
+
+def check_intervals(log):
+    """Closed intervals from 1, ascending and not touching."""
+    require(all(a >= 1 for a, _ in log["have"]), "an interval from 0")
+    require(all(a <= b for a, b in log["have"]), "an interval that ends before it begins")
+    require(all(b + 1 < a for (_, b), (a, _) in zip(log["have"], log["have"][1:])), "intervals touch or descend")
+
+
+LOG_HAVE = Struct(check_intervals, device=BYTES32, log=U32, have=Vec(Tuple(U64, U64), 64))
+HAVE = Struct(conversation=BYTES32, full=BOOL, logs=Vec(LOG_HAVE, 256))
+IDS = Vec(Fixed(16), 256)
+
+
+class Control(Enum):
+    def write(self, value):
+        data = super().write(value)
+        require(len(data) <= MAX_CONTROL, "control too long")
+        return data
+
+
+CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, ext=EXT),
+                  ContactAccept=Struct(profile=PROFILE, ext=EXT),
+                  Contact=Struct(profile=PROFILE, ext=EXT),
+                  Have=HAVE,
+                  Received=Struct(ids=IDS))
+
+
+# -- payloads ----------------------------------------------------------------------------------------------------------
+
+def event_payload(wire):
+    return b"\1" + wire
+
+
+def control_payload(control_id, control):
+    return b"\2" + control_id + CONTROL.write(control)
+
+
+def read_payload(payload):
+    """("event", Event) or ("control", (id, control))."""
+    kind, rest = split(payload, 1)
+    require(kind in (b"\1", b"\2"), "kind of the payload")
+    if kind == b"\1":
+        return "event", read_event(rest)
+    control_id, control = split(rest, 16)
+    return "control", (control_id, CONTROL.decode(control))

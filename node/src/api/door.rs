@@ -1,0 +1,103 @@
+//! What every request meets first, whatever is behind it: the guard, the limits, the pairing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use super::error::ApiError;
+use super::guard::Guard;
+use super::limits::ApiLimits;
+use super::pairing::Pairing;
+use super::server::ApiConfig;
+use super::state::ApiState;
+use crate::runner::now_ms;
+
+/// One API's door. It stays the same when a node gets its account. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) limits: Arc<ApiLimits>,
+    pub(crate) address: SocketAddr,
+    pub(crate) started: Instant,
+    /// Live connections and WebSockets.
+    pub(crate) tasks: TaskTracker,
+    /// Asks everything to end.
+    pub(crate) stop: CancellationToken,
+    pairing: Arc<Pairing>,
+}
+
+/// A secret with its end, ms since 1970.
+pub(crate) struct Until {
+    pub(crate) secret: Zeroizing<String>,
+    pub(crate) until: u64,
+}
+
+impl Door {
+    /// A door at an address that is ours.
+    pub(crate) fn new(address: SocketAddr, config: ApiConfig, stop: CancellationToken) -> Self {
+        let ApiConfig {
+            token,
+            limits,
+            allowed_hosts,
+            allowed_origins,
+            ..
+        } = config;
+        Self {
+            guard: Arc::new(Guard::new(address, &allowed_hosts, &allowed_origins, &token, &limits)),
+            pairing: Arc::new(Pairing::new(&limits)),
+            limits: Arc::new(limits),
+            address,
+            started: Instant::now(),
+            tasks: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    /// Where a program of this machine finds the API: `http://IP:PORT`.
+    pub(crate) fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}")
+    }
+
+    /// A new link for a browser. It makes the one before useless.
+    pub(crate) fn link(&self) -> Until {
+        let until = now_ms().saturating_add(ms(self.limits.pairing_code));
+        let code = self.pairing.new_code(until);
+        Until {
+            secret: Zeroizing::new(format!("{}/#pair={}", self.url(), code.as_str())),
+            until,
+        }
+    }
+
+    /// Exchanges the code of a link for a token.
+    pub(crate) fn pair(&self, code: &str, from: IpAddr) -> Result<Until, ApiError> {
+        let now = now_ms();
+        self.pairing.redeem(code, from, Instant::now(), now)?;
+        let until = now.saturating_add(ms(self.limits.paired_session));
+        Ok(Until {
+            secret: self.guard.open_session(now, until),
+            until,
+        })
+    }
+}
+
+impl FromRef<ApiState> for Door {
+    fn from_ref(state: &ApiState) -> Self {
+        state.door.clone()
+    }
+}
+
+fn ms(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

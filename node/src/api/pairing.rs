@@ -1,0 +1,128 @@
+//! Pairing: a one-time code that only somebody who sees the node's terminal has, exchanged for a token.
+//!
+//! There is one code at a time; a new one takes the place of the one before. Only its hash is kept.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use data_encoding::BASE32_NOPAD;
+use rand_core::Rng;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::auth::same;
+use super::error::ApiError;
+use super::limits::ApiLimits;
+use super::rate::{Buckets, client};
+use crate::random::SystemRng;
+
+/// Longest code that is looked at.
+const MAX_CODE: usize = 64;
+
+/// The code that is out, if one is.
+pub(crate) struct Pairing {
+    code: Mutex<Option<Code>>,
+    wrong: Buckets<IpAddr>,
+}
+
+struct Code {
+    hash: blake3::Hash,
+    until: u64,
+}
+
+impl Pairing {
+    pub(crate) fn new(limits: &ApiLimits) -> Self {
+        Self {
+            code: Mutex::new(None),
+            wrong: Buckets::new(limits.pairing),
+        }
+    }
+
+    /// A new code of 128 bits, good once and before `until` (ms since 1970).
+    pub(crate) fn new_code(&self, until: u64) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0u8; 16]);
+        SystemRng.fill_bytes(bytes.as_mut_slice());
+        let mut text = Zeroizing::new(BASE32_NOPAD.encode(bytes.as_slice()));
+        text.make_ascii_lowercase();
+        let hash = blake3::hash(text.as_bytes());
+        *self.code.lock().unwrap_or_else(PoisonError::into_inner) = Some(Code { hash, until });
+        text
+    }
+
+    /// Uses the code up. A client that has shown too many wrong ones has to wait, whatever it shows.
+    pub(crate) fn redeem(&self, code: &str, from: IpAddr, now: Instant, now_ms: u64) -> Result<(), ApiError> {
+        self.wrong.look(client(from), now).map_err(ApiError::too_many)?;
+        if self.take(code, now_ms) {
+            return Ok(());
+        }
+        self.wrong.take(client(from), now).map_err(ApiError::too_many)?;
+        Err(ApiError::forbidden(
+            "bad_code",
+            "this link is not valid, or not any more: it works once, for a few minutes; `parlour open` prints a new one",
+        ))
+    }
+
+    fn take(&self, code: &str, now_ms: u64) -> bool {
+        if code.len() > MAX_CODE {
+            return false;
+        }
+        let given = blake3::hash(code.as_bytes());
+        let mut slot = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take_if(|known| same(&given, &known.hash))
+            .is_some_and(|known| now_ms < known.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::limits::RateLimit;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn pairing() -> Pairing {
+        Pairing::new(&ApiLimits {
+            pairing: RateLimit {
+                burst: 3,
+                per_second: 0.5,
+            },
+            ..ApiLimits::default()
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_works_once_and_before_its_end() {
+        let (pairing, now) = (pairing(), Instant::now());
+        let code = pairing.new_code(1_000);
+        assert_eq!(code.len(), 26);
+        assert!(pairing.redeem(&code, HERE, now, 999).is_ok());
+        assert!(pairing.redeem(&code, HERE, now, 999).is_err());
+        let late = pairing.new_code(1_000);
+        assert!(pairing.redeem(&late, HERE, now, 1_000).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_code_takes_the_place_of_the_old_one_and_a_wrong_one_harms_neither() {
+        let (pairing, now) = (pairing(), Instant::now());
+        let old = pairing.new_code(1_000);
+        let new = pairing.new_code(1_000);
+        assert_ne!(old, new);
+        assert!(pairing.redeem(&old, HERE, now, 0).is_err());
+        assert!(pairing.redeem("", HERE, now, 0).is_err());
+        assert!(pairing.redeem(&new, HERE, now, 0).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_guesses_has_to_wait() {
+        let (pairing, now) = (pairing(), Instant::now());
+        let code = pairing.new_code(1_000);
+        for _ in 0..3 {
+            assert!(pairing.redeem("guess", HERE, now, 0).is_err());
+        }
+        assert!(pairing.redeem(&code, HERE, now, 0).is_err());
+        let other = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+        assert!(pairing.redeem("guess", other, now, 0).is_err());
+        let later = now + std::time::Duration::from_secs(2);
+        assert!(pairing.redeem(&code, HERE, later, 0).is_ok());
+    }
+}

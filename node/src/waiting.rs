@@ -1,0 +1,103 @@
+//! A node without an account: it holds its place and serves its API, takes an account through it, and goes on with that.
+
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::api::{self, Made, Setup};
+use crate::entrance::Entrance;
+use crate::node::{Node, NodeError, NodeOptions, listen_addresses};
+
+/// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
+#[derive(Debug)]
+pub struct WaitingNode {
+    entrance: Entrance,
+    options: NodeOptions,
+    account: Account,
+}
+
+/// The account: to come, or made.
+#[derive(Debug)]
+enum Account {
+    Awaited(oneshot::Receiver<Made>),
+    Here(Made),
+}
+
+impl WaitingNode {
+    /// Takes the data directory and the API's address, and serves the page and the API that take an account. If there is an
+    /// account by now, it is found at once by [`WaitingNode::account`].
+    ///
+    /// # Errors
+    /// As [`Node::start`], as far as it can be known without an account.
+    pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let mut entrance = Entrance::open(&options).await?;
+        listen_addresses(&options.listen, &entrance.data)?;
+        let (setup, made) = Setup::new(entrance.door.clone(), entrance.data.clone(), entrance.lock.clone());
+        if let Some(account) = entrance.data.accounts()?.into_iter().next() {
+            setup.found(account, options.password.clone()).await;
+        }
+        entrance.serve(api::setup_rooms(setup));
+        entrance.tell_where()?;
+        Ok(Self {
+            entrance,
+            options,
+            account: Account::Awaited(made),
+        })
+    }
+
+    /// Where the API is: `http://IP:PORT`.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        self.entrance.url()
+    }
+
+    /// The token of the command line; the complete node has the same.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.entrance.token
+    }
+
+    /// A new link to the page: good once, for some minutes. It makes the one before useless.
+    #[must_use]
+    pub fn link(&self) -> Zeroizing<String> {
+        self.entrance.door.link().secret
+    }
+
+    /// Waits until there is an account. The wait may be given up and begun again.
+    pub async fn account(&mut self) {
+        self.made().await;
+    }
+
+    async fn made(&mut self) -> &mut Made {
+        if let Account::Awaited(made) = &mut self.account {
+            match made.await {
+                Ok(made) => self.account = Account::Here(made),
+                // The sender lives as long as what is served.
+                Err(_) => std::future::pending().await,
+            }
+        }
+        match &mut self.account {
+            Account::Here(made) => made,
+            Account::Awaited(_) => std::future::pending().await,
+        }
+    }
+
+    /// Goes on as a complete node, at the same address and with the same tokens, as soon as there is an account.
+    ///
+    /// # Errors
+    /// See [`NodeError`]; nothing keeps running, and the account is there for the next start.
+    pub async fn complete(mut self) -> Result<Node, NodeError> {
+        let made = self.made().await;
+        let (account, password) = (made.account.clone(), made.password.take());
+        let Self {
+            entrance, mut options, ..
+        } = self;
+        options.password = password;
+        Box::pin(Node::enter(entrance, options, account)).await
+    }
+
+    /// Stops waiting.
+    pub async fn stop(mut self) {
+        self.entrance.close().await;
+        self.entrance.forget_where();
+    }
+}
