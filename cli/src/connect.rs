@@ -175,16 +175,21 @@ pub(crate) async fn waiting(data: &Path) -> Option<Client> {
     }
 }
 
+/// Whether a node with an account answers on a data directory.
+pub(crate) async fn is_complete(data: &Path) -> bool {
+    matches!(probe(data).await, Some(Found::Account(..)))
+}
+
 /// Waits until the node that was given an account has gone on with it; answers whether it has.
 pub(crate) async fn completed(data: &Path) -> bool {
     let deadline = Instant::now() + COMPLETION;
-    while Instant::now() < deadline {
-        if let Some(Found::Account(..)) = probe(data).await {
-            return true;
+    while !is_complete(data).await {
+        if Instant::now() >= deadline {
+            return false;
         }
         sleep(HELD_STEP).await;
     }
-    false
+    true
 }
 
 /// Whoever answers on a data directory.

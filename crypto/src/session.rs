@@ -162,9 +162,9 @@ impl Session {
         self.ratchet.open(&binding, message, now)
     }
 
-    /// Forgets the keys of messages that were skipped before `before`, ms, and have not come since.
-    pub fn purge(&mut self, before: u64) {
-        self.ratchet.purge(before);
+    /// Forgets the keys of messages that were skipped before `before`, ms, and have not come since. Returns whether there were any.
+    pub fn purge(&mut self, before: u64) -> bool {
+        self.ratchet.purge(before)
     }
 
     /// The core as bytes, at most 1 KiB; a secret.

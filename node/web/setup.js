@@ -41,7 +41,7 @@ async function call(method, path, body) {
 }
 
 function sentence(text) {
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  const first = text.charAt(0).toUpperCase() + text.slice(1).replace(/`([^`]*)`/gu, "“$1”");
   return /[.!?]$/u.test(first) ? first : `${first}.`;
 }
 
@@ -130,7 +130,7 @@ async function ready() {
     const response = await fetch("/health/ready", { cache: "no-store" }).catch(() => null);
     if (response?.ok) {
       by("done-title").textContent = "Your node runs";
-      by("state").textContent = "The account is made, and the node is ready for messages.";
+      by("state").textContent = "It has its account and is ready for messages.";
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::args::Global;
 use crate::client::Client;
-use crate::connect::{HELD, HELD_STEP, completed, data_dir, running, waiting};
+use crate::connect::{HELD, HELD_STEP, completed, data_dir, is_complete, waiting};
 use crate::output::Output;
 use crate::password;
 use crate::text;
@@ -100,7 +100,7 @@ async fn make_here_or_there(data: &Path, new: NewAccount) -> Result<(Made, bool)
         match make(data, new.clone()).await {
             Ok(made) => return Ok((made, false)),
             // A node that starts holds the directory for a moment before it answers.
-            Err(error) if is_held(&error) && Instant::now() < deadline && running(data, None).await?.is_none() => {
+            Err(error) if is_held(&error) && Instant::now() < deadline && !is_complete(data).await => {
                 sleep(HELD_STEP).await;
             }
             Err(error) => return Err(error),

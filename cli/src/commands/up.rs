@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
-use crate::connect::{HELD, HELD_STEP, client_of, data_dir, running, start, unlocked, waiting};
+use crate::connect::{HELD, HELD_STEP, client_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
 use crate::output::Output;
 use crate::stop::Stop;
@@ -72,7 +72,9 @@ impl Up {
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
-            Box::pin(start(options)).await.map(Some)
+            Box::pin(patiently(&data, async || start(options.clone()).await))
+                .await
+                .map(Some)
         } else {
             Box::pin(start_and_wait(options, global, &mut stop, out)).await
         };
@@ -110,7 +112,7 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
 async fn start_and_wait(options: NodeOptions, global: &Global, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
-    let mut waiting = wait_at(options).await?;
+    let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
     let link = waiting.link();
     let data = data_option(global);
     out.note(&format!(
@@ -140,19 +142,20 @@ async fn start_and_wait(options: NodeOptions, global: &Global, stop: &mut Stop, 
     Ok(Some(waiting.complete().await?))
 }
 
-/// Takes the place to wait at; a short command may hold the directory for a moment.
-async fn wait_at(options: NodeOptions) -> Result<WaitingNode> {
+/// Starts; waits a moment if a short command holds the directory.
+async fn patiently<T>(data: &Path, start: impl AsyncFn() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + HELD;
     loop {
-        let error = match WaitingNode::start(options.clone()).await {
-            Ok(waiting) => return Ok(waiting),
-            Err(error) => anyhow::Error::new(error),
-        };
-        let answers = waiting(&options.data).await.is_some() || running(&options.data, None).await?.is_some();
-        if !is_data_in_use(&error) || answers || Instant::now() >= deadline {
-            return Err(error);
+        match Box::pin(start()).await {
+            Err(error) if is_data_in_use(&error) && Instant::now() < deadline => {
+                // A node that answers will not go away.
+                if waiting(data).await.is_some() || is_complete(data).await {
+                    return Err(error);
+                }
+                sleep(HELD_STEP).await;
+            }
+            result => return result,
         }
-        sleep(HELD_STEP).await;
     }
 }
 

@@ -37,7 +37,11 @@ fn post(api: &str, path: &str, token: Option<&str>, body: &Value) -> Value {
 fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
     let (box_, ada) = (Home::empty(), Home::of("ada"));
     let mut up = waiting(&box_);
-    assert!(up.notes().contains("/#pair=") && up.notes().contains("init --name NAME"), "{}", up.notes());
+    assert!(
+        up.notes().contains("/#pair=") && up.notes().contains("init --name NAME"),
+        "{}",
+        up.notes()
+    );
     let status = box_.json(&["status"]);
     assert_eq!(
         (&status["running"], &status["account"], &status["state"]),
@@ -50,18 +54,28 @@ fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
     assert!(box_.run(&[]).done().stdout.contains("waits for its account"));
     box_.run(&["invite"]).failed(1, "parlour init --name NAME");
     box_.run(&UP).failed(1, "waits for its account");
-    box_.run(&["init", "--name", "\n", "--no-password"]).failed(1, "a name has 1 to 64 bytes");
+    box_.run(&["init", "--name", "\n", "--no-password"])
+        .failed(1, "a name has 1 to 64 bytes");
 
     let made = box_.json(&["init", "--name", "box", "--no-password"]);
     assert_eq!(made["words"].as_array().unwrap().len(), 24, "{made}");
     up.note(|line| line == "ready");
     assert_eq!(box_.json(&["whoami"])["user_id"], made["user_id"]);
-    box_.run(&["init", "--name", "again", "--no-password"]).failed(1, "in use by pid");
+    box_.run(&["init", "--name", "again", "--no-password"])
+        .failed(1, "in use by pid");
 
     let _ada = ada.up();
     let link = box_.json(&["invite"])["link"].as_str().unwrap().to_owned();
     ada.json(&["add", &link, "--petname", "box", "--timeout", "30s"]);
-    ada.json(&["send", "box", "over the threshold", "--wait", "delivered", "--timeout", "30s"]);
+    ada.json(&[
+        "send",
+        "box",
+        "over the threshold",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "30s",
+    ]);
     let history = box_.json(&["history", "ada"]);
     assert_eq!(history[0]["text"], "over the threshold");
     assert!(up.stop("-TERM").success());
@@ -89,7 +103,12 @@ fn a_page_makes_the_account_and_neither_its_code_nor_its_token_is_logged() {
     let ready: Value = serde_json::from_str(&up.line()).unwrap();
     assert_eq!((&ready["user_id"], &ready["api"]), (&made["user_id"], &waits["api"]));
     let log = up.notes();
-    assert_eq!(log.matches(code).count(), 1, "the link is shown once, and the code is in no log");
+    assert!(log.contains("TRACE"), "there is a log to look at");
+    assert_eq!(
+        log.matches(code).count(),
+        1,
+        "the link is shown once, and the code is in no log"
+    );
     for secret in [token, words, "correct horse", fresh.split_once("pair=").unwrap().1] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
@@ -117,7 +136,11 @@ fn init_and_up_at_the_same_time_end_with_one_account_that_runs() {
         up.note(|line| line == "ready");
         let me = eventually("the node answers", || {
             let ran = home.run(&["whoami", "--json"]);
-            if ran.code == Some(0) { Ok(ran.parsed()) } else { Err(ran.stderr) }
+            if ran.code == Some(0) {
+                Ok(ran.parsed())
+            } else {
+                Err(ran.stderr)
+            }
         });
         assert_eq!(me["user_id"], made["user_id"]);
     }
@@ -127,19 +150,30 @@ fn init_and_up_at_the_same_time_end_with_one_account_that_runs() {
 fn an_identity_comes_back_from_its_words() {
     let (first, second, third) = (Home::empty(), Home::empty(), Home::empty());
     let made = first.json(&["init", "--name", "ada", "--no-password"]);
-    let words: Vec<&str> = made["words"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let words: Vec<&str> = made["words"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let words = words.join(" ");
     let recover = ["init", "--name", "ada", "--recover", "--json"];
-    let back = second.run_with(&[&recover[..], &["--no-password"]].concat(), words.as_bytes()).json();
+    let back = second
+        .run_with(&[&recover[..], &["--no-password"]].concat(), words.as_bytes())
+        .json();
     assert_eq!((&back["user_id"], &back["words"]), (&made["user_id"], &Value::Null));
     assert_eq!(second.json(&["whoami"])["user_id"], made["user_id"]);
 
     let up = waiting(&third);
     let both = format!("correct horse\n{words}\n");
-    let back = third.run_with(&[&recover[..], &["--password-stdin"]].concat(), both.as_bytes()).json();
+    let back = third
+        .run_with(&[&recover[..], &["--password-stdin"]].concat(), both.as_bytes())
+        .json();
     assert_eq!(back["user_id"], made["user_id"]);
     assert!(up.stop("-TERM").success());
-    third.run_with(&["whoami", "--password-stdin"], b"correct horse\n").done();
+    third
+        .run_with(&["whoami", "--password-stdin"], b"correct horse\n")
+        .done();
 }
 
 #[test]
@@ -147,15 +181,21 @@ fn words_that_are_wrong_are_refused_with_the_reason() {
     let home = Home::empty();
     let recover = ["init", "--name", "ada", "--recover", "--no-password"];
     home.run(&recover).failed(1, "0 words instead of 24");
-    home.run_with(&recover, b"abandon ability").failed(1, "2 words instead of 24");
+    home.run_with(&recover, b"abandon ability")
+        .failed(1, "2 words instead of 24");
     home.run_with(&recover, "parlour ".repeat(24).as_bytes())
         .failed(1, "word 1 of the phrase is not in the list");
     home.run_with(&recover, "abandon ".repeat(24).as_bytes())
         .failed(1, "do not belong together");
     assert!(!home.data().join("accounts").exists());
     let _up = waiting(&home);
-    home.run_with(&recover, b"abandon ability").failed(1, "2 words instead of 24");
+    home.run_with(&recover, b"abandon ability")
+        .failed(1, "2 words instead of 24");
     assert_eq!(home.json(&["status"])["state"], "no_account");
-    let usage = run(home.command(&["init", "--recover", "abandon", "ability"]).env("NO_COLOR", "1"), None);
+    let usage = run(
+        home.command(&["init", "--recover", "abandon", "ability"])
+            .env("NO_COLOR", "1"),
+        None,
+    );
     assert_eq!(usage.code, Some(2), "words are never arguments");
 }

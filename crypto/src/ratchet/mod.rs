@@ -181,9 +181,9 @@ impl Ratchet {
         self.open_late(&sealed, number, n)
     }
 
-    /// Forgets keys that were skipped before `before`.
-    pub(crate) fn purge(&mut self, before: u64) {
-        self.past.purge(before);
+    /// Forgets keys that were skipped before `before`. Returns whether there were any.
+    pub(crate) fn purge(&mut self, before: u64) -> bool {
+        self.past.purge(before)
     }
 
     pub(crate) fn take_changes(&mut self) -> Vec<RecordChange> {

@@ -118,17 +118,18 @@ impl Past {
         }
     }
 
-    /// Forgets keys skipped before `before`, ms, and chains left without one.
-    pub(super) fn purge(&mut self, before: u64) {
+    /// Forgets keys skipped before `before`, ms, and chains left without one. Returns whether there were any.
+    pub(super) fn purge(&mut self, before: u64) -> bool {
         let old: Vec<_> = self
             .skipped
             .iter()
             .filter(|(_, key)| key.since < before)
             .map(|(&at, _)| at)
             .collect();
-        for (chain, n) in old {
+        for &(chain, n) in &old {
             self.spend(chain, n);
         }
+        !old.is_empty()
     }
 
     /// The records that differ from those on disk.

@@ -283,6 +283,6 @@ pub(crate) fn follows(known: &[u8], list: &DeviceList) -> bool {
             known.hash() == list.hash()
                 || matches!(known.check_successor(list), Ok(()) | Err(SuccessionError::Gap { .. }))
         }
-        Err(_) => true,
+        Err(_) => known.is_empty(),
     }
 }

@@ -17,6 +17,7 @@ use serde_bytes::ByteBuf;
 
 use super::Engine;
 use super::effects::Turn;
+use super::sessions::Which;
 use super::timers::{Backoff, Timer};
 
 /// A new handshake with a contact, at most once in this time.
@@ -28,6 +29,8 @@ const UNKNOWN_MS: u64 = 60_000;
 const UNANSWERED_MS: u64 = 5_000;
 /// A first flight is made anew after this: its one-time key lasts a day.
 const STALE_MS: u64 = 20 * 3_600_000;
+/// A flight without an invite is made anew after this: the other side opens none that is over 8 days old.
+const OLD_FLIGHT_MS: u64 = 7 * 24 * 3_600_000;
 /// Pauses between repetitions of a knock.
 const KNOCK_MS: (u64, u64) = (1_000, 300_000);
 
@@ -93,7 +96,7 @@ impl Engine {
         });
         if stale {
             self.forget_first_contact(turn, device)?;
-            self.sessions.forget(turn, device, true)?;
+            self.sessions.forget(turn, device, Which::All)?;
         }
         Ok(())
     }
@@ -139,6 +142,7 @@ impl Engine {
         if !self.dialer.is_connected(&peer) {
             return Ok(());
         }
+        self.renew_old_flight(turn, device)?;
         for row in outbox::of_device(turn.txn, device)? {
             if let Some(envelope) = row.envelope {
                 let request = KnockRequest::Deliver {
@@ -154,6 +158,21 @@ impl Engine {
             .or_insert(Backoff::new(KNOCK_MS.0, KNOCK_MS.1));
         let due = turn.now.saturating_add(backoff.next(random));
         self.timers.set(Timer::Knock(device), due);
+        Ok(())
+    }
+
+    /// A flight to a contact that has waited too long would not be opened any more: it is made anew, with the newest bundle.
+    fn renew_old_flight(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        let old = outbox::of_device(turn.txn, device)?.iter().any(|row| {
+            let again = matches!(row.control, Control::ContactHello { token: None, .. });
+            again && row.envelope.is_some() && turn.now.saturating_sub(row.created) > OLD_FLIGHT_MS
+        });
+        if old {
+            self.forget_first_contact(turn, device)?;
+            self.sessions.forget(turn, device, Which::Unconfirmed)?;
+            self.begun_again.remove(&device);
+            self.begin_again(turn, device)?;
+        }
         Ok(())
     }
 
@@ -298,7 +317,7 @@ impl Engine {
             }
         };
         // Only now: what there was is of use until something new is there.
-        self.sessions.forget(turn, device, true)?;
+        self.sessions.forget(turn, device, Which::All)?;
         let control = Control::ContactHello {
             token,
             profile: self.card(),

@@ -17,7 +17,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 const RENEW_MS: u64 = 7 * DAY_MS;
 /// A bundle says it is valid this long.
 const VALID_MS: u64 = 14 * DAY_MS;
-/// Secret halves live this long after a newer prekey took their place.
+/// Secret halves live this long after a newer prekey took their place, and so do the keys of messages that have not come.
 const KEEP_MS: u64 = 45 * DAY_MS;
 /// How often to look.
 const EVERY_MS: u64 = 60_000;
@@ -31,6 +31,7 @@ impl Engine {
         self.renew_prekey(turn)?;
         self.purge_keys(turn)?;
         self.sessions.set_day(Self::today(turn));
+        self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
         self.envelopes.drop_unmatched(turn.now);
         self.reveal_due(turn)?;
         self.timers.set(Timer::Housekeeping, turn.now.saturating_add(EVERY_MS));

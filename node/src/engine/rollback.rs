@@ -9,6 +9,7 @@ use parlour_store::{ConversationNo, DeviceNo, LogKey, Read, StoreError, logs};
 
 use super::Engine;
 use super::effects::Turn;
+use super::sessions::Which;
 
 const LOG_MARK: &[u8] = b"log";
 
@@ -62,7 +63,7 @@ impl Engine {
         self.suspect_rollback(turn, self.own_log)?;
         let devices: Vec<DeviceNo> = self.known.keys().copied().collect();
         for device in devices {
-            self.sessions.forget(turn, device, true)?;
+            self.sessions.forget(turn, device, Which::All)?;
         }
         Ok(())
     }

@@ -11,6 +11,14 @@ use super::effects::Turn;
 /// Sessions kept per pair of devices.
 const MAX_PER_DEVICE: usize = 5;
 
+/// Which of a device's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    Confirmed,
+    Unconfirmed,
+}
+
 struct Entry {
     info: SessionInfo,
     session: Session,
@@ -22,6 +30,8 @@ pub(crate) struct Sessions {
     entries: BTreeMap<SessionId, Entry>,
     tags: HashMap<[u8; 8], SessionId>,
     today: u16,
+    /// The day of the last look for old keys.
+    purged: u16,
 }
 
 impl Sessions {
@@ -34,6 +44,7 @@ impl Sessions {
             entries,
             tags: HashMap::new(),
             today,
+            purged: 0,
         };
         sessions.learn_tags();
         sessions
@@ -44,6 +55,19 @@ impl Sessions {
         if today != self.today {
             self.today = today;
             self.learn_tags();
+        }
+    }
+
+    /// Once a day: erases the keys of messages that were skipped before `before`, ms, and never came.
+    pub(crate) fn purge(&mut self, turn: &mut Turn<'_, '_>, before: u64) {
+        if self.purged == self.today {
+            return;
+        }
+        self.purged = self.today;
+        for entry in self.entries.values_mut() {
+            if entry.session.purge(before) {
+                sessions::save(turn.txn, &entry.info, &mut entry.session);
+            }
         }
     }
 
@@ -123,11 +147,15 @@ impl Sessions {
         Ok(())
     }
 
-    /// Forgets the sessions with a device: all, or only the confirmed ones.
-    pub(crate) fn forget(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, all: bool) -> Result<(), StoreError> {
+    /// Forgets sessions with a device.
+    pub(crate) fn forget(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, which: Which) -> Result<(), StoreError> {
         let gone: Vec<SessionId> = self
             .of_device(device)
-            .filter(|(_, entry)| all || entry.info.confirmed)
+            .filter(|(_, entry)| match which {
+                Which::All => true,
+                Which::Confirmed => entry.info.confirmed,
+                Which::Unconfirmed => !entry.info.confirmed,
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in gone {

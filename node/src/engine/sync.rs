@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS, SignedEvent, UserId,
-    day_of,
+    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS, SYNC_VERSION,
+    SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
@@ -120,6 +120,11 @@ impl Engine {
 
     fn on_hello(&mut self, turn: &mut Turn<'_, '_>, stream: u64, hello: &Hello) -> Result<(), StoreError> {
         let Some(link) = self.link(stream) else { return Ok(()) };
+        if hello.version != SYNC_VERSION {
+            tracing::info!(got = hello.version, "a peer speaks another version on its stream");
+            self.close_stream(turn, stream);
+            return Ok(());
+        }
         link.greeted = true;
         let device = link.device;
         let skew = i64::try_from(hello.wall_time_ms)
@@ -310,7 +315,10 @@ impl Engine {
             self.counters.unknown_authors += 1;
             return Ok(None);
         };
-        let belongs = header.conversation == *id && (known.user == *user || known.user == self.account.user());
+        // A direct conversation has no membership, and so no view of it.
+        let belongs = header.conversation == *id
+            && header.view.is_none()
+            && (known.user == *user || known.user == self.account.user());
         let verified = match event.verify(&known.signing_key) {
             Ok(event) if belongs => event,
             _ => {

@@ -19,6 +19,7 @@ use super::Engine;
 use super::cards::{check_card, follows};
 use super::contacts::{device_row, known_tag_key};
 use super::effects::Turn;
+use super::sessions::Which;
 use super::timers::Timer;
 
 /// A first-contact envelope may be this many days old.
@@ -261,7 +262,7 @@ impl Engine {
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;
         // Whoever begins anew has lost the older ones; one we began ourselves may still be answered.
-        self.sessions.forget(turn, device, false)?;
+        self.sessions.forget(turn, device, Which::Confirmed)?;
         self.sessions.insert(
             turn,
             SessionInfo {

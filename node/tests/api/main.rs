@@ -7,8 +7,10 @@
 
 mod attacks;
 mod limits;
+mod pairing;
 mod rest;
 mod setup;
 mod socket;
 mod stream;
 mod support;
+mod waiting;

@@ -1,113 +1,17 @@
 //! A node without an account: what it takes, what it refuses, and that it goes on as a complete node behind the same door.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use parlour_node::{ApiLimits, NodeOptions, RateLimit, WaitingNode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::support::{Raw, Reply, patient, read_reply};
+use super::support::{Raw, patient, read_reply};
+use super::waiting::{Waiting, code_of, send};
 
 /// 24 words whose entropy is all zero.
 const ZERO: &str = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon \
                     abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art";
-
-struct Waiting {
-    node: WaitingNode,
-    address: SocketAddr,
-    token: String,
-    data: TempDir,
-}
-
-impl Waiting {
-    async fn start() -> Self {
-        Self::with(ApiLimits::default()).await
-    }
-
-    async fn with(limits: ApiLimits) -> Self {
-        let data = TempDir::new().unwrap();
-        let options = NodeOptions {
-            data: data.path().to_owned(),
-            account: None,
-            password: None,
-            api: "127.0.0.1:0".parse().unwrap(),
-            listen: vec!["127.0.0.1:0".into()],
-            mdns: false,
-            network: true,
-            limits,
-        };
-        let node = WaitingNode::start(options).await.unwrap();
-        Self {
-            address: node.api_url().strip_prefix("http://").unwrap().parse().unwrap(),
-            token: node.token().to_owned(),
-            node,
-            data,
-        }
-    }
-
-    fn request(&self, method: &str, path: &str) -> Raw {
-        Raw {
-            method: method.into(),
-            target: path.into(),
-            version: "HTTP/1.1".into(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
-        .set("Host", &self.address.to_string())
-        .set("Authorization", &format!("Bearer {}", self.token))
-        .set("Connection", "close")
-    }
-
-    fn json(&self, path: &str, body: &Value) -> Raw {
-        self.request("POST", path)
-            .set("Content-Type", "application/json")
-            .body(&body.to_string())
-    }
-
-    fn create(&self, wish: &Value) -> Raw {
-        self.json("/api/v1/accounts", wish)
-    }
-
-    async fn send(&self, raw: &Raw) -> Reply {
-        send(self.address, raw).await
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        self.send(&self.request("GET", path)).await
-    }
-
-    async fn pair(&self, code: &str) -> Reply {
-        let request = self.json("/api/v1/session/pair", &json!({ "code": code }));
-        self.send(&request.without("Authorization")).await
-    }
-
-    /// The code of a new link.
-    fn code(&self) -> String {
-        self.node.link().split_once("/#pair=").unwrap().1.to_owned()
-    }
-
-    fn accounts(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.data.path().join("accounts")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect()
-    }
-}
-
-async fn send(address: SocketAddr, raw: &Raw) -> Reply {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    // The node may refuse and close before it has taken everything.
-    let _ = socket.write_all(&raw.bytes()).await;
-    patient("an answer", read_reply(&mut socket)).await
-}
-
-fn code_of(reply: &Reply) -> (u16, String) {
-    (
-        reply.status,
-        reply.json()["code"].as_str().unwrap_or_default().to_owned(),
-    )
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_that_it_has_no_account_and_what_to_do() {
@@ -248,88 +152,6 @@ async fn what_cannot_be_an_account_leaves_nothing_on_the_disk() {
     }
     assert_eq!(api.accounts(), Vec::<PathBuf>::new());
     assert_eq!(api.send(&api.create(&json!({ "name": "ada" }))).await.status, 201);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_works_once_and_only_while_it_is_the_last_one() {
-    let api = Waiting::start().await;
-    let old = api.code();
-    let code = api.code();
-    assert_eq!(code_of(&api.pair(&old).await), (403, "bad_code".into()));
-    assert_eq!(code_of(&api.pair("").await), (403, "bad_code".into()));
-    let paired = api.pair(&code).await;
-    assert_eq!(paired.status, 200);
-    assert_eq!(paired.header("cache-control"), Some("no-store"));
-    assert_eq!(code_of(&api.pair(&code).await), (403, "bad_code".into()));
-    let token = paired.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!(token.len(), 64);
-    assert!(paired.json()["expires_at"].is_string());
-    let as_page = |raw: Raw| raw.set("Authorization", &format!("Bearer {token}"));
-    assert_eq!(
-        api.send(&as_page(api.request("GET", "/api/v1/accounts"))).await.status,
-        200
-    );
-    let link = api.send(&as_page(api.json("/api/v1/session/link", &json!({})))).await;
-    assert_eq!(link.status, 201);
-    let link = link.json()["link"].as_str().unwrap().to_owned();
-    let (page, code) = link.split_once("#pair=").unwrap();
-    assert_eq!(page, format!("http://{}/", api.address));
-    assert_eq!(api.pair(code).await.status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn codes_and_sessions_end() {
-    let api = Waiting::with(ApiLimits {
-        pairing_code: std::time::Duration::ZERO,
-        ..ApiLimits::default()
-    })
-    .await;
-    assert_eq!(code_of(&api.pair(&api.code()).await), (403, "bad_code".into()));
-    let api = Waiting::with(ApiLimits {
-        paired_session: std::time::Duration::ZERO,
-        ..ApiLimits::default()
-    })
-    .await;
-    let token = api.pair(&api.code()).await.json()["token"].as_str().unwrap().to_owned();
-    let late = api
-        .create(&json!({ "name": "ada" }))
-        .set("Authorization", &format!("Bearer {token}"));
-    assert_eq!(api.send(&late).await.status, 401);
-    assert_eq!(api.accounts(), Vec::<PathBuf>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_codes_or_asks_too_much_has_to_wait() {
-    let few = RateLimit {
-        burst: 3,
-        per_second: 0.001,
-    };
-    let api = Waiting::with(ApiLimits {
-        pairing: few,
-        paired: few,
-        ..ApiLimits::default()
-    })
-    .await;
-    let token = api.pair(&api.code()).await.json()["token"].as_str().unwrap().to_owned();
-    let code = api.code();
-    for _ in 0..3 {
-        assert_eq!(api.pair("aaaaaaaaaaaaaaaaaaaaaaaaaa").await.status, 403);
-    }
-    let refused = api.pair(&code).await;
-    assert_eq!(code_of(&refused), (429, "too_many_requests".into()));
-    assert!(refused.header("retry-after").is_some());
-    let page = api
-        .request("GET", "/api/v1/accounts")
-        .set("Authorization", &format!("Bearer {token}"));
-    for _ in 0..3 {
-        assert_eq!(api.send(&page).await.status, 200);
-    }
-    assert_eq!(api.send(&page).await.status, 429);
-    assert_eq!(
-        api.get("/api/v1/accounts").await.status,
-        200,
-        "the command line goes on"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

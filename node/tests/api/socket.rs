@@ -120,6 +120,20 @@ impl Socket {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_socket_of_a_paired_page_ends_with_its_token() {
+    let api = TestApi::with(ApiLimits {
+        paired_session: Duration::from_secs(1),
+        ..ApiLimits::default()
+    })
+    .await;
+    let token = api.paired().await;
+    let mut socket = Socket::open(&api).await;
+    socket.say(&json!({ "type": "auth", "token": token })).await;
+    assert_eq!(socket.text().await["type"], "ready");
+    assert_eq!(socket.close_code().await, 4401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_token_a_socket_is_closed() {
     let limits = ApiLimits {
         socket_auth_timeout: Duration::from_millis(150),

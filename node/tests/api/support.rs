@@ -140,6 +140,17 @@ impl TestApi {
         self.send(&request).await
     }
 
+    /// The token of a page that has opened a link.
+    pub(crate) async fn paired(&self) -> String {
+        let link = self.post("/api/v1/session/link", &serde_json::json!({})).await.json();
+        let code = link["link"].as_str().unwrap().split_once("#pair=").unwrap().1;
+        let pair = self
+            .post("/api/v1/session/pair", &serde_json::json!({ "code": code }))
+            .await;
+        assert_eq!(pair.status, 200, "{}", pair.text());
+        pair.json()["token"].as_str().unwrap().to_owned()
+    }
+
     /// Makes an invite as soon as the network listens.
     pub(crate) async fn invite(&self, wish: &Value) -> Value {
         loop {

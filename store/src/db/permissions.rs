@@ -6,20 +6,36 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Creates `path` and its missing parents, and gives `path` itself mode 0700.
+/// Creates `path` and its missing parents, each of them durably, and gives `path` itself mode 0700.
 ///
 /// # Errors
 /// When the directory cannot be created or its mode cannot be set.
 pub fn private_dir(path: &Path) -> io::Result<()> {
+    if !path.is_dir() {
+        create_durably(path)?;
+    }
+    restrict(path, 0o700)
+}
+
+/// A folder whose name is not on the disk takes all that is synced in it along when the power goes.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let here = Path::new(".");
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(here);
+    if !parent.exists() {
+        create_durably(parent)?;
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(path)?;
-    restrict(path, 0o700)
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_dir(parent),
+    }
 }
 
 /// Opens `path` for reading and writing, creating it if it is missing, with mode 0600.

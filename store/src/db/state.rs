@@ -16,6 +16,9 @@ use super::read::ReadError;
 use super::seal::{Keys, NONCE};
 
 const FLUSH_MS: u64 = 500;
+/// What the engine writes down about itself when it makes its files, and never syncs.
+const CONF: &str = "conf";
+const CONF_BYTES: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\nv\x19Q\xc1";
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 /// The engine lets go of its file a moment after its last handle is dropped.
 const OPEN_TRIES: u32 = 200;
@@ -48,6 +51,7 @@ impl State {
         private_dir(&dir.join("blobs")).map_err(|e| text(&e))?;
         let file = private_file(&dir.join("db")).map_err(|e| text(&e))?;
         remove_unfinished_snapshots(dir).map_err(|e| text(&e))?;
+        remove_torn_conf(dir).map_err(|e| text(&e))?;
         let engine = open_engine(dir, cache_bytes).map_err(|e| text(&e))?;
         let records = engine.open_tree("records").map_err(|e| text(&e))?;
         let meta = engine.open_tree("meta").map_err(|e| text(&e))?;
@@ -59,6 +63,11 @@ impl State {
             dir: dir.to_path_buf(),
             file,
         })
+    }
+
+    /// Makes what the engine wrote down about itself durable.
+    fn sync_conf(&self) -> io::Result<()> {
+        File::open(self.dir.join(CONF))?.sync_all()
     }
 
     /// Removes the engine's snapshots, which only shorten its start: it makes them again from its log.
@@ -87,6 +96,7 @@ impl State {
     /// Makes the engine's files durable. Blob files are written once; `synced` names those already done.
     pub(super) fn sync(&self, synced: &mut BTreeSet<OsString>) -> io::Result<()> {
         self.file.sync_data()?;
+        self.sync_conf()?;
         let blobs = self.dir.join("blobs");
         let mut present = BTreeSet::new();
         let mut fresh = false;
@@ -176,6 +186,16 @@ fn private_file_if_there(path: &Path) -> io::Result<File> {
 /// empty. A finished one has been renamed, so nothing of use goes.
 fn remove_unfinished_snapshots(dir: &Path) -> io::Result<()> {
     remove_files(dir, |name| name.starts_with("snap.") && name.ends_with(".generating"))
+}
+
+/// The engine does not open where a power cut has torn its `conf`, and makes a missing one again. It always says the same.
+fn remove_torn_conf(dir: &Path) -> io::Result<()> {
+    let path = dir.join(CONF);
+    match fs::read(&path) {
+        Ok(bytes) if bytes != CONF_BYTES => fs::remove_file(&path),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn remove_files(dir: &Path, unwanted: impl Fn(&str) -> bool) -> io::Result<()> {

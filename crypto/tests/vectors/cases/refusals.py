@@ -196,12 +196,16 @@ def bundles(draw):
         return tlv((1, statement), (2, sign(device, purpose, statement)))
 
     changed = lambda tag, value: form(with_fields(statement, {tag: value}))
-    issued = ada.bundle.issued
-    wrong = {"serial 0": changed(2, bytes(4)), "of another certificate": changed(3, eve.certificate.hash),
+    issued, kem_key = ada.bundle.issued, ada.bundle.kem_key
+    first, last = bytes([1, kem_key[1] & 0xf0 | 0xd]), bytes([kem_key[1150] & 0xf | 0x10, 0xd0])
+    wrong = {**misshapen(ada.signed_bundle, 1, 2), "version 2": changed(1, b"\2"), "serial 0": changed(2, bytes(4)), "of another certificate": changed(3, eve.certificate.hash),
              "suites differ from the certificate's": changed(6, b"\1"),
              "expires when issued": changed(8, uint(issued, 8)),
              "lives longer than 14 days": changed(8, uint(issued + 14 * keys.DAY_MS + 1, 8)),
-             "an ML-KEM key of 1183 bytes": changed(5, ada.bundle.kem_key[:-1]),
+             "an ML-KEM key of 1183 bytes": changed(5, kem_key[:-1]),
+             "the first number of the ML-KEM key is 3329": changed(5, first + kem_key[2:]),
+             "the last number of the ML-KEM key is 3329": changed(5, kem_key[:1150] + last + kem_key[1152:]),
+             "signed for another purpose": form(statement, purpose="device list"),
              "signed by another device": form(statement, eve.signing_seed)}
     return case("prekey bundle", "prekey_bundle", ada.signed_bundle, wrong, certificate=ada.signed_certificate)
 

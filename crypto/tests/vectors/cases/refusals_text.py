@@ -77,7 +77,7 @@ def bodies(draw):
              "a peer id of 65 bytes": contact(peer=b"\x41" + bytes(65)),
              "nine addresses": contact(addresses=b"\x09" + b"\0" * 9),
              "an address of 257 bytes": contact(addresses=b"\1\x81\2" + bytes(257)),
-             "49 153 bytes": contact(bundle=b"\xf0\xff\2" + bytes(49_136)),
+             "49 153 bytes": contact(ext=b"\1\1\xee\xff\2" + bytes(49_134)),
              "17 extensions": contact(ext=b"\x11" + b"\1\0" * 17),
              "a length beyond the end": contact(bundle=b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"),
              "a varint of 11 bytes": contact(bundle=b"\x80" * 10 + b"\0")}
