@@ -114,11 +114,11 @@ fn the_same_is_refused() {
     topic("refused", &[("refused", 29)]);
 }
 
-/// The other direction; the folder is named by `PARLOUR_CASES`.
+/// The other direction; the folder is named by `PARLOUR_CASES_DIR`.
 #[test]
 #[ignore = "writes files, which .ci/second-implementation has the other side check"]
 fn cases_are_written_for_the_other_side() {
-    let folder = std::env::var_os("PARLOUR_CASES").expect("PARLOUR_CASES names a folder");
+    let folder = std::env::var_os("PARLOUR_CASES_DIR").expect("PARLOUR_CASES_DIR names a folder");
     writer::write(Path::new(&folder));
 }
 
