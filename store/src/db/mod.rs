@@ -132,7 +132,7 @@ impl Db {
     /// # Errors
     /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        match guarded(|| self.0.state.records.get(key))? {
+        match guarded(|| self.0.state.records().get(key))? {
             Some(sealed) => self.0.open_value(key, &sealed).map(Some),
             None => Ok(None),
         }
@@ -261,6 +261,6 @@ impl Inner {
     fn range(&self, from: &[u8], to: &[u8]) -> Range {
         // An empty range where the bounds are the wrong way round.
         let to = to.max(from);
-        Range::new(self.state.records.range(from.to_vec()..to.to_vec()))
+        Range::new(self.state.records().range(from.to_vec()..to.to_vec()))
     }
 }

@@ -280,7 +280,7 @@ fn compare(dir: &Path, state: &State, keys: &Keys, survey: &Survey, report: &mut
 fn apply(state: &State, keys: &Keys, batch: &super::Batch) -> Result<(), OpenError> {
     let sealed = seal_writes(keys, batch);
     let sealed = sealed.map_err(|error| no_random(&error))?;
-    let applied = state.records.apply_batch(sealed);
+    let applied = state.records().apply_batch(sealed);
     applied.map_err(|error| OpenError::State {
         detail: error.to_string(),
     })

@@ -24,11 +24,37 @@ const CHECKPOINT_KEY: &[u8] = b"checkpoint";
 const OPEN_TRIES: u32 = 200;
 
 pub(super) struct State {
-    pub(super) records: sled::Tree,
-    meta: sled::Tree,
-    engine: sled::Db,
+    engine: Engine,
     dir: PathBuf,
     file: File,
+}
+
+/// The engine's handles. It flushes when the last one goes, and asserts where the disk then fails: what counts was synced by a
+/// checkpoint, so that is no loss and must not take the process along.
+struct Engine(Option<Handles>);
+
+struct Handles {
+    records: sled::Tree,
+    meta: sled::Tree,
+    db: sled::Db,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let handles = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {
+            tracing::error!("the storage engine could not write its last pages; the journal has what they hold");
+        }
+    }
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Handles;
+
+    #[expect(clippy::expect_used, reason = "taken by drop only")]
+    fn deref(&self) -> &Handles {
+        self.0.as_ref().expect("the engine is open")
+    }
 }
 
 impl State {
@@ -56,10 +82,13 @@ impl State {
         let records = engine.open_tree("records").map_err(|e| text(&e))?;
         let meta = engine.open_tree("meta").map_err(|e| text(&e))?;
         restrict_tree(dir).map_err(|e| text(&e))?;
-        Ok(Self {
+        let handles = Handles {
             records,
             meta,
-            engine,
+            db: engine,
+        };
+        Ok(Self {
+            engine: Engine(Some(handles)),
             dir: dir.to_path_buf(),
             file,
         })
@@ -75,9 +104,14 @@ impl State {
         remove_files(dir, |name| name.starts_with("snap."))
     }
 
+    /// The rows.
+    pub(super) fn records(&self) -> &sled::Tree {
+        &self.engine.records
+    }
+
     /// The number of the last checkpoint the engine holds; 0 for none.
     pub(super) fn checkpoint(&self, keys: &Keys) -> Result<u64, String> {
-        let found = self.meta.get(CHECKPOINT_KEY).map_err(|e| e.to_string())?;
+        let found = self.engine.meta.get(CHECKPOINT_KEY).map_err(|e| e.to_string())?;
         let plain = found.and_then(|sealed| keys.open_record(CHECKPOINT_KEY, &sealed));
         let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
         Ok(number.unwrap_or_default())
@@ -88,8 +122,8 @@ impl State {
         let mut aad = Vec::new();
         Keys::record_aad(&mut aad, CHECKPOINT_KEY);
         let sealed = keys.records.seal(nonce, &aad, &number.to_le_bytes());
-        self.meta.insert(CHECKPOINT_KEY, sealed)?;
-        self.engine.flush()?;
+        self.engine.meta.insert(CHECKPOINT_KEY, sealed)?;
+        self.engine.db.flush()?;
         Ok(())
     }
 
@@ -122,7 +156,7 @@ impl State {
 
     /// Why the engine stopped writing in the background, if it did.
     pub(super) fn background_error(&self) -> Option<String> {
-        let outcome = self.engine.context.global_error();
+        let outcome = self.engine.db.context.global_error();
         outcome.err().map(|error| error.to_string())
     }
 }

@@ -95,7 +95,7 @@ impl Inner {
         writer.position = next;
         self.disk_full.store(false, Ordering::Release);
         self.journal_bytes.fetch_add(frame.len() as u64, Ordering::AcqRel);
-        if let Err(error) = self.state.records.apply_batch(sealed) {
+        if let Err(error) = self.state.records().apply_batch(sealed) {
             return Err(self.stop(format!("applying a batch failed: {error}")));
         }
         for (name, value) in batch.marks() {
