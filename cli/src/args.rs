@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, history::History, init::Init,
-    invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, tail::Tail, up::Up,
-    whoami::Whoami,
+    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
+    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, tail::Tail,
+    up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Tail(Tail),
     Search(Search),
     Status(Status),
+    Doctor(Doctor),
     Message(Message),
     Completions(Completions),
 }

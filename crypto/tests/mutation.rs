@@ -178,3 +178,18 @@ fn no_mutation_makes_a_decoder_panic() {
         offer(&noise, &cert);
     }
 }
+
+/// Seeds for the targets in `fuzz`: `PARLOUR_SEEDS_DIR=crypto/fuzz/corpus/wire` names the folder.
+#[test]
+#[ignore = "writes files"]
+fn samples_are_written_as_seeds() {
+    let folder = std::env::var_os("PARLOUR_SEEDS_DIR").expect("PARLOUR_SEEDS_DIR names a folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (number, sample) in samples().iter().enumerate() {
+        std::fs::write(
+            std::path::Path::new(&folder).join(format!("sample-{number:02}")),
+            sample,
+        )
+        .unwrap();
+    }
+}

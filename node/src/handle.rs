@@ -48,6 +48,10 @@ pub struct Facts {
     pub peer: PeerId,
     /// What opening the store found damaged, for people; empty if nothing.
     pub damage: Vec<String>,
+    /// Whether it connects to anybody at all.
+    pub network: bool,
+    /// Whether it looks for peers on the LAN.
+    pub mdns: bool,
 }
 
 impl AccountHandle {

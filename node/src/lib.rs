@@ -20,7 +20,7 @@ pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serv
 pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Counters, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite, ReadMarkError,
-    RevokeError, SendError, SendText, Sent, StorageFailed,
+    RevokeError, SendError, SendText, Sent, StorageFailed, Unreachable,
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

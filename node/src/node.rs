@@ -241,6 +241,8 @@ impl Inhabitant {
             device,
             peer,
             damage: damage_text(&report),
+            network: options.network,
+            mdns: options.network && options.mdns,
         };
         let account = AccountHandle {
             inputs,

@@ -80,6 +80,11 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
     );
 }
 
+/// Whether a row is at a place and opens.
+pub(crate) fn is_there(read: &impl Read, at: &EventKey) -> bool {
+    read.get(&key(at)).is_ok_and(|row| row.is_some())
+}
+
 /// Where an event is, if we have it.
 ///
 /// # Errors

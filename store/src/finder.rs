@@ -37,6 +37,9 @@ pub enum FindError {
     /// The index could not be asked or written.
     #[error("searching the index failed")]
     Index(#[from] SearchError),
+    /// The index could not be emptied.
+    #[error("emptying the search index failed")]
+    Reset(#[from] SearchOpenError),
     /// The index could not be written.
     #[error("updating the search index failed")]
     Update(#[from] IndexError),
@@ -94,6 +97,30 @@ impl Finder {
         }
         self.index.commit(*last)?;
         Ok(rows.len() == INDEX_BATCH)
+    }
+
+    /// Makes the index anew from what is stored; `progress` is told how many messages are in it. Returns how many there are.
+    ///
+    /// # Errors
+    /// The index cannot be emptied or written, or the database cannot be read.
+    pub fn rebuild(&self, read: &impl Read, mut progress: impl FnMut(u64)) -> Result<u64, FindError> {
+        self.index.reset()?;
+        while self.catch_up(read)? {
+            progress(self.index.document_count());
+        }
+        Ok(self.index.document_count())
+    }
+
+    /// Where the messages are that the index holds; every file of it is read.
+    ///
+    /// # Errors
+    /// The index is damaged.
+    pub(crate) fn addresses(&self) -> Result<BTreeSet<EventKey>, FindError> {
+        self.index.verify()?;
+        let all = self.index.addresses()?.into_iter();
+        let keys = all.map(|doc| EventKey::from_bytes(doc.0.get(..EventKey::LEN).unwrap_or_default()));
+        let keys: Option<BTreeSet<EventKey>> = keys.collect();
+        Ok(keys.ok_or(StoreError::Malformed { noun: "search hit" })?)
     }
 
     /// Frees the memory used for writing.

@@ -4,6 +4,7 @@
 //! reads better than forty re-exported names.
 #![deny(missing_docs)]
 
+mod audit;
 mod db;
 mod finder;
 mod keyspace;
@@ -26,9 +27,10 @@ pub mod sessions;
 pub mod timeline;
 pub mod view;
 
+pub use audit::{AuditReport, Problem, check};
 pub use db::{
-    Batch, CommitError, Damage, DataLock, Db, DbOptions, Health, LockError, OpenError, OpenReport, Read, ReadError,
-    Row, RowKeys, Rows, Txn, private_dir, private_file,
+    Batch, CommitError, CompactError, Compacted, Damage, DataLock, Db, DbOptions, Health, LockError, OpenError,
+    OpenReport, Read, ReadError, Row, RowKeys, Rows, Txn, private_dir, private_file,
 };
 pub use finder::{FindError, Finder, Found};
 pub use keyspace::{ConversationNo, DeviceNo, EventKey, LogKey};

@@ -1,6 +1,8 @@
 //! Logs: which events of one device we hold, and which of them other devices have told us they hold. Delivery is read off
 //! these intervals; there is no row per message and recipient.
 
+use std::collections::BTreeMap;
+
 use parlour_crypto::{EventId, Intervals};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,31 @@ pub struct DeliveryRow {
 
 impl Row for DeliveryRow {
     const NOUN: &'static str = "delivery";
+}
+
+const MARK: &[u8] = b"log";
+
+/// The name of a log's lower bound among the database's marks: `log`, conversation u32, device u32, log number u32.
+#[must_use]
+pub fn mark(log: &LogKey) -> Vec<u8> {
+    let mut name = MARK.to_vec();
+    for part in [log.conversation.0, log.device.0, log.log] {
+        name.extend_from_slice(&part.to_be_bytes());
+    }
+    name
+}
+
+/// The lower bounds of logs among the database's marks.
+pub fn bounds(marks: &BTreeMap<Vec<u8>, u64>) -> impl Iterator<Item = (LogKey, u64)> {
+    marks.iter().filter_map(|(name, bound)| {
+        let mut fields = Fields(name.strip_prefix(MARK)?);
+        let log = LogKey {
+            conversation: ConversationNo(fields.u32()?),
+            device: DeviceNo(fields.u32()?),
+            log: fields.u32()?,
+        };
+        Some((log, *bound))
+    })
 }
 
 fn key(log: &LogKey) -> Vec<u8> {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use parlour_crypto::DataKey;
 
-use crate::db::{Batch, CommitError, Db, DbOptions, OpenError, OpenReport, Read, ReadError, Txn};
+use crate::db::{
+    Batch, CommitError, CompactError, Compacted, Db, DbOptions, OpenError, OpenReport, Read, ReadError, Txn,
+};
 use crate::finder::Finder;
 use crate::search::SearchOpenError;
 
@@ -41,6 +43,20 @@ impl Store {
         let (db, report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
         let finder = Finder::open(&account_dir.join("search"), &key.subkey("search"))?;
         Ok((Self { db, finder }, report))
+    }
+
+    /// Rewrites the database in an account's directory, which nobody has open, so that it takes as little space as it can.
+    /// `progress` is told how many rows were copied.
+    ///
+    /// # Errors
+    /// See [`CompactError`]; the database is as it was.
+    pub fn compact(
+        account_dir: &Path,
+        key: &DataKey,
+        options: DbOptions,
+        progress: impl FnMut(u64),
+    ) -> Result<Compacted, CompactError> {
+        crate::db::compact(&account_dir.join("db"), &key.subkey("database"), options, progress)
     }
 
     /// The database.

@@ -206,6 +206,14 @@ pub fn mark_missing(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventI
     Ok(new)
 }
 
+/// Whether an event is marked as named and not here.
+///
+/// # Errors
+/// As [`get`].
+pub fn is_missing(read: &impl Read, conversation: ConversationNo, id: &EventId) -> Result<bool, StoreError> {
+    Ok(read.get(&missing_key(conversation, id))?.is_some())
+}
+
 /// Events that are named and not here, at most `limit`.
 ///
 /// # Errors

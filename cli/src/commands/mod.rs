@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod contacts;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod invite;
@@ -70,6 +71,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             Some(code) => Ok(code),
             None => with_node(global, Reach::Disk, async |client| status.run(client, out).await).await,
         },
+        Command::Doctor(doctor) => Box::pin(doctor.run(global, out)).await,
         Command::Message(message) => {
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await
         }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod demo;
+#[cfg(unix)]
+mod doctor;
 mod errors;
 mod harness;
 mod offline;

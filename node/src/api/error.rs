@@ -237,7 +237,7 @@ impl From<FindError> for ApiError {
     fn from(error: FindError) -> Self {
         match error {
             FindError::Store(cause) => cause.into(),
-            FindError::Index(_) | FindError::Update(_) => {
+            FindError::Index(_) | FindError::Update(_) | FindError::Reset(_) => {
                 tracing::error!(error = %error, cause = std::error::Error::source(&error).map(tracing::field::display), "a search failed");
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,

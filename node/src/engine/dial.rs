@@ -28,7 +28,8 @@ pub(crate) struct Dialer {
 
 struct Wanted {
     backoff: Backoff,
-    last_failure: Option<String>,
+    /// Why the last dial failed, and when they began to, ms.
+    last_failure: Option<(String, u64)>,
 }
 
 impl Dialer {
@@ -65,10 +66,12 @@ impl Dialer {
         }
     }
 
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&PeerId, &str)> {
-        self.wanted
-            .iter()
-            .filter_map(|(peer, w)| Some((peer, w.last_failure.as_deref()?)))
+    /// Peers, why the last dial to them failed, and since when dials have.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&PeerId, &str, u64)> {
+        self.wanted.iter().filter_map(|(peer, wanted)| {
+            let (reason, since) = wanted.last_failure.as_ref()?;
+            Some((peer, reason.as_str(), *since))
+        })
     }
 }
 
@@ -230,9 +233,10 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn on_dial_failed(&mut self, peer: PeerId, reason: String) {
+    pub(crate) fn on_dial_failed(&mut self, peer: PeerId, reason: String, now: u64) {
         if let Some(wanted) = self.dialer.wanted.get_mut(&peer) {
-            wanted.last_failure = Some(reason);
+            let since = wanted.last_failure.as_ref().map_or(now, |(_, since)| *since);
+            wanted.last_failure = Some((reason, since));
         }
     }
 }

@@ -32,6 +32,17 @@ pub struct LivePeer {
     pub address: Multiaddr,
 }
 
+/// A peer that cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreachable {
+    /// Its id.
+    pub peer: PeerId,
+    /// Why the last dial failed.
+    pub reason: String,
+    /// Since when dials fail, ms.
+    pub since: u64,
+}
+
 /// A snapshot of the volatile state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -41,8 +52,10 @@ pub struct Live {
     pub peers: Vec<LivePeer>,
     /// Devices with a ready stream: device, since (ms), how far their clock is ahead of ours (ms).
     pub linked: Vec<(DeviceId, u64, i64)>,
-    /// Peers we want and cannot reach, with the last reason.
-    pub unreachable: Vec<(PeerId, String)>,
+    /// Peers we want and cannot reach.
+    pub unreachable: Vec<Unreachable>,
+    /// Devices of others with which there is no session.
+    pub sessionless: Vec<DeviceId>,
     /// Counts since the start.
     pub counters: Counters,
 }
@@ -76,14 +89,26 @@ impl Engine {
         let unreachable = self
             .dialer
             .failures()
-            .filter(|(peer, _)| !self.dialer.is_connected(peer))
-            .map(|(peer, reason)| (*peer, reason.to_owned()))
+            .filter(|(peer, _, _)| !self.dialer.is_connected(peer))
+            .map(|(peer, reason, since)| Unreachable {
+                peer: *peer,
+                reason: reason.to_owned(),
+                since,
+            })
+            .collect();
+        let with_session = self.sessions.devices();
+        let sessionless = self
+            .known
+            .iter()
+            .filter(|(no, _)| **no != self.own.device && !with_session.contains(no))
+            .map(|(_, known)| known.id)
             .collect();
         Some(Live {
             listening: self.listening.clone(),
             peers,
             linked,
             unreachable,
+            sessionless,
             counters: self.counters,
         })
     }

@@ -42,7 +42,7 @@ pub use input::{
     SendText, Sent,
 };
 pub(crate) use input::{Command, Input};
-pub use live::{Counters, Live, LivePeer};
+pub use live::{Counters, Live, LivePeer, Unreachable};
 
 use contacts::Knock;
 use dial::Dialer;
@@ -326,7 +326,7 @@ impl Engine {
             }
             NetEvent::DialFailed { peer, reason } => {
                 self.live_changed = true;
-                self.on_dial_failed(peer, reason);
+                self.on_dial_failed(peer, reason, turn.now);
                 Ok(())
             }
             NetEvent::DiscoveredLan { peer, .. } => {

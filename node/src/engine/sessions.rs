@@ -1,6 +1,6 @@
 //! The account's ratchet sessions in memory, found by the tag of an envelope. Every change is written into the turn's batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parlour_crypto::{Session, SessionId};
 use parlour_store::sessions::{self, SessionInfo};
@@ -103,6 +103,11 @@ impl Sessions {
                 .max_by_key(|(_, entry)| entry.info.created)
                 .map(|(id, _)| *id)
         })
+    }
+
+    /// All devices with a session.
+    pub(crate) fn devices(&self) -> BTreeSet<DeviceNo> {
+        self.entries.values().map(|entry| entry.info.device).collect()
     }
 
     fn of_device(&self, device: DeviceNo) -> impl Iterator<Item = (&SessionId, &Entry)> {

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use super::head::Head;
 use super::journal::{self, Journal, Position, is_full};
 use super::writer::CommitError;
-use super::{Inner, open};
+use super::{DbOptions, Inner, open};
 
 /// What one checkpoint at a time may change.
 pub(super) struct Checkpoints {
@@ -114,14 +114,20 @@ impl Inner {
         self.stop(format!("{doing} failed: {error}"))
     }
 
+    pub(super) fn step(&self, step: u32) {
+        self.options.step(step);
+    }
+}
+
+impl DbOptions {
     #[cfg(test)]
-    fn step(&self, step: u32) {
-        self.options.faults.step(step);
+    pub(super) fn step(&self, step: u32) {
+        self.faults.step(step);
     }
 
     #[cfg(not(test))]
     #[expect(clippy::unused_self, reason = "tests stop the process here")]
-    fn step(&self, _step: u32) {}
+    pub(super) fn step(&self, _step: u32) {}
 }
 
 /// Bytes of all files below `dir`, except those set aside.

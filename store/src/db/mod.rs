@@ -12,6 +12,7 @@
 mod batch;
 mod bytes;
 mod checkpoint;
+mod compact;
 mod damage;
 mod disk;
 #[cfg(test)]
@@ -39,6 +40,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 pub use batch::Batch;
+pub(crate) use compact::compact;
+pub use compact::{CompactError, Compacted};
 pub use damage::Damage;
 pub use lock::{DataLock, LockError};
 pub use open::{OpenError, OpenReport};

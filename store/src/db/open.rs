@@ -23,7 +23,7 @@ use super::seal::Keys;
 use super::state::State;
 use super::survey::{Plan, Survey, read_journals};
 use super::writer::{CommitError, Writer, seal_writes};
-use super::{Db, DbOptions, Inner};
+use super::{Db, DbOptions, Inner, compact};
 
 const VERSION: u32 = 1;
 /// The first version that reads this format.
@@ -110,6 +110,7 @@ pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db
         LockError::InUse { pid } => OpenError::InUse { pid },
         LockError::Io(source) => failed("locking the store")(source),
     })?;
+    compact::finish(dir).map_err(failed("finishing a compaction"))?;
     let keys = Keys::new(key);
     let mut survey = Survey::take(dir, &keys, version_known)?;
     let mut report = OpenReport::default();

@@ -184,6 +184,11 @@ impl Range {
         Self { inner, failed: false }
     }
 
+    /// All rows of the engine, as they are stored.
+    pub(super) fn all(state: &State) -> Self {
+        Self::new(state.records().iter())
+    }
+
     fn step(
         &mut self,
         step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Sealed>>,

@@ -257,6 +257,23 @@ impl SearchIndex {
         checked.map_err(|cause| SearchError::Failed(cause.to_string()))
     }
 
+    /// The addresses of all messages that can be found.
+    ///
+    /// # Errors
+    /// See [`SearchError`].
+    pub fn addresses(&self) -> Result<Vec<DocRef>, SearchError> {
+        let core = self.core();
+        let snapshot = core.snapshot();
+        let mut all = Vec::new();
+        for (ord, reader) in (0..).zip(snapshot.searcher.segment_readers()) {
+            for doc in reader.doc_ids_alive() {
+                let address = snapshot.address(&core.fields, tantivy::DocAddress::new(ord, doc));
+                all.push(address.map_err(|cause| SearchError::Failed(cause.to_string()))?);
+            }
+        }
+        Ok(all)
+    }
+
     /// Throws the index away and starts an empty one at position 0.
     ///
     /// # Errors

@@ -184,7 +184,7 @@ impl World {
         let mut held = logs::get(txn, log).unwrap();
         held.have.insert(header.seq);
         held.top = Some(event.id());
-        txn.mark(mark_name(log), held.have.count());
+        txn.mark(logs::mark(log), held.have.count());
         logs::put(txn, log, &held);
         let mut row = conversations::get(txn, log.conversation).unwrap().unwrap();
         row.heads
@@ -233,6 +233,41 @@ impl World {
         all
     }
 
+    /// As [`World::shown`], leaving out what cannot be read.
+    pub(crate) fn readable(&self, store: &Store) -> Vec<u64> {
+        let mut all = Vec::new();
+        for with in [1, 2] {
+            let Ok(Some(no)) = conversations::number(store, &self.conversation(with)) else {
+                continue;
+            };
+            let entries = timeline::after(store, no, None, usize::MAX).unwrap_or_default();
+            for entry in entries {
+                let Ok(Some(event)) = events::get(store, &entry.event) else {
+                    continue;
+                };
+                let n = event.header().clock - START_MS;
+                assert_eq!(message_text(&event).unwrap(), text(n));
+                all.push(n);
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Writes one more message if both sides of its conversation are known.
+    pub(crate) fn try_talk(&self, store: &Store, n: u64) -> bool {
+        let with = 1 + (n % 2) as usize;
+        let known = conversations::number(store, &self.conversation(with)).is_ok_and(|no| no.is_some())
+            && self
+                .people
+                .iter()
+                .all(|p| devices::number(store, &p.keys.id()).is_ok_and(|no| no.is_some()));
+        if known {
+            store.commit(self.message(store, n)).unwrap();
+        }
+        known
+    }
+
     /// Whether search finds message `n`, once.
     pub(crate) fn finds(&self, store: &Store, n: u64) -> bool {
         let query = Query::parse(&format!("word{n}")).unwrap();
@@ -255,15 +290,6 @@ fn shown_in(store: &Store, no: ConversationNo) -> Vec<u64> {
         numbers.push(n);
     }
     numbers
-}
-
-/// The name of the engine's lower bound for a log.
-pub(crate) fn mark_name(log: &LogKey) -> Vec<u8> {
-    let mut name = b"log".to_vec();
-    for part in [log.conversation.0, log.device.0, log.log] {
-        name.extend_from_slice(&part.to_be_bytes());
-    }
-    name
 }
 
 /// The text of message `n`: about 200 bytes, with a word of its own.

@@ -4,6 +4,7 @@ mod accounts;
 mod changes;
 mod contacts;
 mod conversations;
+mod doctor;
 pub(crate) mod dto;
 mod events;
 mod frames;
@@ -30,6 +31,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(accounts::router())
         .merge(me::router())
         .merge(stats::router())
+        .merge(doctor::router())
         .merge(invites::router())
         .merge(contacts::router())
         .merge(conversations::router())

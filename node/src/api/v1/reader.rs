@@ -156,8 +156,8 @@ impl<'a> Reader<'a> {
             .live
             .unreachable
             .iter()
-            .find(|(unreachable, _)| *unreachable == peer);
-        failure.map_or_else(|| "not connected".to_owned(), |(_, reason)| reason.clone())
+            .find(|unreachable| unreachable.peer == peer);
+        failure.map_or_else(|| "not connected".to_owned(), |failure| failure.reason.clone())
     }
 
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {

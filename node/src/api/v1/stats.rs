@@ -8,6 +8,7 @@ use parlour_store::view::{self, Own};
 use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
 use serde::Serialize;
 
+use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
 use crate::engine::Counters;
@@ -56,6 +57,7 @@ struct StoreStats {
 struct Unreachable {
     peer_id: String,
     reason: String,
+    since: Time,
 }
 
 #[derive(Serialize)]
@@ -116,9 +118,10 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         unreachable: live
             .unreachable
             .iter()
-            .map(|(peer, reason)| Unreachable {
-                peer_id: parlour_net::peer_to_text(peer),
-                reason: reason.clone(),
+            .map(|failed| Unreachable {
+                peer_id: parlour_net::peer_to_text(&failed.peer),
+                reason: failed.reason.clone(),
+                since: Time(failed.since),
             })
             .collect(),
         clock_skew: live

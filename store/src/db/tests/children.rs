@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use super::super::faults::Plan;
-use super::super::{Db, DbOptions};
+use super::super::{Db, DbOptions, compact};
 use super::{KEY, copy_dir, last_numbered, numbered, open, scratch, small};
 
 const ROLE: &str = "PARLOUR_DB_TEST_ROLE";
@@ -45,6 +45,13 @@ fn entry() {
                 ..Plan::default()
             });
             Db::open(Path::new(&dir), &KEY, options).unwrap();
+        }
+        "compact" => {
+            options.faults.set(Plan {
+                die_at_step: u32::try_from(step).ok(),
+                ..Plan::default()
+            });
+            compact(Path::new(&dir), &KEY, options, |_| ()).unwrap();
         }
         "wide" => {
             let (db, _) = Db::open(Path::new(&dir), &KEY, options).unwrap();
@@ -90,6 +97,33 @@ fn a_crash_at_any_step_of_a_checkpoint_is_safe() {
             assert_eq!(db.marks()[b"count".as_slice()], committed);
         }
     }
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_compaction_is_safe() {
+    let dir = scratch();
+    let (db, _) = open(dir.path());
+    for n in 1..=400 {
+        db.commit(numbered(n)).unwrap();
+    }
+    drop(db);
+    for step in 11..=15 {
+        assert!(!child("compact", dir.path(), step).success(), "step {step}");
+        let copy = scratch();
+        copy_dir(dir.path(), copy.path());
+        let (db, report) = open(copy.path());
+        assert_eq!((report.damage, last_numbered(&db)), (vec![], 400), "step {step}");
+        drop(db);
+        let left = std::fs::read_dir(copy.path()).unwrap();
+        let left: Vec<_> = left
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(!left.iter().any(|name| name.starts_with("state-")), "{left:?}");
+    }
+    let done = compact(dir.path(), &KEY, small(), |_| ()).unwrap();
+    assert_eq!(done.rows, 800);
+    let (db, report) = open(dir.path());
+    assert_eq!((report.damage, last_numbered(&db)), (vec![], 400));
 }
 
 #[test]

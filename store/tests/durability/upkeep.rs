@@ -1,0 +1,100 @@
+//! Checking, compacting and indexing anew.
+
+use parlour_store::events;
+use parlour_store::{Problem, Store, check, conversations, logs, timeline};
+
+use crate::files::scratch;
+use crate::world::{World, options};
+
+fn filled(messages: u64) -> (tempfile::TempDir, World, Store) {
+    let dir = scratch();
+    let world = World::new(3);
+    let (store, _) = world.open(dir.path()).unwrap();
+    world.begin(&store);
+    world.talk(&store, 1, messages).unwrap();
+    (dir, world, store)
+}
+
+#[test]
+fn a_whole_store_has_no_problems_and_the_check_says_what_it_read() {
+    let (_dir, _, store) = filled(120);
+    let mut stages = Vec::new();
+    let report = check(&store, |stage, _| stages.push(stage)).unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!((report.events, report.shown, report.indexed), (120, 120, 120));
+    assert!(report.rows > 120 * 5);
+    stages.dedup();
+    assert_eq!(stages, ["rows", "events", "messages in the index"]);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let (_dir, world, store) = filled(40);
+    let no = conversations::number(&store, &world.conversation(1)).unwrap().unwrap();
+    let (log, held) = logs::of_conversation(&store, no).unwrap().remove(0);
+    let entry = timeline::before(&store, no, None, 1).unwrap().remove(0);
+
+    // A log that lists more than there is.
+    let mut txn = store.begin();
+    let mut more = held.clone();
+    more.have.insert_range(1_000, 1_002);
+    logs::put(&mut txn, &log, &more);
+    // A row that leads nowhere, and an event that is shown at another place than its own.
+    let event = events::get(&store, &entry.event).unwrap().unwrap();
+    let mut elsewhere = entry.event;
+    elsewhere.seq = 500;
+    events::put(&mut txn, &elsewhere, &event);
+    store.commit(txn.into_batch()).unwrap();
+
+    let report = check(&store, |_, _| ()).unwrap();
+    let has = |wanted: &dyn Fn(&Problem) -> bool| report.problems.iter().any(wanted);
+    assert!(
+        has(&|p| matches!(p, Problem::Missing { seqs, .. } if seqs.count() == 3)),
+        "{:?}",
+        report.problems
+    );
+    assert!(
+        has(&|p| matches!(p, Problem::Signature { .. })),
+        "{:?}",
+        report.problems
+    );
+    assert!(has(&|p| matches!(p, Problem::Place { .. })), "{:?}", report.problems);
+    assert_eq!(report.problem_count, report.problems.len() as u64);
+    assert!(
+        report
+            .problems
+            .iter()
+            .all(|p| !p.help().is_empty() && !p.to_string().is_empty())
+    );
+}
+
+#[test]
+fn a_compacted_store_is_smaller_and_whole() {
+    let (dir, world, store) = filled(600);
+    // Rows that are written again and again leave their old forms in the files.
+    for n in 0..60 {
+        store.commit(world.message(&store, 601 + n)).unwrap();
+        store.db().checkpoint().unwrap();
+    }
+    drop(store);
+    let mut steps = 0;
+    let done = Store::compact(dir.path(), world.key(), options(), |_| steps += 1).unwrap();
+    assert!(done.after < done.before, "{done:?}");
+    assert!(steps > 1 && done.rows > 660 * 5);
+    let (store, report) = world.open(dir.path()).unwrap();
+    assert_eq!(report.damage, []);
+    assert_eq!(world.shown(&store).len(), 660);
+    assert_eq!(check(&store, |_, _| ()).unwrap().problems, []);
+    world.talk(&store, 661, 670).unwrap();
+}
+
+#[test]
+fn an_index_made_anew_finds_everything_once() {
+    let (_dir, world, store) = filled(80);
+    while store.finder().catch_up(&store).unwrap() {}
+    assert_eq!(store.finder().rebuild(&store, |_| ()).unwrap(), 80);
+    for n in [1, 40, 80] {
+        assert!(world.finds(&store, n));
+    }
+    assert_eq!(check(&store, |_, _| ()).unwrap().problems, []);
+}
