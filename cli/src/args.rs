@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, tail::Tail,
-    up::Up, whoami::Whoami,
+    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, store::Store,
+    tail::Tail, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -93,6 +93,7 @@ pub(crate) enum Command {
     Search(Search),
     Status(Status),
     Doctor(Doctor),
+    Store(Store),
     Message(Message),
     Completions(Completions),
 }

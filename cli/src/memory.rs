@@ -17,7 +17,7 @@ pub(crate) fn settle(cli: &Cli) {
     use std::os::unix::process::CommandExt;
 
     let missing = || SETTINGS.iter().filter(|(name, _)| std::env::var_os(name).is_none());
-    if !matches!(cli.command, None | Some(Command::Up(_) | Command::Demo(_))) || missing().next().is_none() {
+    if !matches!(cli.command, Some(Command::Up(_) | Command::Demo(_))) || missing().next().is_none() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };

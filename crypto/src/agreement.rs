@@ -47,13 +47,12 @@ pub(crate) fn agree_and_publish<const N: usize, const M: usize>(
     secrets: [&StaticSecret; M],
 ) -> Result<([SharedSecret; N], [PublicKey; M]), LowOrder> {
     let public = secrets.map(|secret| EdwardsPoint::mul_base_clamped(secret.to_bytes()));
-    let shared = pairs.map(|(own, theirs)| match &theirs.point {
-        Some(point) => point.mul_clamped(own.to_bytes()),
-        None => EdwardsPoint::default(),
-    });
     let mut products = Zeroizing::new(Vec::with_capacity(N + M));
     products.extend(public);
-    products.extend_from_slice(&*Zeroizing::new(shared));
+    products.extend(pairs.iter().map(|(own, theirs)| match &theirs.point {
+        Some(point) => point.mul_clamped(own.to_bytes()),
+        None => EdwardsPoint::default(),
+    }));
     let all = Zeroizing::new(EdwardsPoint::to_montgomery_batch(&products));
     let (public, on_the_curve) = all.split_at(M);
     let public = std::array::from_fn(|at| PublicKey::from(public[at].to_bytes()));

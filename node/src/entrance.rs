@@ -38,6 +38,13 @@ impl Entrance {
         let data = DataDir::new(&options.data);
         data.create()?;
         let lock = DataLock::acquire(data.root())?;
+        // What a node that died left behind must not lead anybody to whoever has its port now.
+        for left in [data.address(), data.cookie()] {
+            match std::fs::remove_file(left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
         let listener = api::bind(options.api).await?;
         let token = api::random_token();
         let mut config = ApiConfig::new(options.api, token.clone());

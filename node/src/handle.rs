@@ -134,10 +134,10 @@ impl AccountHandle {
         .await
     }
 
-    /// This device has a new certificate, which is on the disk.
+    /// This device's certificate and device list as they are on the disk now.
     pub(crate) async fn renewed(&self, certificate: parlour_crypto::DeviceCert, list: parlour_crypto::DeviceList) {
         let command = Command::Renewed(Box::new((certificate, list)));
-        // Closed only at shutdown; the next start takes it from the disk.
+        // Closed only at shutdown.
         let _ = self.inputs.send(Input::Command(command)).await;
     }
 

@@ -7,6 +7,7 @@ mod engine;
 mod entrance;
 mod handle;
 mod node;
+mod offline;
 mod random;
 mod renewal;
 mod resolve;
@@ -24,5 +25,6 @@ pub use engine::{
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
+pub use offline::OfflineAccount;
 pub use runner::{StartError, now_ms};
 pub use waiting::WaitingNode;

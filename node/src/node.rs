@@ -30,11 +30,11 @@ const INDEX_PAUSE: Duration = Duration::from_secs(1);
 /// An index without work for this long frees its memory.
 const INDEX_REST: Duration = Duration::from_secs(20);
 
-/// How often to look whether the device's certificate has to be renewed.
-const CERTIFICATE_PAUSE: Duration = Duration::from_secs(12 * 3600);
+/// How often to look whether the device's certificate has to be renewed: a clock may have been put right meanwhile.
+const CERTIFICATE_PAUSE: Duration = Duration::from_secs(600);
 
 /// How to start a node.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeOptions {
     /// The data directory.
     pub data: PathBuf,
@@ -52,6 +52,17 @@ pub struct NodeOptions {
     pub network: bool,
     /// How much the local API serves.
     pub limits: ApiLimits,
+}
+
+impl std::fmt::Debug for NodeOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the password.
+        f.debug_struct("NodeOptions")
+            .field("data", &self.data)
+            .field("account", &self.account)
+            .field("api", &self.api)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a node did not start.
@@ -321,8 +332,7 @@ async fn keep_certificate(account: AccountHandle, keystore: PathBuf, key: DataKe
         }
         let (file, key) = (keystore.clone(), key.clone());
         match tokio::task::spawn_blocking(move || renew_running(&file, &key, now_ms())).await {
-            Ok(Ok(Some((certificate, list)))) => account.renewed(certificate, list).await,
-            Ok(Ok(None)) => {}
+            Ok(Ok((certificate, list))) => account.renewed(certificate, list).await,
             Ok(Err(error)) => tracing::warn!(%error, "the certificate could not be looked after"),
             Err(error) => tracing::error!(%error, "the certificate could not be looked after"),
         }

@@ -59,13 +59,14 @@ pub(crate) fn renew_on_disk(file: &Path, bytes: &[u8], key: &DataKey, secrets: &
     true
 }
 
-/// What a running node does now and then: the renewed certificate and list, if it was time.
+/// What a running node does now and then: the certificate and list as they are on the disk, renewed if it was time.
 ///
 /// # Errors
 /// The keystore cannot be read.
-pub(crate) fn renew_running(file: &Path, key: &DataKey, now: u64) -> io::Result<Option<(DeviceCert, DeviceList)>> {
+pub(crate) fn renew_running(file: &Path, key: &DataKey, now: u64) -> io::Result<(DeviceCert, DeviceList)> {
     let bytes = Zeroizing::new(fs::read(file)?);
     let (mut secrets, key) =
         Keystore::unlock(&bytes, Unlock::DataKey(key)).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(renew_on_disk(file, &bytes, &key, &mut secrets, now).then_some((secrets.cert, secrets.list)))
+    renew_on_disk(file, &bytes, &key, &mut secrets, now);
+    Ok((secrets.cert, secrets.list))
 }

@@ -35,6 +35,20 @@ pub struct DeviceRow {
 impl DeviceRow {
     /// How many working addresses are remembered.
     pub const MAX_GOOD: usize = 8;
+
+    /// Whether its user's newest list does not have it any more: what it wrote stays, and nothing is meant for it.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.bundle.is_empty() && self.peer.is_empty()
+    }
+
+    /// Marks it as [retired](Self::is_retired).
+    pub fn retire(&mut self) {
+        self.bundle.clear();
+        self.peer.clear();
+        self.addresses.clear();
+        self.good_addresses.clear();
+    }
 }
 
 impl Row for DeviceRow {

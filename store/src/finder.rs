@@ -99,6 +99,14 @@ impl Finder {
         Ok(rows.len() == INDEX_BATCH)
     }
 
+    /// Forgets all; what is stored is given to it again by [`Finder::catch_up`].
+    ///
+    /// # Errors
+    /// The index cannot be emptied.
+    pub(crate) fn forget(&self) -> Result<(), SearchOpenError> {
+        self.index.reset()
+    }
+
     /// Makes the index anew from what is stored; `progress` is told how many messages are in it. Returns how many there are.
     ///
     /// # Errors

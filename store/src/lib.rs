@@ -9,6 +9,7 @@ mod db;
 mod finder;
 mod keyspace;
 mod record;
+mod repair;
 mod search;
 mod store;
 
@@ -35,6 +36,7 @@ pub use db::{
 pub use finder::{FindError, Finder, Found};
 pub use keyspace::{ConversationNo, DeviceNo, EventKey, LogKey};
 pub use record::StoreError;
+pub use repair::RepairError;
 pub use search::{
     DocRef, Filter, Hit, IndexDoc, IndexError, MAX_QUERY_BYTES, MAX_QUERY_TERMS, MAX_QUERY_TOKENS, Order, Query,
     QueryError, SearchError, SearchIndex, SearchOpenError, SearchOptions, Snippet,

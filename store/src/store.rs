@@ -5,10 +5,29 @@ use std::path::Path;
 use parlour_crypto::DataKey;
 
 use crate::db::{
-    Batch, CommitError, CompactError, Compacted, Db, DbOptions, OpenError, OpenReport, Read, ReadError, Txn,
+    Batch, CommitError, CompactError, Compacted, Damage, Db, DbOptions, OpenError, OpenReport, Read, ReadError, Txn,
 };
 use crate::finder::Finder;
+use crate::keyspace::Kind;
+use crate::logs;
+use crate::repair::RepairError;
 use crate::search::SearchOpenError;
+
+/// What nobody could give back, or what says who may give back the rest: counters, devices, contacts, conversations, prekeys,
+/// invites.
+const KEPT: &[u8] = &[
+    Kind::Meta as u8,
+    Kind::DeviceId as u8,
+    Kind::Device as u8,
+    Kind::Contact as u8,
+    Kind::UserDevice as u8,
+    Kind::DeviceName as u8,
+    Kind::ConversationId as u8,
+    Kind::Conversation as u8,
+    Kind::ConversationName as u8,
+    Kind::Prekey as u8,
+    Kind::Invite as u8,
+];
 
 /// An account's store. Cheap to clone; any clone may read, one caller writes.
 #[derive(Clone)]
@@ -29,6 +48,9 @@ pub enum StoreOpenError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// After a loss, the rows that are left could not be made to fit each other.
+    #[error("repairing the database failed")]
+    Repair(#[from] RepairError),
     /// The search index.
     #[error("opening the search index failed")]
     Search(#[from] SearchOpenError),
@@ -40,8 +62,18 @@ impl Store {
     /// # Errors
     /// The database or the index cannot be used.
     pub fn open(account_dir: &Path, key: &DataKey, options: DbOptions) -> Result<(Self, OpenReport), StoreOpenError> {
-        let (db, report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
+        let options = DbOptions { kept: KEPT, ..options };
+        let mut lost = false;
+        let (db, mut report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
+        if report.damage.iter().any(Damage::is_loss) {
+            crate::repair::run(&db)?;
+            lost = true;
+        }
+        report.damage.extend(short_logs(&db)?);
         let finder = Finder::open(&account_dir.join("search"), &key.subkey("search"))?;
+        if lost {
+            finder.forget()?;
+        }
         Ok((Self { db, finder }, report))
     }
 
@@ -84,6 +116,24 @@ impl Store {
     pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         self.db.commit(batch)
     }
+}
+
+/// The logs that list less than was acknowledged once.
+fn short_logs(db: &Db) -> Result<Vec<Damage>, RepairError> {
+    let mut short = Vec::new();
+    for (log, bound) in logs::bounds(&db.marks()) {
+        let held = logs::get(db, &log)?.have.count();
+        if held < bound {
+            short.push(Damage::Messages {
+                conversation: log.conversation.0,
+                device: log.device.0,
+                log: log.log,
+                held,
+                bound,
+            });
+        }
+    }
+    Ok(short)
 }
 
 impl Read for Store {

@@ -71,6 +71,28 @@ pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntr
     record::put(txn, seq_key, &entry.at);
 }
 
+/// Whether the row under this key, of the order or of the arrival numbers, leads to a message that is there.
+pub(crate) fn leads_to_an_event(read: &impl Read, key: &[u8]) -> bool {
+    let mut fields = Fields(key.get(1..).unwrap_or_default());
+    let Some(conversation) = fields.u32().map(ConversationNo) else {
+        return false;
+    };
+    let (at, room_seq) = if key.first() == Some(&(Kind::RoomSeq as u8)) {
+        let Some(seq) = fields.u64() else { return false };
+        (by_room_seq(read, conversation, seq).ok().flatten(), Some(seq))
+    } else {
+        let (Some(clock), Some(id)) = (fields.u64(), fields.array::<32>()) else {
+            return false;
+        };
+        let id = EventId::from_bytes(id);
+        (Some(Position { clock, id }), None)
+    };
+    let entry = at.and_then(|at| get(read, conversation, &at).ok().flatten());
+    entry.is_some_and(|entry| {
+        room_seq.is_none_or(|seq| seq == entry.room_seq) && crate::events::is_there(read, &entry.event)
+    })
+}
+
 /// The entry at a place, if it is shown.
 ///
 /// # Errors

@@ -52,6 +52,7 @@ fn options() -> DbOptions {
         cache_bytes: 1024 * 1024,
         checkpoint_bytes: 16 * 1024,
         reserve_bytes: 1024 * 1024,
+        ..DbOptions::default()
     }
 }
 

@@ -94,13 +94,18 @@ pub(crate) struct Made {
 async fn make_here_or_there(data: &Path, new: NewAccount) -> Result<(Made, bool)> {
     let deadline = Instant::now() + HELD;
     loop {
-        if let Some(node) = waiting(data).await {
-            return Ok((make_there(&node, &new).await?, true));
-        }
+        // Only while somebody holds the directory is the address in it a node's: what a dead one left behind may by now be
+        // anybody's, and must not be told the words.
         match make(data, new.clone()).await {
             Ok(made) => return Ok((made, false)),
-            // A node that starts holds the directory for a moment before it answers.
-            Err(error) if is_held(&error) && Instant::now() < deadline && !is_complete(data).await => {
+            Err(error) if is_held(&error) => {
+                if let Some(node) = waiting(data).await {
+                    return Ok((make_there(&node, &new).await?, true));
+                }
+                // A node that starts holds the directory for a moment before it answers.
+                if Instant::now() >= deadline || is_complete(data).await {
+                    return Err(error);
+                }
                 sleep(HELD_STEP).await;
             }
             Err(error) => return Err(error),

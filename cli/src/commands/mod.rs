@@ -15,6 +15,7 @@ pub(crate) mod open;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod tail;
 pub(crate) mod up;
 pub(crate) mod whoami;
@@ -71,6 +72,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             Some(code) => Ok(code),
             None => with_node(global, Reach::Disk, async |client| status.run(client, out).await).await,
         },
+        Command::Store(store) => tokio::task::block_in_place(|| store.run(global, out)),
         Command::Doctor(doctor) => Box::pin(doctor.run(global, out)).await,
         Command::Message(message) => {
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await

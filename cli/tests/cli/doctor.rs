@@ -73,7 +73,7 @@ fn two_nodes_that_talk_are_well_until_one_is_stopped_and_a_message_waits() {
     let report = eventually("the doctor sees that bob is away", || {
         let (_, report) = doctor(&alice);
         let contact = check(&report, "contact", "bob").clone();
-        if contact["level"] == "warn" && !contact["detail"].as_str().unwrap().contains("not connected") {
+        if contact["level"] == "warn" && !contact["detail"].as_str().unwrap().contains("not connected yet") {
             Ok(report)
         } else {
             Err(contact.to_string())

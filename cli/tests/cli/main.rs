@@ -9,4 +9,5 @@ mod errors;
 mod harness;
 mod offline;
 mod pair;
+mod store;
 mod waiting;

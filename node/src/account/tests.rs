@@ -47,9 +47,10 @@ fn a_certificate_is_renewed_in_time_and_only_once() {
     assert_eq!(first.list.check_successor(&second.list), Ok(()));
     let (third, _) = unlock_account(&data, "ada", None, 191 * DAY).unwrap();
     assert_eq!(third.list.hash(), second.list.hash(), "the new one was written");
-    assert!(renew_running(&data.keystore("ada"), &key, 192 * DAY).unwrap().is_none());
-    let running = renew_running(&data.keystore("ada"), &key, 400 * DAY).unwrap();
-    assert_eq!(running.unwrap().0.serial(), 3);
+    let (_, same) = renew_running(&data.keystore("ada"), &key, 192 * DAY).unwrap();
+    assert_eq!(same.hash(), second.list.hash(), "it is not time");
+    let (renewed, _) = renew_running(&data.keystore("ada"), &key, 400 * DAY).unwrap();
+    assert_eq!(renewed.serial(), 3);
 }
 
 #[test]

@@ -190,6 +190,7 @@ impl From<AddError> for ApiError {
             AddError::Link(_) => Self::bad_request("bad_invite", detail).at("link"),
             AddError::Own => Self::new(StatusCode::CONFLICT, "own_invite", detail).at("link"),
             AddError::Expired => Self::new(StatusCode::GONE, "expired", detail).at("link"),
+            AddError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "other_device", detail).at("link"),
             AddError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
             AddError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
             AddError::Storage(failed) => failed.into(),

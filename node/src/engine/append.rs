@@ -1,7 +1,7 @@
 //! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
 //! is already here changes nothing.
 
-use parlour_crypto::{EventId, KIND_MESSAGE, VerifiedEvent};
+use parlour_crypto::{EventId, VerifiedEvent};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
@@ -148,7 +148,7 @@ pub(crate) fn reveal(
             room_seq: row.last_seq,
         },
     )?;
-    if origin == Origin::Elsewhere && event.header().kind == KIND_MESSAGE {
+    if origin == Origin::Elsewhere {
         row.unread = row.unread.saturating_add(1);
     }
     if row.last.is_none_or(|(clock, id, _)| (clock, id) < (at.clock, at.id)) {

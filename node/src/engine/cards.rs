@@ -10,6 +10,7 @@ use parlour_store::{DeviceNo, StoreError, devices};
 
 use super::Engine;
 use super::effects::Turn;
+use super::sessions::Which;
 use super::timers::{Allowance, Timer, jitter};
 
 /// Addresses on a card.
@@ -74,6 +75,9 @@ impl Engine {
                 continue;
             }
             for device in devices::of_user(turn.txn, &contact.user)? {
+                if devices::get(turn.txn, device)?.is_none_or(|row| row.is_retired()) {
+                    continue;
+                }
                 let control = Control::Contact {
                     profile: card.clone(),
                     ext: Vec::new(),
@@ -243,6 +247,7 @@ impl Engine {
         }
         contacts::put(turn.txn, &contact);
         devices::put(turn.txn, &row)?;
+        self.retire_missing(turn, &list)?;
         self.learn_devices(turn)?;
         if before.1.peer != row.peer
             && let Ok(old) = PeerId::from_bytes(&before.1.peer)
@@ -253,6 +258,33 @@ impl Engine {
             self.want_peer(turn, peer);
         }
         feed::append(turn.txn, &FeedRow::Contact { user: row.user })?;
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Devices that are not on their user's newest list: nothing more is meant for them, and nothing more is heard from them.
+    pub(crate) fn retire_missing(&mut self, turn: &mut Turn<'_, '_>, list: &DeviceList) -> Result<(), StoreError> {
+        for device in devices::of_user(turn.txn, &list.user())? {
+            let Some(mut row) = devices::get(turn.txn, device)? else {
+                continue;
+            };
+            if list.cert(&row.id).is_some() || row.is_retired() {
+                continue;
+            }
+            tracing::info!(user = %row.user.short(), device = %row.id, "a device has left the list of its user");
+            row.retire();
+            devices::put(turn.txn, &row)?;
+            self.sessions.forget(turn, device, Which::All)?;
+            self.forget_first_contact(turn, device)?;
+            for waiting in outbox::of_device(turn.txn, device)? {
+                outbox::remove(turn.txn, device, &waiting.id)?;
+            }
+            if let Some((stream, _)) = self.link_to(device) {
+                self.close_stream(turn, stream);
+            }
+            self.timers.clear(Timer::OpenStream(device));
+        }
         Ok(())
     }
 }

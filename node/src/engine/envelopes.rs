@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use parlour_crypto::{Control, EnvelopePrefix, Have, Payload, SignedEvent, parse as parse_envelope, shard};
-use parlour_net::NetCommand;
+use parlour_crypto::{Control, EnvelopePrefix, Have, OpenError, Payload, SignedEvent, parse as parse_envelope, shard};
+use parlour_net::{NetCommand, PeerId};
 use parlour_store::{DeviceNo, LogKey, StoreError, logs};
 
 use super::Engine;
@@ -13,6 +13,9 @@ use super::timers::Timer;
 
 /// Acknowledgements by envelope wait this long for company.
 const ACKNOWLEDGE_MS: u64 = 2_000;
+/// Nothing more is sealed for a device after so many envelopes without a sign that they arrive: it follows the ratchet 1 000 ahead,
+/// and what waits goes by stream.
+const MAX_UNHEARD: u32 = 900;
 /// Envelopes kept that no tag matches yet.
 const UNMATCHED: (usize, usize, u64) = (4_096, 4 * 1024 * 1024, 120_000);
 
@@ -22,6 +25,8 @@ pub(crate) struct Envelopes {
     acknowledge: BTreeMap<DeviceNo, BTreeSet<LogKey>>,
     unmatched: VecDeque<(u64, Bytes)>,
     unmatched_bytes: usize,
+    /// Envelopes sealed for a device since it was last heard.
+    unheard: BTreeMap<DeviceNo, u32>,
 }
 
 impl Envelopes {
@@ -57,6 +62,14 @@ impl Engine {
         };
         let recipient = known.user;
         let day = Self::today(turn);
+        if self
+            .envelopes
+            .unheard
+            .get(&device)
+            .is_some_and(|&sealed| sealed >= MAX_UNHEARD)
+        {
+            return Ok(None);
+        }
         let Ok(payload) = payload.encode() else { return Ok(None) };
         let rng = &mut self.rng;
         let sealed = self.sessions.update(turn, &session, |s| s.seal(rng, day, &payload));
@@ -68,6 +81,8 @@ impl Engine {
             }
             None => return Ok(None),
         };
+        let unheard = self.envelopes.unheard.entry(device).or_default();
+        *unheard = unheard.saturating_add(1);
         let token = self.token();
         turn.net(NetCommand::Publish {
             topic: shard(&recipient, day),
@@ -75,6 +90,19 @@ impl Engine {
             token,
         });
         Ok(Some(token))
+    }
+
+    /// The device has received what was sealed for it: it can follow the ratchet.
+    pub(crate) fn heard(&mut self, device: DeviceNo) {
+        self.envelopes.unheard.remove(&device);
+    }
+
+    fn is_connected_to(&self, device: DeviceNo) -> bool {
+        let peer = self
+            .known
+            .get(&device)
+            .and_then(|known| PeerId::from_bytes(&known.peer).ok());
+        peer.is_some_and(|peer| self.dialer.is_connected(&peer))
     }
 
     pub(crate) fn acknowledge_by_envelope(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, author: DeviceNo) {
@@ -171,10 +199,15 @@ impl Engine {
             Some(Err(error)) => {
                 self.counters.unopened_envelopes += 1;
                 tracing::debug!(device = device.0, %error, "an envelope did not open");
+                let deaf = matches!(error, OpenError::TooManySkipped { .. });
+                if deaf && self.is_connected_to(device) {
+                    self.begin_again(turn, device)?;
+                }
                 return Ok(true);
             }
             None => return Ok(false),
         };
+        self.heard(device);
         self.confirmed(turn, device, &session)?;
         self.on_payload(turn, device, &payload)?;
         Ok(true)

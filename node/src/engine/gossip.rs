@@ -222,6 +222,7 @@ impl Engine {
         if seqs.is_empty() {
             return Ok(());
         }
+        self.heard(device);
         row.acked = row.acked.union(&seqs).bounded(MAX_ROW_INTERVALS);
         row.sent = row.sent.difference(&row.acked);
         logs::put_delivery(turn.txn, &log, device, &row);

@@ -45,6 +45,9 @@ impl Engine {
         certificate: DeviceCert,
         list: DeviceList,
     ) -> Result<(), StoreError> {
+        if self.account.list.hash() == list.hash() {
+            return Ok(());
+        }
         self.account.certificate = certificate;
         self.account.list = list;
         own_device(turn.txn, &self.account, &self.peer)?;
@@ -61,7 +64,7 @@ impl Engine {
         let newest = prekeys::all(turn.txn)?.pop();
         if let Some(row) = newest
             .as_ref()
-            .filter(|row| turn.now.saturating_sub(row.issued) < RENEW_MS && self.certifies(&row.bundle))
+            .filter(|row| is_recent(row.issued, turn.now, RENEW_MS) && self.certifies(&row.bundle))
         {
             self.set_bundle(row.serial, &row.bundle);
             return Ok(());
@@ -101,7 +104,7 @@ impl Engine {
 
     fn purge_keys(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for row in prekeys::all(turn.txn)? {
-            if row.superseded.is_some_and(|at| turn.now.saturating_sub(at) > KEEP_MS) {
+            if row.superseded.is_some_and(|at| !is_recent(at, turn.now, KEEP_MS)) {
                 prekeys::erase(turn.txn, row.serial, MARKS_AT_ONCE)?;
                 self.prekey.take_if(|kept| kept.serial() == row.serial);
             }
@@ -121,4 +124,9 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether something happened within `age`. What comes from a clock that was far ahead did not.
+fn is_recent(at: u64, now: u64, age: u64) -> bool {
+    now.saturating_sub(at) <= age && at.saturating_sub(now) <= age
 }

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     RevokeInvite([u8; 16], oneshot::Sender<Result<(), RevokeError>>),
     /// Opens somebody's invite.
     Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
-    /// This device has a new certificate, on a new device list, that is on the disk.
+    /// This device's certificate and device list as they are on the disk now.
     Renewed(Box<(DeviceCert, DeviceList)>),
     /// Marks a conversation as read up to a room seq.
     MarkRead {
@@ -176,6 +176,12 @@ pub enum AddError {
     /// Its time is over.
     #[error("this invite has expired: ask for a new one")]
     Expired,
+    /// From a device that a contact of ours did not have.
+    #[error(
+        "{0} is a contact already, and this invite comes from another device of theirs: make an invite (`parlour invite`) and let \
+         them open it there, so that it is proved to be theirs"
+    )]
+    OtherDevice(String),
     /// Somebody else has the petname.
     #[error("the name {0:?} is already taken by another contact")]
     NameTaken(String),
@@ -210,7 +216,7 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
-            // It is on the disk: the next start takes it from there.
+            // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }
         effects.answer(Err(why));

@@ -100,6 +100,9 @@ impl Engine {
         let petname = petname.map(str::to_owned);
         let known = contacts::get(turn.txn, &user)?;
         if let Some(mut row) = known.clone().filter(|row| row.state == ContactState::Accepted) {
+            if !self.has_device_at(turn, &user, &invite.peer)? {
+                return Ok(Err(AddError::OtherDevice(row.petname.unwrap_or(row.name))));
+            }
             row.petname = petname.or(row.petname);
             contacts::put(turn.txn, &row);
             feed::append(turn.txn, &FeedRow::Contact { user })?;

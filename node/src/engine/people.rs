@@ -87,6 +87,16 @@ impl Engine {
         Ok(Some(members))
     }
 
+    /// Whether a device of the user is known to be at this peer.
+    pub(crate) fn has_device_at(&self, turn: &Turn<'_, '_>, user: &UserId, peer: &[u8]) -> Result<bool, StoreError> {
+        for no in devices::of_user(turn.txn, user)? {
+            if devices::get(turn.txn, no)?.is_some_and(|row| row.peer == peer) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(crate) fn devices_at(&self, peer: &PeerId) -> Vec<DeviceNo> {
         let bytes = peer.to_bytes();
         self.known

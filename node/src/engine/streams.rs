@@ -227,7 +227,6 @@ impl Engine {
             self.close_stream(turn, old);
         }
         self.opening.remove(&device);
-        self.reopen.remove(&device);
         self.refusals.remove(&device);
         let Some(row) = devices::get(turn.txn, device)? else {
             return Ok(());

@@ -127,6 +127,7 @@ impl Engine {
         }
         link.greeted = true;
         let device = link.device;
+        self.reopen.remove(&device);
         let skew = i64::try_from(hello.wall_time_ms)
             .unwrap_or(i64::MAX)
             .saturating_sub_unsigned(turn.now);

@@ -258,6 +258,7 @@ impl Engine {
         row.peer = profile.peer.to_vec();
         row.addresses = profile.addresses.clone();
         let device = devices::put(turn.txn, &row)?;
+        self.retire_missing(turn, list)?;
         self.learn_devices(turn)?;
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;

@@ -2,6 +2,7 @@
 //! virtual network that loses, delays, repeats and cuts, with crashes between any two effects. Whatever was accepted must
 //! be on every device it is meant for once the network heals, exactly once and in the same order.
 
+mod damage;
 mod hostile;
 mod network;
 mod node;
@@ -83,6 +84,14 @@ impl Sim {
             sim.start(index);
         }
         sim
+    }
+
+    /// Starts a new device of a node's user, made from the words alone.
+    fn recover(&mut self, index: usize) -> usize {
+        let node = self.nodes[index].recovered(&mut self.rng, self.now);
+        self.nodes.push(node);
+        self.start(self.nodes.len() - 1);
+        self.nodes.len() - 1
     }
 
     fn chance(&mut self, in_1000: u64) -> bool {

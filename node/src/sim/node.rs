@@ -1,6 +1,6 @@
 //! One node of a simulation: an engine and its store, which outlive nothing but the store when it crashes.
 
-use parlour_crypto::{DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, Secrets, Unlock};
+use parlour_crypto::{DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, ListError, Secrets, Unlock};
 use parlour_net::{NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
 use rand_chacha::ChaCha8Rng;
@@ -11,10 +11,6 @@ use crate::engine::{Account, Effects, Engine, Input, Start};
 use crate::renewal::renew;
 
 const NODE_KEY: [u8; 32] = [7; 32];
-const START: Start = Start {
-    damaged: false,
-    online: true,
-};
 
 pub(super) struct SimNode {
     pub(super) peer: PeerId,
@@ -22,6 +18,8 @@ pub(super) struct SimNode {
     pub(super) life: u32,
     /// How far this node's clock is off, ms.
     pub(super) skew: u64,
+    /// Whether its disk was damaged on purpose.
+    pub(super) damaged: bool,
     dir: tempfile::TempDir,
     keystore: Vec<u8>,
     running: Option<(Engine, Store)>,
@@ -31,10 +29,37 @@ impl SimNode {
     pub(super) fn create(name: &str, rng: &mut ChaCha8Rng, now: u64) -> Self {
         let mut entropy = Zeroizing::new([0; 32]);
         rng.fill_bytes(entropy.as_mut_slice());
+        let first =
+            |identity: &Identity, cert: &DeviceCert| DeviceList::first(identity, std::slice::from_ref(cert), now);
+        Self::with_identity(name, entropy, first, rng, now)
+    }
+
+    /// A new device of the same user, made from the words alone.
+    pub(super) fn recovered(&self, rng: &mut ChaCha8Rng, now: u64) -> Self {
+        let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let list = |identity: &Identity, cert: &DeviceCert| {
+            DeviceList::recovered(identity, 1 << 31, std::slice::from_ref(cert), &[], now)
+        };
+        Self::with_identity(
+            &secrets.name,
+            secrets.entropy.expect("a primary device"),
+            list,
+            rng,
+            now,
+        )
+    }
+
+    fn with_identity(
+        name: &str,
+        entropy: Zeroizing<[u8; 32]>,
+        list: impl Fn(&Identity, &DeviceCert) -> Result<DeviceList, ListError>,
+        rng: &mut ChaCha8Rng,
+        now: u64,
+    ) -> Self {
         let identity = Identity::from_entropy(&entropy);
         let device = DeviceKeys::generate(rng);
         let cert = DeviceCert::issue(&identity, &device, 1, now);
-        let list = DeviceList::first(&identity, std::slice::from_ref(&cert), now).expect("a list");
+        let list = list(&identity, &cert).expect("a list");
         let secrets = Secrets {
             entropy: Some(entropy),
             device,
@@ -49,6 +74,7 @@ impl SimNode {
             peer: NodeKey::from_bytes(&mut secret).peer(),
             life: 0,
             skew: rng.next_u64() % 3_000,
+            damaged: false,
             dir: tempfile::Builder::new()
                 .prefix("parlour-sim")
                 .tempdir()
@@ -98,10 +124,18 @@ impl SimNode {
             ..DbOptions::default()
         };
         let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
-        assert!(report.damage.is_empty(), "a crash is no damage: {:?}", report.damage);
+        assert!(
+            self.damaged || report.damage.is_empty(),
+            "a crash is no damage: {:?}",
+            report.damage
+        );
+        let begun = Start {
+            damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
+            online: true,
+        };
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
         let (engine, batch, effects) =
-            Engine::load(account, self.peer, &store, rng, START, now + self.skew).expect("it loads");
+            Engine::load(account, self.peer, &store, rng, begun, now + self.skew).expect("it loads");
         store.commit(batch).expect("the first turn is written");
         self.running = Some((engine, store));
         effects
@@ -141,6 +175,12 @@ impl SimNode {
         let mut txn = store.begin();
         engine.say_anything(&mut txn, &mut effects, frame, now + self.skew);
         effects.net
+    }
+
+    /// Where the files of a node that is down are.
+    pub(super) fn disk(&self) -> &std::path::Path {
+        assert!(self.running.is_none(), "a disk is damaged at rest");
+        self.dir.path()
     }
 
     /// Copies the disk of a node that is down.

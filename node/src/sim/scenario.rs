@@ -68,6 +68,19 @@ impl Sim {
         ConversationId::direct(&self.user(a), &self.user(b))
     }
 
+    /// Sends a text that has to be accepted.
+    pub(super) fn send(&mut self, from: usize, to: usize, text: &str) {
+        let conversation = self.direct(from, to);
+        let mut wish = Wish {
+            from,
+            to,
+            text: text.to_owned(),
+            accepted: false,
+        };
+        self.try_wish(&mut wish, conversation);
+        assert!(wish.accepted, "{text:?} was not accepted");
+    }
+
     fn try_wish(&mut self, wish: &mut Wish, conversation: ConversationId) {
         let send = SendText {
             conversation,
@@ -334,5 +347,45 @@ fn certificates_are_renewed_and_contacts_go_on() {
             found.sort();
             assert_eq!(found, expected, "seed {seed}: node {index}");
         }
+    }
+}
+
+#[test]
+fn a_device_that_left_its_users_list_hears_and_says_nothing_more() {
+    let mut sim = Sim::new(0, &["ada", "bo"]);
+    sim.run_until(sim.now + 100);
+    sim.introduce(0, 1);
+    sim.run_until(sim.now + 5_000);
+    let conversation = sim.direct(0, 1);
+    let say = |sim: &mut Sim, from: usize, text: &str| {
+        let mut wish = Wish {
+            from,
+            to: 0,
+            text: text.to_owned(),
+            accepted: false,
+        };
+        sim.try_wish(&mut wish, conversation);
+        assert!(wish.accepted);
+        sim.run_until(sim.now + 10_000);
+    };
+    say(&mut sim, 0, "before");
+    let again = sim.recover(1);
+    sim.run_until(sim.now + 1_000);
+    sim.introduce(0, again);
+    sim.run_until(sim.now + 10_000);
+    say(&mut sim, 0, "after");
+    say(&mut sim, 1, "from the lost device");
+    say(&mut sim, again, "from the new device");
+    sim.run_until(sim.now + MINUTE);
+    let texts = |sim: &Sim, index| -> Vec<(String, MessageStatus)> { sim.texts(index, &conversation) };
+    let words = |index| texts(&sim, index).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+    assert_eq!(words(0), ["before", "after", "from the new device"]);
+    assert_eq!(words(1), ["before", "from the lost device"]);
+    assert!(words(again).ends_with(&["after".to_owned(), "from the new device".to_owned()]));
+    for (text, status) in texts(&sim, 0) {
+        assert!(
+            matches!(status, MessageStatus::Delivered | MessageStatus::Received),
+            "{text:?} is {status:?}"
+        );
     }
 }

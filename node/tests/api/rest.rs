@@ -37,6 +37,34 @@ async fn me_and_stats_say_who_and_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_diagnosis_says_what_waits_for_whom_and_is_behind_the_guard() {
+    let api = TestApi::start().await;
+    let healthy = api.get("/api/v1/doctor").await.json();
+    assert_eq!(
+        healthy["contacts"][0]["waiting"],
+        json!({ "count": 0, "since": null }),
+        "{healthy}"
+    );
+    assert!(
+        healthy["certificate_expires_at"].as_str() > healthy["now"].as_str(),
+        "{healthy}"
+    );
+    for text in ["one", "two"] {
+        api.post_text(text).await;
+    }
+    let found = api.get("/api/v1/doctor").await.json();
+    let bob = &found["contacts"][0];
+    assert_eq!((&bob["display"], &bob["state"]), (&json!("bob"), &json!("waiting")));
+    assert_eq!(bob["waiting"]["count"], 2);
+    assert!(bob["waiting"]["since"].as_str() <= found["now"].as_str(), "{found}");
+    assert!(bob["invite_expires_at"].is_string(), "{found}");
+    let refused = api
+        .send(&api.request("GET", "/api/v1/doctor").without("Authorization"))
+        .await;
+    assert_eq!(refused.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contacts_resolve_by_every_name() {
     let api = TestApi::start().await;
     let list = api.get("/api/v1/contacts").await.json();

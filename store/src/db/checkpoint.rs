@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use super::head::Head;
 use super::journal::{self, Journal, Position, is_full};
 use super::writer::CommitError;
-use super::{DbOptions, Inner, open};
+use super::{DbOptions, Inner, kept, open};
 
 /// What one checkpoint at a time may change.
 pub(super) struct Checkpoints {
@@ -20,6 +20,8 @@ pub(super) struct Checkpoints {
     pub(super) next_epoch: u64,
     /// Blob files that are durable.
     pub(super) synced: BTreeSet<OsString>,
+    /// Hash of the second copy of the rows that are kept twice, if it was written.
+    pub(super) kept: Option<[u8; 32]>,
 }
 
 impl Inner {
@@ -77,6 +79,14 @@ impl Inner {
             return Err(self.stop(format!("syncing the state failed: {error}")));
         }
         self.step(4);
+        kept::write(
+            &self.dir,
+            &self.state,
+            &self.keys,
+            self.options.kept,
+            &mut checkpoints.kept,
+        )
+        .map_err(|error| self.step_failed("writing the second copy", error))?;
         head.write(&self.dir, &self.keys, &self.keys.nonces.one()?)
             .map_err(|error| self.step_failed("writing the head", error))?;
         self.step(5);

@@ -14,9 +14,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::damage::Damage;
-use super::open::OpenError;
+use super::lock::DataLock;
+use super::open::{self, OpenError};
 use super::permissions::sync_dir;
-use super::state::{Range, State};
+use super::state::{APPLIED_KEY, Range, State};
 use super::writer::CommitError;
 use super::{Db, DbOptions, Inner, ReadError};
 
@@ -88,8 +89,8 @@ pub(crate) fn compact(
     db.checkpoint()?;
     let rows = rewrite(&db, &mut progress)?;
     let inner = Arc::try_unwrap(db.0).map_err(|_| CompactError::InUse)?;
-    swap(inner)?;
-    let (db, report) = Db::open(dir, key, options)?;
+    let lock = swap(inner)?;
+    let (db, report) = open::open_again(dir, key, options, lock)?;
     if let Some(damage) = report.damage.into_iter().find(Damage::is_loss) {
         return Err(CompactError::Damaged(damage));
     }
@@ -122,8 +123,8 @@ fn rewrite(db: &Db, progress: &mut impl FnMut(u64)) -> Result<u64, CompactError>
             if keys.open_record(&key, &sealed).is_none() {
                 return Err(ReadError::Damaged { key: key.to_vec() }.into());
             }
+            rows = rows.saturating_add(u64::from(key != APPLIED_KEY));
             batch.insert(key, sealed);
-            rows = rows.saturating_add(1);
         }
         let applied = fresh.records().apply_batch(batch);
         applied.map_err(|error| failed(error.to_string()))?;
@@ -160,13 +161,13 @@ fn rewrite(db: &Db, progress: &mut impl FnMut(u64)) -> Result<u64, CompactError>
     Ok(rows)
 }
 
-/// Puts the new files in place of the old ones. The lock is held until the end.
-fn swap(inner: Inner) -> Result<(), CompactError> {
+/// Puts the new files in place of the old ones. The lock is handed on.
+fn swap(inner: Inner) -> Result<DataLock, CompactError> {
     let Inner {
         dir,
         options,
         state,
-        _lock,
+        _lock: lock,
         ..
     } = inner;
     drop(state);
@@ -178,7 +179,7 @@ fn swap(inner: Inner) -> Result<(), CompactError> {
     options.step(15);
     // The engine lets go of its old files a moment later; what is left of them goes at the next start.
     let _ = remove(&dir.join(OLD));
-    Ok(())
+    Ok(lock)
 }
 
 /// Finishes or forgets a compaction that was cut off; before anything else is read.

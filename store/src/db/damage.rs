@@ -46,6 +46,14 @@ pub enum Damage {
         /// Where in the file.
         offset: u64,
     },
+    /// The journal ends before records that the storage engine has taken in: it was cut off, and more may have been on it.
+    #[error("the journal ends at record {index}, the state has taken in records up to {applied}")]
+    JournalShort {
+        /// The first record that is not in the journal.
+        index: u64,
+        /// The first record that the state has not taken in.
+        applied: u64,
+    },
     /// The storage engine's files are gone; only what the journal held is left.
     #[error("the state directory is missing")]
     StateMissing,
@@ -56,6 +64,20 @@ pub enum Damage {
         found: u64,
         /// The head's checkpoint.
         expected: u64,
+    },
+    /// Messages are missing that were acknowledged once; they count as missing and are fetched again.
+    #[error("conversation {conversation}, device {device}, log {log}: {held} of {bound} messages are left")]
+    Messages {
+        /// This node's number of the conversation.
+        conversation: u32,
+        /// This node's number of the author's device.
+        device: u32,
+        /// The log.
+        log: u32,
+        /// Messages that are here.
+        held: u64,
+        /// Messages that were here.
+        bound: u64,
     },
     /// The storage engine cannot open its files; only what the journal held is left.
     #[error("the state cannot be opened: {detail}")]
@@ -73,7 +95,7 @@ impl Damage {
     }
 }
 
-const COPIED: [&str; 5] = ["VERSION", "head-a", "head-b", "journal", "state"];
+const COPIED: [&str; 6] = ["VERSION", "head-a", "head-b", "kept", "journal", "state"];
 
 /// Copies the database's files to a new `damaged-<n>/` and makes the copy durable; the storage engine's own,
 /// which can be large, only `with_state`.

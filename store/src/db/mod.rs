@@ -5,7 +5,7 @@
 //! checkpoint  new journal file -> flush and fdatasync the engine -> head file, two copies -> drop old journals
 //! open        head -> engine -> replay the journals since the head
 //! ```
-//! Files: `VERSION`, `head-a` and `head-b`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
+//! Files: `VERSION`, `head-a` and `head-b`, `kept`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
 //! `damaged-<n>/` (what was found broken, copied before anything was changed). Keys are stored plain, values
 //! sealed. This layer knows nothing of what the values mean.
 
@@ -19,6 +19,7 @@ mod disk;
 mod faults;
 mod head;
 mod journal;
+mod kept;
 mod lock;
 mod open;
 mod permissions;
@@ -52,7 +53,7 @@ pub use writer::CommitError;
 
 use checkpoint::Checkpoints;
 use seal::Keys;
-use state::{Range, State, guarded};
+use state::{APPLIED_KEY, Range, Sealed, State, guarded};
 use writer::Writer;
 
 /// Most milliseconds that records wait for a checkpoint.
@@ -68,6 +69,9 @@ pub struct DbOptions {
     /// Free disk space, in bytes, below which commits are refused as `DiskFull`. The storage engine writes
     /// after a commit is acknowledged and cannot go on once it meets a full disk, so some is kept for it.
     pub reserve_bytes: u64,
+    /// First bytes of the keys whose rows are kept a second time, outside the storage engine: for the few rows that nobody else
+    /// has.
+    pub kept: &'static [u8],
     #[cfg(test)]
     pub(crate) faults: Arc<faults::Faults>,
 }
@@ -78,6 +82,7 @@ impl Default for DbOptions {
             cache_bytes: 16 * 1024 * 1024,
             checkpoint_bytes: 16 * 1024 * 1024,
             reserve_bytes: 48 * 1024 * 1024,
+            kept: &[],
             #[cfg(test)]
             faults: Arc::default(),
         }
@@ -261,9 +266,11 @@ impl Inner {
             .ok_or_else(|| ReadError::Damaged { key: key.to_vec() })
     }
 
-    fn range(&self, from: &[u8], to: &[u8]) -> Range {
+    fn range(&self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = Result<Sealed, ReadError>> + use<> {
         // An empty range where the bounds are the wrong way round.
         let to = to.max(from);
-        Range::new(self.state.records().range(from.to_vec()..to.to_vec()))
+        let rows = Range::new(self.state.records().range(from.to_vec()..to.to_vec()));
+        // Its own row is not the caller's.
+        rows.filter(|row| !matches!(row, Ok((key, _)) if key == APPLIED_KEY))
     }
 }

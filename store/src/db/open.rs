@@ -20,10 +20,10 @@ use super::lock::{DataLock, LockError};
 use super::permissions::{private_dir, sync_dir};
 use super::replay::replay;
 use super::seal::Keys;
-use super::state::State;
+use super::state::{APPLIED_KEY, State};
 use super::survey::{Plan, Survey, read_journals};
-use super::writer::{CommitError, Writer, seal_writes};
-use super::{Db, DbOptions, Inner, compact};
+use super::writer::{CommitError, Writer, seal_applied, seal_writes};
+use super::{Db, DbOptions, Inner, compact, kept};
 
 const VERSION: u32 = 1;
 /// The first version that reads this format.
@@ -110,6 +110,27 @@ pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db
         LockError::InUse { pid } => OpenError::InUse { pid },
         LockError::Io(source) => failed("locking the store")(source),
     })?;
+    open_locked(dir, key, options, lock, version_known)
+}
+
+/// Opens again what was closed without being unlocked.
+pub(super) fn open_again(
+    dir: &Path,
+    key: &[u8; 32],
+    options: DbOptions,
+    lock: DataLock,
+) -> Result<(Db, OpenReport), OpenError> {
+    let version_known = read_version(dir)?;
+    open_locked(dir, key, options, lock, version_known)
+}
+
+fn open_locked(
+    dir: &Path,
+    key: &[u8; 32],
+    options: DbOptions,
+    lock: DataLock,
+    version_known: bool,
+) -> Result<(Db, OpenReport), OpenError> {
     compact::finish(dir).map_err(failed("finishing a compaction"))?;
     let keys = Keys::new(key);
     let mut survey = Survey::take(dir, &keys, version_known)?;
@@ -130,16 +151,44 @@ pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db
     }
     let state = open_state(dir, &options, &mut report)?;
     let reached = compare(dir, &state, &keys, &survey, &mut report)?;
+    let applied = state.applied(&keys).map_err(|error| OpenError::State {
+        detail: error.to_string(),
+    })?;
+    let known = |one: &Damage| is_of_state(one) || matches!(one, Damage::HeadOlder { .. });
+    if applied > plan.next && plan.damage.is_none() && survey.head.is_some() && !report.damage.iter().any(known) {
+        report.damage.push(Damage::JournalShort {
+            index: plan.next,
+            applied,
+        });
+        set_state_aside(dir, &mut report)?;
+    }
     if let Some(to) = &report.set_aside {
         describe(to, &report.damage).map_err(OpenError::SetAside)?;
     }
 
-    let marks = replay_all(&state, &keys, &survey, &plan, |count| {
+    if report.damage.iter().any(is_of_state)
+        && let Some(batch) = kept::read(dir, &keys).map_err(|error| OpenError::State {
+            detail: error.to_string(),
+        })?
+    {
+        apply(&state, &keys, &batch)?;
+    }
+    let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
+    let mut plan = plan;
+    plan.next = plan.next.max(applied);
+    let marks = replay_all(&state, &keys, &survey, &plan, cut_off, |count| {
         report.replayed_records = count;
         #[cfg(test)]
         options.faults.replayed(count);
     })?;
 
+    if plan.next > applied {
+        let sealed = seal_applied(&keys, plan.next).map_err(|error| no_random(&error))?;
+        let put = state.records().insert(APPLIED_KEY, sealed);
+        put.map_err(|error| OpenError::State {
+            detail: error.to_string(),
+        })?;
+    }
     let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
     let settled = report.first_open || (quiet && survey.is_settled());
     let newest = reached.max(survey.newest());
@@ -152,12 +201,21 @@ pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db
     Ok((Db(Arc::new(inner)), report))
 }
 
+/// Whether the rows themselves are not what they were.
+fn is_of_state(damage: &Damage) -> bool {
+    matches!(
+        damage,
+        Damage::StateMissing | Damage::StateOlder { .. } | Damage::StateUnreadable { .. }
+    )
+}
+
 /// Applies the planned records to the engine, telling `done` how many; returns the marks as of the last one.
 fn replay_all(
     state: &State,
     keys: &Keys,
     survey: &Survey,
     plan: &Plan,
+    marks_only: bool,
     mut done: impl FnMut(u64),
 ) -> Result<BTreeMap<Vec<u8>, u64>, OpenError> {
     let head = survey.head.as_ref();
@@ -168,7 +226,10 @@ fn replay_all(
             continue;
         };
         replay(bytes, keys, *epoch, *first, *records, |batch| {
-            apply(state, keys, &batch)?;
+            // Rows that are newer already are not put back.
+            if !marks_only {
+                apply(state, keys, &batch)?;
+            }
             for (name, value) in batch.marks() {
                 raise(&mut marks, name.clone(), *value);
             }
@@ -192,6 +253,7 @@ impl Inner {
             checkpoints: Mutex::new(Checkpoints {
                 next_epoch,
                 synced: std::collections::BTreeSet::new(),
+                kept: None,
             }),
             read_only: std::sync::OnceLock::new(),
             disk_full: false.into(),

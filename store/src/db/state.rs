@@ -20,6 +20,9 @@ const FLUSH_MS: u64 = 500;
 const CONF: &str = "conf";
 const CONF_BYTES: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\nv\x19Q\xc1";
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+/// The row, among all others, that says how many journal records the rows have taken in. It goes in with each of them, so that a
+/// journal that lost its end is noticed.
+pub(super) const APPLIED_KEY: &[u8] = b"\0journal records taken in";
 /// The engine lets go of its file a moment after its last handle is dropped.
 const OPEN_TRIES: u32 = 200;
 
@@ -117,6 +120,14 @@ impl State {
         Ok(number.unwrap_or_default())
     }
 
+    /// The number of the first journal record the rows have not taken in; 0 if they do not say.
+    pub(super) fn applied(&self, keys: &Keys) -> Result<u64, ReadError> {
+        let found = guarded(|| self.records().get(APPLIED_KEY))?;
+        let plain = found.and_then(|sealed| keys.open_record(APPLIED_KEY, &sealed));
+        let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
+        Ok(number.unwrap_or_default())
+    }
+
     /// Writes the checkpoint's number and flushes all the engine holds in memory to its files.
     pub(super) fn flush(&self, keys: &Keys, nonce: &[u8; NONCE], number: u64) -> sled::Result<()> {
         let mut aad = Vec::new();
@@ -177,7 +188,8 @@ pub(super) struct Range {
     failed: bool,
 }
 
-type Sealed = (sled::IVec, sled::IVec);
+/// A row as it is stored.
+pub(super) type Sealed = (sled::IVec, sled::IVec);
 
 impl Range {
     pub(super) fn new(inner: sled::Iter) -> Self {

@@ -12,6 +12,7 @@ use super::batch::{BATCH_MAX, Batch, KEY_MAX, Oversize, VALUE_MAX, raise};
 use super::disk::Disk;
 use super::journal::{AppendError, FRAME_ROOM, Journal, Position};
 use super::seal::{Keys, NONCE, TAG};
+use super::state::APPLIED_KEY;
 use super::{DbOptions, Inner};
 
 /// Why a batch was not acknowledged.
@@ -81,7 +82,7 @@ impl Inner {
         batch.encode(&mut frame)?;
         frame.reserve(TAG);
         let nonce = self.keys.nonces.one()?;
-        let sealed = seal_writes(&self.keys, batch)?;
+        let mut sealed = seal_writes(&self.keys, batch)?;
 
         let mut guard = self.writer()?;
         let writer = &mut *guard;
@@ -95,6 +96,7 @@ impl Inner {
         writer.position = next;
         self.disk_full.store(false, Ordering::Release);
         self.journal_bytes.fetch_add(frame.len() as u64, Ordering::AcqRel);
+        sealed.insert(APPLIED_KEY, seal_applied(&self.keys, next.index)?);
         if let Err(error) = self.state.records().apply_batch(sealed) {
             return Err(self.stop(format!("applying a batch failed: {error}")));
         }
@@ -173,6 +175,13 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 fn free_bytes(_dir: &Path) -> Option<u64> {
     None
+}
+
+/// The row that says how many records have been taken in.
+pub(super) fn seal_applied(keys: &Keys, next: u64) -> Result<Vec<u8>, getrandom::Error> {
+    let mut aad = Vec::new();
+    Keys::record_aad(&mut aad, APPLIED_KEY);
+    Ok(keys.records.seal(&keys.nonces.one()?, &aad, &next.to_le_bytes()))
 }
 
 /// The writes as the engine stores them: each value sealed on its own.

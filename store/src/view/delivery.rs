@@ -152,7 +152,8 @@ fn state(row: &DeliveryRow, seq: u64) -> DeliveryState {
     }
 }
 
-/// The devices that every own message of a conversation is meant for: all of the other user's, and the account's other ones.
+/// The devices that every own message of a conversation is meant for: all of the other user's, and the account's other ones,
+/// without those that are retired.
 ///
 /// # Errors
 /// The database cannot be read, or a row is malformed.
@@ -161,11 +162,14 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
         return Ok(Vec::new());
     };
     let ConversationKind::Direct { with } = row.kind;
-    let mut all = devices::of_user(read, &with)?;
-    all.extend(
-        devices::of_user(read, &own.user)?
-            .into_iter()
-            .filter(|no| *no != own.device),
-    );
+    let mut all = Vec::new();
+    for user in [with, own.user] {
+        for no in devices::of_user(read, &user)? {
+            let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
+            if no != own.device && !gone {
+                all.push(no);
+            }
+        }
+    }
     Ok(all)
 }

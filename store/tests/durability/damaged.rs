@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use parlour_store::{Damage, check};
+use parlour_store::{Damage, Problem, check};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -115,16 +115,13 @@ fn open_and_look(world: &World, dir: &Path) -> Outcome {
         );
     }
     let audit = check(&store, |_, _| ()).unwrap();
-    if !loss && report.torn_tail_bytes == 0 {
-        assert_eq!(audit.problems, [], "nothing was named when it was opened");
-    }
-    // It goes on.
-    if !parlour_store::contacts::all(&store).unwrap().is_empty() {
-        let before = shown.len();
-        if world.try_talk(&store, MESSAGES + 1) {
-            assert!(world.readable(&store).len() > before);
-        }
-    }
+    // What is left fits together; the only problem is what is missing, and that was named.
+    let fits = |one: &Problem| loss && matches!(one, Problem::Short { .. });
+    assert!(audit.problems.iter().all(fits), "{:?}", audit.problems);
+    // Who gives it back is known in any case.
+    assert_eq!(parlour_store::contacts::all(&store).unwrap().len(), 2);
+    world.talk(&store, MESSAGES + 1, MESSAGES + 2).unwrap();
+    assert_eq!(world.shown(&store).len(), shown.len() + 2);
     Outcome {
         told,
         shown: shown.len(),
@@ -134,7 +131,7 @@ fn open_and_look(world: &World, dir: &Path) -> Outcome {
 /// Rounds for the file that holds most; `PARLOUR_DAMAGE_ROUNDS` asks for more.
 fn state_rounds() -> u64 {
     let asked = std::env::var("PARLOUR_DAMAGE_ROUNDS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(12)
+    asked.and_then(|text| text.parse().ok()).unwrap_or(10)
 }
 
 #[test]
@@ -149,12 +146,17 @@ fn damage_to_any_file_is_named_and_never_silent() {
     let mut failures = Vec::new();
     for (number, file) in files.iter().enumerate() {
         let big = ["db", "log"].iter().any(|part| file.to_string_lossy().ends_with(part));
+        // The index has tests of its own; here it is enough that none of its files can harm the rest.
+        let index = file.starts_with("search");
+        if index && number % 3 != 0 {
+            continue;
+        }
         for how in HARMS {
             let rounds = match how {
                 Harm::Missing | Harm::Older => 1,
                 _ if file.ends_with("state/db") => state_rounds(),
-                _ if big => 6,
-                _ if file.starts_with("search") => 1,
+                _ if big => 5,
+                _ if index => 1,
                 _ => 2,
             };
             for round in 0..rounds {
@@ -168,9 +170,6 @@ fn damage_to_any_file_is_named_and_never_silent() {
                 let case = format!("{} {how:?} {round}", file.display());
                 match catch_unwind(AssertUnwindSafe(|| open_and_look(&world, dir.path()))) {
                     Ok(outcome) => {
-                        if outcome.shown as u64 != MESSAGES {
-                            println!("LOSS {case}: {} {:?}", outcome.shown, outcome.told);
-                        }
                         named += u32::from(!outcome.told.is_empty());
                         whole += u32::from(outcome.shown as u64 == MESSAGES);
                     }

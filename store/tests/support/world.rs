@@ -254,20 +254,6 @@ impl World {
         all
     }
 
-    /// Writes one more message if both sides of its conversation are known.
-    pub(crate) fn try_talk(&self, store: &Store, n: u64) -> bool {
-        let with = 1 + (n % 2) as usize;
-        let known = conversations::number(store, &self.conversation(with)).is_ok_and(|no| no.is_some())
-            && self
-                .people
-                .iter()
-                .all(|p| devices::number(store, &p.keys.id()).is_ok_and(|no| no.is_some()));
-        if known {
-            store.commit(self.message(store, n)).unwrap();
-        }
-        known
-    }
-
     /// Whether search finds message `n`, once.
     pub(crate) fn finds(&self, store: &Store, n: u64) -> bool {
         let query = Query::parse(&format!("word{n}")).unwrap();
@@ -302,11 +288,12 @@ pub(crate) fn text(n: u64) -> String {
 }
 
 pub(crate) fn options() -> DbOptions {
-    let mut options = DbOptions::default();
-    options.cache_bytes = 1024 * 1024;
-    options.checkpoint_bytes = 64 * 1024;
-    options.reserve_bytes = 1024 * 1024;
-    options
+    DbOptions {
+        cache_bytes: 1024 * 1024,
+        checkpoint_bytes: 64 * 1024,
+        reserve_bytes: 1024 * 1024,
+        ..DbOptions::default()
+    }
 }
 
 fn row_number(name: &str) -> usize {

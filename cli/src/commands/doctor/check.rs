@@ -77,7 +77,7 @@ impl Check {
             Level::Bad => "bad",
         };
         let what = format!("{} {}", self.area, text::one_line(&self.name));
-        let mut line = format!("{level:<5} {what:<22} {}", text::one_line(&self.detail));
+        let mut line = format!("{level:<5} {what:<27} {}", text::one_line(&self.detail));
         if let Some(since) = &self.since {
             line.push_str(&format!(
                 " (since {}, {})",
@@ -86,7 +86,7 @@ impl Check {
             ));
         }
         if let Some(help) = self.help.as_ref().filter(|_| self.level != Level::Ok) {
-            line.push_str(&format!("\n{:29}help: {}", "", text::one_line(help)));
+            line.push_str(&format!("\n{:34}help: {}", "", text::one_line(help)));
         }
         line.push('\n');
         line

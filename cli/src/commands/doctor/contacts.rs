@@ -116,9 +116,29 @@ fn why(contact: &Value, running: bool) -> String {
     let reason = match (&contact["failure"]["reason"], &contact["reason"]) {
         (Value::String(reason), _) | (_, Value::String(reason)) => reason.as_str(),
         _ if contact["connected"] == true => "connected, but without a stream yet",
-        _ => "not connected",
+        _ => "not connected yet",
     };
-    format!("{reason}{seen}")
+    format!("{}{seen}", dial_failures(reason))
+}
+
+/// The network's account of a failed dial, one `address: cause` each: without peer ids, repeats and what was cut off.
+fn dial_failures(reason: &str) -> String {
+    if !reason.starts_with('/') {
+        return reason.to_owned();
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for part in reason.split("; ") {
+        let Some((address, cause)) = part.split_once(": ") else {
+            continue;
+        };
+        let address = address.split("/p2p/").next().unwrap_or(address);
+        let cause = cause.trim_start_matches("Multiple dial errors occurred:");
+        let one = format!("{address}: {}", cause.trim_matches([' ', '\n', '-', '.']));
+        if !shown.contains(&one) {
+            shown.push(one);
+        }
+    }
+    shown.join("; ")
 }
 
 fn messages(waiting: u64) -> String {
@@ -183,6 +203,23 @@ mod tests {
         );
         assert_eq!(waiting.detail, "3 messages wait: connection refused");
         assert!(waiting.help.unwrap().contains("start their node"));
+    }
+
+    #[test]
+    fn failed_dials_are_shown_once_an_address() {
+        let tcp =
+            "/ip4/192.0.2.1/tcp/1/p2p/12D3Koo: Multiple dial errors occurred:\n - Connection refused (os error 111)";
+        let quic = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D3Koo: Handshake with the remote timed out.";
+        let cut = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D";
+        assert_eq!(
+            dial_failures(&format!("{tcp}; {tcp}; {quic}; {cut}")),
+            "/ip4/192.0.2.1/tcp/1: Connection refused (os error 111); /ip4/192.0.2.1/udp/1/quic-v1: Handshake with the \
+             remote timed out"
+        );
+        assert_eq!(
+            dial_failures("no addresses; none: at all"),
+            "no addresses; none: at all"
+        );
     }
 
     #[test]

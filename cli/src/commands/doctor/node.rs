@@ -137,7 +137,7 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
     let accepted = list(&doctor["contacts"])
         .filter(|contact| contact["state"] == "accepted")
         .count();
-    let connected = format!("{peers} connected, {accepted} contacts");
+    let connected = format!("{peers} connected; accepted contacts: {accepted}");
     vec![
         listening,
         if peers == 0 && accepted > 0 {
@@ -186,7 +186,11 @@ fn clock(doctor: &Value) -> Check {
         _ if compared == 0 => Check::ok("clock", "skew", "nobody is connected to compare it with"),
         worst if worst > SKEW_MS.1 => Check::bad("clock", "skew", detail).help(help),
         worst if worst > SKEW_MS.0 => Check::warn("clock", "skew", detail).help(help),
-        _ => Check::ok("clock", "skew", format!("agrees with {compared} others")),
+        _ => Check::ok(
+            "clock",
+            "skew",
+            format!("no notable difference; clocks compared: {compared}"),
+        ),
     }
 }
 

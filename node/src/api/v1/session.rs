@@ -8,6 +8,7 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 
 use super::dto::{self, Time};
+use crate::api::auth::Caller;
 use crate::api::connection::Connection;
 use crate::api::door::Door;
 use crate::api::error::ApiError;
@@ -23,13 +24,24 @@ where
         .route("/session/pair", post(pair))
 }
 
-async fn link(State(door): State<Door>, Body(dto::Nothing {}): Body<dto::Nothing>) -> (StatusCode, Json<dto::Link>) {
+/// For the command line alone: a page that could make links could make its own token last for ever.
+async fn link(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<(StatusCode, Json<dto::Link>), ApiError> {
+    if caller != Caller::Cookie {
+        return Err(ApiError::forbidden(
+            "not_for_pages",
+            "only the command line makes links: `parlour open`",
+        ));
+    }
     let link = door.link();
     let link = dto::Link {
         link: link.secret.as_str().to_owned(),
         expires_at: Time(link.until),
     };
-    (StatusCode::CREATED, Json(link))
+    Ok((StatusCode::CREATED, Json(link)))
 }
 
 async fn pair(

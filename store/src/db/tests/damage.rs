@@ -232,7 +232,10 @@ fn an_older_state_or_head_is_reported() {
 #[test]
 fn unreadable_state_is_set_aside_and_the_journal_kept() {
     let dir = sample();
-    fs::write(dir.path().join("state").join("conf"), b"segment_size: no number\n....").unwrap();
+    let file = dir.path().join("state").join("db");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    fs::write(file.join("what"), b"this is no database").unwrap();
     let (db, report) = open(dir.path());
     assert!(matches!(report.damage.as_slice(), [Damage::StateUnreadable { .. }]));
     assert!(db.get(b"a/0006").unwrap().is_some());
@@ -240,6 +243,20 @@ fn unreadable_state_is_set_aside_and_the_journal_kept() {
     assert!(aside.join("state").join("db").exists());
     drop(db);
     assert_eq!(open(dir.path()).1.damage, []);
+}
+
+#[test]
+fn a_torn_description_of_the_engine_costs_nothing() {
+    for content in [
+        &b""[..],
+        b"segment_size: ",
+        b"segment_size: 524288\nuse_compression: fal\0\0\0\0",
+    ] {
+        let dir = sample();
+        fs::write(dir.path().join("state").join("conf"), content).unwrap();
+        let (db, report) = open(dir.path());
+        assert_eq!((report.damage, last_numbered(&db)), (vec![], 6));
+    }
 }
 
 #[test]

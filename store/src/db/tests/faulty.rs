@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use super::super::faults::{Faults, Plan};
+use super::super::faults::{Faults, Operation, Plan};
 use super::super::{CommitError, Db, DbOptions};
 use super::{KEY, last_numbered, numbered, open, scratch, small};
 
@@ -136,4 +136,53 @@ fn a_failed_write_or_sync_makes_the_store_read_only() {
         assert!((1..=2).contains(&there));
         db.commit(numbered(there + 1)).unwrap();
     }
+}
+
+/// Writes and makes checkpoints until something is refused; returns the last number that was acknowledged.
+fn write_until_refused(dir: &std::path::Path, faults: &Arc<Faults>) -> (u64, bool) {
+    let options = DbOptions {
+        faults: Arc::clone(faults),
+        ..small()
+    };
+    let Ok((db, _)) = Db::open(dir, &KEY, options) else {
+        return (1, true);
+    };
+    let mut acknowledged = last_numbered(&db);
+    while acknowledged < 24 {
+        if db.commit(numbered(acknowledged + 1)).is_err() {
+            return (acknowledged, true);
+        }
+        acknowledged += 1;
+        if acknowledged.is_multiple_of(6) && db.checkpoint().is_err() {
+            return (acknowledged, true);
+        }
+    }
+    (acknowledged, false)
+}
+
+#[test]
+fn whatever_call_fails_what_was_acknowledged_is_there_after_a_restart() {
+    let mut refusals = 0;
+    for operation in [Operation::Write, Operation::Sync, Operation::Cut] {
+        for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+            for nth in 1..=20 {
+                let (dir, db, _) = faulty();
+                drop(db);
+                let faults = Arc::new(Faults::default());
+                faults.set(Plan {
+                    nth: Some((operation, nth, kind)),
+                    ..Plan::default()
+                });
+                let (acknowledged, refused) = write_until_refused(dir.path(), &faults);
+                refusals += u32::from(refused);
+                let (db, report) = open(dir.path());
+                let case = format!("{operation:?} number {nth}, {kind:?}");
+                assert_eq!(report.damage, [], "{case}");
+                let there = last_numbered(&db);
+                assert!((acknowledged..=acknowledged + 1).contains(&there), "{case}: {there}");
+                db.commit(numbered(there + 1)).unwrap();
+            }
+        }
+    }
+    assert!(refusals >= 70, "{refusals}");
 }

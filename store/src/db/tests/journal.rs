@@ -58,6 +58,9 @@ fn a_journal_cut_anywhere_gives_the_records_before_the_cut() {
         // The same with the rest of the file zeroed, as when only a part of the write reached the disk.
         let mut zeroed = bytes.clone();
         zeroed[cut..].fill(0);
+        // A record that ends in zeros is whole without them.
+        let same = ends.iter().filter(|end| zeroed[..**end] == bytes[..**end]);
+        let whole = same.count() as u64 - 1;
         let found = read(&keys, &zeroed);
         assert_eq!((found.records, found.damaged_at()), (whole, None));
     }

@@ -109,7 +109,7 @@ fn a_value_moved_to_another_key_is_damaged() {
     let dir = scratch();
     let (db, _) = open(dir.path());
     db.commit(numbered(1)).unwrap();
-    let records = &db.0.state.records;
+    let records = db.0.state.records();
     let sealed = records.get(b"a/0001").unwrap().unwrap();
     records.insert(b"a/0002", sealed).unwrap();
     assert!(matches!(db.get(b"a/0002"), Err(ReadError::Damaged { key }) if key == b"a/0002"));

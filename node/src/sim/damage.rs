@@ -1,0 +1,106 @@
+//! A node whose files are damaged while it is down: it starts, says so, and gets everything back from the other one, once.
+
+use std::fs;
+use std::path::Path;
+
+use super::Sim;
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+
+/// Ways to damage an account's database.
+const HARMS: [(&str, fn(&Path)); 7] = [
+    ("the state is gone", |db| {
+        fs::remove_dir_all(db.join("state")).expect("a folder")
+    }),
+    ("half of the state is cut off", |db| {
+        let path = db.join("state/db");
+        let bytes = fs::read(&path).expect("a file");
+        let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
+        fs::write(path, &bytes[..used / 2]).expect("a file");
+    }),
+    ("a bit of the state is flipped", |db| {
+        let path = db.join("state/db");
+        let mut bytes = fs::read(&path).expect("a file");
+        let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
+        bytes[used / 3] ^= 1;
+        fs::write(path, bytes).expect("a file");
+    }),
+    ("the state is overwritten", |db| {
+        fs::write(db.join("state/db"), [0x5a; 100_000]).expect("a file");
+    }),
+    ("the journal is gone", |db| {
+        for entry in fs::read_dir(db.join("journal")).expect("a folder") {
+            fs::remove_file(entry.expect("an entry").path()).expect("a file");
+        }
+    }),
+    ("the journal is overwritten from its middle on", |db| {
+        for entry in fs::read_dir(db.join("journal")).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let mut bytes = fs::read(&path).expect("a file");
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let end = bytes.len().min(used / 2 + 4096);
+            bytes[used / 2..end].fill(0xa5);
+            fs::write(path, bytes).expect("a file");
+        }
+    }),
+    ("both heads are gone", |db| {
+        for head in ["head-a", "head-b"] {
+            fs::remove_file(db.join(head)).expect("a file");
+        }
+    }),
+];
+
+#[test]
+fn a_damaged_node_gets_everything_back_exactly_once() {
+    for (seed, (what, harm)) in HARMS.into_iter().enumerate() {
+        let seed = seed as u64;
+        let mut sim = Sim::new(seed, &["ada", "bo"]);
+        sim.run_until(sim.now + 100);
+        sim.introduce(0, 1);
+        sim.run_until(sim.now + 5 * SECOND);
+        let conversation = sim.direct(0, 1);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str| {
+            for n in 0..8 {
+                for (from, to) in [(0, 1), (1, 0)] {
+                    let text = format!("{part} {n} from {from}");
+                    sim.send(from, to, &text);
+                    expected.push(text);
+                    sim.run_until(sim.now + 300);
+                }
+            }
+        };
+        talk(&mut sim, "before the checkpoint");
+        sim.nodes[0].store().db().checkpoint().expect("a checkpoint");
+        talk(&mut sim, "after the checkpoint");
+        sim.nodes[0].store().db().checkpoint().expect("a checkpoint");
+        talk(&mut sim, "in the journal");
+        sim.run_until(sim.now + 10 * SECOND);
+
+        sim.nodes[0].crash();
+        sim.cut_everything_of(0);
+        harm(&sim.nodes[0].disk().join("db"));
+        sim.nodes[0].damaged = true;
+        sim.start(0);
+        sim.run_until(sim.now + 10 * MINUTE);
+        talk(&mut sim, "after the damage");
+        sim.run_until(sim.now + 10 * MINUTE);
+        // What came back stays: the next start finds nothing wrong.
+        sim.nodes[0].crash();
+        sim.cut_everything_of(0);
+        sim.nodes[0].damaged = false;
+        sim.start(0);
+        sim.run_until(sim.now + MINUTE);
+
+        expected.sort();
+        for index in [0, 1] {
+            let texts = sim.texts(index, &conversation);
+            let mut found: Vec<String> = texts.into_iter().map(|(text, _)| text).collect();
+            found.sort();
+            assert_eq!(found, expected, "{what}, node {index}");
+        }
+        let audit = parlour_store::check(sim.nodes[0].store(), |_, _| ()).expect("readable");
+        assert_eq!(audit.problems, [], "{what}");
+    }
+}

@@ -1,0 +1,283 @@
+//! After a loss: every row that follows from events is made to fit the events that are left, so that what is missing counts as
+//! missing and is fetched again, once. Rows that do not open are dropped; the files as they were found have been copied aside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlour_crypto::{EventId, Intervals};
+
+use crate::conversations::ConversationRow;
+use crate::db::{Batch, CommitError, Db, ReadError, Txn};
+use crate::feed::FeedRow;
+use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Fields, Key, Kind, LogKey};
+use crate::meta::{self, CounterName};
+use crate::record::StoreError;
+use crate::timeline::{self, Position, TimelineEntry};
+use crate::{conversations, events, feed, logs};
+
+/// Heads remembered per conversation.
+const MAX_HEADS: usize = 64;
+/// Writes gathered before they are committed.
+const BATCH: usize = 5_000;
+
+/// A loss could not be made good.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The database cannot be written.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is gathered about one conversation.
+#[derive(Default)]
+struct Room {
+    /// Events that count, oldest first.
+    shown: BTreeMap<Position, EventKey>,
+    named: BTreeSet<EventId>,
+}
+
+/// Makes all rows fit the events that can be read.
+pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
+    drop_unreadable(db)?;
+    let (mut rooms, seen) = gather(db)?;
+    drop_dangling(db)?;
+    let mut txn = db.begin();
+    restore_logs(&mut txn, &seen)?;
+    restore_counters(&mut txn)?;
+    commit(db, txn.into_batch())?;
+    for key in keys_of(db, Kind::Conversation) {
+        if let Some(no) = Fields(key?.get(1..).unwrap_or_default()).u32() {
+            rooms.entry(ConversationNo(no)).or_default();
+        }
+    }
+    for (no, room) in rooms {
+        let mut txn = db.begin();
+        restore_room(&mut txn, no, &room)?;
+        commit(db, txn.into_batch())?;
+    }
+    Ok(())
+}
+
+fn commit(db: &Db, batch: Batch) -> Result<(), RepairError> {
+    Ok(db.commit(batch)?)
+}
+
+/// Rows whose seal does not hold are gone already; as long as they are there they stop every reader.
+fn drop_unreadable(db: &Db) -> Result<(), RepairError> {
+    let mut batch = Batch::new();
+    for row in db.scan(&[0], &[u8::MAX; 64]) {
+        match row {
+            Ok(_) => {}
+            Err(ReadError::Damaged { key }) => batch.delete(key),
+            Err(error @ ReadError::State { .. }) => return Err(StoreError::Read(error).into()),
+        }
+        if batch.len() >= BATCH {
+            commit(db, std::mem::take(&mut batch))?;
+        }
+    }
+    commit(db, batch)
+}
+
+type Gathered = (BTreeMap<ConversationNo, Room>, BTreeMap<LogKey, (Intervals, EventId)>);
+
+fn gather(db: &Db) -> Result<Gathered, RepairError> {
+    let mut rooms: BTreeMap<ConversationNo, Room> = BTreeMap::new();
+    let mut seen: BTreeMap<LogKey, (Intervals, EventId)> = BTreeMap::new();
+    let held = held(db)?;
+    let mut batch = Batch::new();
+    for key in keys_of(db, Kind::Event) {
+        let key = key?;
+        let Some(at) = EventKey::from_bytes(key.get(1..).unwrap_or_default()) else {
+            continue;
+        };
+        let Ok(Some(event)) = events::get(db, &at) else {
+            // Its author or conversation is gone: nobody could read it.
+            batch.delete(key);
+            continue;
+        };
+        if at.branch == 0 {
+            let (have, top) = seen.entry(at.log).or_insert_with(|| (Intervals::default(), event.id()));
+            have.insert(at.seq);
+            *top = event.id();
+        }
+        if events::place(db, &event.id())? != Some(at) {
+            let mut txn = db.begin();
+            events::put(&mut txn, &at, &event);
+            batch.merge(txn.into_batch());
+        }
+        if held.contains(&at) {
+            continue;
+        }
+        let room = rooms.entry(at.log.conversation).or_default();
+        let header = event.header();
+        room.named.extend(header.parents.iter().chain(&header.prev));
+        let position = Position {
+            clock: header.clock,
+            id: event.id(),
+        };
+        room.shown.insert(position, at);
+    }
+    commit(db, batch)?;
+    Ok((rooms, seen))
+}
+
+fn keys_of(db: &Db, kind: Kind) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> {
+    let (from, to) = Key::new(kind).range();
+    let keys: Vec<_> = db.scan_keys(&from, &to).collect();
+    keys.into_iter().map(|key| key.map_err(StoreError::Read))
+}
+
+fn held(db: &Db) -> Result<BTreeSet<EventKey>, StoreError> {
+    keys_of(db, Kind::Held)
+        .filter_map(|key| key.map(|key| EventKey::from_bytes(key.get(9..)?)).transpose())
+        .collect()
+}
+
+/// Rows that lead to events that are not there.
+fn drop_dangling(db: &Db) -> Result<(), RepairError> {
+    let mut batch = Batch::new();
+    for key in keys_of(db, Kind::EventId) {
+        let key = key?;
+        let id = key
+            .get(1..)
+            .and_then(|id| Some(EventId::from_bytes(id.try_into().ok()?)));
+        let place = id.and_then(|id| events::place(db, &id).ok().flatten());
+        if !place.is_some_and(|at| events::is_there(db, &at)) {
+            batch.delete(key);
+        }
+    }
+    for key in keys_of(db, Kind::Held) {
+        let key = key?;
+        let at = key.get(9..).and_then(EventKey::from_bytes);
+        if !at.is_some_and(|at| events::is_there(db, &at)) {
+            batch.delete(key);
+        }
+    }
+    for kind in [Kind::Timeline, Kind::RoomSeq] {
+        for key in keys_of(db, kind) {
+            let key = key?;
+            if !timeline::leads_to_an_event(db, &key) {
+                batch.delete(key);
+            }
+        }
+    }
+    for key in keys_of(db, Kind::Feed) {
+        let key = key?;
+        let seq = Fields(key.get(1..).unwrap_or_default()).u64().unwrap_or(0);
+        let row = feed::after(db, seq.saturating_sub(1), 1)?;
+        if let Some((_, FeedRow::Message { event, .. })) = row.first()
+            && !events::is_there(db, event)
+        {
+            batch.delete(key);
+        }
+    }
+    commit(db, batch)
+}
+
+fn restore_logs(txn: &mut Txn<'_>, seen: &BTreeMap<LogKey, (Intervals, EventId)>) -> Result<(), StoreError> {
+    let (from, to) = Key::new(Kind::Log).range();
+    let keys: Vec<Vec<u8>> = txn.scan_keys(&from, &to).collect::<Result<_, _>>()?;
+    let known = keys.iter().filter_map(|key| {
+        let mut fields = Fields(key.get(1..)?);
+        Some(LogKey {
+            conversation: ConversationNo(fields.u32()?),
+            device: DeviceNo(fields.u32()?),
+            log: fields.u32()?,
+        })
+    });
+    let all: BTreeSet<LogKey> = known.chain(seen.keys().copied()).collect();
+    for log in all {
+        let mut row = logs::get(txn, &log)?;
+        let found = seen.get(&log);
+        row.have = found.map(|(have, _)| have.clone()).unwrap_or_default();
+        row.top = found.map(|(_, top)| *top);
+        logs::put(txn, &log, &row);
+    }
+    Ok(())
+}
+
+/// No number is given out twice.
+fn restore_counters(txn: &mut Txn<'_>) -> Result<(), StoreError> {
+    let numbers = [
+        (Kind::Conversation, CounterName::Conversation),
+        (Kind::ConversationName, CounterName::Conversation),
+        (Kind::Device, CounterName::Device),
+        (Kind::DeviceName, CounterName::Device),
+    ];
+    for (kind, counter) in numbers {
+        let (from, to) = Key::new(kind).range();
+        let last = txn.scan_keys(&from, &to).next_back().transpose()?;
+        let last = last.and_then(|key| Fields(key.get(1..)?).u32()).map_or(0, u64::from);
+        raise(txn, counter, last)?;
+    }
+    let (from, to) = Key::new(Kind::Feed).range();
+    let last = txn.scan_keys(&from, &to).next_back().transpose()?;
+    let last = last.and_then(|key| Fields(key.get(1..)?).u64()).unwrap_or(0);
+    raise(txn, CounterName::Feed, last)
+}
+
+fn raise(txn: &mut Txn<'_>, counter: CounterName, least: u64) -> Result<(), StoreError> {
+    if meta::counter(txn, counter)? < least {
+        meta::set_counter(txn, counter, least);
+    }
+    Ok(())
+}
+
+fn restore_room(txn: &mut Txn<'_>, no: ConversationNo, room: &Room) -> Result<(), StoreError> {
+    let Some(mut row) = conversations::get(txn, no)? else {
+        return Ok(());
+    };
+    show_all(txn, no, room, &mut row)?;
+    let (from, to) = Key::new(Kind::Missing).conversation(no).range();
+    let marked: Vec<Vec<u8>> = txn.scan_keys(&from, &to).collect::<Result<_, _>>()?;
+    for key in marked {
+        txn.delete(key);
+    }
+    row.missing = 0;
+    for named in &room.named {
+        if events::place(txn, named)?.is_none() && timeline::mark_missing(txn, no, named)? {
+            row.missing = row.missing.saturating_add(1);
+        }
+    }
+    let heads = room.shown.keys().filter(|at| !room.named.contains(&at.id));
+    row.heads = heads.map(|at| (at.clock, at.id)).collect();
+    let surplus = row.heads.len().saturating_sub(MAX_HEADS);
+    row.heads.drain(..surplus);
+    row.last = room.shown.last_key_value().map(|(at, key)| (at.clock, at.id, *key));
+    row.unread = row.unread.min(row.last_seq.saturating_sub(row.read_seq));
+    conversations::put(txn, no, &row);
+    Ok(())
+}
+
+/// Every event that counts has its place in the timeline, and an arrival number that leads back to it.
+fn show_all(txn: &mut Txn<'_>, no: ConversationNo, room: &Room, row: &mut ConversationRow) -> Result<(), StoreError> {
+    let (from, to) = Key::new(Kind::RoomSeq).conversation(no).range();
+    let last = txn.scan_keys(&from, &to).next_back().transpose()?;
+    let last = last.and_then(|key| Fields(key.get(5..)?).u64()).unwrap_or(0);
+    row.last_seq = row.last_seq.max(last);
+    for (at, key) in &room.shown {
+        let entry = timeline::get(txn, no, at)?.filter(|entry| entry.event == *key);
+        if let Some(entry) = entry {
+            if timeline::by_room_seq(txn, no, entry.room_seq)? != Some(*at) {
+                timeline::put(txn, no, &entry);
+                row.last_seq = row.last_seq.max(entry.room_seq);
+            }
+            continue;
+        }
+        row.last_seq = row.last_seq.saturating_add(1);
+        let entry = TimelineEntry {
+            at: *at,
+            event: *key,
+            room_seq: row.last_seq,
+        };
+        timeline::put(txn, no, &entry);
+        let change = FeedRow::Message {
+            event: *key,
+            room_seq: row.last_seq,
+        };
+        feed::append(txn, &change)?;
+    }
+    Ok(())
+}
