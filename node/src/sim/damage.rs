@@ -8,8 +8,11 @@ use super::Sim;
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 
+/// What is done, and how.
+type Harm = (&'static str, fn(&Path));
+
 /// Ways to damage an account's database.
-const HARMS: [(&str, fn(&Path)); 7] = [
+const HARMS: [Harm; 7] = [
     ("the state is gone", |db| {
         fs::remove_dir_all(db.join("state")).expect("a folder")
     }),

@@ -1,5 +1,7 @@
 //! A store that is damaged, checked, compacted, indexed anew, or of an earlier version.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
+
 #[path = "../support/world.rs"]
 mod world;
 
