@@ -31,6 +31,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod txn;
+mod version;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use super::batch::raise;
 use super::checkpoint::Checkpoints;
 use super::damage::{Damage, describe, set_aside};
-use super::head::{self, Head};
+use super::head::Head;
 use super::journal::{Journal, Position};
 use super::lock::{DataLock, LockError};
 use super::permissions::{private_dir, sync_dir};
@@ -22,13 +22,10 @@ use super::replay::replay;
 use super::seal::Keys;
 use super::state::{APPLIED_KEY, State};
 use super::survey::{Plan, Survey, read_journals};
+use super::version::{read_version, replace_version};
 use super::writer::{CommitError, Writer, seal_applied, seal_writes};
 use super::{Db, DbOptions, Inner, compact, kept};
 
-const VERSION: u32 = 1;
-/// The first version that reads this format.
-const FIRST_READER: &str = "0.1.0";
-const VERSION_FILE: &str = "VERSION";
 const LOCK: &str = "db.lock";
 
 /// Why a database could not be opened.
@@ -373,40 +370,4 @@ fn start_writer(
         position: Position::start(keys, epoch, next),
         marks,
     })
-}
-
-/// Whether the version file is there and readable.
-fn read_version(dir: &Path) -> Result<bool, OpenError> {
-    let text = match fs::read(dir.join(VERSION_FILE)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(failed("reading the format version")(error)),
-    };
-    let text = String::from_utf8(text).unwrap_or_default();
-    let mut words = text.split_whitespace();
-    let found = words.next().unwrap_or_default().parse::<u32>();
-    // Whoever writes a newer format names the first version that reads it; only what looks like one is repeated.
-    let reader = words
-        .next()
-        .filter(|w| w.len() < 32 && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'));
-    match found {
-        Ok(found) if found > VERSION => Err(OpenError::NewerFormat {
-            found,
-            supported: VERSION,
-            needs: reader.map_or_else(
-                || "a newer parlour".to_owned(),
-                |version| format!("parlour ≥ {version}"),
-            ),
-        }),
-        Ok(found) => Ok(found == VERSION),
-        Err(_) => Ok(false),
-    }
-}
-
-fn replace_version(dir: &Path, known: bool) -> Result<(), OpenError> {
-    if known {
-        return Ok(());
-    }
-    let text = format!("{VERSION} {FIRST_READER}\n");
-    head::replace(dir, VERSION_FILE, text.as_bytes()).map_err(failed("writing the format version"))
 }

@@ -79,6 +79,7 @@ fn a_compacted_store_is_smaller_and_whole() {
     drop(store);
     let mut steps = 0;
     let done = Store::compact(dir.path(), world.key(), options(), |_| steps += 1).unwrap();
+    println!("{done:?}");
     assert!(done.after < done.before, "{done:?}");
     assert!(steps > 1 && done.rows > 660 * 5);
     let (store, report) = world.open(dir.path()).unwrap();
