@@ -40,6 +40,9 @@ impl Writer {
         merges.set_level_log_size(LAYER_LOG_SIZE);
         merges.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
         writer.set_merge_policy(Box::new(merges));
+        // tantivy gives the first operation of a writer the number of the last commit. A merge that begins before the next
+        // commit takes a removal of that number for done, in those of its segments it did not see. This takes the number.
+        writer.run([])?;
         let writer = Some(writer);
         Ok(Self { directory, writer })
     }
