@@ -88,6 +88,16 @@ fn goes_on(index: SearchIndex, dir: &Path, before: usize, after: usize) {
     assert_eq!(count(&index), (before, after + 1));
 }
 
+/// The next writer's files stay as they are when the `merge` of an earlier one goes on.
+fn goes_on_alone(index: SearchIndex, dir: &Path, merge: Paused, before: usize) {
+    say(&index, 50, "after");
+    index.release_writer().unwrap();
+    let left = files(dir);
+    merge.go_on();
+    assert!(files(dir) == left, "the merge changed files");
+    goes_on(index, dir, before, 1);
+}
+
 #[test]
 fn a_merge_of_a_closed_index_leaves_the_next_one_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -97,12 +107,7 @@ fn a_merge_of_a_closed_index_leaves_the_next_one_alone() {
 
     let index = open(dir.path());
     assert!(!index.rebuilt());
-    say(&index, 50, "after");
-    index.release_writer().unwrap();
-    let left = files(dir.path());
-    merge.go_on();
-    assert_eq!(files(dir.path()), left);
-    goes_on(index, dir.path(), 6, 1);
+    goes_on_alone(index, dir.path(), merge, 6);
 }
 
 #[test]
@@ -112,12 +117,7 @@ fn a_merge_of_an_emptied_index_leaves_the_new_one_alone() {
     let merge = Paused::begin(&index, six_commits);
     index.reset().unwrap();
 
-    say(&index, 50, "after");
-    index.release_writer().unwrap();
-    let left = files(dir.path());
-    merge.go_on();
-    assert_eq!(files(dir.path()), left);
-    goes_on(index, dir.path(), 0, 1);
+    goes_on_alone(index, dir.path(), merge, 0);
 }
 
 #[test]
@@ -130,12 +130,7 @@ fn a_merge_of_a_writer_that_failed_leaves_the_next_one_alone() {
     assert!(matches!(index.commit(51), Err(IndexError::Failed(_))));
     assert_eq!(index.position(), COMMITS, "where to feed again from");
 
-    say(&index, 50, "after");
-    index.release_writer().unwrap();
-    let left = files(dir.path());
-    merge.go_on();
-    assert_eq!(files(dir.path()), left);
-    goes_on(index, dir.path(), 6, 1);
+    goes_on_alone(index, dir.path(), merge, 6);
 }
 
 #[test]
