@@ -83,10 +83,8 @@ impl Sim {
 
     fn try_wish(&mut self, wish: &mut Wish, conversation: ConversationId) {
         let send = SendText {
-            conversation,
-            text: wish.text.clone(),
-            reply_to: None,
             client_id: Some(wish.text.clone()),
+            ..SendText::plain(conversation, wish.text.clone())
         };
         if let Some(answer) = self.ask(wish.from, |reply| Command::Send(send, reply)) {
             answer.expect("a good text to a known contact is accepted");
@@ -106,7 +104,7 @@ impl Sim {
             .iter()
             .map(|entry| {
                 let view = message(store, entry, &mut delivery).expect("readable");
-                (view.text.expect("a text"), view.status)
+                (view.state.text().expect("a text").to_owned(), view.status)
             })
             .collect()
     }

@@ -114,12 +114,7 @@ async fn readers_that_come_and_go_lose_and_repeat_nothing() {
         async move {
             for n in 0..MESSAGES {
                 let conversation = api.conversation.parse().unwrap();
-                let send = SendText {
-                    conversation,
-                    text: format!("message {n}"),
-                    reply_to: None,
-                    client_id: None,
-                };
+                let send = SendText::plain(conversation, format!("message {n}"));
                 api.account().send(send).await.unwrap();
             }
         }
