@@ -219,7 +219,11 @@ fn look(world: &World, txn: &Txn<'_>, all: &[Said]) -> Seen {
     };
     for said in &all[..=MESSAGES] {
         let event = events::get(txn, &said.at).unwrap().unwrap();
-        assert_eq!(event.id(), said.event.id(), "what is left of it is still the same event");
+        assert_eq!(
+            event.id(),
+            said.event.id(),
+            "what is left of it is still the same event"
+        );
         let author = &world.users[said.author];
         let state = state(txn, &said.at, &event, author).unwrap();
         let versions = versions(txn, &said.at, &event, author, 100).unwrap();
@@ -246,7 +250,9 @@ fn model(world: &World, all: &[Said], seen: &Seen) {
             Body::Edit(edit) if edit.target == id => Some((said.stamp(), edit.content.clone())),
             _ => None,
         });
-        let newest = edits.max_by_key(|(stamp, _)| *stamp).map(|(_, Content::Text(text))| text);
+        let newest = edits
+            .max_by_key(|(stamp, _)| *stamp)
+            .map(|(_, Content::Text(text))| text);
         let expected = if deleted {
             Shown::Absent(Absent::Deleted)
         } else if n == 4 {
@@ -254,7 +260,11 @@ fn model(world: &World, all: &[Said], seen: &Seen) {
         } else if n == 3 {
             Shown::OnDemand { views_left: 1 }
         } else {
-            let first = if here { format!("message {n}") } else { "elsewhere".to_owned() };
+            let first = if here {
+                format!("message {n}")
+            } else {
+                "elsewhere".to_owned()
+            };
             Shown::Text(newest.unwrap_or(first))
         };
         let (state, _) = &seen.messages[n];
@@ -266,7 +276,9 @@ fn model(world: &World, all: &[Said], seen: &Seen) {
         for said in all.iter().filter(|_| here && !gone) {
             match &said.body {
                 Body::Reaction(reaction) if reaction.target == id => {
-                    let entry = last.entry((said.author, reaction.emoji.clone())).or_insert((said.stamp(), reaction.on));
+                    let entry = last
+                        .entry((said.author, reaction.emoji.clone()))
+                        .or_insert((said.stamp(), reaction.on));
                     *entry = (*entry).max((said.stamp(), reaction.on));
                 }
                 Body::Pin(to) if to.target == id => pin = pin.max(Some((said.stamp(), to.on))),
@@ -376,7 +388,11 @@ fn what_is_due_is_erased_in_time_and_not_before() {
     assert!(late.changed.contains(&all[5].at) && late.due.is_none());
     let seen = look(&world, &txn, &all);
     assert_eq!(seen.messages[5].0.shown, Shown::Absent(Absent::Expired));
-    assert_eq!((seen.bodies[5], seen.bodies[MESSAGES + 1]), (false, false), "message and version");
+    assert_eq!(
+        (seen.bodies[5], seen.bodies[MESSAGES + 1]),
+        (false, false),
+        "message and version"
+    );
 }
 
 #[test]
@@ -426,7 +442,12 @@ fn many_versions_are_erased_some_at_a_time_until_none_is_left() {
     all.push(world.event(CONVERSATION, 0, all.len(), START, &delete));
     let mut txn = world.store.begin();
     take(&mut txn, &all.iter().collect::<Vec<_>>());
-    let left = |txn: &Txn<'_>| look(&world, txn, &all).bodies[MESSAGES + 1..].iter().filter(|b| **b).count();
+    let left = |txn: &Txn<'_>| {
+        look(&world, txn, &all).bodies[MESSAGES + 1..]
+            .iter()
+            .filter(|b| **b)
+            .count()
+    };
     assert_eq!(left(&txn), 300 - 256 + 1, "the deletion itself stays");
     let folded = annotations::erase_due(&mut txn, NOW, 10).unwrap();
     assert!(folded.due.is_none_or(|due| due > NOW));

@@ -77,6 +77,19 @@ impl Stream {
     }
 }
 
+/// Every change after one, up to another.
+pub(crate) async fn changes(api: &TestApi, after: u64, upto: u64) -> Vec<Value> {
+    let mut stream = Stream::open(api, &format!("?after={after}"), None).await;
+    let mut all = Vec::new();
+    loop {
+        let event = stream.next().await.unwrap();
+        all.push(event.data);
+        if event.id >= upto {
+            return all;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_begins_now_or_where_it_is_told_to() {
     let api = TestApi::start().await;
