@@ -1,7 +1,7 @@
 //! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
 //! is already here changes nothing.
 
-use parlour_crypto::{EventId, KIND_TIMER, VerifiedEvent};
+use parlour_crypto::{EventId, VerifiedEvent};
 use parlour_store::annotations::{self, Folded};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
@@ -139,7 +139,7 @@ pub(crate) fn reveal(
     let hidden = origin != Origin::Here && annotations::is_hidden(turn.txn, &at.id)?;
     if !hidden && events::has_a_place(event.header().kind) {
         show(turn, key, at, &mut row)?;
-        if origin == Origin::Elsewhere && event.header().kind != KIND_TIMER {
+        if origin == Origin::Elsewhere {
             row.unread = row.unread.saturating_add(1);
         }
     }

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use super::{CALM, Sim, Weather};
 use crate::engine::{AddContact, Command, Input, NewInvite, SendText};
 
-const STORM: Weather = Weather {
+pub(super) const STORM: Weather = Weather {
     loss: 150,
     repeat: 100,
     crash: 4,
     max_delay_ms: 400,
 };
-const MINUTE: u64 = 60_000;
+pub(super) const MINUTE: u64 = 60_000;
 
 /// A message a user wants to send, tried again until it is accepted.
 struct Wish {
@@ -207,7 +207,7 @@ fn check(seed: u64) {
 }
 
 /// Seeds to run; `PARLOUR_SIM_SEEDS=FROM..TO` asks for others.
-fn seeds() -> std::ops::Range<u64> {
+pub(super) fn seeds() -> std::ops::Range<u64> {
     let asked = std::env::var("PARLOUR_SIM_SEEDS").ok();
     let range = asked.as_deref().and_then(|text| {
         let (from, to) = text.split_once("..")?;
