@@ -314,7 +314,7 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_order_of_arrival_makes_no_difference(plans in plans(), seeds in proptest::collection::vec(any::<u64>(), 4)) {
         let world = World::new();

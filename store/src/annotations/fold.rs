@@ -109,9 +109,9 @@ impl Fold<'_, '_> {
         if self.tombstone(&id, &author)?.is_some() {
             return self.erase(&self.at.clone(), &id, &author, None);
         }
-        if message.is_some()
-            && let Some(pin) = super::pin(self.txn, self.conversation, &id)?.filter(|pin| pin.on)
-        {
+        // One that came after its time has been erased above.
+        let here = events::brief(self.txn, &self.at)?.is_some_and(|brief| !brief.stub);
+        if here && let Some(pin) = super::pin(self.txn, self.conversation, &id)?.filter(|pin| pin.on) {
             record::put(self.txn, pin_order_key(self.conversation, &pin.at), &Target(id));
         }
         Ok(())

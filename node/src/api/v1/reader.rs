@@ -277,8 +277,16 @@ impl<'a> Reader<'a> {
             .flat_map(|(from, to)| (from..=to).rev())
             .take(MAX_RECEIPT_IDS);
         let mut message_ids = Vec::new();
+        let mut others = 0u64;
         for seq in newest {
-            message_ids.extend(events::get(&self.rows, &EventKey { log, seq, branch: 0 })?.map(|event| event.id()));
+            match events::get(&self.rows, &EventKey { log, seq, branch: 0 })? {
+                Some(event) if events::has_a_place(event.header().kind) => message_ids.push(event.id()),
+                _ => others = others.saturating_add(1),
+            }
+        }
+        if message_ids.is_empty() {
+            // Edits, reactions and the like are seen on their messages.
+            return Ok(None);
         }
         message_ids.reverse();
         Ok(Some(What::Receipt {
@@ -287,7 +295,7 @@ impl<'a> Reader<'a> {
             user_id: to.user,
             state: delivery_name(state),
             message_ids,
-            count: seqs.count(),
+            count: seqs.count().saturating_sub(others),
         }))
     }
 
