@@ -82,6 +82,38 @@ impl Client {
         json(self.request(Method::POST, path).json(body).timeout(ANSWER).send().await).await
     }
 
+    /// Changes something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
+        json(
+            self.request(Method::PATCH, path)
+                .json(body)
+                .timeout(ANSWER)
+                .send()
+                .await,
+        )
+        .await
+    }
+
+    /// Sets something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
+        json(self.request(Method::PUT, path).json(body).timeout(ANSWER).send().await).await
+    }
+
+    /// Takes something away and says how it stands then.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn take_away(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CallError> {
+        let request = self.request(Method::DELETE, path).query(query);
+        json(request.timeout(ANSWER).send().await).await
+    }
+
     /// Takes something back.
     ///
     /// # Errors

@@ -51,6 +51,11 @@ pub enum FeedRow {
         /// Which.
         conversation: ConversationNo,
     },
+    /// A message that is shown looks different: edited, erased, hidden, pinned, reacted to.
+    Changed {
+        /// Where its event is.
+        event: EventKey,
+    },
 }
 
 impl Row for FeedRow {

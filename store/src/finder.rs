@@ -95,10 +95,17 @@ impl Finder {
         let rows = feed::after(read, self.index.position(), INDEX_BATCH)?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         for (_, row) in &rows {
-            if let FeedRow::Message { event: at, .. } = row
-                && let Some(event) = events::get(read, at)?
-                && let Some(text) = view::message_text(&event)
-            {
+            let (at, changed) = match row {
+                FeedRow::Message { event, .. } => (event, false),
+                FeedRow::Changed { event } => (event, true),
+                _ => continue,
+            };
+            let Some(event) = events::get(read, at)? else { continue };
+            let text = view::searchable(read, at, &event)?;
+            if changed && text.is_none() {
+                self.index.remove(&doc_ref(at))?;
+            }
+            if let Some(text) = text {
                 self.index.add(&IndexDoc {
                     doc: doc_ref(at),
                     conversation: at.log.conversation.0,
@@ -170,8 +177,7 @@ impl Finder {
             self.forget()?;
             hits = Ok(Vec::new());
         }
-        let mut found = self.find_newest(read, query, filter)?;
-        let seen: BTreeSet<EventKey> = found.iter().map(|hit| hit.event).collect();
+        let (mut found, seen) = self.find_newest(read, query, filter)?;
         for hit in hits? {
             let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
                 .ok_or(StoreError::Malformed { noun: "search hit" })?;
@@ -191,12 +197,23 @@ impl Finder {
         Ok(found)
     }
 
-    fn find_newest(&self, read: &impl Read, query: &Query, filter: &Filter) -> Result<Vec<Found>, FindError> {
+    /// What matches among the changes that are newer than the index, and all messages they are about: what the index says of
+    /// those is out of date.
+    fn find_newest(
+        &self,
+        read: &impl Read,
+        query: &Query,
+        filter: &Filter,
+    ) -> Result<(Vec<Found>, BTreeSet<EventKey>), FindError> {
         let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
         for (_, row) in feed::after(read, self.index.position(), LINEAR_MAX)? {
-            let FeedRow::Message { event: at, .. } = row else {
+            let (FeedRow::Message { event: at, .. } | FeedRow::Changed { event: at }) = row else {
                 continue;
             };
+            if !seen.insert(at) {
+                continue;
+            }
             let Some(event) = events::get(read, &at)? else { continue };
             let clock = event.header().clock;
             let wanted = filter
@@ -206,7 +223,7 @@ impl Finder {
                 && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
                 && filter.after_ms.is_none_or(|t| clock >= t)
                 && filter.before_ms.is_none_or(|t| clock < t);
-            if wanted && view::message_text(&event).is_some_and(|text| query.matches(&text)) {
+            if wanted && view::searchable(read, &at, &event)?.is_some_and(|text| query.matches(&text)) {
                 found.push(Found {
                     event: at,
                     clock,
@@ -214,7 +231,7 @@ impl Finder {
                 });
             }
         }
-        Ok(found)
+        Ok((found, seen))
     }
 }
 

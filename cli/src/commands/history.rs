@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::client::{CallError, Client, items};
 use crate::output::Output;
-use crate::view::Message;
+use crate::view::{Message, short};
 
 /// The API gives no more at once.
 const PAGE: usize = 200;
@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour history bob
   parlour history bob --limit 1000 --json > bob.json
+  parlour history bob --ids                with the ids that `parlour message` takes
   parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
 
 /// Show what was said with somebody, oldest first
@@ -33,6 +34,9 @@ pub(crate) struct History {
     /// Only what is older than an earlier page
     #[arg(long, value_name = "CURSOR")]
     before: Option<String>,
+    /// Show the beginnings of the messages' ids, for `parlour message`
+    #[arg(long)]
+    ids: bool,
 }
 
 impl History {
@@ -50,7 +54,11 @@ impl History {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|message| Message::of(message).line(None))
+                .map(|value| {
+                    let message = Message::of(value);
+                    let id = self.ids.then(|| short(&message.id));
+                    message.line(id.as_deref())
+                })
                 .collect()
         })?;
         Ok(ExitCode::SUCCESS)
