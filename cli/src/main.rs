@@ -24,7 +24,7 @@ use crate::output::Output;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     memory::settle(&cli);
-    let out = Output::new(cli.global.json);
+    let out = Output::new(&cli.global);
     logs::start(&cli);
     // QUIC brings in two providers of cryptography, so that the process has to choose; who came first has chosen the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -5,18 +5,36 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
 
+use crate::args::Global;
 use crate::client::CallError;
 use crate::text;
 
 /// Where results and remarks go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     json: bool,
+    /// How commands begin that are meant for the same data as this one.
+    program: String,
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+    pub(crate) fn new(global: &Global) -> Self {
+        let mut program = "parlour ".to_owned();
+        if let Some(data) = &global.data {
+            program.push_str(&format!("--data {} ", text::quoted(&data.to_string_lossy())));
+        }
+        if let Some(account) = &global.account {
+            program.push_str(&format!("--account {} ", text::quoted(account)));
+        }
+        Self {
+            json: global.json,
+            program,
+        }
+    }
+
+    /// Commands that a remark names, with what this one was given to find its data.
+    fn addressed(&self, remark: &str) -> String {
+        remark.replace("`parlour ", &format!("`{}", self.program))
     }
 
     /// Whether a program reads the results.
@@ -70,7 +88,7 @@ impl Output {
 
     /// A remark for the person at the terminal.
     pub(crate) fn note(&self, text: &str) {
-        remark(&text::visible(text));
+        remark(&text::visible(&self.addressed(text)));
     }
 
     /// A question to the person at the terminal, answered on the same line.
@@ -88,7 +106,7 @@ impl Output {
         if !self.json {
             return self.note(&format!("parlour: {error:#}"));
         }
-        let mut fields = json!({ "message": format!("{error:#}") });
+        let mut fields = json!({ "message": self.addressed(&format!("{error:#}")) });
         if let Some(CallError::Refused(problem)) = error.downcast_ref::<CallError>() {
             fields["code"] = json!(problem.code);
             if !problem.candidates.is_null() {

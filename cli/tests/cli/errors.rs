@@ -165,7 +165,10 @@ fn two_nodes_on_one_data_directory_are_refused() {
     let home = Home::of("ada");
     let up = home.up();
     let second = home.run(&["up", "--api", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-mdns"]);
+    // Commands it names are for the same data.
+    let again = format!("`parlour --data {} status`", home.data().display());
     second.failed(1, &format!("data directory is in use by pid {}", up.pid()));
+    second.failed(1, &again);
     assert_eq!(home.json(&["whoami"])["name"], "ada");
 }
 
