@@ -44,7 +44,9 @@ pub use body::{
     KIND_TIMER, MAX_EXT, MAX_MENTIONS, MAX_TARGETS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
     Timer, VISIBLE_FOREVER, VISIBLE_ONCE, VISIBLE_TWICE,
 };
-pub use codec::{ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_strict, encode};
+pub use codec::{
+    ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into,
+};
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
     MAX_RECEIVED, Payload, Profile,

@@ -67,17 +67,31 @@ impl Finder {
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub fn open(dir: &Path, key: &[u8; 32]) -> Result<Self, SearchOpenError> {
+    pub fn open(dir: &Path, key: &[u8; 32], options: SearchOptions) -> Result<Self, SearchOpenError> {
         Ok(Self {
-            index: Arc::new(SearchIndex::open(dir, key, SearchOptions::default())?),
+            index: Arc::new(SearchIndex::open(dir, key, options)?),
         })
     }
 
-    /// Gives the index what is new, at most one batch; `true` if there is more.
+    /// Gives the index what is new, at most one batch; `true` if there is more. One that is found damaged is emptied.
     ///
     /// # Errors
     /// The index or the database fails.
     pub fn catch_up(&self, read: &impl Read) -> Result<bool, FindError> {
+        let outcome = self.take_in(read);
+        if let Err(FindError::Update(IndexError::Damaged)) = &outcome {
+            self.forget()?;
+        }
+        outcome
+    }
+
+    /// Whether there are changes that the index has not got.
+    #[must_use]
+    pub fn is_behind(&self, read: &impl Read) -> bool {
+        feed::last(read).is_ok_and(|last| self.index.position() < last)
+    }
+
+    fn take_in(&self, read: &impl Read) -> Result<bool, FindError> {
         let rows = feed::after(read, self.index.position(), INDEX_BATCH)?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         for (_, row) in &rows {
@@ -157,8 +171,14 @@ impl Finder {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Found>, FindError> {
+        let mut hits = self.index.search(query, filter, order, 0, limit);
+        if let Err(SearchError::Damaged) = &hits {
+            tracing::warn!("the search index is damaged and is made anew");
+            self.forget()?;
+            hits = Ok(Vec::new());
+        }
         let (mut found, seen) = self.find_newest(read, query, filter)?;
-        for hit in self.index.search(query, filter, order, 0, limit)? {
+        for hit in hits? {
             let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
                 .ok_or(StoreError::Malformed { noun: "search hit" })?;
             if !seen.contains(&event) {

@@ -1,10 +1,11 @@
 //! Checking, compacting and indexing anew.
 
 use parlour_store::events;
-use parlour_store::{Problem, Store, check, conversations, logs, timeline};
+use parlour_store::{Filter, Finder, Order, Query, SearchOptions};
+use parlour_store::{Problem, Store, check, conversations, logs, prekeys, timeline};
 
 use crate::files::scratch;
-use crate::world::{World, options};
+use crate::world::{START_MS, World, options};
 
 fn filled(messages: u64) -> (tempfile::TempDir, World, Store) {
     let dir = scratch();
@@ -69,13 +70,67 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
-fn a_compacted_store_is_smaller_and_whole() {
-    let (dir, world, store) = filled(600);
-    // Rows that are written again and again leave their old forms in the files.
-    for n in 0..60 {
-        store.commit(world.message(&store, 601 + n)).unwrap();
-        store.db().checkpoint().unwrap();
+fn an_index_that_is_damaged_while_it_is_open_is_made_anew_and_messages_are_found_meanwhile() {
+    use std::os::unix::fs::FileExt;
+    let (_dir, _, store) = filled(120);
+    let folder = scratch();
+    // Nothing is kept in memory, so that damage is met at once.
+    let uncached = SearchOptions {
+        cache_bytes: 0,
+        ..SearchOptions::default()
+    };
+    let finder = Finder::open(folder.path(), &[7; 32], uncached).unwrap();
+    let finds = || {
+        let query = Query::parse("word7").unwrap();
+        let found = finder.find(&store, &query, &Filter::default(), Order::Newest, 10);
+        found.unwrap().len() == 1
+    };
+    while finder.catch_up(&store).unwrap() {}
+    let files = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut harmed = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|kind| kind == "idx")) {
+        let open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        open.write_all_at(&[0xff; 8], 40).unwrap();
+        harmed += 1;
     }
+    assert!(harmed > 0 && !finder.is_behind(&store));
+    assert!(finds());
+    assert!(finder.is_behind(&store), "the damage was met");
+    while finder.catch_up(&store).unwrap() {}
+    assert!(!finder.is_behind(&store) && finds());
+}
+
+/// Bytes of the rows that are written and deleted again: far more than the engine's file grows by at a time (half a MiB) or
+/// may happen to hold twice.
+const WASTE: usize = 3 * 1024 * 1024;
+const WASTE_ROW: usize = 4 * 1024;
+
+#[test]
+fn a_compacted_store_is_smaller_and_whole() {
+    let dir = scratch();
+    let world = World::new(3);
+    let (store, _) = world.open(dir.path()).unwrap();
+    world.begin(&store);
+    let rows = || 0..u32::try_from(WASTE / WASTE_ROW).unwrap();
+    let mut txn = store.begin();
+    for id in rows() {
+        let row = prekeys::OneTimeRow {
+            secret: vec![7; WASTE_ROW].into(),
+            expires: START_MS,
+        };
+        prekeys::put_one_time(&mut txn, id, &row);
+    }
+    store.commit(txn.into_batch()).unwrap();
+    store.db().checkpoint().unwrap();
+    // The engine gives back the end of its file only: this is what lies there.
+    world.talk(&store, 1, 660).unwrap();
+    store.db().checkpoint().unwrap();
+    let mut txn = store.begin();
+    rows().for_each(|id| prekeys::delete_one_time(&mut txn, id));
+    store.commit(txn.into_batch()).unwrap();
+    store.db().checkpoint().unwrap();
     drop(store);
     let mut steps = 0;
     let done = Store::compact(dir.path(), world.key(), options(), |_| steps += 1).unwrap();
