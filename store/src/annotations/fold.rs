@@ -16,6 +16,9 @@ use crate::keyspace::{ConversationNo, DeviceNo, EventKey};
 use crate::record::{self, StoreError};
 use crate::timeline::Position;
 
+/// Rounds of erasing versions of a message that is not here; with it, the rest goes.
+const TAKE_BACK_ROUNDS: usize = 16;
+
 /// What an event changed beside its own place.
 #[derive(Debug, Default)]
 pub struct Folded {
@@ -120,14 +123,12 @@ impl Fold<'_, '_> {
     fn edit(&mut self, edit: &Edit) -> Result<(), StoreError> {
         let by = author(self.txn, &self.at)?;
         let target = message_place(self.txn, self.conversation, &edit.target)?;
-        let own_target = match &target {
-            Some((at, _)) => author(self.txn, at)? == by,
-            None => events::place(self.txn, &edit.target)?.is_none(),
+        let target = match target {
+            Some((at, brief)) if author(self.txn, &at)? == by => Some((at, brief)),
+            _ => None,
         };
+        // Whoever deletes a message takes back what they said in its place, whether it was theirs or not.
         let erased = target.is_some_and(|(_, brief)| brief.stub) || self.tombstone(&edit.target, &by)?.is_some();
-        if !own_target {
-            return Ok(());
-        }
         if erased {
             events::erase(self.txn, &self.at)?;
             return Ok(());
@@ -162,11 +163,17 @@ impl Fold<'_, '_> {
                         self.out.changed.insert(at);
                     }
                 }
-                Some(_) => {}
-                None if events::place(self.txn, target)?.is_none() => {
-                    erase::versions(self.txn, self.conversation, target, &by)?;
-                }
-                None => {}
+                _ => self.take_back(target, &by)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases what a user said in the place of a message that is not theirs, or not here.
+    fn take_back(&mut self, target: &EventId, by: &UserId) -> Result<(), StoreError> {
+        for _ in 0..TAKE_BACK_ROUNDS {
+            if !erase::versions(self.txn, self.conversation, target, by)? {
+                break;
             }
         }
         Ok(())
