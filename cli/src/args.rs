@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, store::Store,
-    tail::Tail, up::Up, whoami::Whoami,
+    init::Init, invite::Invite, message::Message, open::Open, read::Read, search::Search, send::Send,
+    settings::Settings, status::Status, store::Store, tail::Tail, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -89,8 +89,10 @@ pub(crate) enum Command {
     Contacts(Contacts),
     Send(Send),
     History(History),
+    Read(Read),
     Tail(Tail),
     Search(Search),
+    Settings(Settings),
     Status(Status),
     Doctor(Doctor),
     Store(Store),

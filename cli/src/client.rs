@@ -82,6 +82,29 @@ impl Client {
         json(self.request(Method::POST, path).json(body).timeout(ANSWER).send().await).await
     }
 
+    /// Replaces something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
+        json(self.request(Method::PUT, path).json(body).timeout(ANSWER).send().await).await
+    }
+
+    /// Changes something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
+        json(
+            self.request(Method::PATCH, path)
+                .json(body)
+                .timeout(ANSWER)
+                .send()
+                .await,
+        )
+        .await
+    }
+
     /// Takes something back.
     ///
     /// # Errors

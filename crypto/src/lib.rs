@@ -44,7 +44,7 @@ pub use body::{
 pub use codec::{ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_strict, encode};
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
-    MAX_RECEIVED, Payload, Profile,
+    MAX_RECEIVED, Payload, Profile, ReadMark,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};

@@ -9,8 +9,8 @@ use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
-    AddContact, AddError, Added, Command, Input, Live, MadeInvite, MakeInviteError, NewInvite, ReadMarkError,
-    RevokeError, SendError, SendText, Sent, StorageFailed,
+    AddContact, AddError, Added, Change, ChangeError, Command, Input, Live, MadeInvite, MakeInviteError, NewInvite,
+    ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, UpTo,
 };
 
 /// Whether the account can write.
@@ -124,14 +124,22 @@ impl AccountHandle {
     pub async fn mark_read(
         &self,
         conversation: parlour_crypto::ConversationId,
-        room_seq: u64,
+        up_to: UpTo,
     ) -> Result<(), ReadMarkError> {
         self.ask(|reply| Command::MarkRead {
             conversation,
-            room_seq,
+            up_to,
             reply,
         })
         .await
+    }
+
+    /// Carries out what the user decided.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`ChangeError`].
+    pub async fn change(&self, change: Change) -> Result<(), ChangeError> {
+        self.ask(|reply| Command::Change(change, reply)).await
     }
 
     /// This device's certificate and device list as they are on the disk now.

@@ -103,6 +103,8 @@ pub(crate) enum Kind {
     Delivery = 0x23,
     Missing = 0x24,
     ConversationName = 0x25,
+    ReadMark = 0x26,
+    ReadLog = 0x27,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,
@@ -117,6 +119,7 @@ pub(crate) enum Kind {
     Ephemeral = 0x72,
     Invite = 0x80,
     ClientId = 0x90,
+    Register = 0xA0,
 }
 
 /// Builds one key.

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::client::{CallError, Client, items};
+use crate::commands::read;
 use crate::output::Output;
 use crate::view::Message;
 
@@ -17,6 +18,7 @@ const PAGE: usize = 200;
 const EXAMPLES: &str = "\
 Examples:
   parlour history bob
+  parlour history bob --mark-read
   parlour history bob --limit 1000 --json > bob.json
   parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
 
@@ -33,6 +35,9 @@ pub(crate) struct History {
     /// Only what is older than an earlier page
     #[arg(long, value_name = "CURSOR")]
     before: Option<String>,
+    /// Mark what is shown as read; they are told so. Without it, looking changes nothing
+    #[arg(long)]
+    mark_read: bool,
 }
 
 impl History {
@@ -43,6 +48,10 @@ impl History {
             _ if messages.is_empty() => out.note("Nothing has been said yet."),
             Some(cursor) => out.note(&format!("older: --before {cursor}")),
             None => {}
+        }
+        let last = messages.last().and_then(|message| message["id"].as_str());
+        if let Some(last) = last.filter(|_| self.mark_read) {
+            read::mark(client, &self.who, Some(last)).await?;
         }
         let messages = Value::Array(messages);
         out.data(&messages, || {

@@ -12,8 +12,10 @@ pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod next;
 pub(crate) mod open;
+pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod send;
+pub(crate) mod settings;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
@@ -66,6 +68,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         }
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
+        }
+        Command::Read(read) => with_node(global, Reach::Network, async |client| read.run(client, out).await).await,
+        Command::Settings(settings) => {
+            with_node(global, Reach::Disk, async |client| settings.run(client, out).await).await
         }
         Command::Search(search) => with_node(global, Reach::Disk, async |client| search.run(client, out).await).await,
         Command::Status(status) => match status::of_waiting(global, out).await? {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
-use crate::engine::{AddError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
+use crate::engine::{AddError, ChangeError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
 use crate::resolve::{Candidate, ResolveError};
 
 /// An error as the caller sees it.
@@ -202,7 +202,16 @@ impl From<ReadMarkError> for ApiError {
     fn from(error: ReadMarkError) -> Self {
         match error {
             ReadMarkError::UnknownConversation => Self::not_found(error.to_string()),
+            ReadMarkError::UnknownMessage => Self::not_found(error.to_string()).at("up_to"),
             ReadMarkError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Storage(failed) => failed.into(),
         }
     }
 }

@@ -179,6 +179,11 @@ impl Engine {
             Control::ContactAccept { profile, .. } => self.take_card(turn, device, &profile, true)?,
             Control::Have(have) => return self.on_have(turn, device, &have),
             Control::Received { ids } => return self.on_received(turn, device, &ids),
+            Control::Read(mark) => {
+                if !self.on_read_mark(turn, device, &mark)? {
+                    return Ok(());
+                }
+            }
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

@@ -5,6 +5,7 @@ use parlour_net::{Multiaddr, NetEvent};
 use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
 
+use super::change::{Change, ChangeError};
 use super::effects::{Effects, StorageFailed};
 
 /// One thing to react to.
@@ -31,12 +32,25 @@ pub(crate) enum Command {
     Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
     /// This device's certificate and device list as they are on the disk now.
     Renewed(Box<(DeviceCert, DeviceList)>),
-    /// Marks a conversation as read up to a room seq.
+    /// Marks a conversation as read.
     MarkRead {
         conversation: ConversationId,
-        room_seq: u64,
+        up_to: UpTo,
         reply: oneshot::Sender<Result<(), ReadMarkError>>,
     },
+    /// Carries out what a user decided.
+    Change(Change, oneshot::Sender<Result<(), ChangeError>>),
+}
+
+/// How far a conversation has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpTo {
+    /// Everything that is shown now.
+    End,
+    /// Up to a message, in the order of the conversation.
+    Message(EventId),
+    /// Up to a message by its arrival number.
+    Seq(u64),
 }
 
 /// A text to write.
@@ -202,6 +216,9 @@ pub enum ReadMarkError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
+    /// The message is not one of it.
+    #[error("there is no such message in this conversation")]
+    UnknownMessage,
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -216,6 +233,7 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
+            Self::Change(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }

@@ -4,6 +4,7 @@
 mod account;
 mod append;
 mod cards;
+mod change;
 mod contacts;
 mod dial;
 mod effects;
@@ -15,6 +16,7 @@ mod invites;
 mod link;
 mod live;
 mod people;
+mod read;
 mod reload;
 mod rollback;
 mod serve;
@@ -35,11 +37,12 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
+pub use change::{Change, ChangeError};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use input::{
     AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
-    SendText, Sent,
+    SendText, Sent, UpTo,
 };
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
@@ -279,10 +282,14 @@ impl Engine {
             }
             Command::MarkRead {
                 conversation,
-                room_seq,
+                up_to,
                 reply,
             } => {
-                let answer = self.mark_read(turn, &conversation, room_seq)?;
+                let answer = self.mark_read(turn, &conversation, up_to)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::Change(change, reply) => {
+                let answer = self.change(turn, change)?;
                 turn.effects.reply(reply, answer);
             }
         }
@@ -368,6 +375,7 @@ impl Engine {
                 Timer::GossipAcknowledge(device) => self.on_gossip_acknowledge(turn, device)?,
                 Timer::Distribute(device) => self.distribute_again(turn, device)?,
                 Timer::Invited(peer) => self.knock_invited(turn, peer)?,
+                Timer::ReadMarks(device) => self.on_read_marks_timer(turn, device)?,
                 Timer::Controls(device) => self.on_controls_timer(turn, device)?,
                 Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
                 Timer::FlushSent => self.flush_sent(turn)?,

@@ -32,6 +32,8 @@ pub(crate) enum Timer {
     Invited(PeerId),
     /// Send a device its waiting controls by envelope.
     Controls(DeviceNo),
+    /// Send a device the read marks that wait for company.
+    ReadMarks(DeviceNo),
     /// Ask the maker of an invite again.
     Knock(DeviceNo),
     /// Write down what was handed to the network.

@@ -13,13 +13,14 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::ApiState;
+use crate::engine::UpTo;
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/conversations", get(list))
         .route("/conversations/{conversation}", get(one))
-        .route("/conversations/{conversation}/read", post(mark_read))
+        .route("/conversations/{conversation}/read", post(mark_read).put(read_up_to))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conversation>>, ApiError> {
@@ -46,6 +47,21 @@ async fn mark_read(
 ) -> Result<StatusCode, ApiError> {
     let own = state.account.facts().own;
     let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
-    state.account.mark_read(row.id, mark.seq).await?;
+    state.account.mark_read(row.id, UpTo::Seq(mark.seq)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn read_up_to(
+    State(state): State<ApiState>,
+    Part(conversation): Part,
+    Body(mark): Body<dto::ReadUpTo>,
+) -> Result<Json<dto::Conversation>, ApiError> {
+    let own = state.account.facts().own;
+    let (no, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    state
+        .account
+        .mark_read(row.id, mark.up_to.map_or(UpTo::End, UpTo::Message))
+        .await?;
+    let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
+    Ok(Json(Reader::new(&state.account).conversation(&row)?))
 }

@@ -243,6 +243,27 @@ pub(crate) struct MarkRead {
     pub(crate) seq: u64,
 }
 
+/// How far a conversation has been read: up to a message, or to its end.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadUpTo {
+    pub(crate) up_to: Option<EventId>,
+}
+
+/// How the account behaves towards others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) read_receipts: bool,
+    pub(crate) presence: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeSettings {
+    pub(crate) read_receipts: Option<bool>,
+    pub(crate) presence: Option<bool>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MakeInvite {

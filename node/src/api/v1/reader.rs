@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         let (_, delivery) = self.conversation_view(key.log.conversation)?;
         let mut states = Vec::new();
         for to in delivery.devices(&key.log, key.seq)? {
-            let reason = if to.state == DeliveryState::Delivered {
+            let reason = if to.state >= DeliveryState::Delivered {
                 None
             } else {
                 self.why_unreachable(&to.device)?
@@ -235,6 +235,12 @@ impl<'a> Reader<'a> {
                 device,
                 seqs,
             } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered),
+            FeedRow::Read {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Read),
             FeedRow::Contact { user } => {
                 let contact = contacts::get(&self.rows, user)?
                     .map(|row| self.contact(&row))
@@ -341,6 +347,7 @@ fn status_name(status: MessageStatus) -> &'static str {
         MessageStatus::Sending => "sending",
         MessageStatus::Sent => "sent",
         MessageStatus::Delivered => "delivered",
+        MessageStatus::Read => "read",
         MessageStatus::Received => "received",
     }
 }
@@ -350,6 +357,7 @@ fn delivery_name(state: DeliveryState) -> &'static str {
         DeliveryState::Queued => "queued",
         DeliveryState::Sent => "sent",
         DeliveryState::Delivered => "delivered",
+        DeliveryState::Read => "read",
     }
 }
 

@@ -1,0 +1,103 @@
+//! Registers: small values outside the logs, of which the newest counts. Each has a counter and the device that set it, so that
+//! several devices of one user can agree on one later: the greater (counter, device) wins.
+
+use parlour_crypto::{DeviceId, decode_strict, encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::db::{Read, Txn};
+use crate::keyspace::{Key, Kind};
+use crate::record::{self, Row, StoreError};
+
+/// Longest value of a register.
+const MAX_VALUE: usize = 48 * 1024;
+
+/// What a register is about. The numbers are part of the on-disk format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Register {
+    /// [`Settings`] of the account.
+    Settings,
+}
+
+impl Register {
+    fn key(self) -> Vec<u8> {
+        match self {
+            Self::Settings => Key::new(Kind::Register).bytes(&[1]).done(),
+        }
+    }
+}
+
+/// A register as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct RegisterRow {
+    /// Greater than any before, and not below the time it was set, ms.
+    counter: u64,
+    /// Who set it.
+    device: DeviceId,
+    /// The value, by its own encoding.
+    value: ByteBuf,
+}
+
+impl Row for RegisterRow {
+    const NOUN: &'static str = "register";
+}
+
+/// How this account behaves towards others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Whether contacts are told how far we have read.
+    pub read_receipts: bool,
+    /// Whether contacts are told when we are there.
+    pub presence: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            read_receipts: true,
+            presence: true,
+        }
+    }
+}
+
+/// The value of a register; `None` if it was never set.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn get<T: DeserializeOwned + Serialize>(read: &impl Read, register: Register) -> Result<Option<T>, StoreError> {
+    let Some(row) = record::get::<RegisterRow>(read, &register.key())? else {
+        return Ok(None);
+    };
+    let value = decode_strict(&row.value, MAX_VALUE);
+    value.map(Some).map_err(|_| StoreError::Malformed { noun: "register" })
+}
+
+/// Sets a register, on this device and now.
+///
+/// # Errors
+/// As [`get`].
+pub fn set<T: Serialize>(
+    txn: &mut Txn<'_>,
+    register: Register,
+    value: &T,
+    device: DeviceId,
+    now: u64,
+) -> Result<(), StoreError> {
+    let before = record::get::<RegisterRow>(txn, &register.key())?;
+    let row = RegisterRow {
+        counter: before.map_or(now, |row| row.counter.saturating_add(1).max(now)),
+        device,
+        value: ByteBuf::from(encode(value)),
+    };
+    record::put(txn, register.key(), &row);
+    Ok(())
+}
+
+/// How this account behaves towards others.
+///
+/// # Errors
+/// As [`get`].
+pub fn settings(read: &impl Read) -> Result<Settings, StoreError> {
+    Ok(get(read, Register::Settings)?.unwrap_or_default())
+}
