@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, read::Read, search::Search, send::Send,
-    settings::Settings, status::Status, store::Store, tail::Tail, up::Up, whoami::Whoami,
+    init::Init, invite::Invite, message::Message, open::Open, presence::Presence, read::Read, search::Search,
+    send::Send, settings::Settings, status::Status, store::Store, tail::Tail, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Read(Read),
     Tail(Tail),
     Search(Search),
+    Presence(Presence),
     Settings(Settings),
     Status(Status),
     Doctor(Doctor),

@@ -132,6 +132,17 @@ impl Client {
         Ok(Events::new(checked(request.send().await).await?))
     }
 
+    /// As [`Client::events`], with typing and presence between them.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn all_events(&self, after: u64) -> Result<Events, CallError> {
+        let after = after.to_string();
+        let query = [("after", after.as_str()), ("ephemeral", "true")];
+        let request = self.request(Method::GET, &["events"]).query(&query);
+        Ok(Events::new(checked(request.send().await).await?))
+    }
+
     /// Reads again after each change on the node until `done` or until the deadline; answers the last thing read and whether
     /// it is done.
     ///

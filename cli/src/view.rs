@@ -42,6 +42,7 @@ pub(crate) struct Contact {
     pub reason: Option<String>,
     pub reachable: bool,
     pub last_seen: Option<String>,
+    pub presence: Option<String>,
     pub conversation: String,
 }
 

@@ -57,7 +57,7 @@ pub use event::{
     VerifiedEvent, body_hash,
 };
 pub use flight::{Accepted, FirstFlight};
-pub use frame::{Frame, Hello, MAX_FRAME, SYNC_VERSION};
+pub use frame::{Frame, Hello, MAX_FRAME, Presence, SYNC_VERSION};
 pub use handshake::{HandshakeError, Initiated, initiate};
 pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};

@@ -9,8 +9,8 @@ use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
-    AddContact, AddError, Added, Change, ChangeError, Command, Input, Live, MadeInvite, MakeInviteError, NewInvite,
-    ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, UpTo,
+    AddContact, AddError, Added, Change, ChangeError, Command, Ephemera, Input, Live, MadeInvite, MakeInviteError,
+    NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, UpTo,
 };
 
 /// Whether the account can write.
@@ -28,6 +28,7 @@ pub struct AccountHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) store: Store,
     pub(crate) live: watch::Receiver<Arc<Live>>,
+    pub(crate) ephemera: watch::Receiver<Arc<Ephemera>>,
     pub(crate) feed: watch::Receiver<u64>,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) facts: Arc<Facts>,
@@ -71,6 +72,12 @@ impl AccountHandle {
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         self.live.borrow().clone()
+    }
+
+    /// Who writes something and who is there just now; wakes whenever that changes.
+    #[must_use]
+    pub fn ephemera(&self) -> watch::Receiver<Arc<Ephemera>> {
+        self.ephemera.clone()
     }
 
     /// Wakes whenever the feed has grown; the value is the last feed seq.

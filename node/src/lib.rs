@@ -20,8 +20,8 @@ pub use account::{AccountError, CreateError, Created, NewAccount, choose_account
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, Change, ChangeError, Counters, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite,
-    ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, Unreachable, UpTo,
+    AddContact, AddError, Added, Change, ChangeError, Counters, Ephemera, Live, LivePeer, MadeInvite, MakeInviteError,
+    NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, Unreachable, UpTo,
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

@@ -89,3 +89,27 @@ pub fn all(read: &impl Read) -> Result<Vec<ContactRow>, StoreError> {
         .map(|row| row.map(|(_, row)| row))
         .collect()
 }
+
+#[derive(Serialize, Deserialize)]
+struct SharesPresence(bool);
+
+impl Row for SharesPresence {
+    const NOUN: &'static str = "presence wish";
+}
+
+fn presence_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::SharesPresence).user(user).done()
+}
+
+/// Whether this contact lets us know when they are there.
+///
+/// # Errors
+/// As [`get`].
+pub fn shares_presence(read: &impl Read, user: &UserId) -> Result<bool, StoreError> {
+    Ok(record::get::<SharesPresence>(read, &presence_key(user))?.is_some_and(|SharesPresence(shares)| shares))
+}
+
+/// Notes whether a contact lets us know when they are there.
+pub fn set_shares_presence(txn: &mut Txn<'_>, user: &UserId, shares: bool) {
+    record::put(txn, presence_key(user), &SharesPresence(shares));
+}

@@ -97,6 +97,7 @@ pub(crate) enum Kind {
     Contact = 0x12,
     UserDevice = 0x13,
     DeviceName = 0x14,
+    SharesPresence = 0x15,
     ConversationId = 0x20,
     Conversation = 0x21,
     Log = 0x22,

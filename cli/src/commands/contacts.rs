@@ -56,10 +56,10 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
             (state, _, Some(reason)) => format!("{state}: {}", text::one_line(reason)),
             (state, _, None) => state.to_owned(),
         };
-        let seen = match (&contact.last_seen, contact.reachable) {
-            (_, true) => "now".to_owned(),
-            (Some(time), false) => text::ago(time, now),
-            (None, false) => "never".to_owned(),
+        let seen = match (contact.presence.as_deref(), &contact.last_seen) {
+            (Some("online"), _) => "there now".to_owned(),
+            (_, Some(time)) => text::ago(time, now),
+            (_, None) => "not told".to_owned(),
         };
         let name = contact.name.as_deref().map(text::one_line).unwrap_or_default();
         table.add_row([contact.display(), name, state, seen]);
@@ -86,7 +86,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            rows[2].contains("waiting: connection refused") && rows[2].contains("never"),
+            rows[2].contains("waiting: connection refused") && rows[2].contains("not told"),
             "{shown}"
         );
     }

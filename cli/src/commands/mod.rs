@@ -12,6 +12,7 @@ pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod next;
 pub(crate) mod open;
+pub(crate) mod presence;
 pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod send;
@@ -70,6 +71,9 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
         }
         Command::Read(read) => with_node(global, Reach::Network, async |client| read.run(client, out).await).await,
+        Command::Presence(presence) => {
+            with_node(global, Reach::Disk, async |client| presence.run(client, out).await).await
+        }
         Command::Settings(settings) => {
             with_node(global, Reach::Disk, async |client| settings.run(client, out).await).await
         }

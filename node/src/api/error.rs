@@ -210,7 +210,9 @@ impl From<ReadMarkError> for ApiError {
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
         match error {
+            ChangeError::UnknownConversation => Self::not_found(detail),
             ChangeError::Storage(failed) => failed.into(),
         }
     }

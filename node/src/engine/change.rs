@@ -1,5 +1,6 @@
 //! What a user decides about themselves, contacts and conversations, and what nobody else has to agree to.
 
+use parlour_crypto::ConversationId;
 use parlour_store::StoreError;
 use parlour_store::registers::{self, Register};
 
@@ -16,11 +17,23 @@ pub enum Change {
         /// Whether contacts are told when we are there.
         presence: Option<bool>,
     },
+    /// The user writes something in a conversation, or has stopped.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Whether they do.
+        typing: bool,
+    },
+    /// The user is there for so many ms; 0 = away.
+    Online(u64),
 }
 
 /// Why a decision was not carried out. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
+    /// No such conversation.
+    #[error("there is no such conversation")]
+    UnknownConversation,
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -37,6 +50,8 @@ impl Engine {
                 read_receipts,
                 presence,
             } => self.change_settings(turn, read_receipts, presence),
+            Change::Typing { conversation, typing } => self.set_typing(turn, &conversation, typing),
+            Change::Online(ms) => self.set_online(turn, ms).map(Ok),
         }
     }
 
@@ -54,6 +69,7 @@ impl Engine {
         }
         let device = self.account.keys.id();
         registers::set(turn.txn, Register::Settings, &settings, device, turn.now)?;
+        self.tell_presence(turn)?;
         Ok(Ok(()))
     }
 }

@@ -9,6 +9,7 @@ mod contacts;
 mod dial;
 mod effects;
 mod envelopes;
+mod ephemera;
 mod gossip;
 mod housekeeping;
 mod input;
@@ -40,6 +41,7 @@ pub(crate) use account::Account;
 pub use change::{Change, ChangeError};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
+pub use ephemera::Ephemera;
 pub use input::{
     AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
     SendText, Sent, UpTo,
@@ -51,6 +53,7 @@ use contacts::Knock;
 use dial::Dialer;
 use effects::Turn;
 use envelopes::Envelopes;
+use ephemera::EphemeraState;
 use gossip::Gossip;
 use link::Stream;
 use people::{Known, Members, own_device};
@@ -106,6 +109,7 @@ pub(crate) struct Engine {
     cards: BTreeMap<DeviceNo, Allowance>,
     gossip: Gossip,
     envelopes: Envelopes,
+    ephemera: EphemeraState,
     timers: Timers,
     skews: BTreeMap<DeviceNo, i64>,
     counters: Counters,
@@ -169,6 +173,7 @@ impl Engine {
             cards: BTreeMap::new(),
             gossip: Gossip::default(),
             envelopes: Envelopes::default(),
+            ephemera: EphemeraState::default(),
             timers: Timers::default(),
             skews: BTreeMap::new(),
             counters: Counters::default(),
@@ -379,6 +384,8 @@ impl Engine {
                 Timer::Controls(device) => self.on_controls_timer(turn, device)?,
                 Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
                 Timer::FlushSent => self.flush_sent(turn)?,
+                Timer::Presence => self.tell_presence(turn)?,
+                Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,
                 Timer::Housekeeping => self.housekeeping(turn)?,
             }

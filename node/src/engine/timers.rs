@@ -36,6 +36,10 @@ pub(crate) enum Timer {
     ReadMarks(DeviceNo),
     /// Ask the maker of an invite again.
     Knock(DeviceNo),
+    /// Say again whether the user is there.
+    Presence,
+    /// Forget typing and presence that were not said again.
+    Ephemera,
     /// Write down what was handed to the network.
     FlushSent,
     /// Tell contacts our changed card.

@@ -7,7 +7,7 @@ use crate::store::Store;
 
 const STEP: u64 = 50_000;
 
-pub(super) const KINDS: [(Kind, &str); 28] = [
+pub(super) const KINDS: [(Kind, &str); 29] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -20,6 +20,7 @@ pub(super) const KINDS: [(Kind, &str); 28] = [
     (Kind::Delivery, "delivery"),
     (Kind::Missing, "missing event"),
     (Kind::ConversationName, "conversation name"),
+    (Kind::SharesPresence, "presence wish"),
     (Kind::ReadMark, "read mark"),
     (Kind::ReadLog, "read log"),
     (Kind::Register, "register"),

@@ -13,7 +13,7 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::ApiState;
-use crate::engine::UpTo;
+use crate::engine::{Change, UpTo};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -21,6 +21,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/conversations", get(list))
         .route("/conversations/{conversation}", get(one))
         .route("/conversations/{conversation}/read", post(mark_read).put(read_up_to))
+        .route("/conversations/{conversation}/typing", get(typing).put(set_typing))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conversation>>, ApiError> {
@@ -64,4 +65,35 @@ async fn read_up_to(
         .await?;
     let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).conversation(&row)?))
+}
+
+async fn typing(State(state): State<ApiState>, Part(conversation): Part) -> Result<Json<dto::Typing>, ApiError> {
+    let own = state.account.facts().own;
+    let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    let reader = Reader::new(&state.account);
+    let now = state.account.ephemera().borrow().clone();
+    let here = now.typing.iter().filter(|(id, _)| *id == row.id);
+    let typing = here.map(|(_, user)| {
+        Ok(dto::TypingUser {
+            user_id: *user,
+            name: reader.name_of(user)?,
+        })
+    });
+    let typing = typing.collect::<Result<_, ApiError>>()?;
+    Ok(Json(dto::Typing { typing }))
+}
+
+async fn set_typing(
+    State(state): State<ApiState>,
+    Part(conversation): Part,
+    Body(wish): Body<dto::SetTyping>,
+) -> Result<StatusCode, ApiError> {
+    let own = state.account.facts().own;
+    let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    let change = Change::Typing {
+        conversation: row.id,
+        typing: wish.typing,
+    };
+    state.account.change(change).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

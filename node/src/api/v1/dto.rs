@@ -92,7 +92,10 @@ pub(crate) struct Contact {
     pub(crate) reason: Option<String>,
     pub(crate) reachable: bool,
     pub(crate) since: Option<Time>,
+    /// Only while they let us know when they are there.
     pub(crate) last_seen: Option<Time>,
+    /// `online` or `away`; nothing if they do not tell, or are not reachable.
+    pub(crate) presence: Option<&'static str>,
     pub(crate) conversation: ConversationId,
     pub(crate) created_at: Time,
     pub(crate) devices: Vec<ContactDevice>,
@@ -248,6 +251,81 @@ pub(crate) struct MarkRead {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadUpTo {
     pub(crate) up_to: Option<EventId>,
+}
+
+/// Whether somebody writes in a conversation just now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetTyping {
+    pub(crate) typing: bool,
+}
+
+/// Who writes in a conversation just now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Typing {
+    pub(crate) typing: Vec<TypingUser>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TypingUser {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+}
+
+/// Whether this account's user is there, and until when.
+#[derive(Debug, Serialize)]
+pub(crate) struct OwnPresence {
+    pub(crate) presence: &'static str,
+    pub(crate) until: Option<Time>,
+    /// Whether contacts are told.
+    pub(crate) shared: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPresence {
+    pub(crate) presence: PresenceName,
+    /// How long somebody is there unless it is said again.
+    #[serde(default = "SetPresence::a_while")]
+    pub(crate) for_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PresenceName {
+    Online,
+    Away,
+}
+
+impl SetPresence {
+    fn a_while() -> u64 {
+        300
+    }
+}
+
+/// What happens just now and is not kept: no part of the feed, without a cursor.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Passing {
+    Typing {
+        conversation: ConversationId,
+        user_id: UserId,
+        typing: bool,
+    },
+    Presence {
+        user_id: UserId,
+        presence: Option<&'static str>,
+    },
+}
+
+impl Passing {
+    /// The event name on a stream.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Typing { .. } => "typing",
+            Self::Presence { .. } => "presence",
+        }
+    }
 }
 
 /// How the account behaves towards others.

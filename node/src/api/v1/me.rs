@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use parlour_store::registers;
 
 use super::dto;
+use super::passing::presence_name;
 use crate::api::error::ApiError;
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
@@ -15,6 +16,7 @@ use crate::engine::Change;
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/me", get(me))
+        .route("/me/presence", get(presence).put(set_presence))
         .route("/me/settings", get(settings).patch(change_settings))
 }
 
@@ -49,4 +51,29 @@ async fn change_settings(
     };
     state.account.change(change).await?;
     settings(State(state)).await
+}
+
+async fn presence(State(state): State<ApiState>) -> Result<Json<dto::OwnPresence>, ApiError> {
+    let shared = registers::settings(state.account.store())?.presence;
+    let until = state.account.ephemera().borrow().online_until;
+    Ok(Json(dto::OwnPresence {
+        presence: presence_name(until > 0),
+        until: dto::Time::unless_never(until),
+        shared,
+    }))
+}
+
+async fn set_presence(
+    State(state): State<ApiState>,
+    Body(wish): Body<dto::SetPresence>,
+) -> Result<Json<dto::OwnPresence>, ApiError> {
+    if !(10..=86_400).contains(&wish.for_s) {
+        return Err(ApiError::bad_field("for_s", "for_s must be from 10 to 86400 seconds"));
+    }
+    let ms = match wish.presence {
+        dto::PresenceName::Online => wish.for_s.saturating_mul(1_000),
+        dto::PresenceName::Away => 0,
+    };
+    state.account.change(Change::Online(ms)).await?;
+    presence(State(state)).await
 }

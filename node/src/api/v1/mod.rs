@@ -11,6 +11,7 @@ mod frames;
 mod invites;
 mod me;
 mod messages;
+pub(crate) mod passing;
 mod reader;
 mod remembering;
 mod search;

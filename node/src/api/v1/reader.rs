@@ -12,8 +12,9 @@ use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, timeline};
 
 use super::dto::{self, Time, What};
+use super::passing::presence_name;
 use super::remembering::Remembering;
-use crate::engine::Live;
+use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 
@@ -26,6 +27,7 @@ pub(crate) struct Reader<'a> {
     rows: Remembering<'a>,
     facts: &'a Facts,
     live: Arc<Live>,
+    ephemera: Arc<Ephemera>,
     authors: BTreeMap<DeviceNo, Author>,
     conversations: BTreeMap<ConversationNo, (ConversationId, DeliveryView<'a, Store>)>,
 }
@@ -44,6 +46,7 @@ impl<'a> Reader<'a> {
             rows: Remembering::new(account.store()),
             facts: account.facts(),
             live: account.live(),
+            ephemera: account.ephemera().borrow().clone(),
             authors: BTreeMap::new(),
             conversations: BTreeMap::new(),
         }
@@ -169,13 +172,14 @@ impl<'a> Reader<'a> {
             ),
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
         };
+        let shares = contacts::shares_presence(&self.rows, &row.user)?;
         let mut listed = Vec::new();
         for no in devices::of_user(&self.rows, &row.user)? {
             if let Some(device) = devices::get(&self.rows, no)? {
                 listed.push(dto::ContactDevice {
                     device_id: device.id,
                     reachable: self.link(&device.id).is_some(),
-                    last_seen: Time::unless_never(device.last_seen),
+                    last_seen: Time::unless_never(device.last_seen).filter(|_| shares),
                 });
             }
         }
@@ -190,6 +194,11 @@ impl<'a> Reader<'a> {
             reachable: since.is_some(),
             since: since.map(Time),
             last_seen: listed.iter().filter_map(|device| device.last_seen).max(),
+            presence: self
+                .ephemera
+                .presence
+                .get(&row.user)
+                .map(|online| presence_name(*online)),
             conversation: ConversationId::direct(&self.facts.own.user, &row.user),
             created_at: Time(row.created),
             devices: listed,
