@@ -43,6 +43,7 @@ pub(crate) struct Contact {
     pub reachable: bool,
     pub last_seen: Option<String>,
     pub presence: Option<String>,
+    pub blocked: bool,
     pub conversation: String,
 }
 

@@ -9,6 +9,8 @@ use parlour_store::view::Own;
 use parlour_store::{ConversationNo, Read, StoreError};
 use serde::Serialize;
 
+use crate::text::one_line;
+
 /// The shortest beginning of an id that is looked for, counted behind its prefix.
 const MIN_PREFIX: usize = 6;
 /// Candidates named where a text is ambiguous.
@@ -125,12 +127,8 @@ pub(crate) fn conversation(
 /// How a contact is shown: petname, else profile name, else the beginning of the id.
 #[must_use]
 pub(crate) fn display(row: &ContactRow) -> String {
-    let name = row.petname.as_ref().unwrap_or(&row.name);
-    if name.is_empty() {
-        row.user.short()
-    } else {
-        name.clone()
-    }
+    let name = one_line(row.petname.as_ref().unwrap_or(&row.name));
+    if name.is_empty() { row.user.short() } else { name }
 }
 
 fn by_id(read: &impl Read, id: &ConversationId) -> Result<Option<(ConversationNo, ConversationRow)>, StoreError> {

@@ -1,7 +1,7 @@
 //! Registers: small values outside the logs, of which the newest counts. Each has a counter and the device that set it, so that
 //! several devices of one user can agree on one later: the greater (counter, device) wins.
 
-use parlour_crypto::{DeviceId, decode_strict, encode};
+use parlour_crypto::{ConversationId, DeviceId, UserId, decode_strict, encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -18,12 +18,28 @@ const MAX_VALUE: usize = 48 * 1024;
 pub enum Register {
     /// [`Settings`] of the account.
     Settings,
+    /// Since when a user is blocked, ms (`u64`); 0 = not.
+    Blocked(UserId),
+    /// What we call a user (`Option<String>`); the contact's row says the same.
+    Petname(UserId),
+    /// Until when nobody is to be disturbed by a conversation, ms (`u64`); 0 = not muted, `u64::MAX` = for ever.
+    Muted(ConversationId),
+    /// Whether a conversation is put away (`bool`).
+    Archived(ConversationId),
+    /// What is being written in a conversation (`String`).
+    Draft(ConversationId),
 }
 
 impl Register {
     fn key(self) -> Vec<u8> {
+        let key = |number: u8| Key::new(Kind::Register).bytes(&[number]);
         match self {
-            Self::Settings => Key::new(Kind::Register).bytes(&[1]).done(),
+            Self::Settings => key(1).done(),
+            Self::Blocked(user) => key(2).user(&user).done(),
+            Self::Petname(user) => key(3).user(&user).done(),
+            Self::Muted(id) => key(4).conversation_id(&id).done(),
+            Self::Archived(id) => key(5).conversation_id(&id).done(),
+            Self::Draft(id) => key(6).conversation_id(&id).done(),
         }
     }
 }
@@ -100,4 +116,35 @@ pub fn set<T: Serialize>(
 /// As [`get`].
 pub fn settings(read: &impl Read) -> Result<Settings, StoreError> {
     Ok(get(read, Register::Settings)?.unwrap_or_default())
+}
+
+/// Since when a user is blocked, ms.
+///
+/// # Errors
+/// As [`get`].
+pub fn blocked(read: &impl Read, user: &UserId) -> Result<Option<u64>, StoreError> {
+    Ok(get(read, Register::Blocked(*user))?.filter(|since| *since > 0))
+}
+
+/// How a conversation is kept here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Until when it is muted, ms; 0 = not, `u64::MAX` = for ever.
+    pub muted_until: u64,
+    /// Whether it is put away.
+    pub archived: bool,
+    /// What is being written in it.
+    pub draft: String,
+}
+
+/// How a conversation is kept here.
+///
+/// # Errors
+/// As [`get`].
+pub fn kept(read: &impl Read, id: &ConversationId) -> Result<Kept, StoreError> {
+    Ok(Kept {
+        muted_until: get(read, Register::Muted(*id))?.unwrap_or_default(),
+        archived: get(read, Register::Archived(*id))?.unwrap_or_default(),
+        draft: get(read, Register::Draft(*id))?.unwrap_or_default(),
+    })
 }

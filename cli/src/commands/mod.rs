@@ -65,7 +65,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Tail(tail) => with_node(global, tail.reach(), async |client| tail.run(client, out).await).await,
         Command::Whoami(whoami) => with_node(global, Reach::Disk, async |client| whoami.run(client, out).await).await,
         Command::Contacts(contacts) => {
-            with_node(global, Reach::Disk, async |client| contacts.run(client, out).await).await
+            with_node(global, contacts.reach(), async |client| contacts.run(client, out).await).await
         }
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await

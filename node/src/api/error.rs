@@ -154,6 +154,7 @@ impl From<SendError> for ApiError {
         let detail = error.to_string();
         match error {
             SendError::UnknownConversation => Self::not_found(detail),
+            SendError::Blocked => Self::new(StatusCode::CONFLICT, "blocked", detail),
             SendError::Empty => Self::bad_request("empty", detail).at("text"),
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
@@ -212,7 +213,11 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         let detail = error.to_string();
         match error {
-            ChangeError::UnknownConversation => Self::not_found(detail),
+            ChangeError::UnknownConversation | ChangeError::UnknownContact => Self::not_found(detail),
+            ChangeError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            ChangeError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
+            ChangeError::Past => Self::bad_request("past", detail).at("muted_until"),
+            ChangeError::TooLong { what, .. } => Self::bad_request("too_long", detail).at(what),
             ChangeError::Storage(failed) => failed.into(),
         }
     }

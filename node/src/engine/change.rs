@@ -1,6 +1,6 @@
 //! What a user decides about themselves, contacts and conversations, and what nobody else has to agree to.
 
-use parlour_crypto::ConversationId;
+use parlour_crypto::{ConversationId, UserId};
 use parlour_store::StoreError;
 use parlour_store::registers::{self, Register};
 
@@ -26,6 +26,30 @@ pub enum Change {
     },
     /// The user is there for so many ms; 0 = away.
     Online(u64),
+    /// How a contact is kept.
+    Contact(UserId, ContactChange),
+    /// How a conversation is kept.
+    Conversation(ConversationId, ConversationChange),
+}
+
+/// How a contact is to be kept; what is not given stays.
+#[derive(Debug, Clone, Default)]
+pub struct ContactChange {
+    /// What we call them; `Some(None)` = as they call themselves.
+    pub petname: Option<Option<String>>,
+    /// Whether they are blocked.
+    pub blocked: Option<bool>,
+}
+
+/// How a conversation is to be kept; what is not given stays.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationChange {
+    /// Until when it is muted, ms; 0 = not, `u64::MAX` = for ever.
+    pub muted_until: Option<u64>,
+    /// Whether it is put away.
+    pub archived: Option<bool>,
+    /// What is being written in it; empty = nothing.
+    pub draft: Option<String>,
 }
 
 /// Why a decision was not carried out. Nothing has changed.
@@ -34,6 +58,31 @@ pub enum ChangeError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
+    /// No such contact.
+    #[error("there is no such contact")]
+    UnknownContact,
+    /// Somebody else has the petname.
+    #[error("the name {0:?} is already taken by another contact")]
+    NameTaken(String),
+    /// Not usable as a name.
+    #[error("a petname has 1 to {max} bytes and no control or direction characters")]
+    BadName {
+        /// The limit.
+        max: usize,
+    },
+    /// Muted until a time that is over.
+    #[error("the time until which to mute is over already")]
+    Past,
+    /// Over a limit.
+    #[error("the {what} is {got} bytes long; at most {max} are kept")]
+    TooLong {
+        /// What.
+        what: &'static str,
+        /// Bytes given.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -51,6 +100,8 @@ impl Engine {
                 presence,
             } => self.change_settings(turn, read_receipts, presence),
             Change::Typing { conversation, typing } => self.set_typing(turn, &conversation, typing),
+            Change::Contact(user, change) => self.change_contact(turn, &user, change),
+            Change::Conversation(id, change) => self.change_conversation(turn, &id, change),
             Change::Online(ms) => self.set_online(turn, ms).map(Ok),
         }
     }

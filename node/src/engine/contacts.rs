@@ -64,7 +64,7 @@ impl Engine {
             else {
                 continue;
             };
-            if row.peer != peer.to_bytes() || refused.is_some() {
+            if row.peer != peer.to_bytes() || refused.is_some() || self.is_blocked(&row.user) {
                 continue;
             }
             self.drop_stale_flight(turn, &row)?;
@@ -133,7 +133,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
     ) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else {
+        let Some(row) = devices::get(turn.txn, device)?.filter(|row| !self.is_blocked(&row.user)) else {
             return Ok(());
         };
         let Ok(peer) = PeerId::from_bytes(&row.peer) else {
@@ -276,7 +276,8 @@ impl Engine {
             return Ok(());
         };
         let contact = contacts::get(turn.txn, &row.user)?;
-        let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let accepted =
+            contact.is_some_and(|contact| contact.state == ContactState::Accepted) && !self.is_blocked(&row.user);
         let certificate = DeviceCert::verify(&row.certificate).ok().filter(|_| accepted);
         let bundle = certificate
             .as_ref()

@@ -211,6 +211,12 @@ impl Engine {
         self.ephemera.changed |= self.ephemera.typing.remove(&device).is_some();
     }
 
+    /// Nothing is known of the device any more.
+    pub(crate) fn forget_ephemera(&mut self, device: DeviceNo) {
+        self.ends_typing(device);
+        self.ephemera.changed |= self.ephemera.presence.remove(&device).is_some();
+    }
+
     pub(crate) fn on_presence(
         &mut self,
         turn: &mut Turn<'_, '_>,

@@ -85,6 +85,9 @@ pub enum SendError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
+    /// With somebody we have blocked.
+    #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
+    Blocked,
     /// Nothing to send.
     #[error("the text is empty")]
     Empty,

@@ -3,6 +3,7 @@
 
 mod account;
 mod append;
+mod blocks;
 mod cards;
 mod change;
 mod contacts;
@@ -14,6 +15,7 @@ mod gossip;
 mod housekeeping;
 mod input;
 mod invites;
+mod keeping;
 mod link;
 mod live;
 mod people;
@@ -28,9 +30,9 @@ mod timers;
 mod welcome;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parlour_crypto::{DeviceId, PrekeySecret, day_of};
+use parlour_crypto::{DeviceId, PrekeySecret, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
@@ -38,7 +40,7 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, ContactChange, ConversationChange};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use ephemera::Ephemera;
@@ -96,6 +98,7 @@ pub(crate) struct Engine {
     numbers: HashMap<DeviceId, DeviceNo>,
     members: BTreeMap<ConversationNo, Members>,
     sessions: Sessions,
+    blocked: BTreeSet<UserId>,
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
     link_of: BTreeMap<DeviceNo, u64>,
@@ -160,6 +163,7 @@ impl Engine {
             numbers: HashMap::new(),
             members: BTreeMap::new(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
+            blocked: BTreeSet::new(),
             dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
             link_of: BTreeMap::new(),
@@ -187,6 +191,7 @@ impl Engine {
             effects: &mut effects,
         };
         engine.learn_devices(&mut turn)?;
+        engine.learn_blocks(&mut turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }

@@ -109,6 +109,9 @@ impl Engine {
     /// Stays connected to every contact from now on.
     pub(crate) fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for contact in contacts::all(turn.txn)? {
+            if self.is_blocked(&contact.user) {
+                continue;
+            }
             let mut peers = vec![contact.peer];
             for no in devices::of_user(turn.txn, &contact.user)? {
                 peers.extend(devices::get(turn.txn, no)?.map(|row| row.peer));

@@ -342,6 +342,7 @@ impl Engine {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 self.ends_typing(author);
+                self.wake_conversation(turn, conversation, &verified)?;
                 if own {
                     self.suspect_rollback(turn, key.log.log)?;
                 }

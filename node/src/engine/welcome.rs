@@ -186,7 +186,7 @@ impl Engine {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Contact => token.is_none() && known,
         };
-        if !welcome {
+        if !welcome || self.is_blocked(&user) {
             return Ok(Welcome::Silent);
         }
         if let Reason::Invite(invite) = &reason

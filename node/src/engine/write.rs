@@ -25,6 +25,9 @@ impl Engine {
         if let Some(error) = refuse_text(turn, conversation, send)? {
             return Ok(Err(error));
         }
+        if let Some(error) = self.refuse_recipient(turn, conversation)? {
+            return Ok(Err(error));
+        }
         if let Some(id) = &send.client_id
             && let Some(row) = client_ids::get(turn.txn, conversation, id)?
         {
@@ -56,6 +59,7 @@ impl Engine {
             }));
         };
         let (key, event) = self.write_event(turn, conversation, KIND_MESSAGE, &body)?;
+        self.wake_conversation(turn, conversation, &event)?;
         if let Some(id) = &send.client_id {
             client_ids::put(
                 turn.txn,
@@ -75,6 +79,16 @@ impl Engine {
             room_seq,
             fresh: true,
         }))
+    }
+
+    /// Why nothing may be sent to whoever the conversation is with.
+    fn refuse_recipient(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<Option<SendError>, StoreError> {
+        let with = self.members(turn, conversation)?.map(|members| members.with);
+        Ok(with.filter(|user| self.is_blocked(user)).map(|_| SendError::Blocked))
     }
 
     /// Signs a new event of this device and stores it.

@@ -5,7 +5,7 @@ use parlour_store::view::MessageStatus;
 use parlour_store::{conversations, timeline};
 
 use super::Sim;
-use crate::engine::{Change, ChangeError, Command, ReadMarkError, SendText, UpTo};
+use crate::engine::{Change, ChangeError, Command, ContactChange, ConversationChange, ReadMarkError, SendText, UpTo};
 
 /// Two contacts with an open stream, and a stranger to both who knows the second.
 fn people(seed: u64) -> (Sim, ConversationId) {
@@ -292,4 +292,118 @@ fn a_flood_of_typing_is_cut_off_and_a_stranger_to_the_conversation_types_nowhere
     sim.tell(0, conversation, "talk goes on");
     sim.wait(2_000);
     assert_eq!(sim.unread(1, &conversation), 1);
+}
+
+fn block(sim: &mut Sim, who: usize, whom: usize, blocked: bool) {
+    let change = ContactChange {
+        blocked: Some(blocked),
+        ..ContactChange::default()
+    };
+    let user = sim.user(whom);
+    sim.change(who, Change::Contact(user, change)).expect("a contact");
+}
+
+#[test]
+fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
+    let (mut sim, conversation) = people(9);
+    sim.tell(0, conversation, "before");
+    sim.wait(2_000);
+    block(&mut sim, 1, 0, true);
+    let feed = parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
+    let wire = sim.wire.len();
+    sim.tell(0, conversation, "while blocked");
+    sim.change(0, typing(conversation, true)).expect("told to nobody");
+    sim.wait(8 * 60_000);
+    assert_eq!(sim.texts(1, &conversation).len(), 1);
+    let news = parlour_store::feed::after(sim.nodes[1].store(), feed, 10).expect("readable");
+    let (ada, cy) = (sim.user(0), sim.user(2));
+    let about_cy = parlour_store::feed::FeedRow::Contact { user: cy };
+    assert!(news.iter().all(|(_, row)| *row == about_cy), "{news:?} beside {ada:?}");
+    assert!(!writes(&mut sim, 1, 0));
+    assert_ne!(sim.statuses(0, &conversation)[1], Delivered, "nothing was acknowledged");
+    assert_eq!(presence_of(&mut sim, 0, 1), None, "no presence goes to the blocked");
+    assert!(sim.wire.len() > wire, "they did try");
+    let refused = sim.ask(1, |reply| {
+        let send = SendText {
+            conversation,
+            text: "no".to_owned(),
+            reply_to: None,
+            client_id: None,
+        };
+        Command::Send(send, reply)
+    });
+    assert_eq!(refused.expect("up").err(), Some(crate::engine::SendError::Blocked));
+    sim.crash(1);
+    sim.wait(60_000);
+    assert_eq!(sim.texts(1, &conversation).len(), 1, "a block outlives the process");
+    block(&mut sim, 1, 0, false);
+    sim.wait(10 * 60_000);
+    assert_eq!(sim.texts(1, &conversation).len(), 2);
+    assert_eq!(sim.statuses(0, &conversation), vec![Delivered; 2]);
+}
+
+#[test]
+fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
+    let (mut sim, conversation) = people(10);
+    let keep = |sim: &mut Sim, change| sim.change(1, Change::Conversation(conversation, change));
+    let kept = |sim: &Sim| parlour_store::registers::kept(sim.nodes[1].store(), &conversation).expect("readable");
+    let archived = || ConversationChange {
+        archived: Some(true),
+        ..ConversationChange::default()
+    };
+    let muted = |until| ConversationChange {
+        muted_until: Some(until),
+        ..ConversationChange::default()
+    };
+    keep(&mut sim, archived()).expect("kept");
+    sim.tell(0, conversation, "wake up");
+    sim.wait(2_000);
+    assert!(!kept(&sim).archived, "a message brings it back");
+    keep(&mut sim, muted(u64::MAX)).expect("kept");
+    keep(&mut sim, archived()).expect("kept");
+    sim.tell(0, conversation, "psst");
+    sim.wait(2_000);
+    assert!(kept(&sim).archived, "not while it is muted");
+    let before = kept(&sim);
+    let past = sim.now - 1;
+    assert_eq!(keep(&mut sim, muted(past)), Err(ChangeError::Past));
+    let draft = |text: String| ConversationChange {
+        draft: Some(text),
+        ..ConversationChange::default()
+    };
+    let long = keep(&mut sim, draft("x".repeat(16_385)));
+    assert!(matches!(long, Err(ChangeError::TooLong { got: 16_385, .. })));
+    assert_eq!(kept(&sim), before);
+    keep(&mut sim, draft("dear ada".to_owned())).expect("kept");
+    assert_eq!(kept(&sim).draft, "dear ada");
+
+    let (ada, cy) = (sim.user(0), sim.user(2));
+    let rename = |sim: &mut Sim, user, name: Option<&str>| {
+        let change = ContactChange {
+            petname: Some(name.map(str::to_owned)),
+            ..ContactChange::default()
+        };
+        sim.change(1, Change::Contact(user, change))
+    };
+    let petname = |sim: &Sim| {
+        let row = parlour_store::contacts::get(sim.nodes[1].store(), &ada).expect("readable");
+        row.expect("a contact").petname
+    };
+    rename(&mut sim, ada, Some("countess")).expect("free");
+    for bad in ["", &"x".repeat(10_000), "a\u{202e}b", "a\nb"] {
+        assert_eq!(
+            rename(&mut sim, ada, Some(bad)),
+            Err(ChangeError::BadName { max: 64 }),
+            "{bad:?}"
+        );
+    }
+    assert_eq!(
+        rename(&mut sim, cy, Some("countess")),
+        Err(ChangeError::NameTaken("countess".to_owned()))
+    );
+    let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
+    assert_eq!(rename(&mut sim, nobody, None), Err(ChangeError::UnknownContact));
+    assert_eq!(petname(&sim), Some("countess".to_owned()));
+    rename(&mut sim, ada, None).expect("kept");
+    assert_eq!(petname(&sim), None);
 }

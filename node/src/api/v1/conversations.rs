@@ -11,15 +11,15 @@ use parlour_store::conversations;
 use super::dto;
 use super::reader::Reader;
 use crate::api::error::ApiError;
-use crate::api::extract::{Body, Part};
+use crate::api::extract::{self, Body, Part};
 use crate::api::state::ApiState;
-use crate::engine::{Change, UpTo};
+use crate::engine::{Change, ConversationChange, UpTo};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/conversations", get(list))
-        .route("/conversations/{conversation}", get(one))
+        .route("/conversations/{conversation}", get(one).patch(change))
         .route("/conversations/{conversation}/read", post(mark_read).put(read_up_to))
         .route("/conversations/{conversation}/typing", get(typing).put(set_typing))
 }
@@ -96,4 +96,27 @@ async fn set_typing(
     };
     state.account.change(change).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn change(
+    State(state): State<ApiState>,
+    Part(conversation): Part,
+    Body(wish): Body<dto::ChangeConversation>,
+) -> Result<Json<dto::Conversation>, ApiError> {
+    let own = state.account.facts().own;
+    let (no, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    let muted_until = match wish.muted_until {
+        None => None,
+        Some(None) => Some(0),
+        Some(Some(text)) if text == "forever" => Some(u64::MAX),
+        Some(Some(text)) => extract::time("muted_until", Some(&text))?.map(|ms| ms.max(1)),
+    };
+    let change = ConversationChange {
+        muted_until,
+        archived: wish.archived,
+        draft: wish.draft.map(Option::unwrap_or_default),
+    };
+    state.account.change(Change::Conversation(row.id, change)).await?;
+    let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
+    Ok(Json(Reader::new(&state.account).conversation(&row)?))
 }

@@ -96,6 +96,7 @@ pub(crate) struct Contact {
     pub(crate) last_seen: Option<Time>,
     /// `online` or `away`; nothing if they do not tell, or are not reachable.
     pub(crate) presence: Option<&'static str>,
+    pub(crate) blocked: bool,
     pub(crate) conversation: ConversationId,
     pub(crate) created_at: Time,
     pub(crate) devices: Vec<ContactDevice>,
@@ -124,7 +125,39 @@ pub(crate) struct Conversation {
     pub(crate) unread: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,
+    pub(crate) muted: bool,
+    /// Until when; nothing if not, or for ever.
+    pub(crate) muted_until: Option<Time>,
+    pub(crate) archived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) draft: Option<String>,
     pub(crate) created_at: Time,
+}
+
+/// How a contact is to be kept; what is not there stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeContact {
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) petname: Option<Option<String>>,
+    pub(crate) blocked: Option<bool>,
+}
+
+/// How a conversation is to be kept; what is not there stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeConversation {
+    /// A time, `"forever"`, or null.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) muted_until: Option<Option<String>>,
+    pub(crate) archived: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) draft: Option<Option<String>>,
+}
+
+/// Tells null from a field that is not there.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize)]

@@ -9,7 +9,9 @@ use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
 use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, timeline};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, registers, timeline,
+};
 
 use super::dto::{self, Time, What};
 use super::passing::presence_name;
@@ -17,6 +19,8 @@ use super::remembering::Remembering;
 use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
+use crate::runner::now_ms;
+use crate::text::one_line;
 
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
@@ -186,7 +190,7 @@ impl<'a> Reader<'a> {
         let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
         Ok(dto::Contact {
             user_id: row.user,
-            name: row.name.clone(),
+            name: one_line(&row.name),
             petname: row.petname.clone(),
             display: resolve::display(row),
             state,
@@ -199,6 +203,7 @@ impl<'a> Reader<'a> {
                 .presence
                 .get(&row.user)
                 .map(|online| presence_name(*online)),
+            blocked: registers::blocked(&self.rows, &row.user)?.is_some(),
             conversation: ConversationId::direct(&self.facts.own.user, &row.user),
             created_at: Time(row.created),
             devices: listed,
@@ -211,7 +216,12 @@ impl<'a> Reader<'a> {
             Some((_, _, key)) => self.message_at(key)?,
             None => None,
         };
+        let kept = registers::kept(&self.rows, &row.id)?;
         Ok(dto::Conversation {
+            muted: kept.muted_until > now_ms(),
+            muted_until: Time::unless_never(kept.muted_until).filter(|until| until.0 != u64::MAX && until.0 > now_ms()),
+            archived: kept.archived,
+            draft: Some(kept.draft).filter(|draft| !draft.is_empty()),
             id: row.id,
             kind: "direct",
             title: self.name_of(with)?,
