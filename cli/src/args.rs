@@ -6,9 +6,28 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, presence::Presence, read::Read, search::Search,
-    send::Send, settings::Settings, status::Status, store::Store, tail::Tail, up::Up, whoami::Whoami,
+    add::Add,
+    bench::Bench,
+    completions::Completions,
+    contacts::Contacts,
+    demo::Demo,
+    doctor::Doctor,
+    history::History,
+    init::Init,
+    invite::Invite,
+    message::Message,
+    open::Open,
+    presence::Presence,
+    profile::{Avatar, Profile},
+    read::Read,
+    search::Search,
+    send::Send,
+    settings::Settings,
+    status::Status,
+    store::Store,
+    tail::Tail,
+    up::Up,
+    whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -92,6 +111,8 @@ pub(crate) enum Command {
     Read(Read),
     Tail(Tail),
     Search(Search),
+    Profile(Profile),
+    Avatar(Avatar),
     Presence(Presence),
     Settings(Settings),
     Status(Status),

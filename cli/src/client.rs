@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,6 +88,15 @@ impl Client {
     /// See [`CallError`].
     pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
         json(self.request(Method::PUT, path).json(body).timeout(ANSWER).send().await).await
+    }
+
+    /// Replaces something by bytes of a type.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn put_bytes(&self, path: &[&str], kind: &str, bytes: Vec<u8>) -> Result<(), CallError> {
+        let request = self.request(Method::PUT, path).header(CONTENT_TYPE, kind);
+        json(request.body(bytes).timeout(ANSWER).send().await).await.map(drop)
     }
 
     /// Changes something.

@@ -7,6 +7,7 @@
 mod aead;
 mod agreement;
 mod body;
+mod card;
 mod codec;
 mod control;
 mod device;
@@ -18,6 +19,7 @@ mod frame;
 mod handshake;
 mod identity;
 mod ids;
+mod image;
 mod intervals;
 mod invite;
 mod kdf;
@@ -41,6 +43,7 @@ pub use agreement::LowOrder;
 pub use body::{
     Body, BodyError, Content, Ext, KIND_MESSAGE, MAX_EXT, MAX_MENTIONS, MAX_TEXT, Message, VISIBLE_FOREVER,
 };
+pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_EMOJI, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_strict, encode};
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
@@ -61,6 +64,7 @@ pub use frame::{Frame, Hello, MAX_FRAME, Presence, SYNC_VERSION};
 pub use handshake::{HandshakeError, Initiated, initiate};
 pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
+pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind};
 pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{INVITE_PREFIX, Invite, InviteError, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME};
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};

@@ -39,7 +39,7 @@ pub struct AccountHandle {
 pub struct Facts {
     /// Name of the account's directory.
     pub account: String,
-    /// Profile name.
+    /// Profile name when the account was started.
     pub name: String,
     /// Who is looking.
     pub own: Own,
@@ -66,6 +66,18 @@ impl AccountHandle {
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// What this account's user calls themselves.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let live = self.live.borrow();
+        let name = if live.name.is_empty() {
+            &self.facts.name
+        } else {
+            &live.name
+        };
+        name.clone()
     }
 
     /// The volatile state.

@@ -22,8 +22,8 @@ pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serv
 pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Change, ChangeError, ContactChange, ConversationChange, Counters, Ephemera, Live,
-    LivePeer, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent,
-    StorageFailed, Unreachable, UpTo,
+    LivePeer, MadeInvite, MakeInviteError, NewInvite, ProfileChange, ReadMarkError, RevokeError, SendError, SendText,
+    Sent, StorageFailed, Unreachable, UpTo,
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

@@ -16,6 +16,11 @@ pub(crate) fn one_line(text: &str) -> String {
     shown.trim().to_owned()
 }
 
+/// The text without what acts; its lines stay.
+pub(crate) fn lines(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !acts(*c)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +29,7 @@ mod tests {
     fn nothing_that_acts_is_left() {
         let nasty = "\u{202e}bob\u{1b}[2J\nroot\u{feff}\u{2066}";
         assert_eq!(one_line(nasty), "bob[2J root");
+        assert_eq!(lines("a\r\n\u{202e}b"), "a\nb");
         let plain = "Grüße 你好 שלום 👩‍👩‍👧";
         assert_eq!(one_line(plain), plain);
     }

@@ -98,6 +98,7 @@ pub(crate) enum Kind {
     UserDevice = 0x13,
     DeviceName = 0x14,
     SharesPresence = 0x15,
+    CardDetails = 0x16,
     ConversationId = 0x20,
     Conversation = 0x21,
     Log = 0x22,

@@ -1,7 +1,7 @@
 //! Registers: small values outside the logs, of which the newest counts. Each has a counter and the device that set it, so that
 //! several devices of one user can agree on one later: the greater (counter, device) wins.
 
-use parlour_crypto::{ConversationId, DeviceId, UserId, decode_strict, encode};
+use parlour_crypto::{CardDetails, ConversationId, DeviceId, UserId, decode_strict, encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -28,6 +28,8 @@ pub enum Register {
     Archived(ConversationId),
     /// What is being written in a conversation (`String`).
     Draft(ConversationId),
+    /// What this account's user says about themselves ([`OwnProfile`]).
+    Profile,
 }
 
 impl Register {
@@ -40,6 +42,7 @@ impl Register {
             Self::Muted(id) => key(4).conversation_id(&id).done(),
             Self::Archived(id) => key(5).conversation_id(&id).done(),
             Self::Draft(id) => key(6).conversation_id(&id).done(),
+            Self::Profile => key(7).done(),
         }
     }
 }
@@ -57,6 +60,15 @@ struct RegisterRow {
 
 impl Row for RegisterRow {
     const NOUN: &'static str = "register";
+}
+
+/// What this account's user says about themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnProfile {
+    /// What they call themselves; empty = as when the account was made.
+    pub name: String,
+    /// The rest of their card.
+    pub details: CardDetails,
 }
 
 /// How this account behaves towards others.

@@ -13,6 +13,7 @@ pub(crate) mod message;
 pub(crate) mod next;
 pub(crate) mod open;
 pub(crate) mod presence;
+pub(crate) mod profile;
 pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod send;
@@ -71,6 +72,12 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
         }
         Command::Read(read) => with_node(global, Reach::Network, async |client| read.run(client, out).await).await,
+        Command::Profile(profile) => {
+            with_node(global, Reach::Network, async |client| profile.run(client, out).await).await
+        }
+        Command::Avatar(avatar) => {
+            with_node(global, Reach::Network, async |client| avatar.run(client, out).await).await
+        }
         Command::Presence(presence) => {
             with_node(global, Reach::Disk, async |client| presence.run(client, out).await).await
         }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
@@ -217,6 +218,12 @@ impl From<ChangeError> for ApiError {
             ChangeError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
             ChangeError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
             ChangeError::Past => Self::bad_request("past", detail).at("muted_until"),
+            ChangeError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
+            ChangeError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
+            ChangeError::Card(CardError::OverLimit { field, .. }) => {
+                Self::bad_request("too_long", detail).at(if field == "emoji" { "status_emoji" } else { field })
+            }
+            ChangeError::Card(CardError::Image(_)) => Self::bad_request("bad_image", detail).at("avatar"),
             ChangeError::TooLong { what, .. } => Self::bad_request("too_long", detail).at(what),
             ChangeError::Storage(failed) => failed.into(),
         }

@@ -1,6 +1,6 @@
 //! What a user decides about themselves, contacts and conversations, and what nobody else has to agree to.
 
-use parlour_crypto::{ConversationId, UserId};
+use parlour_crypto::{CardError, ConversationId, UserId};
 use parlour_store::StoreError;
 use parlour_store::registers::{self, Register};
 
@@ -30,6 +30,27 @@ pub enum Change {
     Contact(UserId, ContactChange),
     /// How a conversation is kept.
     Conversation(ConversationId, ConversationChange),
+    /// What the user says about themselves.
+    Profile(ProfileChange),
+    /// Their picture; `None` = none.
+    Avatar(Option<Vec<u8>>),
+}
+
+/// What a user says about themselves; what is not given stays, what is empty goes.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileChange {
+    /// Display name.
+    pub name: Option<String>,
+    /// Who they are.
+    pub about: Option<String>,
+    /// Their pronouns.
+    pub pronouns: Option<String>,
+    /// What they do just now.
+    pub status: Option<String>,
+    /// The same as a picture.
+    pub emoji: Option<String>,
+    /// When the status ends, ms; 0 = never.
+    pub status_expires: Option<u64>,
 }
 
 /// How a contact is to be kept; what is not given stays.
@@ -73,6 +94,18 @@ pub enum ChangeError {
     /// Muted until a time that is over.
     #[error("the time until which to mute is over already")]
     Past,
+    /// A status until a time that is over.
+    #[error("the time at which the status ends is over already")]
+    StatusOver,
+    /// Characters that act instead of being seen, or no character at all.
+    #[error("the {what} may hold no control or direction characters, and a name must not be empty")]
+    BadText {
+        /// What.
+        what: &'static str,
+    },
+    /// Does not fit on a card.
+    #[error(transparent)]
+    Card(#[from] CardError),
     /// Over a limit.
     #[error("the {what} is {got} bytes long; at most {max} are kept")]
     TooLong {
@@ -102,6 +135,8 @@ impl Engine {
             Change::Typing { conversation, typing } => self.set_typing(turn, &conversation, typing),
             Change::Contact(user, change) => self.change_contact(turn, &user, change),
             Change::Conversation(id, change) => self.change_conversation(turn, &id, change),
+            Change::Profile(change) => self.change_profile(turn, change),
+            Change::Avatar(avatar) => self.change_avatar(turn, avatar),
             Change::Online(ms) => self.set_online(turn, ms).map(Ok),
         }
     }

@@ -321,7 +321,7 @@ impl Engine {
         self.sessions.forget(turn, device, Which::All)?;
         let control = Control::ContactHello {
             token,
-            profile: self.card(),
+            profile: self.card(turn.now),
             ext: Vec::new(),
         };
         let id = self.random_id();

@@ -19,6 +19,7 @@ mod keeping;
 mod link;
 mod live;
 mod people;
+mod profile;
 mod read;
 mod reload;
 mod rollback;
@@ -32,7 +33,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parlour_crypto::{DeviceId, PrekeySecret, UserId, day_of};
+use parlour_crypto::{CardDetails, DeviceId, PrekeySecret, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
@@ -40,7 +41,7 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
-pub use change::{Change, ChangeError, ContactChange, ConversationChange};
+pub use change::{Change, ChangeError, ContactChange, ConversationChange, ProfileChange};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use ephemera::Ephemera;
@@ -85,6 +86,7 @@ pub(crate) struct Engine {
     peer: PeerId,
     rng: EngineRng,
     listening: Vec<Multiaddr>,
+    details: CardDetails,
     bundle: Vec<u8>,
     bundle_hash: [u8; 32],
     bundle_serial: u32,
@@ -151,6 +153,7 @@ impl Engine {
             peer,
             rng,
             listening: Vec::new(),
+            details: CardDetails::default(),
             bundle: Vec::new(),
             bundle_hash: [0; 32],
             bundle_serial: 0,
@@ -192,6 +195,7 @@ impl Engine {
         };
         engine.learn_devices(&mut turn)?;
         engine.learn_blocks(&mut turn)?;
+        engine.learn_profile(&turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }

@@ -61,6 +61,7 @@ impl Engine {
         self.dialer.restart();
         self.learn_devices(turn)?;
         self.learn_blocks(turn)?;
+        self.learn_profile(turn)?;
         self.housekeeping(turn)?;
         self.want_contacts(turn)?;
         self.card_changed(turn.now);

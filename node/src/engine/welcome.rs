@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret,
-    Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
+    CardDetails, Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse,
+    OneTimeSecret, Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag,
+    parse as parse_envelope,
 };
 use parlour_net::{NetCommand, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -254,6 +255,7 @@ impl Engine {
             },
         };
         contacts::put(turn.txn, &contact);
+        contacts::put_details(turn.txn, &user, &CardDetails::from_ext(&profile.ext));
         let mut row = device_row(certificate, &profile.bundle, &contact);
         row.peer = profile.peer.to_vec();
         row.addresses = profile.addresses.clone();
@@ -275,7 +277,7 @@ impl Engine {
         )?;
         self.match_again(turn)?;
         let accept = Control::ContactAccept {
-            profile: self.card(),
+            profile: self.card(turn.now),
             ext: Vec::new(),
         };
         self.post_card(turn, device, accept)?;

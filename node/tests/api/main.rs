@@ -8,6 +8,7 @@
 mod attacks;
 mod limits;
 mod pairing;
+mod personal;
 mod rest;
 mod setup;
 mod socket;

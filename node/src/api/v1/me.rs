@@ -24,7 +24,7 @@ async fn me(State(state): State<ApiState>) -> Json<dto::Me> {
     let facts = state.account.facts();
     Json(dto::Me {
         user_id: facts.own.user,
-        name: facts.name.clone(),
+        name: state.account.name(),
         device_id: facts.device,
         peer_id: parlour_net::peer_to_text(&facts.peer),
         account: facts.account.clone(),

@@ -140,7 +140,7 @@ pub(super) async fn send(
         id: sent.at.id,
         conversation: row.id,
         author: facts.own.user,
-        author_name: facts.name.clone(),
+        author_name: state.account.name(),
         device: facts.device,
         text: Some(text),
         unsupported: false,

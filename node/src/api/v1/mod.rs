@@ -12,6 +12,7 @@ mod invites;
 mod me;
 mod messages;
 pub(crate) mod passing;
+mod profile;
 mod reader;
 mod remembering;
 mod search;
@@ -31,6 +32,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(session::router())
         .merge(accounts::router())
         .merge(me::router())
+        .merge(profile::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())

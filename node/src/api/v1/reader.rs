@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use parlour_crypto::{Body, Content, ConversationId, DeviceId, EventId, UserId};
+use parlour_crypto::{Body, CardDetails, Content, ConversationId, DeviceId, EventId, ImageKind, UserId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
@@ -20,7 +20,7 @@ use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 use crate::runner::now_ms;
-use crate::text::one_line;
+use crate::text::{lines, one_line};
 
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
@@ -31,6 +31,7 @@ pub(crate) struct Reader<'a> {
     rows: Remembering<'a>,
     facts: &'a Facts,
     live: Arc<Live>,
+    own_name: String,
     ephemera: Arc<Ephemera>,
     authors: BTreeMap<DeviceNo, Author>,
     conversations: BTreeMap<ConversationNo, (ConversationId, DeliveryView<'a, Store>)>,
@@ -50,6 +51,7 @@ impl<'a> Reader<'a> {
             rows: Remembering::new(account.store()),
             facts: account.facts(),
             live: account.live(),
+            own_name: account.name(),
             ephemera: account.ephemera().borrow().clone(),
             authors: BTreeMap::new(),
             conversations: BTreeMap::new(),
@@ -203,6 +205,7 @@ impl<'a> Reader<'a> {
                 .presence
                 .get(&row.user)
                 .map(|online| presence_name(*online)),
+            profile: profile(&contacts::details(&self.rows, &row.user)?, now_ms()),
             blocked: registers::blocked(&self.rows, &row.user)?.is_some(),
             conversation: ConversationId::direct(&self.facts.own.user, &row.user),
             created_at: Time(row.created),
@@ -318,7 +321,7 @@ impl<'a> Reader<'a> {
     /// How a user is shown.
     pub(crate) fn name_of(&self, user: &UserId) -> Result<String, StoreError> {
         if *user == self.facts.own.user {
-            return Ok(self.facts.name.clone());
+            return Ok(self.own_name.clone());
         }
         Ok(contacts::get(&self.rows, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
     }
@@ -358,6 +361,20 @@ impl<'a> Reader<'a> {
                 Ok(vacant.insert((row.id, view)))
             }
         }
+    }
+}
+
+/// What somebody says about themselves, fit to be shown.
+pub(crate) fn profile(details: &CardDetails, now: u64) -> dto::Profile {
+    let status = details.has_status(now);
+    let line = |text: &str| Some(one_line(text)).filter(|text| !text.is_empty());
+    dto::Profile {
+        about: Some(lines(&details.about)).filter(|text| !text.is_empty()),
+        pronouns: line(&details.pronouns),
+        status: line(&details.status).filter(|_| status),
+        status_emoji: line(&details.emoji).filter(|_| status),
+        status_expires_at: Time::unless_never(details.status_expires).filter(|_| status),
+        avatar: details.avatar_kind().map(ImageKind::media_type),
     }
 }
 
