@@ -5,29 +5,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::notes::Notes;
+use crate::commands::presence::Presence;
+use crate::commands::profile::{Avatar, Profile};
+use crate::commands::read::Read;
+use crate::commands::settings::Settings;
 use crate::commands::{
-    add::Add,
-    bench::Bench,
-    completions::Completions,
-    contacts::Contacts,
-    demo::Demo,
-    doctor::Doctor,
-    history::History,
-    init::Init,
-    invite::Invite,
-    message::Message,
-    open::Open,
-    presence::Presence,
-    profile::{Avatar, Profile},
-    read::Read,
-    search::Search,
-    send::Send,
-    settings::Settings,
-    status::Status,
-    store::Store,
-    tail::Tail,
-    up::Up,
-    whoami::Whoami,
+    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
+    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, store::Store,
+    tail::Tail, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -109,6 +95,7 @@ pub(crate) enum Command {
     Send(Send),
     History(History),
     Read(Read),
+    Notes(Notes),
     Tail(Tail),
     Search(Search),
     Profile(Profile),

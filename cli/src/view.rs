@@ -44,6 +44,7 @@ pub(crate) struct Contact {
     pub last_seen: Option<String>,
     pub presence: Option<String>,
     pub blocked: bool,
+    pub trust: String,
     pub conversation: String,
 }
 

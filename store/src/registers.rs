@@ -30,6 +30,8 @@ pub enum Register {
     Draft(ConversationId),
     /// What this account's user says about themselves ([`OwnProfile`]).
     Profile,
+    /// Whether a user is known to be who they seem ([`Trust`]).
+    Trust(UserId),
 }
 
 impl Register {
@@ -43,6 +45,7 @@ impl Register {
             Self::Archived(id) => key(5).conversation_id(&id).done(),
             Self::Draft(id) => key(6).conversation_id(&id).done(),
             Self::Profile => key(7).done(),
+            Self::Trust(user) => key(8).user(&user).done(),
         }
     }
 }
@@ -69,6 +72,26 @@ pub struct OwnProfile {
     pub name: String,
     /// The rest of their card.
     pub details: CardDetails,
+}
+
+/// Whether a user is known to be who they seem.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trust {
+    /// Taken as they came.
+    #[default]
+    Unverified,
+    /// Their safety number was compared.
+    Verified {
+        /// When, ms.
+        at: u64,
+    },
+    /// All their devices were replaced, and our user has not decided yet what to make of it.
+    Changed {
+        /// When that was noticed, ms.
+        at: u64,
+        /// They had been verified before.
+        verified_before: bool,
+    },
 }
 
 /// How this account behaves towards others.
@@ -159,4 +182,12 @@ pub fn kept(read: &impl Read, id: &ConversationId) -> Result<Kept, StoreError> {
         archived: get(read, Register::Archived(*id))?.unwrap_or_default(),
         draft: get(read, Register::Draft(*id))?.unwrap_or_default(),
     })
+}
+
+/// Whether a user is known to be who they seem.
+///
+/// # Errors
+/// As [`get`].
+pub fn trust(read: &impl Read, user: &UserId) -> Result<Trust, StoreError> {
+    Ok(get(read, Register::Trust(*user))?.unwrap_or_default())
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::args::duration;
 use crate::client::Client;
+use crate::commands::invite::qr;
 use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
@@ -21,6 +22,7 @@ Examples:
   parlour contacts
   parlour contacts rename bob robert
   parlour contacts block mallory           nothing of theirs is shown, and they are not told
+  parlour contacts verify bob              the safety number, as digits and QR code
   parlour contacts mute bob --for 8h
   parlour contacts archive bob             comes back with the next message
   parlour contacts --json | jq -r '.[] | select(.reachable) | .petname'";
@@ -74,6 +76,19 @@ enum Action {
         #[arg(value_name = "WHO")]
         who: String,
     },
+    /// Show the safety number to compare with somebody, or store that it is the same
+    Verify {
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// The 60 digits that their node shows for you
+        #[arg(long, value_name = "DIGITS")]
+        code: Option<String>,
+    },
+    /// Accept somebody's new devices without comparing anything; takes a verification back, too
+    Trust {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
     /// Put a conversation away until somebody writes again
     Archive {
         #[arg(value_name = "WHO")]
@@ -109,6 +124,14 @@ impl Contacts {
                 )
                 .await;
             }
+            Some(Action::Verify { who, code }) => return verify(client, out, who, code.as_deref()).await,
+            Some(Action::Trust { who }) => {
+                let contact = client.post(&["contacts", who, "trust"], &json!({})).await?;
+                out.data(&contact, || {
+                    format!("{} is taken as they are.\n", Contact::of(&contact).display())
+                })?;
+                return Ok(ExitCode::SUCCESS);
+            }
             Some(Action::Unmute { who }) => return keep(client, out, who, &json!({ "muted_until": null })).await,
             Some(Action::Archive { who }) => return keep(client, out, who, &json!({ "archived": true })).await,
             Some(Action::Unarchive { who }) => return keep(client, out, who, &json!({ "archived": false })).await,
@@ -117,6 +140,35 @@ impl Contacts {
         out.data(&contact, || format!("{} {done}.\n", Contact::of(&contact).display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Shows the number to compare, or compares it.
+async fn verify(client: &Client, out: &Output, who: &str, code: Option<&str>) -> Result<ExitCode> {
+    if let Some(code) = code {
+        let contact = client
+            .post(&["contacts", who, "verify"], &json!({ "code": code }))
+            .await?;
+        out.data(&contact, || {
+            format!("{} is verified.\n", Contact::of(&contact).display())
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let safety = client.get(&["contacts", who, "safety"], &[]).await?;
+    let number = safety["number"].as_str().unwrap_or_default();
+    out.data(&safety, || {
+        let groups: Vec<&str> = number.split(' ').collect();
+        let rows: Vec<String> = groups.chunks(4).map(|row| format!("  {}\n", row.join(" "))).collect();
+        let code = qr(&number.replace(' ', "")).unwrap_or_default();
+        format!(
+            "{}\n{code}\nNow: {}.\n",
+            rows.concat(),
+            text::one_line(safety["trust"].as_str().unwrap_or_default())
+        )
+    })?;
+    out.note(
+        "Compare the digits with them, by voice or side by side, then: parlour contacts verify WHO --code \"DIGITS\"",
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 fn mute_until(lasts: Option<Duration>, until: Option<&str>) -> String {
@@ -179,6 +231,8 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
     for contact in contacts.iter().map(Contact::of) {
         let state = match (contact.state.as_str(), contact.reachable, contact.reason.as_deref()) {
             _ if contact.blocked => "blocked".to_owned(),
+            _ if contact.trust == "changed" => "devices replaced: verify or trust them".to_owned(),
+            ("accepted", true, _) if contact.trust == "verified" => "reachable, verified".to_owned(),
             ("accepted", true, _) => "reachable".to_owned(),
             ("accepted", false, Some(reason)) => format!("away: {}", text::one_line(reason)),
             ("accepted", false, None) => "away".to_owned(),

@@ -41,6 +41,16 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// Of a conversation, and nothing else asked for.
+    pub(crate) fn of(conversation: &str, limit: u32) -> Self {
+        Self {
+            who: conversation.to_owned(),
+            limit,
+            before: None,
+            mark_read: false,
+        }
+    }
+
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (messages, older) = newest(client, &self.who, limit, self.before.clone()).await?;
@@ -48,6 +58,10 @@ impl History {
             _ if messages.is_empty() => out.note("Nothing has been said yet."),
             Some(cursor) => out.note(&format!("older: --before {cursor}")),
             None => {}
+        }
+        let conversation = client.get(&["conversations", &self.who], &[]).await?;
+        if let Some(warning) = conversation["warning"].as_str() {
+            out.note(&format!("Warning: {warning}."));
         }
         let last = messages.last().and_then(|message| message["id"].as_str());
         if let Some(last) = last.filter(|_| self.mark_read) {

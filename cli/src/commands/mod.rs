@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod next;
+pub(crate) mod notes;
 pub(crate) mod open;
 pub(crate) mod presence;
 pub(crate) mod profile;
@@ -71,6 +72,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
         }
+        Command::Notes(notes) => with_node(global, Reach::Disk, async |client| notes.run(client, out).await).await,
         Command::Read(read) => with_node(global, Reach::Network, async |client| read.run(client, out).await).await,
         Command::Profile(profile) => {
             with_node(global, Reach::Network, async |client| profile.run(client, out).await).await

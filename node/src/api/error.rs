@@ -156,6 +156,7 @@ impl From<SendError> for ApiError {
         match error {
             SendError::UnknownConversation => Self::not_found(detail),
             SendError::Blocked => Self::new(StatusCode::CONFLICT, "blocked", detail),
+            SendError::DevicesReplaced => Self::new(StatusCode::CONFLICT, "devices_replaced", detail),
             SendError::Empty => Self::bad_request("empty", detail).at("text"),
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
@@ -218,6 +219,8 @@ impl From<ChangeError> for ApiError {
             ChangeError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
             ChangeError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
             ChangeError::Past => Self::bad_request("past", detail).at("muted_until"),
+            ChangeError::NoSafetyNumber => Self::bad_request("bad_code", detail).at("code"),
+            ChangeError::WrongSafetyNumber => Self::new(StatusCode::CONFLICT, "wrong_code", detail).at("code"),
             ChangeError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
             ChangeError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
             ChangeError::Card(CardError::OverLimit { field, .. }) => {

@@ -240,6 +240,7 @@ impl Engine {
         let before = (contact.clone(), row.clone());
         let details = CardDetails::from_ext(&profile.ext);
         let same_details = contacts::details(turn.txn, &row.user)? == details;
+        self.compare_lists(turn, &contact.device_list, &list)?;
         contact.device_list = list.as_bytes().to_vec();
         contact.name.clone_from(&profile.name);
         if accepts {

@@ -30,6 +30,12 @@ pub enum Change {
     Contact(UserId, ContactChange),
     /// How a conversation is kept.
     Conversation(ConversationId, ConversationChange),
+    /// The conversation with oneself is wanted.
+    OpenNotes,
+    /// A safety number was compared: the digits that the other side shows.
+    Verify(UserId, String),
+    /// A contact is taken as they are, without having compared anything.
+    Accept(UserId),
     /// What the user says about themselves.
     Profile(ProfileChange),
     /// Their picture; `None` = none.
@@ -94,6 +100,14 @@ pub enum ChangeError {
     /// Muted until a time that is over.
     #[error("the time until which to mute is over already")]
     Past,
+    /// Not sixty digits.
+    #[error("a safety number has 60 digits")]
+    NoSafetyNumber,
+    /// Sixty other digits.
+    #[error(
+        "the safety numbers differ: either the digits were read wrongly, or somebody stands between you; nothing was changed"
+    )]
+    WrongSafetyNumber,
     /// A status until a time that is over.
     #[error("the time at which the status ends is over already")]
     StatusOver,
@@ -137,6 +151,9 @@ impl Engine {
             Change::Conversation(id, change) => self.change_conversation(turn, &id, change),
             Change::Profile(change) => self.change_profile(turn, change),
             Change::Avatar(avatar) => self.change_avatar(turn, avatar),
+            Change::Verify(user, code) => self.verify(turn, &user, &code),
+            Change::Accept(user) => self.accept_as_is(turn, &user),
+            Change::OpenNotes => self.ensure_notes(turn).map(Ok),
             Change::Online(ms) => self.set_online(turn, ms).map(Ok),
         }
     }

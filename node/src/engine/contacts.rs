@@ -52,6 +52,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The conversation with oneself: delivered to own devices only.
+    pub(crate) fn ensure_notes(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let id = parlour_crypto::ConversationId::notes(&self.account.user());
+        let (conversation, new) = conversations::ensure(turn.txn, &id, ConversationKind::Notes, turn.now)?;
+        if new {
+            feed::append(turn.txn, &FeedRow::Conversation { conversation })?;
+        }
+        Ok(())
+    }
+
     /// A peer is connected: continues with everybody whose invite named it.
     pub(crate) fn knock_invited(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
         if !self.dialer.is_connected(&peer) {

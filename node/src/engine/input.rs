@@ -88,6 +88,12 @@ pub enum SendError {
     /// With somebody we have blocked.
     #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
     Blocked,
+    /// All their devices were replaced, and nobody has decided what to make of it.
+    #[error(
+        "all devices of this contact were replaced: compare the safety number with them (`parlour contacts verify WHO`), or accept the \
+         new devices as they are (`parlour contacts trust WHO`)"
+    )]
+    DevicesReplaced,
     /// Nothing to send.
     #[error("the text is empty")]
     Empty,

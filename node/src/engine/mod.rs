@@ -28,6 +28,7 @@ mod sessions;
 mod streams;
 mod sync;
 mod timers;
+mod trust;
 mod welcome;
 mod write;
 
@@ -101,6 +102,7 @@ pub(crate) struct Engine {
     members: BTreeMap<ConversationNo, Members>,
     sessions: Sessions,
     blocked: BTreeSet<UserId>,
+    undecided: BTreeSet<UserId>,
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
     link_of: BTreeMap<DeviceNo, u64>,
@@ -167,6 +169,7 @@ impl Engine {
             members: BTreeMap::new(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
             blocked: BTreeSet::new(),
+            undecided: BTreeSet::new(),
             dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
             link_of: BTreeMap::new(),
@@ -196,6 +199,7 @@ impl Engine {
         engine.learn_devices(&mut turn)?;
         engine.learn_blocks(&mut turn)?;
         engine.learn_profile(&turn)?;
+        engine.learn_trust(&turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }

@@ -13,6 +13,7 @@ use super::{Account, Engine};
 #[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
+    /// The other user; of notes, the own one.
     pub(crate) with: UserId,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
@@ -76,7 +77,10 @@ impl Engine {
         let Some(row) = conversations::get(turn.txn, conversation)? else {
             return Ok(None);
         };
-        let ConversationKind::Direct { with } = row.kind;
+        let with = match row.kind {
+            ConversationKind::Direct { with } => with,
+            ConversationKind::Notes => self.account.user(),
+        };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
         let members = Members {
             id: row.id,

@@ -62,6 +62,7 @@ impl Engine {
         self.learn_devices(turn)?;
         self.learn_blocks(turn)?;
         self.learn_profile(turn)?;
+        self.learn_trust(turn)?;
         self.housekeeping(turn)?;
         self.want_contacts(turn)?;
         self.card_changed(turn.now);

@@ -204,7 +204,10 @@ impl Engine {
         turn: &Turn<'_, '_>,
         user: &UserId,
     ) -> Result<Vec<(ConversationNo, ConversationId)>, StoreError> {
-        let id = ConversationId::direct(&self.account.user(), user);
+        let id = match *user == self.account.user() {
+            true => ConversationId::notes(user),
+            false => ConversationId::direct(&self.account.user(), user),
+        };
         Ok(conversations::number(turn.txn, &id)?
             .map(|no| (no, id))
             .into_iter()

@@ -236,7 +236,11 @@ impl Engine {
             invite.used_by.push(user);
             invites::put(turn.txn, &invite);
         }
-        let contact = match contacts::get(turn.txn, &user)? {
+        let before = contacts::get(turn.txn, &user)?;
+        if let Some(row) = &before {
+            self.compare_lists(turn, &row.device_list, list)?;
+        }
+        let contact = match before {
             Some(row) => ContactRow {
                 name: profile.name.clone(),
                 device_list: list.as_bytes().to_vec(),

@@ -88,7 +88,11 @@ impl Engine {
         conversation: ConversationNo,
     ) -> Result<Option<SendError>, StoreError> {
         let with = self.members(turn, conversation)?.map(|members| members.with);
-        Ok(with.filter(|user| self.is_blocked(user)).map(|_| SendError::Blocked))
+        Ok(match with {
+            Some(user) if self.is_blocked(&user) => Some(SendError::Blocked),
+            Some(user) if self.is_undecided(&user) => Some(SendError::DevicesReplaced),
+            Some(_) | None => None,
+        })
     }
 
     /// Signs a new event of this device and stores it.

@@ -1,6 +1,7 @@
 //! What people do with contacts and conversations beside talking: read marks and what follows, between real engines.
 
 use parlour_crypto::{Control, ConversationId, EventId, Frame, ReadMark};
+use parlour_store::registers::Trust;
 use parlour_store::view::MessageStatus;
 use parlour_store::{conversations, timeline};
 
@@ -501,4 +502,109 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
     );
     let at_ada = parlour_store::contacts::details(sim.nodes[0].store(), &bo).expect("readable");
     assert_eq!(at_ada, parlour_crypto::CardDetails::default());
+}
+
+#[test]
+fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing() {
+    let (mut sim, conversation) = people(12);
+    let bo = sim.user(1);
+    let trust = |sim: &Sim| parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
+    let number = parlour_crypto::safety_number(&sim.user(0), &bo);
+    let verify = |sim: &mut Sim, code: &str| sim.change(0, Change::Verify(bo, code.to_owned()));
+    let wrong = number.chars().rev().collect::<String>();
+    assert_eq!(verify(&mut sim, &wrong), Err(ChangeError::WrongSafetyNumber));
+    for no_number in ["", "12345", &"x".repeat(60), &number.replace(' ', "")[..59]] {
+        assert_eq!(
+            verify(&mut sim, no_number),
+            Err(ChangeError::NoSafetyNumber),
+            "{no_number:?}"
+        );
+    }
+    let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
+    assert_eq!(
+        sim.change(0, Change::Verify(nobody, number.clone())),
+        Err(ChangeError::UnknownContact)
+    );
+    assert_eq!(trust(&sim), Trust::Unverified);
+    verify(&mut sim, &number.replace(' ', "-")).expect("it is the same");
+    assert!(matches!(trust(&sim), Trust::Verified { .. }));
+
+    sim.tell(0, conversation, "before");
+    sim.wait(2_000);
+    let again = sim.recover(1);
+    sim.nodes[1].crash();
+    sim.wait(1_000);
+    sim.introduce(0, again);
+    sim.wait(10_000);
+    assert!(matches!(
+        trust(&sim),
+        Trust::Changed {
+            verified_before: true,
+            ..
+        }
+    ));
+    let refused = sim.ask(0, |reply| {
+        let send = SendText {
+            conversation,
+            text: "secret".to_owned(),
+            reply_to: None,
+            client_id: None,
+        };
+        Command::Send(send, reply)
+    });
+    assert_eq!(
+        refused.expect("up").err(),
+        Some(crate::engine::SendError::DevicesReplaced)
+    );
+    sim.tell(again, conversation, "it is me");
+    sim.wait(5 * 60_000);
+    assert_eq!(sim.texts(0, &conversation).len(), 2, "what they say arrives");
+    assert_eq!(
+        sim.texts(again, &conversation).len(),
+        1,
+        "nothing of the past is given to the new device"
+    );
+    sim.crash(0);
+    sim.wait(10_000);
+    assert_eq!(sim.texts(again, &conversation).len(), 1, "nor after a restart");
+    verify(&mut sim, &number).expect("the identity is the same");
+    sim.tell(0, conversation, "welcome back");
+    sim.wait(60_000);
+    assert_eq!(sim.texts(again, &conversation).len(), 3);
+}
+
+#[test]
+fn notes_go_to_nobody_else_and_are_where_they_belong_at_once() {
+    let (mut sim, conversation) = people(13);
+    sim.tell(0, conversation, "to bo");
+    sim.wait(2_000);
+    sim.change(0, Change::OpenNotes).expect("made");
+    sim.change(0, Change::OpenNotes).expect("there is one only");
+    let notes = ConversationId::notes(&sim.user(0));
+    let wire = sim.wire.len();
+    sim.tell(0, notes, "milk and bread");
+    assert_eq!(sim.statuses(0, &notes), vec![Delivered]);
+    sim.wait(60_000);
+    assert_eq!(sim.wire.len(), wire, "nothing went over the wire");
+    assert_eq!(
+        conversations::number(sim.nodes[1].store(), &notes).expect("readable"),
+        None
+    );
+    assert_eq!(conversations::all(sim.nodes[0].store()).expect("readable").len(), 2);
+    sim.crash(0);
+    sim.wait(10_000);
+    assert_eq!(sim.texts(0, &notes).len(), 1);
+    // Nobody else can put something there.
+    let forged = Frame::Control {
+        id: [1; 16],
+        control: Control::Read(ReadMark {
+            conversation: notes,
+            clock: 1,
+            event: EventId::from_bytes([1; 32]),
+        }),
+    };
+    let forged = sim.nodes[1].forge_frame(&forged, sim.now);
+    forged.into_iter().for_each(|command| sim.execute(1, command));
+    sim.wait(1_000);
+    assert_eq!(sim.texts(0, &notes).len(), 1);
 }

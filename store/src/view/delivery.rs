@@ -68,6 +68,8 @@ struct Recipient {
 pub struct DeliveryView<'a, R> {
     read: &'a R,
     own: Own,
+    /// Nobody else takes part, so that a message may be where it belongs from the start.
+    notes: bool,
     recipients: Vec<Recipient>,
     rows: BTreeMap<LogKey, Vec<Progress>>,
 }
@@ -100,6 +102,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         Ok(Self {
             read,
             own,
+            notes: conversations::get(read, conversation)?.is_some_and(|row| row.kind == ConversationKind::Notes),
             recipients,
             rows: BTreeMap::new(),
         })
@@ -134,6 +137,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         }
         let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
         Ok(match states.iter().min() {
+            None if self.notes => MessageStatus::Delivered,
             None | Some(DeliveryState::Queued) => MessageStatus::Sending,
             Some(DeliveryState::Sent) => MessageStatus::Sent,
             Some(DeliveryState::Read) => MessageStatus::Read,
@@ -185,7 +189,7 @@ fn state(row: &Progress, seq: u64) -> DeliveryState {
     }
 }
 
-/// The devices that every own message of a conversation is meant for: all of the other user's, and the account's other ones,
+/// The devices that every own message of a conversation is meant for: all of the other user's, if there is one, and the account's other ones,
 /// without those that are retired.
 ///
 /// # Errors
@@ -194,9 +198,12 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
     let Some(row) = conversations::get(read, conversation)? else {
         return Ok(Vec::new());
     };
-    let ConversationKind::Direct { with } = row.kind;
+    let users = match row.kind {
+        ConversationKind::Direct { with } => vec![with, own.user],
+        ConversationKind::Notes => vec![own.user],
+    };
     let mut all = Vec::new();
-    for user in [with, own.user] {
+    for user in users {
         for no in devices::of_user(read, &user)? {
             let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
             if no != own.device && !gone {

@@ -4,21 +4,23 @@ use std::cmp::Reverse;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use parlour_store::conversations;
+use parlour_store::ConversationNo;
+use parlour_store::conversations::{self, ConversationRow};
 
 use super::dto;
 use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Part};
-use crate::api::state::ApiState;
+use crate::api::state::{ApiState, Shared};
 use crate::engine::{Change, ConversationChange, UpTo};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/conversations", get(list))
+        .route("/notes", put(open_notes))
         .route("/conversations/{conversation}", get(one).patch(change))
         .route("/conversations/{conversation}/read", post(mark_read).put(read_up_to))
         .route("/conversations/{conversation}/typing", get(typing).put(set_typing))
@@ -119,4 +121,25 @@ async fn change(
     state.account.change(Change::Conversation(row.id, change)).await?;
     let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).conversation(&row)?))
+}
+
+/// The conversation with oneself, made at first use.
+async fn open_notes(
+    State(state): State<ApiState>,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::Conversation>, ApiError> {
+    let (_, row) = wanted(&state, resolve::NOTES).await?;
+    Ok(Json(Reader::new(&state.account).conversation(&row)?))
+}
+
+/// The conversation to write in; the one with oneself is made if it is meant.
+pub(super) async fn wanted(state: &Shared, text: &str) -> Result<(ConversationNo, ConversationRow), ApiError> {
+    let (store, own) = (state.account.store(), state.account.facts().own);
+    match resolve::conversation(store, own, text) {
+        Err(resolve::ResolveError::Unknown { .. }) if text == resolve::NOTES => {
+            state.account.change(Change::OpenNotes).await?;
+            Ok(resolve::conversation(store, own, text)?)
+        }
+        found => Ok(found?),
+    }
 }

@@ -97,10 +97,32 @@ pub(crate) struct Contact {
     /// `online` or `away`; nothing if they do not tell, or are not reachable.
     pub(crate) presence: Option<&'static str>,
     pub(crate) blocked: bool,
+    /// `unverified`, `verified`, or `changed`: all their devices were replaced, and nothing is sent until that is decided.
+    pub(crate) trust: &'static str,
+    pub(crate) trust_since: Option<Time>,
+    /// What the user should know before talking to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<&'static str>,
     pub(crate) profile: Profile,
     pub(crate) conversation: ConversationId,
     pub(crate) created_at: Time,
     pub(crate) devices: Vec<ContactDevice>,
+}
+
+/// What two users compare.
+#[derive(Debug, Serialize)]
+pub(crate) struct Safety {
+    /// Twelve groups of five digits, the same on both sides.
+    pub(crate) number: String,
+    pub(crate) trust: &'static str,
+    pub(crate) trust_since: Option<Time>,
+}
+
+/// The digits that the other side shows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verify {
+    pub(crate) code: String,
 }
 
 /// What somebody says about themselves.
@@ -162,6 +184,9 @@ pub(crate) struct Conversation {
     pub(crate) unread: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,
+    /// What the user should know before talking here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<&'static str>,
     pub(crate) muted: bool,
     /// Until when; nothing if not, or for ever.
     pub(crate) muted_until: Option<Time>,

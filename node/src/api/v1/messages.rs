@@ -115,7 +115,7 @@ pub(super) async fn send(
     conversation: &str,
     wish: dto::SendMessage,
 ) -> Result<(bool, dto::Message), ApiError> {
-    let (_, row) = resolve::conversation(state.account.store(), state.account.facts().own, conversation)?;
+    let (_, row) = super::conversations::wanted(state, conversation).await?;
     let dto::SendMessage {
         text,
         client_id,

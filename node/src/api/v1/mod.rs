@@ -15,6 +15,7 @@ pub(crate) mod passing;
 mod profile;
 mod reader;
 mod remembering;
+mod safety;
 mod search;
 pub(crate) mod session;
 mod stats;
@@ -33,6 +34,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(accounts::router())
         .merge(me::router())
         .merge(profile::router())
+        .merge(safety::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())

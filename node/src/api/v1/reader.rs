@@ -8,6 +8,7 @@ use parlour_crypto::{Body, CardDetails, Content, ConversationId, DeviceId, Event
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
+use parlour_store::registers::Trust;
 use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, registers, timeline,
@@ -22,6 +23,10 @@ use crate::resolve;
 use crate::runner::now_ms;
 use crate::text::{lines, one_line};
 
+const REPLACED: &str = "all devices of this contact were replaced; nothing is sent to them until you have compared the safety number \
+                        or accepted the new devices";
+const REPLACED_VERIFIED: &str = "you had verified this contact, and all their devices were replaced since; nothing is sent to them until \
+                                 you have compared the safety number again or accepted the new devices";
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
 
@@ -189,6 +194,7 @@ impl<'a> Reader<'a> {
                 });
             }
         }
+        let (trust, trust_since, warning) = trust(registers::trust(&self.rows, &row.user)?);
         let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
         Ok(dto::Contact {
             user_id: row.user,
@@ -205,6 +211,9 @@ impl<'a> Reader<'a> {
                 .presence
                 .get(&row.user)
                 .map(|online| presence_name(*online)),
+            trust,
+            trust_since,
+            warning,
             profile: profile(&contacts::details(&self.rows, &row.user)?, now_ms()),
             blocked: registers::blocked(&self.rows, &row.user)?.is_some(),
             conversation: ConversationId::direct(&self.facts.own.user, &row.user),
@@ -214,20 +223,26 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn conversation(&mut self, row: &ConversationRow) -> Result<dto::Conversation, StoreError> {
-        let ConversationKind::Direct { with } = &row.kind;
+        let own = self.facts.own.user;
+        let (kind, with, title) = match &row.kind {
+            ConversationKind::Direct { with } => ("direct", with, self.name_of(with)?),
+            ConversationKind::Notes => ("notes", &own, "Notes".to_owned()),
+        };
         let last = match &row.last {
             Some((_, _, key)) => self.message_at(key)?,
             None => None,
         };
         let kept = registers::kept(&self.rows, &row.id)?;
+        let (_, _, warning) = trust(registers::trust(&self.rows, with)?);
         Ok(dto::Conversation {
+            warning,
             muted: kept.muted_until > now_ms(),
             muted_until: Time::unless_never(kept.muted_until).filter(|until| until.0 != u64::MAX && until.0 > now_ms()),
             archived: kept.archived,
             draft: Some(kept.draft).filter(|draft| !draft.is_empty()),
             id: row.id,
-            kind: "direct",
-            title: self.name_of(with)?,
+            kind,
+            title,
             with: *with,
             unread: row.unread,
             last_seq: row.last_seq,
@@ -361,6 +376,19 @@ impl<'a> Reader<'a> {
                 Ok(vacant.insert((row.id, view)))
             }
         }
+    }
+}
+
+/// How trust is called, since when it is so, and what to know about it.
+pub(crate) fn trust(trust: Trust) -> (&'static str, Option<Time>, Option<&'static str>) {
+    match trust {
+        Trust::Unverified => ("unverified", None, None),
+        Trust::Verified { at } => ("verified", Some(Time(at)), None),
+        Trust::Changed {
+            at,
+            verified_before: true,
+        } => ("changed", Some(Time(at)), Some(REPLACED_VERIFIED)),
+        Trust::Changed { at, .. } => ("changed", Some(Time(at)), Some(REPLACED)),
     }
 }
 
