@@ -250,6 +250,16 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("plain data")
 }
 
+/// Appends `value` as postcard to `out`.
+///
+/// # Panics
+/// As [`encode`].
+#[must_use]
+pub fn encode_into<T: Serialize>(out: Vec<u8>, value: &T) -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "plain data always serializes into memory")]
+    postcard::to_extend(value, out).expect("plain data")
+}
+
 /// Decodes postcard of at most `max` bytes, and only if encoding the result gives the same bytes.
 ///
 /// # Errors
@@ -258,14 +268,23 @@ pub fn decode_strict<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) 
     if bytes.len() > max {
         return Err(DecodeError::TooLong { got: bytes.len(), max });
     }
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    if !rest.is_empty() {
-        return Err(DecodeError::Trailing { bytes: rest.len() });
-    }
+    let value = decode_own(bytes)?;
     match postcard::to_stdvec(&value) {
         Ok(again) if again == bytes => Ok(value),
         _ => Err(DecodeError::NotCanonical),
     }
+}
+
+/// Reads all of `bytes`, which this program wrote and sealed itself: they are the canonical form, and that is not checked again.
+///
+/// # Errors
+/// `Malformed` or `Trailing`.
+pub fn decode_own<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Trailing { bytes: rest.len() });
+    }
+    Ok(value)
 }
 
 /// The number in front of a postcard enum: which variant follows.

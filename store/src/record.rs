@@ -1,14 +1,12 @@
-//! Versioned rows: a version byte, then postcard, strict in both directions. Nothing here knows what a row means.
+//! Versioned rows: a version byte, then postcard. Nothing here knows what a row means.
 
-use parlour_crypto::{decode_strict, encode};
+use parlour_crypto::{decode_own, encode_into};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::db::{Read, ReadError, Txn};
 
 /// Version of every row written by this build.
 const VERSION: u8 = 1;
-/// No row is larger (the database's own limit on a value).
-const MAX_ROW: usize = 64 * 1024;
 
 /// Reading a row failed.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +29,13 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 }
 
 pub(crate) fn encode_row<T: Row>(row: &T) -> Vec<u8> {
-    let mut out = vec![VERSION];
-    out.extend_from_slice(&encode(row));
-    out
+    encode_into(vec![VERSION], row)
 }
 
 pub(crate) fn decode_row<T: Row>(bytes: &[u8]) -> Result<T, StoreError> {
     let malformed = StoreError::Malformed { noun: T::NOUN };
     match bytes.split_first() {
-        Some((&VERSION, rest)) => decode_strict(rest, MAX_ROW).map_err(|_| malformed),
+        Some((&VERSION, rest)) => decode_own(rest).map_err(|_| malformed),
         _ => Err(malformed),
     }
 }

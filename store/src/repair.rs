@@ -43,6 +43,7 @@ pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
     drop_unreadable(db)?;
     let (mut rooms, seen) = gather(db)?;
     drop_dangling(db)?;
+    let told = drop_dangling_changes(db)?;
     let mut txn = db.begin();
     restore_logs(&mut txn, &seen)?;
     restore_counters(&mut txn)?;
@@ -54,7 +55,7 @@ pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
     }
     for (no, room) in rooms {
         let mut txn = db.begin();
-        restore_room(&mut txn, no, &room)?;
+        restore_room(&mut txn, no, &room, &told)?;
         commit(db, txn.into_batch())?;
     }
     Ok(())
@@ -163,17 +164,28 @@ fn drop_dangling(db: &Db) -> Result<(), RepairError> {
             }
         }
     }
+    commit(db, batch)
+}
+
+/// The same for changes; returns the messages that the feed tells of.
+fn drop_dangling_changes(db: &Db) -> Result<BTreeSet<EventKey>, RepairError> {
+    let mut batch = Batch::new();
+    let mut told = BTreeSet::new();
     for key in keys_of(db, Kind::Feed) {
         let key = key?;
         let seq = Fields(key.get(1..).unwrap_or_default()).u64().unwrap_or(0);
         let row = feed::after(db, seq.saturating_sub(1), 1)?;
-        if let Some((_, FeedRow::Message { event, .. })) = row.first()
-            && !events::is_there(db, event)
-        {
+        let Some((_, FeedRow::Message { event, .. })) = row.first() else {
+            continue;
+        };
+        if events::is_there(db, event) {
+            told.insert(*event);
+        } else {
             batch.delete(key);
         }
     }
-    commit(db, batch)
+    commit(db, batch)?;
+    Ok(told)
 }
 
 fn restore_logs(txn: &mut Txn<'_>, seen: &BTreeMap<LogKey, (Intervals, EventId)>) -> Result<(), StoreError> {
@@ -225,11 +237,16 @@ fn raise(txn: &mut Txn<'_>, counter: CounterName, least: u64) -> Result<(), Stor
     Ok(())
 }
 
-fn restore_room(txn: &mut Txn<'_>, no: ConversationNo, room: &Room) -> Result<(), StoreError> {
+fn restore_room(
+    txn: &mut Txn<'_>,
+    no: ConversationNo,
+    room: &Room,
+    told: &BTreeSet<EventKey>,
+) -> Result<(), StoreError> {
     let Some(mut row) = conversations::get(txn, no)? else {
         return Ok(());
     };
-    show_all(txn, no, room, &mut row)?;
+    show_all(txn, no, room, told, &mut row)?;
     let (from, to) = Key::new(Kind::Missing).conversation(no).range();
     let marked: Vec<Vec<u8>> = txn.scan_keys(&from, &to).collect::<Result<_, _>>()?;
     for key in marked {
@@ -251,33 +268,36 @@ fn restore_room(txn: &mut Txn<'_>, no: ConversationNo, room: &Room) -> Result<()
     Ok(())
 }
 
-/// Every event that counts has its place in the timeline, and an arrival number that leads back to it.
-fn show_all(txn: &mut Txn<'_>, no: ConversationNo, room: &Room, row: &mut ConversationRow) -> Result<(), StoreError> {
+/// Every event that counts has its place in the timeline, an arrival number that leads back to it, and a change in the feed.
+fn show_all(
+    txn: &mut Txn<'_>,
+    no: ConversationNo,
+    room: &Room,
+    told: &BTreeSet<EventKey>,
+    row: &mut ConversationRow,
+) -> Result<(), StoreError> {
     let (from, to) = Key::new(Kind::RoomSeq).conversation(no).range();
     let last = txn.scan_keys(&from, &to).next_back().transpose()?;
     let last = last.and_then(|key| Fields(key.get(5..)?).u64()).unwrap_or(0);
     row.last_seq = row.last_seq.max(last);
     for (at, key) in &room.shown {
-        let entry = timeline::get(txn, no, at)?.filter(|entry| entry.event == *key);
-        if let Some(entry) = entry {
-            if timeline::by_room_seq(txn, no, entry.room_seq)? != Some(*at) {
-                timeline::put(txn, no, &entry);
-                row.last_seq = row.last_seq.max(entry.room_seq);
-            }
-            continue;
+        let known = timeline::get(txn, no, at)?.filter(|entry| entry.event == *key);
+        let room_seq = match known {
+            Some(entry) => entry.room_seq,
+            None => row.last_seq.saturating_add(1),
+        };
+        row.last_seq = row.last_seq.max(room_seq);
+        if timeline::by_room_seq(txn, no, room_seq)? != Some(*at) {
+            let entry = TimelineEntry {
+                at: *at,
+                event: *key,
+                room_seq,
+            };
+            timeline::put(txn, no, &entry);
         }
-        row.last_seq = row.last_seq.saturating_add(1);
-        let entry = TimelineEntry {
-            at: *at,
-            event: *key,
-            room_seq: row.last_seq,
-        };
-        timeline::put(txn, no, &entry);
-        let change = FeedRow::Message {
-            event: *key,
-            room_seq: row.last_seq,
-        };
-        feed::append(txn, &change)?;
+        if !told.contains(key) {
+            feed::append(txn, &FeedRow::Message { event: *key, room_seq })?;
+        }
     }
     Ok(())
 }

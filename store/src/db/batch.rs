@@ -87,6 +87,10 @@ impl Batch {
         &self.writes
     }
 
+    pub(super) fn into_writes(self) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        self.writes
+    }
+
     pub(super) fn marks(&self) -> &BTreeMap<Vec<u8>, u64> {
         &self.marks
     }

@@ -39,6 +39,7 @@ impl Inner {
     }
 
     fn checkpoint_now(&self, checkpoints: &mut Checkpoints) -> Result<(), CommitError> {
+        self.take_in()?;
         let journals = open::journal_dir(&self.dir);
         let epoch = checkpoints.next_epoch;
         let fresh = Journal::create(&journals, &self.keys, epoch, |file| self.options.disk(file))
@@ -70,6 +71,7 @@ impl Inner {
     fn settle(&self, checkpoints: &mut Checkpoints, head: &Head, covered: u64) -> Result<(), CommitError> {
         let epoch = head.number;
         self.step(2);
+        self.take_in()?;
         let nonce = self.keys.nonces.one()?;
         if let Err(error) = self.state.flush(&self.keys, &nonce, epoch) {
             return Err(self.stop(format!("flushing the state failed: {error}")));
@@ -102,11 +104,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Moves the frozen memtable, if there is one, into the storage engine.
+    fn take_in(&self) -> Result<(), CommitError> {
+        let Some(frozen) = self.memtables.frozen() else {
+            return Ok(());
+        };
+        let taken_in = self.state.take_in(&self.keys, &frozen.table, frozen.next);
+        taken_in.map_err(|error| self.stop(format!("moving rows into the state failed: {error}")))?;
+        self.memtables.forget_frozen();
+        Ok(())
+    }
+
     /// Lets commits go on in `fresh`; returns the head that leads to it and the bytes it leaves behind.
     fn rotate(&self, fresh: Journal) -> Result<(Head, u64), CommitError> {
         let mut writer = self.writer()?;
         let number = fresh.epoch();
         let index = writer.position.index;
+        self.memtables.freeze(index);
         writer.journal = fresh;
         writer.position = Position::start(&self.keys, number, index);
         let head = Head {

@@ -46,13 +46,13 @@ pub enum Damage {
         /// Where in the file.
         offset: u64,
     },
-    /// The journal ends before records that the storage engine has taken in: it was cut off, and more may have been on it.
-    #[error("the journal ends at record {index}, the state has taken in records up to {applied}")]
+    /// The journal ends before records that are known to have been written: it was cut off, and more may have been on it.
+    #[error("the journal ends at record {index}, records up to {written} were written")]
     JournalShort {
         /// The first record that is not in the journal.
         index: u64,
-        /// The first record that the state has not taken in.
-        applied: u64,
+        /// The first record that is not known to have been written.
+        written: u64,
     },
     /// The storage engine's files are gone; only what the journal held is left.
     #[error("the state directory is missing")]
@@ -95,7 +95,7 @@ impl Damage {
     }
 }
 
-const COPIED: [&str; 6] = ["VERSION", "head-a", "head-b", "kept", "journal", "state"];
+const COPIED: [&str; 7] = ["VERSION", "head-a", "head-b", "kept", "reached", "journal", "state"];
 
 /// Copies the database's files to a new `damaged-<n>/` and makes the copy durable; the storage engine's own,
 /// which can be large, only `with_state`.

@@ -1,11 +1,13 @@
 //! The durable key-value layer: an acknowledged commit is on disk, and damage is found and named.
 //!
 //! ```text
-//! commit      seal -> one append and one fdatasync to the journal -> apply to the storage engine
-//! checkpoint  new journal file -> flush and fdatasync the engine -> head file, two copies -> drop old journals
+//! commit      seal -> one append and one fdatasync to the journal -> memtable
+//! checkpoint  new journal file and memtable -> the old memtable into the storage engine -> flush and fdatasync the engine
+//!             -> head file, two copies -> drop old journals
 //! open        head -> engine -> replay the journals since the head
+//! read        memtables -> engine
 //! ```
-//! Files: `VERSION`, `head-a` and `head-b`, `kept`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
+//! Files: `VERSION`, `head-a` and `head-b`, `kept`, `reached`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
 //! `damaged-<n>/` (what was found broken, copied before anything was changed). Keys are stored plain, values
 //! sealed. This layer knows nothing of what the values mean.
 
@@ -21,8 +23,11 @@ mod head;
 mod journal;
 mod kept;
 mod lock;
+mod memtable;
+mod merge;
 mod open;
 mod permissions;
+mod reached;
 mod read;
 mod replay;
 mod seal;
@@ -53,8 +58,11 @@ pub use txn::Txn;
 pub use writer::CommitError;
 
 use checkpoint::Checkpoints;
+use memtable::Memtables;
+use merge::{Entry, Merge};
 use seal::Keys;
-use state::{APPLIED_KEY, Range, Sealed, State, guarded};
+use state::{APPLIED_KEY, Range, State, guarded};
+use txn::there;
 use writer::Writer;
 
 /// Most milliseconds that records wait for a checkpoint.
@@ -113,6 +121,7 @@ struct Inner {
     options: DbOptions,
     keys: Keys,
     state: State,
+    memtables: Memtables,
     writer: Mutex<Writer>,
     checkpoints: Mutex<Checkpoints>,
     read_only: OnceLock<String>,
@@ -141,6 +150,9 @@ impl Db {
     /// # Errors
     /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        if let Some(newest) = self.0.memtables.get(key) {
+            return Ok(newest);
+        }
         match guarded(|| self.0.state.records().get(key))? {
             Some(sealed) => self.0.open_value(key, &sealed).map(Some),
             None => Ok(None),
@@ -154,10 +166,15 @@ impl Db {
         from: &[u8],
         to: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'a> {
-        self.0.range(from, to).map(|row| {
-            let (key, sealed) = row?;
-            let value = self.0.open_value(&key, &sealed)?;
-            Ok((key.to_vec(), value))
+        let base = self.0.range(from, to, Value::Sealed);
+        let rows = self.0.overlaid(base, from, to, |plain| Value::Plain(plain.to_vec()));
+        rows.map(|row| {
+            let (key, value) = row?;
+            let plain = match value {
+                Value::Plain(plain) => plain,
+                Value::Sealed(sealed) => self.0.open_value(&key, &sealed)?,
+            };
+            Ok((key, plain))
         })
     }
 
@@ -167,8 +184,9 @@ impl Db {
         from: &[u8],
         to: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Vec<u8>, ReadError>> + use<'a> {
-        let keys = self.0.range(from, to);
-        keys.map(|row| row.map(|(key, _)| key.to_vec()))
+        let base = self.0.range(from, to, |_| ());
+        let keys = self.0.overlaid(base, from, to, |_| ());
+        keys.map(|row| row.map(|(key, ())| key))
     }
 
     /// Begins a transaction: reads that see their own writes.
@@ -184,7 +202,7 @@ impl Db {
     /// `KeyTooLong`, `ValueTooLong`, `BatchTooLong`: nothing was written. `DiskFull`: nothing was written, and
     /// it can be tried again. `ReadOnly`: whether the batch is there shows after a restart; reads go on.
     pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.0.commit(&batch)
+        self.0.commit(batch)
     }
 
     /// Makes the storage engine's own files durable and begins a new journal. Commits and reads go on
@@ -260,6 +278,12 @@ impl fmt::Debug for Db {
     }
 }
 
+/// A value as it was found.
+enum Value {
+    Sealed(sled::IVec),
+    Plain(Vec<u8>),
+}
+
 impl Inner {
     fn open_value(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, ReadError> {
         self.keys
@@ -267,11 +291,30 @@ impl Inner {
             .ok_or_else(|| ReadError::Damaged { key: key.to_vec() })
     }
 
-    fn range(&self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = Result<Sealed, ReadError>> + use<> {
+    /// The engine's rows.
+    fn range<V, F: Fn(sled::IVec) -> V>(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        value: F,
+    ) -> impl DoubleEndedIterator<Item = Entry<V>> + use<V, F> {
         // An empty range where the bounds are the wrong way round.
         let to = to.max(from);
         let rows = Range::new(self.state.records().range(from.to_vec()..to.to_vec()));
         // Its own row is not the caller's.
-        rows.filter(|row| !matches!(row, Ok((key, _)) if key == APPLIED_KEY))
+        let rows = rows.filter(|row| !matches!(row, Ok((key, _)) if key == APPLIED_KEY));
+        rows.map(move |row| row.map(|(key, sealed)| (key.to_vec(), Some(value(sealed)))))
+    }
+
+    /// `base` under what is in the memtables.
+    fn overlaid<V, B: DoubleEndedIterator<Item = Entry<V>>>(
+        &self,
+        base: B,
+        from: &[u8],
+        to: &[u8],
+        project: memtable::Project<V>,
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), ReadError>> + use<V, B> {
+        let [frozen, active] = self.memtables.ranges(from, to, project);
+        Merge::new(Merge::new(base, frozen), active).filter_map(there)
     }
 }

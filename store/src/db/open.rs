@@ -17,13 +17,15 @@ use super::damage::{Damage, describe, set_aside};
 use super::head::Head;
 use super::journal::{Journal, Position};
 use super::lock::{DataLock, LockError};
+use super::memtable::{Memtable, Memtables};
 use super::permissions::{private_dir, sync_dir};
+use super::reached::{self, Reached};
 use super::replay::replay;
 use super::seal::Keys;
-use super::state::{APPLIED_KEY, State};
+use super::state::State;
 use super::survey::{Plan, Survey, read_journals};
 use super::version::{read_version, replace_version};
-use super::writer::{CommitError, Writer, seal_applied, seal_writes};
+use super::writer::{CommitError, Writer};
 use super::{Db, DbOptions, Inner, compact, kept};
 
 const LOCK: &str = "db.lock";
@@ -151,11 +153,12 @@ fn open_locked(
     let applied = state.applied(&keys).map_err(|error| OpenError::State {
         detail: error.to_string(),
     })?;
+    let written = applied.max(reached::read(dir, &keys));
     let known = |one: &Damage| is_of_state(one) || matches!(one, Damage::HeadOlder { .. });
-    if applied > plan.next && plan.damage.is_none() && survey.head.is_some() && !report.damage.iter().any(known) {
+    if written > plan.next && plan.damage.is_none() && survey.head.is_some() && !report.damage.iter().any(known) {
         report.damage.push(Damage::JournalShort {
             index: plan.next,
-            applied,
+            written,
         });
         set_state_aside(dir, &mut report)?;
     }
@@ -163,28 +166,26 @@ fn open_locked(
         describe(to, &report.damage).map_err(OpenError::SetAside)?;
     }
 
+    let table = Memtable::default();
     if report.damage.iter().any(is_of_state)
         && let Some(batch) = kept::read(dir, &keys).map_err(|error| OpenError::State {
             detail: error.to_string(),
         })?
     {
-        apply(&state, &keys, &batch)?;
+        table.apply(batch);
     }
     let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
     let mut plan = plan;
-    plan.next = plan.next.max(applied);
-    let marks = replay_all(&state, &keys, &survey, &plan, cut_off, |count| {
+    plan.next = plan.next.max(written);
+    let marks = replay_all(&table, &keys, &survey, &plan, cut_off, |count| {
         report.replayed_records = count;
         #[cfg(test)]
         options.faults.replayed(count);
     })?;
 
     if plan.next > applied {
-        let sealed = seal_applied(&keys, plan.next).map_err(|error| no_random(&error))?;
-        let put = state.records().insert(APPLIED_KEY, sealed);
-        put.map_err(|error| OpenError::State {
-            detail: error.to_string(),
-        })?;
+        let taken_in = state.take_in(&keys, &table, plan.next);
+        taken_in.map_err(|detail| OpenError::State { detail })?;
     }
     let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
     let settled = report.first_open || (quiet && survey.is_settled());
@@ -206,9 +207,9 @@ fn is_of_state(damage: &Damage) -> bool {
     )
 }
 
-/// Applies the planned records to the engine, telling `done` how many; returns the marks as of the last one.
+/// Applies the planned records to `table`, telling `done` how many; returns the marks as of the last one.
 fn replay_all(
-    state: &State,
+    table: &Memtable,
     keys: &Keys,
     survey: &Survey,
     plan: &Plan,
@@ -223,12 +224,12 @@ fn replay_all(
             continue;
         };
         replay(bytes, keys, *epoch, *first, *records, |batch| {
-            // Rows that are newer already are not put back.
-            if !marks_only {
-                apply(state, keys, &batch)?;
-            }
             for (name, value) in batch.marks() {
                 raise(&mut marks, name.clone(), *value);
+            }
+            // Rows that are newer already are not put back.
+            if !marks_only {
+                table.apply(batch);
             }
             count = count.saturating_add(1);
             done(count);
@@ -246,6 +247,7 @@ impl Inner {
             options,
             keys,
             state,
+            memtables: Memtables::default(),
             writer: Mutex::new(writer),
             checkpoints: Mutex::new(Checkpoints {
                 next_epoch,
@@ -337,15 +339,6 @@ fn compare(dir: &Path, state: &State, keys: &Keys, survey: &Survey, report: &mut
     Ok(found)
 }
 
-fn apply(state: &State, keys: &Keys, batch: &super::Batch) -> Result<(), OpenError> {
-    let sealed = seal_writes(keys, batch);
-    let sealed = sealed.map_err(|error| no_random(&error))?;
-    let applied = state.records().apply_batch(sealed);
-    applied.map_err(|error| OpenError::State {
-        detail: error.to_string(),
-    })
-}
-
 /// The write side: on the empty journal that is there when all is settled, else on a new one.
 fn start_writer(
     dir: &Path,
@@ -369,5 +362,6 @@ fn start_writer(
         journal: journal.map_err(failed("beginning a journal"))?,
         position: Position::start(keys, epoch, next),
         marks,
+        reached: Reached::open(dir).map_err(failed("opening the note of the journal's end"))?,
     })
 }

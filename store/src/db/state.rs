@@ -2,7 +2,7 @@
 //!
 //! Its flush does not reach the disk on every system, and it may lose history quietly when its file is
 //! damaged. So its files are synced through handles of our own, and it holds the number of the last checkpoint
-//! as a row, to be compared with the head.
+//! as a row, to be compared with the head. It is written to by checkpoints alone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,17 +11,16 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use super::memtable::Memtable;
 use super::permissions::{private_dir, private_file, restrict_tree, sync_dir};
 use super::read::ReadError;
 use super::seal::{Keys, NONCE};
 
-const FLUSH_MS: u64 = 500;
 /// What the engine writes down about itself when it makes its files, and never syncs.
 const CONF: &str = "conf";
 const CONF_BYTES: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\nv\x19Q\xc1";
 const CHECKPOINT_KEY: &[u8] = b"checkpoint";
-/// The row, among all others, that says how many journal records the rows have taken in. It goes in with each of them, so that a
-/// journal that lost its end is noticed.
+/// The row, among all others, that says how many journal records the rows have taken in. It goes in after them.
 pub(super) const APPLIED_KEY: &[u8] = b"\0journal records taken in";
 /// The engine lets go of its file a moment after its last handle is dropped.
 const OPEN_TRIES: u32 = 200;
@@ -126,6 +125,32 @@ impl State {
         let plain = found.and_then(|sealed| keys.open_record(APPLIED_KEY, &sealed));
         let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
         Ok(number.unwrap_or_default())
+    }
+
+    /// Takes in the rows of `table`, which holds the journal's records up to `next`. Should that be cut off, the journal still
+    /// has them all.
+    ///
+    /// # Errors
+    /// What the engine said, or that the system gave no random bytes.
+    pub(super) fn take_in(&self, keys: &Keys, table: &Memtable, next: u64) -> Result<(), String> {
+        let mut aad = Vec::with_capacity(128);
+        let mut put = |key: &[u8], value: &[u8]| {
+            let nonce = keys.nonces.one().map_err(|error| error.to_string())?;
+            Keys::record_aad(&mut aad, key);
+            let sealed = keys.records.seal(&nonce, &aad, value);
+            let inserted = self.records().insert(key, sealed);
+            inserted.map(|_| ()).map_err(|error| error.to_string())
+        };
+        for (key, value) in &*table.rows() {
+            match value {
+                Some(value) => put(key, value)?,
+                None => {
+                    let removed = self.records().remove(key);
+                    removed.map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        put(APPLIED_KEY, &next.to_le_bytes())
     }
 
     /// Writes the checkpoint's number and flushes all the engine holds in memory to its files.
@@ -264,7 +289,7 @@ fn open_engine(dir: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
         .path(dir)
         .cache_capacity(cache_bytes)
         .mode(sled::Mode::LowSpace)
-        .flush_every_ms(Some(FLUSH_MS));
+        .flush_every_ms(None);
     let mut tries: u32 = 0;
     loop {
         match config.open() {

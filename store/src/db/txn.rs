@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use super::Db;
 use super::batch::Batch;
+use super::merge::{Entry, Merge};
 use super::read::{Read, ReadError, RowKeys, Rows};
 
 /// Reads a `Db` through the writes collected so far.
@@ -77,15 +78,10 @@ impl<'db> Txn<'db> {
         if from >= to {
             return Box::new(std::iter::empty());
         }
-        let base = self.db.scan(from, to).map(|row| Merged {
-            order: row.as_ref().ok().map(|(key, _)| key.clone()),
-            item: Some(row),
-        });
-        let over = self.overlay(from, to).map(|(key, value)| Merged {
-            order: Some(key.clone()),
-            item: value.as_ref().map(|value| Ok((key.clone(), value.clone()))),
-        });
-        Box::new(Merge::new(base, over))
+        let base = self.db.scan(from, to).map(present);
+        let over = self.overlay(from, to);
+        let over = over.map(|(key, value)| Ok((key.clone(), value.clone())));
+        Box::new(Merge::new(base, over).filter_map(there))
     }
 
     /// As [`Read::scan_keys`].
@@ -93,15 +89,11 @@ impl<'db> Txn<'db> {
         if from >= to {
             return Box::new(std::iter::empty());
         }
-        let base = self.db.scan_keys(from, to).map(|key| Merged {
-            order: key.as_ref().ok().cloned(),
-            item: Some(key),
-        });
-        let over = self.overlay(from, to).map(|(key, value)| Merged {
-            order: Some(key.clone()),
-            item: value.as_ref().map(|_| Ok(key.clone())),
-        });
-        Box::new(Merge::new(base, over))
+        let base = self.db.scan_keys(from, to).map(|key| key.map(|key| (key, Some(()))));
+        let over = self.overlay(from, to);
+        let over = over.map(|(key, value)| Ok((key.clone(), value.as_ref().map(|_| ()))));
+        let merged = Merge::new(base, over).filter_map(there);
+        Box::new(merged.map(|row| row.map(|(key, ())| key)))
     }
 
     fn overlay(&self, from: &[u8], to: &[u8]) -> btree_map::Range<'_, Vec<u8>, Option<Vec<u8>>> {
@@ -133,113 +125,14 @@ impl fmt::Debug for Txn<'_> {
     }
 }
 
-/// An item on its way through a merge. `order` is its key (`None` for a read error, which goes first);
-/// `item` is `None` where the overlay deletes the key.
-struct Merged<T> {
-    order: Option<Vec<u8>>,
-    item: Option<T>,
+fn present<V>(row: Result<(Vec<u8>, V), ReadError>) -> Entry<V> {
+    row.map(|(key, value)| (key, Some(value)))
 }
 
-/// An iterator with one item held back at each end.
-struct Ends<I: Iterator> {
-    inner: I,
-    front: Option<I::Item>,
-    back: Option<I::Item>,
-}
-
-impl<I: DoubleEndedIterator> Ends<I> {
-    fn new(inner: I) -> Self {
-        Self {
-            inner,
-            front: None,
-            back: None,
-        }
-    }
-
-    fn fill_front(&mut self) {
-        if self.front.is_none() {
-            self.front = self.inner.next().or_else(|| self.back.take());
-        }
-    }
-
-    fn fill_back(&mut self) {
-        if self.back.is_none() {
-            self.back = self.inner.next_back().or_else(|| self.front.take());
-        }
-    }
-}
-
-/// Two ordered iterators as one; where both have a key, the second one's item stands.
-struct Merge<A: Iterator, B: Iterator> {
-    base: Ends<A>,
-    over: Ends<B>,
-}
-
-impl<T, A, B> Merge<A, B>
-where
-    A: DoubleEndedIterator<Item = Merged<T>>,
-    B: DoubleEndedIterator<Item = Merged<T>>,
-{
-    fn new(base: A, over: B) -> Self {
-        Self {
-            base: Ends::new(base),
-            over: Ends::new(over),
-        }
-    }
-}
-
-impl<T, A, B> Iterator for Merge<A, B>
-where
-    A: DoubleEndedIterator<Item = Merged<T>>,
-    B: DoubleEndedIterator<Item = Merged<T>>,
-{
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        loop {
-            self.base.fill_front();
-            self.over.fill_front();
-            let merged = match (&self.base.front, &self.over.front) {
-                (Some(base), Some(over)) if base.order < over.order => self.base.front.take(),
-                (Some(base), Some(over)) => {
-                    if base.order == over.order {
-                        self.base.front = None;
-                    }
-                    self.over.front.take()
-                }
-                (Some(_), None) => self.base.front.take(),
-                (None, _) => self.over.front.take(),
-            };
-            if let Some(item) = merged?.item {
-                return Some(item);
-            }
-        }
-    }
-}
-
-impl<T, A, B> DoubleEndedIterator for Merge<A, B>
-where
-    A: DoubleEndedIterator<Item = Merged<T>>,
-    B: DoubleEndedIterator<Item = Merged<T>>,
-{
-    fn next_back(&mut self) -> Option<T> {
-        loop {
-            self.base.fill_back();
-            self.over.fill_back();
-            let merged = match (&self.base.back, &self.over.back) {
-                (Some(base), Some(over)) if base.order.is_none() || base.order > over.order => self.base.back.take(),
-                (Some(base), Some(over)) => {
-                    if base.order == over.order {
-                        self.base.back = None;
-                    }
-                    self.over.back.take()
-                }
-                (Some(_), None) => self.base.back.take(),
-                (None, _) => self.over.back.take(),
-            };
-            if let Some(item) = merged?.item {
-                return Some(item);
-            }
-        }
+/// Leaves out what is deleted.
+pub(super) fn there<V>(entry: Entry<V>) -> Option<Result<(Vec<u8>, V), ReadError>> {
+    match entry {
+        Ok((key, value)) => value.map(|value| Ok((key, value))),
+        Err(error) => Some(Err(error)),
     }
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use super::batch::{BATCH_MAX, Batch, KEY_MAX, Oversize, VALUE_MAX, raise};
 use super::disk::Disk;
 use super::journal::{AppendError, FRAME_ROOM, Journal, Position};
-use super::seal::{Keys, NONCE, TAG};
-use super::state::APPLIED_KEY;
+use super::reached::Reached;
+use super::seal::TAG;
 use super::{DbOptions, Inner};
 
 /// Why a batch was not acknowledged.
@@ -71,18 +71,25 @@ pub(super) struct Writer {
     pub(super) journal: Journal,
     pub(super) position: Position,
     pub(super) marks: BTreeMap<Vec<u8>, u64>,
+    pub(super) reached: Reached,
 }
 
+/// Journals grow to so many times the size at which a checkpoint is due; then commits wait for one.
+const MOST_CHECKPOINTS_BEHIND: u64 = 4;
+
 impl Inner {
-    pub(super) fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+    pub(super) fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         if batch.is_empty() {
             return Ok(());
+        }
+        let bound = self.options.checkpoint_bytes.saturating_mul(MOST_CHECKPOINTS_BEHIND);
+        if self.journal_bytes.load(Ordering::Acquire) > bound {
+            self.checkpoint()?;
         }
         let mut frame = vec![0; FRAME_ROOM];
         batch.encode(&mut frame)?;
         frame.reserve(TAG);
         let nonce = self.keys.nonces.one()?;
-        let mut sealed = seal_writes(&self.keys, batch)?;
 
         let mut guard = self.writer()?;
         let writer = &mut *guard;
@@ -96,13 +103,11 @@ impl Inner {
         writer.position = next;
         self.disk_full.store(false, Ordering::Release);
         self.journal_bytes.fetch_add(frame.len() as u64, Ordering::AcqRel);
-        sealed.insert(APPLIED_KEY, seal_applied(&self.keys, next.index)?);
-        if let Err(error) = self.state.records().apply_batch(sealed) {
-            return Err(self.stop(format!("applying a batch failed: {error}")));
-        }
+        writer.reached.note(&self.keys, next.index);
         for (name, value) in batch.marks() {
             raise(&mut writer.marks, name.clone(), *value);
         }
+        self.memtables.apply(batch);
         Ok(())
     }
 
@@ -175,32 +180,4 @@ fn free_bytes(dir: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 fn free_bytes(_dir: &Path) -> Option<u64> {
     None
-}
-
-/// The row that says how many records have been taken in.
-pub(super) fn seal_applied(keys: &Keys, next: u64) -> Result<Vec<u8>, getrandom::Error> {
-    let mut aad = Vec::new();
-    Keys::record_aad(&mut aad, APPLIED_KEY);
-    Ok(keys.records.seal(&keys.nonces.one()?, &aad, &next.to_le_bytes()))
-}
-
-/// The writes as the engine stores them: each value sealed on its own.
-pub(super) fn seal_writes(keys: &Keys, batch: &Batch) -> Result<sled::Batch, getrandom::Error> {
-    let puts = batch.writes().values().filter(|value| value.is_some());
-    let mut nonces = keys.nonces.take(puts.count())?.into_iter();
-    let mut out = sled::Batch::default();
-    let mut aad = Vec::with_capacity(128);
-    for (key, value) in batch.writes() {
-        let Some(value) = value else {
-            out.remove(key.as_slice());
-            continue;
-        };
-        let nonce: [u8; NONCE] = match nonces.next() {
-            Some(nonce) => nonce,
-            None => keys.nonces.one()?,
-        };
-        Keys::record_aad(&mut aad, key);
-        out.insert(key.as_slice(), keys.records.seal(&nonce, &aad, value));
-    }
-    Ok(out)
 }

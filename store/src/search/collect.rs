@@ -7,11 +7,11 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use tantivy::collector::TopDocs;
-use tantivy::query::{EnableScoring, Query as IndexQuery};
-use tantivy::{DocAddress, Score};
+use tantivy::query::{EnableScoring, Query as IndexQuery, Scorer, Weight};
+use tantivy::{DocAddress, Score, SegmentReader};
 
 use super::document::{DocRef, Fields, Filter};
-use super::segments::Snapshot;
+use super::segments::{Segment, SegmentFilter, Snapshot};
 
 /// Hits of one and the same millisecond that are put in order of address; of more, some are left out.
 const MOST_TIES: usize = 4096;
@@ -38,15 +38,10 @@ impl Snapshot {
             if segment.newest() < oldest(&best) {
                 break;
             }
-            let filter = segment.filter(reader, filter)?;
-            if filter.from >= filter.to {
+            let Some((filter, mut scorer)) = segment.matches(reader, weight.as_ref(), filter)? else {
                 continue;
-            }
-            let mut scorer = weight.scorer(reader, 1.0)?;
+            };
             let mut doc = scorer.doc();
-            if doc < filter.from {
-                doc = scorer.seek(filter.from);
-            }
             while doc < filter.to {
                 let clock = segment.clock.get_val(doc);
                 let limit = oldest(&best);
@@ -109,15 +104,10 @@ impl Snapshot {
         let mut found = Vec::new();
         let mut limit = Score::NEG_INFINITY;
         for (ord, reader, segment) in self.newest_first() {
-            let filter = segment.filter(reader, filter)?;
-            if filter.from >= filter.to {
+            let Some((filter, mut scorer)) = segment.matches(reader, weight.as_ref(), filter)? else {
                 continue;
-            }
-            let mut scorer = weight.scorer(reader, 1.0)?;
+            };
             let mut doc = scorer.doc();
-            if doc < filter.from {
-                doc = scorer.seek(filter.from);
-            }
             while doc < filter.to {
                 if filter.accepts(doc) && !reader.is_deleted(doc) {
                     let score = scorer.score();
@@ -172,6 +162,27 @@ impl Snapshot {
             .take(limit)
             .map(|found| Ok((self.address(fields, found.at)?, *found)))
             .collect()
+    }
+}
+
+impl Segment {
+    /// What `weight` matches, from the first document that is young enough on, and the filter for it; nothing where no document's
+    /// time fits.
+    fn matches(
+        &self,
+        reader: &SegmentReader,
+        weight: &dyn Weight,
+        filter: &Filter,
+    ) -> tantivy::Result<Option<(SegmentFilter, Box<dyn Scorer>)>> {
+        let filter = self.filter(reader, filter)?;
+        if filter.from >= filter.to {
+            return Ok(None);
+        }
+        let mut scorer = weight.scorer(reader, 1.0)?;
+        if scorer.doc() < filter.from {
+            scorer.seek(filter.from);
+        }
+        Ok(Some((filter, scorer)))
     }
 }
 

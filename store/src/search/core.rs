@@ -17,6 +17,8 @@ use super::query::{Closeness, Query};
 use super::segments::Snapshot;
 use super::tokenizer::MessageTokenizer;
 
+/// Where tantivy keeps what was committed.
+pub(super) const META: &str = "meta.json";
 /// What a commit's payload begins with; the position follows.
 pub(super) const PAYLOAD: &str = "position=";
 /// Decompressed blocks of addresses kept per segment (4 KiB each).
@@ -111,6 +113,13 @@ impl Core {
             snapshot: RwLock::new(Arc::new(snapshot)),
             position: AtomicU64::new(position),
         })
+    }
+
+    /// Opens every chunk of every committed file. What is being written has no last chunk yet and is left alone.
+    pub(super) fn verify(&self) -> tantivy::Result<()> {
+        let mut names = self.index.load_metas()?.list_segment_files();
+        names.insert(META.into());
+        Ok(self.directory.verify(names)?)
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {

@@ -1,17 +1,16 @@
 //! The folder of the index as tantivy sees it: names stay, contents are sealed.
 //!
 //! Files are 0600, the folder 0700. Nothing is fsynced: what a power cut tears is found by its
-//! seal, and the index, a cache, is rebuilt. One process owns the folder (the data directory's
-//! lock sees to that), so tantivy's own locks live in memory and none is left stale by a crash.
+//! seal, and the index, a cache, is rebuilt. One process owns the folder: the data directory's
+//! lock sees to that.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::{fmt, io::BufWriter};
 
 use tantivy::HasLen;
@@ -23,15 +22,18 @@ use tantivy::directory::{
 use zeroize::Zeroizing;
 
 use super::cache::{Chunk, ChunkCache};
+use super::gate::Gate;
+use super::locks::Locks;
 use super::seal::{CHUNK, Damaged, FileCipher, HEADER, Layout, SealingWriter};
 
 /// Suffix of a file that is about to replace another.
 const TEMPORARY: &str = ".tmp";
 
-/// A folder of sealed files.
+/// A folder of sealed files. Clones share one gate.
 #[derive(Clone)]
 pub(super) struct SealedDirectory {
     shared: Arc<Shared>,
+    gate: Arc<Gate>,
 }
 
 struct Shared {
@@ -41,8 +43,9 @@ struct Shared {
     next_file: AtomicU64,
     damaged: AtomicBool,
     watchers: WatchCallbackList,
-    locks: Mutex<HashSet<PathBuf>>,
-    unlocked: Condvar,
+    locks: Arc<Locks>,
+    #[cfg(test)]
+    on_create: std::sync::Mutex<Option<super::tests::OnCreate>>,
 }
 
 impl SealedDirectory {
@@ -58,10 +61,42 @@ impl SealedDirectory {
                 next_file: AtomicU64::new(0),
                 damaged: AtomicBool::new(false),
                 watchers: WatchCallbackList::default(),
-                locks: Mutex::default(),
-                unlocked: Condvar::new(),
+                locks: Arc::default(),
+                #[cfg(test)]
+                on_create: std::sync::Mutex::default(),
             }),
+            gate: Arc::default(),
         })
+    }
+
+    /// The same folder through a gate of its own, for one writer.
+    pub(super) fn for_writer(&self) -> Self {
+        let gate = Gate::default();
+        #[cfg(test)]
+        let gate = gate.asking(self.shared.on_create.lock().unwrap().clone());
+        Self {
+            shared: Arc::clone(&self.shared),
+            gate: Arc::new(gate),
+        }
+    }
+
+    /// Shuts the gate: nothing is written, replaced or deleted through it any more.
+    pub(super) fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// What the next writer asks before it makes a file.
+    #[cfg(test)]
+    pub(super) fn on_create(&self, ask: Option<super::tests::OnCreate>) {
+        *self.shared.on_create.lock().unwrap() = ask;
+    }
+
+    fn begin_file(&self, name: &Path) -> io::Result<SealingWriter<File>> {
+        #[cfg(test)]
+        self.gate.ask(name)?;
+        let _pass = self.gate.pass()?;
+        let file = self.shared.create(&self.shared.root.join(name))?;
+        SealingWriter::new(&self.shared.master, &sealed_name(name), file)
     }
 
     /// Whether any file failed to open since this folder was opened.
@@ -167,7 +202,11 @@ impl Directory for SealedDirectory {
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
-        fs::remove_file(self.shared.root.join(path)).map_err(|cause| {
+        let deleted = self
+            .gate
+            .pass()
+            .and_then(|_pass| fs::remove_file(self.shared.root.join(path)));
+        deleted.map_err(|cause| {
             if cause.kind() == io::ErrorKind::NotFound {
                 DeleteError::FileDoesNotExist(path.to_path_buf())
             } else {
@@ -188,18 +227,15 @@ impl Directory for SealedDirectory {
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let writer = self
-            .shared
-            .create(&self.shared.root.join(path))
-            .and_then(|file| SealingWriter::new(&self.shared.master, &sealed_name(path), file))
-            .map_err(|cause| {
-                if cause.kind() == io::ErrorKind::AlreadyExists {
-                    OpenWriteError::FileAlreadyExists(path.to_path_buf())
-                } else {
-                    OpenWriteError::wrap_io_error(cause, path.to_path_buf())
-                }
-            })?;
-        Ok(BufWriter::new(Box::new(FileWriter { writer })))
+        let writer = self.begin_file(path).map_err(|cause| {
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                OpenWriteError::FileAlreadyExists(path.to_path_buf())
+            } else {
+                OpenWriteError::wrap_io_error(cause, path.to_path_buf())
+            }
+        })?;
+        let gate = Arc::clone(&self.gate);
+        Ok(BufWriter::new(Box::new(FileWriter { writer, gate })))
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
@@ -212,6 +248,7 @@ impl Directory for SealedDirectory {
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        let _pass = self.gate.pass()?;
         let target = self.shared.root.join(path);
         let mut temporary = target.clone().into_os_string();
         temporary.push(TEMPORARY);
@@ -231,19 +268,7 @@ impl Directory for SealedDirectory {
     }
 
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
-        let mut held = self.shared.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        while held.contains(&lock.filepath) {
-            if !lock.is_blocking {
-                return Err(LockError::LockBusy);
-            }
-            held = self.shared.unlocked.wait(held).unwrap_or_else(PoisonError::into_inner);
-        }
-        held.insert(lock.filepath.clone());
-        drop(held);
-        Ok(DirectoryLock::from(Box::new(MemoryLock {
-            shared: Arc::clone(&self.shared),
-            name: lock.filepath.clone(),
-        })))
+        self.shared.locks.acquire(lock)
     }
 
     fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {
@@ -259,26 +284,14 @@ fn read_error(path: &Path, cause: io::Error) -> OpenReadError {
     }
 }
 
-/// A held lock; dropping it lets the next one in.
-struct MemoryLock {
-    shared: Arc<Shared>,
-    name: PathBuf,
-}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        let mut held = self.shared.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(&self.name);
-        self.shared.unlocked.notify_all();
-    }
-}
-
 struct FileWriter {
     writer: SealingWriter<File>,
+    gate: Arc<Gate>,
 }
 
 impl Write for FileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _pass = self.gate.pass()?;
         self.writer.write(bytes)
     }
 
@@ -289,6 +302,7 @@ impl Write for FileWriter {
 
 impl TerminatingWrite for FileWriter {
     fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
+        let _pass = self.gate.pass()?;
         self.writer.finish().map(|_| ())
     }
 }

@@ -15,12 +15,11 @@ use tantivy::TantivyError;
 use tantivy::directory::Directory;
 use zeroize::Zeroizing;
 
-use super::core::{Core, OpenFailure, PAYLOAD};
+use super::core::{Core, META, OpenFailure, PAYLOAD};
 use super::document::{DocRef, Filter, Hit, IndexDoc, Order, OwnedDoc};
 use super::query::Query;
 use super::writing::Writing;
 
-const META: &str = "meta.json";
 /// Documents and bytes of text that wait before they go to the writer together.
 const BATCH_DOCS: usize = 512;
 const BATCH_BYTES: usize = 512 * 1024;
@@ -248,8 +247,7 @@ impl SearchIndex {
     /// `Damaged`, or `Failed` if a file cannot be read.
     pub fn verify(&self) -> Result<(), SearchError> {
         let core = self.core();
-        let names = core.index.directory().list_managed_files();
-        let checked = core.directory.verify(names);
+        let checked = core.verify();
         if core.directory.is_damaged() {
             self.distrust(&core);
             return Err(SearchError::Damaged);
@@ -281,12 +279,14 @@ impl SearchIndex {
     pub fn reset(&self) -> Result<(), SearchOpenError> {
         let mut writing = self.writing();
         *writing = Writing::default();
+        // A search that still runs on the old files and finds damage must not delete the new ones.
+        self.core().directory.shut();
         let core = Core::create(&self.root, &self.key, &self.options)?;
         *self.core.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(core);
         Ok(())
     }
 
-    fn core(&self) -> Arc<Core> {
+    pub(super) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -303,21 +303,23 @@ impl SearchIndex {
         let core = self.core();
         let done = catch_unwind(AssertUnwindSafe(|| work(&core, writing)));
         let damaged = core.directory.is_damaged();
-        let error = match done {
-            _ if damaged => {
-                self.distrust(&core);
-                IndexError::Damaged
-            }
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(cause)) => IndexError::Failed(cause.to_string()),
-            Err(_) => IndexError::Failed("a write panicked".to_owned()),
-        };
+        if !damaged && matches!(done, Ok(Ok(()))) {
+            return Ok(());
+        }
+        // The writer goes first: one of its merges could still write down that the index is good.
         *writing = Writing::default();
-        Err(error)
+        if damaged {
+            self.distrust(&core);
+            return Err(IndexError::Damaged);
+        }
+        Err(IndexError::Failed(match done {
+            Ok(Err(cause)) => cause.to_string(),
+            _ => "a write panicked".to_owned(),
+        }))
     }
 
     /// Sees to it that a damaged index is not opened again.
-    fn distrust(&self, core: &Core) {
+    pub(super) fn distrust(&self, core: &Core) {
         // If this fails too, the next open meets the damage itself or a search does.
         let _ = core.directory.delete(Path::new(META));
     }

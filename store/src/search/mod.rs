@@ -1,7 +1,8 @@
 //! Full-text search over messages, names and file names: a sealed cache beside the store.
 //!
 //! `query` says what is looked for and what it means for one text, `tokenizer` and `fold` what a
-//! word is, `index` keeps and finds (`core` is what is searched, `writing` what waits), `directory`, `seal` and `cache` keep plaintext off the disk.
+//! word is, `index` keeps and finds (`core` is what is searched, `writing` what waits, `writer` what is at work on it),
+//! `directory`, `seal` and `cache` keep plaintext off the disk, `gate` keeps a writer that was let go away from it.
 //! It holds addresses and columns only: texts stay in the store, and snippets are cut from there.
 //! Messages that are not committed yet are the caller's to check, with [`Query::matches`].
 
@@ -12,7 +13,9 @@ mod directory;
 mod document;
 mod expansion;
 mod fold;
+mod gate;
 mod index;
+mod locks;
 mod plan;
 mod query;
 mod removal;
@@ -21,6 +24,7 @@ mod segments;
 mod snippet;
 mod tokenizer;
 mod union;
+mod writer;
 mod writing;
 
 #[cfg(test)]

@@ -2,25 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{IndexWriter, TantivyError};
+use tantivy::IndexWriter;
 
 use super::core::Core;
 use super::document::{DocRef, OwnedDoc};
 use super::index::SearchOptions;
 use super::removal::Addresses;
-
-/// Segments of one size that are merged, and documents from which on a segment stays as it is.
-const MERGE_SEGMENTS: usize = 6;
-const MERGE_DOCS: usize = 400_000;
-const SMALLEST_LAYER: u32 = 4_000;
-const LAYER_LOG_SIZE: f64 = 2.0;
-const MERGE_DELETED_RATIO: f32 = 0.3;
+use super::writer::Writer;
 
 /// What was given since the last commit.
 #[derive(Default)]
 pub(super) struct Writing {
-    pub(super) writer: Option<IndexWriter>,
+    pub(super) writer: Option<Writer>,
     pub(super) waiting: BTreeMap<DocRef, OwnedDoc>,
     pub(super) waiting_bytes: usize,
     pub(super) removals: BTreeSet<DocRef>,
@@ -31,26 +24,11 @@ pub(super) struct Writing {
 
 impl Writing {
     pub(super) fn writer(&mut self, core: &Core, options: &SearchOptions) -> tantivy::Result<&mut IndexWriter> {
-        if self.writer.is_none() {
-            let writer: IndexWriter = core.index.writer_with_options(
-                IndexWriterOptions::builder()
-                    .memory_budget_per_thread(options.writer_bytes.max(15_000_000))
-                    .num_worker_threads(1)
-                    .num_merge_threads(1)
-                    .build(),
-            )?;
-            let mut merges = LogMergePolicy::default();
-            merges.set_min_num_segments(MERGE_SEGMENTS);
-            merges.set_max_docs_before_merge(MERGE_DOCS);
-            merges.set_min_layer_size(SMALLEST_LAYER);
-            merges.set_level_log_size(LAYER_LOG_SIZE);
-            merges.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
-            writer.set_merge_policy(Box::new(merges));
-            self.writer = Some(writer);
-        }
-        self.writer
-            .as_mut()
-            .ok_or_else(|| TantivyError::InternalError("there is no writer".to_owned()))
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => Writer::open(core, options)?,
+        };
+        self.writer.insert(writer).get()
     }
 
     /// Hands what waits to the writer: first what must go, then what comes.
@@ -84,7 +62,7 @@ impl Writing {
         let Some(writer) = self.writer.take() else {
             return Ok(());
         };
-        writer.wait_merging_threads()?;
+        writer.finish()?;
         core.reload()
     }
 }

@@ -109,6 +109,7 @@ fn a_value_moved_to_another_key_is_damaged() {
     let dir = scratch();
     let (db, _) = open(dir.path());
     db.commit(numbered(1)).unwrap();
+    db.checkpoint().unwrap();
     let records = db.0.state.records();
     let sealed = records.get(b"a/0001").unwrap().unwrap();
     records.insert(b"a/0002", sealed).unwrap();
@@ -241,6 +242,8 @@ enum Step {
     Put(Vec<u8>, u8),
     Delete(Vec<u8>),
     Commit,
+    Checkpoint,
+    Freeze,
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -251,7 +254,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (key(), any::<u8>()).prop_map(|(key, value)| Step::Put(key, value)),
         3 => key().prop_map(Step::Delete),
-        1 => Just(Step::Commit),
+        2 => Just(Step::Commit),
+        1 => Just(Step::Checkpoint),
+        1 => Just(Step::Freeze),
     ]
 }
 
@@ -283,6 +288,14 @@ proptest! {
                     // Going on with a batch that was committed changes nothing.
                     txn = if whole.len() % 2 == 0 { db.begin() } else { Txn::resume(&db, whole) };
                 }
+                // A checkpoint, and one that has only begun.
+                Step::Checkpoint => db.checkpoint().unwrap(),
+                Step::Freeze => {
+                    if db.0.memtables.frozen().is_none() {
+                        let next = db.0.writer_unchecked().position.index;
+                        db.0.memtables.freeze(next);
+                    }
+                }
             }
         }
         for (from, to, turns) in ranges {
@@ -303,7 +316,7 @@ proptest! {
             match step {
                 Step::Put(key, value) => batch.put(key, vec![value; usize::from(value)]),
                 Step::Delete(key) => batch.delete(key),
-                Step::Commit => batch.mark(vec![1; 3], batch.len() as u64),
+                Step::Commit | Step::Checkpoint | Step::Freeze => batch.mark(vec![1; 3], batch.len() as u64),
             }
         }
         let mut bytes = Vec::new();

@@ -1,13 +1,19 @@
 //! The index as a whole: against a linear scan, over restarts, with damaged files.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{DocRef, Filter, Hit, IndexDoc, Order, Query, SearchError, SearchIndex, SearchOptions};
+use super::{DocRef, Filter, Hit, IndexDoc, IndexError, Order, Query, SearchError, SearchIndex, SearchOptions};
 
 mod damage;
 mod life;
+mod merges;
 mod model;
+
+/// Asked before a writer makes a file of this name; may refuse, and may wait.
+pub(super) type OnCreate = Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
 const KEY: [u8; 32] = [9; 32];
 

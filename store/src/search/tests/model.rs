@@ -178,19 +178,12 @@ fn check(
     Ok(())
 }
 
-/// A folder in memory where the system has one: a hundred indices are opened and closed.
-fn in_memory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn index_and_linear_scan_agree(steps in steps(), queries in vec((query(), filter()), 12)) {
-        let dir = in_memory();
+        let dir = tempfile::tempdir().unwrap();
         let open = || SearchIndex::open(dir.path(), &KEY, SearchOptions { cache_bytes: 64 * 1024, ..SearchOptions::default() }).unwrap();
         let mut index = open();
         let mut now = BTreeMap::new();
