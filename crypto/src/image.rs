@@ -147,7 +147,7 @@ mod tests {
 
     fn samples(width: u16, height: u16) -> Vec<(ImageKind, Vec<u8>)> {
         let (w, h) = (width.to_be_bytes(), height.to_be_bytes());
-        let less = |side: u16| u32::from(side) - 1;
+        let less = |side: u16| u32::from(side.saturating_sub(1));
         let lossless = (less(width) | less(height) << 14).to_le_bytes();
         let (w24, h24) = (less(width).to_le_bytes(), less(height).to_le_bytes());
         let riff = |chunk: &[u8], rest: &[u8]| [b"RIFF\0\0\0\0WEBP", chunk, &[0; 4], rest].concat();

@@ -44,7 +44,9 @@ pub use body::{
     Body, BodyError, Content, Ext, KIND_MESSAGE, MAX_EXT, MAX_MENTIONS, MAX_TEXT, Message, VISIBLE_FOREVER,
 };
 pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_EMOJI, MAX_PRONOUNS, MAX_STATUS};
-pub use codec::{ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into};
+pub use codec::{
+    ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into,
+};
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
     MAX_RECEIVED, Payload, Profile, ReadMark,
