@@ -9,7 +9,7 @@ use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
-    AddContact, AddError, Added, Change, ChangeError, Command, Ephemera, Input, Live, MadeInvite, MakeInviteError,
+    AddContact, AddError, Added, Command, Decision, DecisionError, Ephemera, Input, Live, MadeInvite, MakeInviteError,
     NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, UpTo,
 };
 
@@ -156,9 +156,9 @@ impl AccountHandle {
     /// Carries out what the user decided.
     ///
     /// # Errors
-    /// Nothing has changed; see [`ChangeError`].
-    pub async fn change(&self, change: Change) -> Result<(), ChangeError> {
-        self.ask(|reply| Command::Change(change, reply)).await
+    /// Nothing has changed; see [`DecisionError`].
+    pub async fn decide(&self, change: Decision) -> Result<(), DecisionError> {
+        self.ask(|reply| Command::Decide(change, reply)).await
     }
 
     /// This device's certificate and device list as they are on the disk now.

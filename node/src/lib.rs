@@ -21,7 +21,7 @@ pub use account::{AccountError, CreateError, Created, NewAccount, choose_account
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, Change, ChangeError, ContactChange, ConversationChange, Counters, Ephemera, Live,
+    AddContact, AddError, Added, ContactChange, ConversationChange, Counters, Decision, DecisionError, Ephemera, Live,
     LivePeer, MadeInvite, MakeInviteError, NewInvite, ProfileChange, ReadMarkError, RevokeError, SendError, SendText,
     Sent, StorageFailed, Unreachable, UpTo,
 };

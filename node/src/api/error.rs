@@ -7,7 +7,7 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
-use crate::engine::{AddError, ChangeError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
+use crate::engine::{AddError, DecisionError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
 use crate::resolve::{Candidate, ResolveError};
 
 /// An error as the caller sees it.
@@ -211,24 +211,24 @@ impl From<ReadMarkError> for ApiError {
     }
 }
 
-impl From<ChangeError> for ApiError {
-    fn from(error: ChangeError) -> Self {
+impl From<DecisionError> for ApiError {
+    fn from(error: DecisionError) -> Self {
         let detail = error.to_string();
         match error {
-            ChangeError::UnknownConversation | ChangeError::UnknownContact => Self::not_found(detail),
-            ChangeError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
-            ChangeError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
-            ChangeError::Past => Self::bad_request("past", detail).at("muted_until"),
-            ChangeError::NoSafetyNumber => Self::bad_request("bad_code", detail).at("code"),
-            ChangeError::WrongSafetyNumber => Self::new(StatusCode::CONFLICT, "wrong_code", detail).at("code"),
-            ChangeError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
-            ChangeError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
-            ChangeError::Card(CardError::OverLimit { field, .. }) => {
+            DecisionError::UnknownConversation | DecisionError::UnknownContact => Self::not_found(detail),
+            DecisionError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            DecisionError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
+            DecisionError::Past => Self::bad_request("past", detail).at("muted_until"),
+            DecisionError::NoSafetyNumber => Self::bad_request("bad_code", detail).at("code"),
+            DecisionError::WrongSafetyNumber => Self::new(StatusCode::CONFLICT, "wrong_code", detail).at("code"),
+            DecisionError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
+            DecisionError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
+            DecisionError::Card(CardError::OverLimit { field, .. }) => {
                 Self::bad_request("too_long", detail).at(if field == "emoji" { "status_emoji" } else { field })
             }
-            ChangeError::Card(CardError::Image(_)) => Self::bad_request("bad_image", detail).at("avatar"),
-            ChangeError::TooLong { what, .. } => Self::bad_request("too_long", detail).at(what),
-            ChangeError::Storage(failed) => failed.into(),
+            DecisionError::Card(CardError::Image(_)) => Self::bad_request("bad_image", detail).at("avatar"),
+            DecisionError::TooLong { what, .. } => Self::bad_request("too_long", detail).at(what),
+            DecisionError::Storage(failed) => failed.into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use parlour_store::registers::{self, Register};
 use parlour_store::{DeviceNo, StoreError, devices};
 
 use super::Engine;
-use super::change::ChangeError;
+use super::decisions::DecisionError;
 use super::effects::Turn;
 use super::timers::Timer;
 
@@ -48,9 +48,9 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         user: &UserId,
         block: bool,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         if contacts::get(turn.txn, user)?.is_none() {
-            return Ok(Err(ChangeError::UnknownContact));
+            return Ok(Err(DecisionError::UnknownContact));
         }
         if self.is_blocked(user) == block {
             return Ok(Ok(()));

@@ -8,7 +8,7 @@ use parlour_store::feed::{self, FeedRow};
 use parlour_store::{ConversationNo, DeviceNo, StoreError, conversations, registers};
 
 use super::Engine;
-use super::change::ChangeError;
+use super::decisions::DecisionError;
 use super::effects::Turn;
 use super::timers::{Allowance, Timer, jitter};
 
@@ -76,9 +76,9 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         conversation: &ConversationId,
         typing: bool,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         let Some(no) = conversations::number(turn.txn, conversation)? else {
-            return Ok(Err(ChangeError::UnknownConversation));
+            return Ok(Err(DecisionError::UnknownConversation));
         };
         let last = self.ephemera.told.get(&no).copied().unwrap_or(0);
         let said = turn.now.saturating_sub(last);

@@ -5,7 +5,7 @@ use parlour_net::{Multiaddr, NetEvent};
 use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
 
-use super::change::{Change, ChangeError};
+use super::decisions::{Decision, DecisionError};
 use super::effects::{Effects, StorageFailed};
 
 /// One thing to react to.
@@ -39,7 +39,7 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<(), ReadMarkError>>,
     },
     /// Carries out what a user decided.
-    Change(Change, oneshot::Sender<Result<(), ChangeError>>),
+    Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
 }
 
 /// How far a conversation has been read.
@@ -242,7 +242,7 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
-            Self::Change(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::Decide(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }

@@ -6,7 +6,7 @@ use parlour_store::registers::{self, Register};
 use parlour_store::{ConversationNo, StoreError, contacts, conversations};
 
 use super::Engine;
-use super::change::{ChangeError, ContactChange, ConversationChange};
+use super::decisions::{ContactChange, ConversationChange, DecisionError};
 use super::effects::Turn;
 use super::input::AddError;
 use super::invites::check_petname;
@@ -20,16 +20,16 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         user: &UserId,
         change: ContactChange,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         let Some(mut row) = contacts::get(turn.txn, user)? else {
-            return Ok(Err(ChangeError::UnknownContact));
+            return Ok(Err(DecisionError::UnknownContact));
         };
         if let Some(petname) = change.petname {
             let petname = petname.map(|name| name.trim().to_owned());
             let wrong = petname.as_deref().map(|name| check_petname(turn, user, name));
             match wrong.transpose()?.flatten() {
-                Some(AddError::NameTaken(name)) => return Ok(Err(ChangeError::NameTaken(name))),
-                Some(AddError::BadName { max }) => return Ok(Err(ChangeError::BadName { max })),
+                Some(AddError::NameTaken(name)) => return Ok(Err(DecisionError::NameTaken(name))),
+                Some(AddError::BadName { max }) => return Ok(Err(DecisionError::BadName { max })),
                 Some(_) | None => {}
             }
             if row.petname != petname {
@@ -51,16 +51,16 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         id: &ConversationId,
         change: ConversationChange,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         let Some(conversation) = conversations::number(turn.txn, id)? else {
-            return Ok(Err(ChangeError::UnknownConversation));
+            return Ok(Err(DecisionError::UnknownConversation));
         };
         if change.muted_until.is_some_and(|until| until > 0 && until <= turn.now) {
-            return Ok(Err(ChangeError::Past));
+            return Ok(Err(DecisionError::Past));
         }
         if let Some(got) = change.draft.as_ref().map(String::len).filter(|got| *got > MAX_DRAFT) {
             let max = MAX_DRAFT;
-            return Ok(Err(ChangeError::TooLong {
+            return Ok(Err(DecisionError::TooLong {
                 what: "draft",
                 got,
                 max,

@@ -5,8 +5,8 @@ mod account;
 mod append;
 mod blocks;
 mod cards;
-mod change;
 mod contacts;
+mod decisions;
 mod dial;
 mod effects;
 mod envelopes;
@@ -42,7 +42,7 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
-pub use change::{Change, ChangeError, ContactChange, ConversationChange, ProfileChange};
+pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use ephemera::Ephemera;
@@ -306,8 +306,8 @@ impl Engine {
                 let answer = self.mark_read(turn, &conversation, up_to)?;
                 turn.effects.reply(reply, answer);
             }
-            Command::Change(change, reply) => {
-                let answer = self.change(turn, change)?;
+            Command::Decide(change, reply) => {
+                let answer = self.decide(turn, change)?;
                 turn.effects.reply(reply, answer);
             }
         }

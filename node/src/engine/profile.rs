@@ -8,7 +8,7 @@ use serde_bytes::ByteBuf;
 use crate::text::acts;
 
 use super::Engine;
-use super::change::{ChangeError, ProfileChange};
+use super::decisions::{DecisionError, ProfileChange};
 use super::effects::Turn;
 
 impl Engine {
@@ -27,7 +27,7 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         change: ProfileChange,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         let name = change.name.map(|name| name.trim().to_owned());
         if let Some(error) = name.as_deref().and_then(check_name) {
             return Ok(Err(error));
@@ -42,12 +42,12 @@ impl Engine {
         for (what, text, place) in texts {
             let Some(text) = text else { continue };
             if text.chars().any(|c| acts(c) && (what != "about" || c != '\n')) {
-                return Ok(Err(ChangeError::BadText { what }));
+                return Ok(Err(DecisionError::BadText { what }));
             }
             text.trim().clone_into(place);
         }
         match change.status_expires {
-            Some(at) if at > 0 && at <= turn.now => return Ok(Err(ChangeError::StatusOver)),
+            Some(at) if at > 0 && at <= turn.now => return Ok(Err(DecisionError::StatusOver)),
             Some(at) => details.status_expires = at,
             None => {}
         }
@@ -62,9 +62,9 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         avatar: Option<Vec<u8>>,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         if avatar.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Err(ChangeError::Card(parlour_crypto::ImageError::Unknown.into())));
+            return Ok(Err(DecisionError::Card(parlour_crypto::ImageError::Unknown.into())));
         }
         let details = CardDetails {
             avatar: ByteBuf::from(avatar.unwrap_or_default()),
@@ -78,9 +78,9 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         name: Option<String>,
         details: CardDetails,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         if let Err(error) = details.validate() {
-            return Ok(Err(ChangeError::Card(error)));
+            return Ok(Err(DecisionError::Card(error)));
         }
         self.account.name = name.unwrap_or_else(|| std::mem::take(&mut self.account.name));
         self.details = details;
@@ -96,14 +96,14 @@ impl Engine {
     }
 }
 
-fn check_name(name: &str) -> Option<ChangeError> {
+fn check_name(name: &str) -> Option<DecisionError> {
     if name.len() > MAX_NAME {
         let (got, max) = (name.len(), MAX_NAME);
-        return Some(ChangeError::Card(CardError::OverLimit {
+        return Some(DecisionError::Card(CardError::OverLimit {
             field: "name",
             got,
             max,
         }));
     }
-    (name.is_empty() || name.chars().any(acts)).then_some(ChangeError::BadText { what: "name" })
+    (name.is_empty() || name.chars().any(acts)).then_some(DecisionError::BadText { what: "name" })
 }

@@ -7,7 +7,7 @@ use parlour_store::registers::{self, Register, Trust};
 use parlour_store::{StoreError, contacts, devices};
 
 use super::Engine;
-use super::change::ChangeError;
+use super::decisions::DecisionError;
 use super::effects::Turn;
 use super::timers::Timer;
 
@@ -69,19 +69,19 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         user: &UserId,
         code: &str,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         if contacts::get(turn.txn, user)?.is_none() {
-            return Ok(Err(ChangeError::UnknownContact));
+            return Ok(Err(DecisionError::UnknownContact));
         }
         let digits = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect() };
         let given = digits(code);
         if given.len() != 60 || !given.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(Err(ChangeError::NoSafetyNumber));
+            return Ok(Err(DecisionError::NoSafetyNumber));
         }
         if given != digits(&safety_number(&self.account.user(), user)) {
-            return Ok(Err(ChangeError::WrongSafetyNumber));
+            return Ok(Err(DecisionError::WrongSafetyNumber));
         }
-        self.decide(turn, user, &Trust::Verified { at: turn.now })
+        self.settle(turn, user, &Trust::Verified { at: turn.now })
     }
 
     /// Takes somebody as they are, without having compared anything.
@@ -89,20 +89,20 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         user: &UserId,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         if contacts::get(turn.txn, user)?.is_none() {
-            return Ok(Err(ChangeError::UnknownContact));
+            return Ok(Err(DecisionError::UnknownContact));
         }
-        self.decide(turn, user, &Trust::Unverified)
+        self.settle(turn, user, &Trust::Unverified)
     }
 
     /// The user has decided: what waits may go.
-    fn decide(
+    fn settle(
         &mut self,
         turn: &mut Turn<'_, '_>,
         user: &UserId,
         trust: &Trust,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         self.set_trust(turn, user, trust)?;
         if self.undecided.remove(user) {
             for device in devices::of_user(turn.txn, user)? {

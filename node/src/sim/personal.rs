@@ -7,7 +7,7 @@ use parlour_store::{conversations, timeline};
 
 use super::Sim;
 use crate::engine::{
-    Change, ChangeError, Command, ContactChange, ConversationChange, ProfileChange, ReadMarkError, SendText, UpTo,
+    Command, ContactChange, ConversationChange, Decision, DecisionError, ProfileChange, ReadMarkError, SendText, UpTo,
 };
 
 /// Two contacts with an open stream, and a stranger to both who knows the second.
@@ -46,8 +46,8 @@ impl Sim {
         .expect("up")
     }
 
-    fn change(&mut self, who: usize, change: Change) -> Result<(), ChangeError> {
-        self.ask(who, |reply| Command::Change(change, reply)).expect("up")
+    fn change(&mut self, who: usize, change: Decision) -> Result<(), DecisionError> {
+        self.ask(who, |reply| Command::Decide(change, reply)).expect("up")
     }
 
     fn statuses(&self, who: usize, conversation: &ConversationId) -> Vec<MessageStatus> {
@@ -127,7 +127,7 @@ fn nobody_is_told_with_read_receipts_off_and_own_counting_goes_on() {
     let (mut sim, conversation) = people(3);
     sim.tell(0, conversation, "hello");
     sim.wait(2_000);
-    let off = Change::Settings {
+    let off = Decision::Settings {
         read_receipts: Some(false),
         presence: None,
     };
@@ -209,8 +209,8 @@ fn writes(sim: &mut Sim, who: usize, of: usize) -> bool {
         .any(|(_, typing)| *typing == user)
 }
 
-fn typing(conversation: ConversationId, typing: bool) -> Change {
-    Change::Typing { conversation, typing }
+fn typing(conversation: ConversationId, typing: bool) -> Decision {
+    Decision::Typing { conversation, typing }
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn typing_is_seen_and_ends_by_itself_by_word_and_by_a_message() {
     assert!(!writes(&mut sim, 1, 0));
     assert_eq!(
         sim.change(0, typing(ConversationId::from_bytes([1; 32]), true)),
-        Err(ChangeError::UnknownConversation)
+        Err(DecisionError::UnknownConversation)
     );
 }
 
@@ -244,7 +244,7 @@ fn typing_is_seen_and_ends_by_itself_by_word_and_by_a_message() {
 fn presence_is_told_contacts_lapses_and_can_be_switched_off() {
     let (mut sim, _) = people(7);
     assert_eq!(presence_of(&mut sim, 1, 0), Some(false));
-    sim.change(0, Change::Online(90_000)).expect("told");
+    sim.change(0, Decision::Online(90_000)).expect("told");
     sim.wait(1_000);
     assert_eq!(
         (presence_of(&mut sim, 1, 0), presence_of(&mut sim, 2, 0)),
@@ -255,7 +255,7 @@ fn presence_is_told_contacts_lapses_and_can_be_switched_off() {
     let shares =
         |sim: &Sim| parlour_store::contacts::shares_presence(sim.nodes[1].store(), &sim.user(0)).expect("readable");
     assert!(shares(&sim));
-    let off = Change::Settings {
+    let off = Decision::Settings {
         read_receipts: None,
         presence: Some(false),
     };
@@ -303,7 +303,7 @@ fn block(sim: &mut Sim, who: usize, whom: usize, blocked: bool) {
         ..ContactChange::default()
     };
     let user = sim.user(whom);
-    sim.change(who, Change::Contact(user, change)).expect("a contact");
+    sim.change(who, Decision::Contact(user, change)).expect("a contact");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
 #[test]
 fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
     let (mut sim, conversation) = people(10);
-    let keep = |sim: &mut Sim, change| sim.change(1, Change::Conversation(conversation, change));
+    let keep = |sim: &mut Sim, change| sim.change(1, Decision::Conversation(conversation, change));
     let kept = |sim: &Sim| parlour_store::registers::kept(sim.nodes[1].store(), &conversation).expect("readable");
     let archived = || ConversationChange {
         archived: Some(true),
@@ -369,13 +369,13 @@ fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
     assert!(kept(&sim).archived, "not while it is muted");
     let before = kept(&sim);
     let past = sim.now - 1;
-    assert_eq!(keep(&mut sim, muted(past)), Err(ChangeError::Past));
+    assert_eq!(keep(&mut sim, muted(past)), Err(DecisionError::Past));
     let draft = |text: String| ConversationChange {
         draft: Some(text),
         ..ConversationChange::default()
     };
     let long = keep(&mut sim, draft("x".repeat(16_385)));
-    assert!(matches!(long, Err(ChangeError::TooLong { got: 16_385, .. })));
+    assert!(matches!(long, Err(DecisionError::TooLong { got: 16_385, .. })));
     assert_eq!(kept(&sim), before);
     keep(&mut sim, draft("dear ada".to_owned())).expect("kept");
     assert_eq!(kept(&sim).draft, "dear ada");
@@ -386,7 +386,7 @@ fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
             petname: Some(name.map(str::to_owned)),
             ..ContactChange::default()
         };
-        sim.change(1, Change::Contact(user, change))
+        sim.change(1, Decision::Contact(user, change))
     };
     let petname = |sim: &Sim| {
         let row = parlour_store::contacts::get(sim.nodes[1].store(), &ada).expect("readable");
@@ -396,16 +396,16 @@ fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
     for bad in ["", &"x".repeat(10_000), "a\u{202e}b", "a\nb"] {
         assert_eq!(
             rename(&mut sim, ada, Some(bad)),
-            Err(ChangeError::BadName { max: 64 }),
+            Err(DecisionError::BadName { max: 64 }),
             "{bad:?}"
         );
     }
     assert_eq!(
         rename(&mut sim, cy, Some("countess")),
-        Err(ChangeError::NameTaken("countess".to_owned()))
+        Err(DecisionError::NameTaken("countess".to_owned()))
     );
     let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
-    assert_eq!(rename(&mut sim, nobody, None), Err(ChangeError::UnknownContact));
+    assert_eq!(rename(&mut sim, nobody, None), Err(DecisionError::UnknownContact));
     assert_eq!(petname(&sim), Some("countess".to_owned()));
     rename(&mut sim, ada, None).expect("kept");
     assert_eq!(petname(&sim), None);
@@ -416,7 +416,7 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
     let (mut sim, _) = people(11);
     let (ada, bo) = (sim.user(0), sim.user(1));
     let gif = |extra: usize| [&b"GIF89a\x09\0\x09\0"[..], &vec![0; extra]].concat();
-    let set = |sim: &mut Sim, change: ProfileChange| sim.change(0, Change::Profile(change));
+    let set = |sim: &mut Sim, change: ProfileChange| sim.change(0, Decision::Profile(change));
     let profile = ProfileChange {
         name: Some("Ada L.".to_owned()),
         about: Some("first\nof all".to_owned()),
@@ -425,7 +425,7 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
         ..ProfileChange::default()
     };
     set(&mut sim, profile).expect("it fits");
-    sim.change(0, Change::Avatar(Some(gif(20_000)))).expect("it fits");
+    sim.change(0, Decision::Avatar(Some(gif(20_000)))).expect("it fits");
     sim.wait(10_000);
     let store = |sim: &Sim| sim.nodes[1].store().clone();
     let at_bo = |sim: &Sim| {
@@ -466,33 +466,33 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
             got: 10_000,
             max,
         };
-        assert_eq!(long, Err(ChangeError::Card(over)));
+        assert_eq!(long, Err(DecisionError::Card(over)));
         let acting = set(&mut sim, text(what, "a\u{202e}b\u{1b}[2J".to_owned()));
-        assert!(matches!(acting, Err(ChangeError::BadText { .. })), "{what}");
+        assert!(matches!(acting, Err(DecisionError::BadText { .. })), "{what}");
     }
     assert!(matches!(
         set(&mut sim, text("name", " ".to_owned())),
-        Err(ChangeError::BadText { .. })
+        Err(DecisionError::BadText { .. })
     ));
     let over = ProfileChange {
         status_expires: Some(sim.now),
         ..ProfileChange::default()
     };
-    assert_eq!(set(&mut sim, over), Err(ChangeError::StatusOver));
+    assert_eq!(set(&mut sim, over), Err(DecisionError::StatusOver));
     for bad in [
         b"<svg/>".to_vec(),
         Vec::new(),
         gif(24 * 1024),
         b"GIF89a\x01\x02\x01\x02".to_vec(),
     ] {
-        let refused = sim.change(0, Change::Avatar(Some(bad)));
-        assert!(matches!(refused, Err(ChangeError::Card(_))), "{refused:?}");
+        let refused = sim.change(0, Decision::Avatar(Some(bad)));
+        assert!(matches!(refused, Err(DecisionError::Card(_))), "{refused:?}");
     }
     sim.wait(10_000);
     assert_eq!(at_bo(&sim), (name, details), "nothing of it was told");
     sim.crash(0);
     sim.wait(10_000);
-    sim.change(0, Change::Avatar(None)).expect("gone");
+    sim.change(0, Decision::Avatar(None)).expect("gone");
     sim.wait(10_000);
     let (name, details) = at_bo(&sim);
     assert_eq!(
@@ -510,20 +510,20 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     let bo = sim.user(1);
     let trust = |sim: &Sim| parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
     let number = parlour_crypto::safety_number(&sim.user(0), &bo);
-    let verify = |sim: &mut Sim, code: &str| sim.change(0, Change::Verify(bo, code.to_owned()));
+    let verify = |sim: &mut Sim, code: &str| sim.change(0, Decision::Verify(bo, code.to_owned()));
     let wrong = number.chars().rev().collect::<String>();
-    assert_eq!(verify(&mut sim, &wrong), Err(ChangeError::WrongSafetyNumber));
+    assert_eq!(verify(&mut sim, &wrong), Err(DecisionError::WrongSafetyNumber));
     for no_number in ["", "12345", &"x".repeat(60), &number.replace(' ', "")[..59]] {
         assert_eq!(
             verify(&mut sim, no_number),
-            Err(ChangeError::NoSafetyNumber),
+            Err(DecisionError::NoSafetyNumber),
             "{no_number:?}"
         );
     }
     let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
     assert_eq!(
-        sim.change(0, Change::Verify(nobody, number.clone())),
-        Err(ChangeError::UnknownContact)
+        sim.change(0, Decision::Verify(nobody, number.clone())),
+        Err(DecisionError::UnknownContact)
     );
     assert_eq!(trust(&sim), Trust::Unverified);
     verify(&mut sim, &number.replace(' ', "-")).expect("it is the same");
@@ -578,8 +578,8 @@ fn notes_go_to_nobody_else_and_are_where_they_belong_at_once() {
     let (mut sim, conversation) = people(13);
     sim.tell(0, conversation, "to bo");
     sim.wait(2_000);
-    sim.change(0, Change::OpenNotes).expect("made");
-    sim.change(0, Change::OpenNotes).expect("there is one only");
+    sim.change(0, Decision::OpenNotes).expect("made");
+    sim.change(0, Decision::OpenNotes).expect("there is one only");
     let notes = ConversationId::notes(&sim.user(0));
     let wire = sim.wire.len();
     sim.tell(0, notes, "milk and bread");

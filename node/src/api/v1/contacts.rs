@@ -11,7 +11,7 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::ApiState;
-use crate::engine::{AddContact, Change, ContactChange};
+use crate::engine::{AddContact, ContactChange, Decision};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -72,7 +72,7 @@ async fn change(
         petname: wish.petname,
         blocked: wish.blocked,
     };
-    state.account.change(Change::Contact(row.user, change)).await?;
+    state.account.decide(Decision::Contact(row.user, change)).await?;
     let row = contacts::get(state.account.store(), &row.user)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).contact(&row)?))
 }

@@ -14,7 +14,7 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Part};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{Change, ConversationChange, UpTo};
+use crate::engine::{ConversationChange, Decision, UpTo};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -92,11 +92,11 @@ async fn set_typing(
 ) -> Result<StatusCode, ApiError> {
     let own = state.account.facts().own;
     let (_, row) = resolve::conversation(state.account.store(), own, &conversation)?;
-    let change = Change::Typing {
+    let change = Decision::Typing {
         conversation: row.id,
         typing: wish.typing,
     };
-    state.account.change(change).await?;
+    state.account.decide(change).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -118,7 +118,7 @@ async fn change(
         archived: wish.archived,
         draft: wish.draft.map(Option::unwrap_or_default),
     };
-    state.account.change(Change::Conversation(row.id, change)).await?;
+    state.account.decide(Decision::Conversation(row.id, change)).await?;
     let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).conversation(&row)?))
 }
@@ -137,7 +137,7 @@ pub(super) async fn wanted(state: &Shared, text: &str) -> Result<(ConversationNo
     let (store, own) = (state.account.store(), state.account.facts().own);
     match resolve::conversation(store, own, text) {
         Err(resolve::ResolveError::Unknown { .. }) if text == resolve::NOTES => {
-            state.account.change(Change::OpenNotes).await?;
+            state.account.decide(Decision::OpenNotes).await?;
             Ok(resolve::conversation(store, own, text)?)
         }
         found => Ok(found?),

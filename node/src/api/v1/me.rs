@@ -11,7 +11,7 @@ use super::passing::presence_name;
 use crate::api::error::ApiError;
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
-use crate::engine::Change;
+use crate::engine::Decision;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
@@ -45,11 +45,11 @@ async fn change_settings(
     State(state): State<ApiState>,
     Body(wish): Body<dto::ChangeSettings>,
 ) -> Result<Json<dto::Settings>, ApiError> {
-    let change = Change::Settings {
+    let change = Decision::Settings {
         read_receipts: wish.read_receipts,
         presence: wish.presence,
     };
-    state.account.change(change).await?;
+    state.account.decide(change).await?;
     settings(State(state)).await
 }
 
@@ -74,6 +74,6 @@ async fn set_presence(
         dto::PresenceName::Online => wish.for_s.saturating_mul(1_000),
         dto::PresenceName::Away => 0,
     };
-    state.account.change(Change::Online(ms)).await?;
+    state.account.decide(Decision::Online(ms)).await?;
     presence(State(state)).await
 }

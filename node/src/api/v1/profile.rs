@@ -14,7 +14,7 @@ use super::reader::profile;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Part, Raw};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{Change, ProfileChange};
+use crate::engine::{Decision, ProfileChange};
 use crate::resolve;
 use crate::runner::now_ms;
 
@@ -57,7 +57,7 @@ async fn change(
         status_expires,
     };
     let name = change.name.clone();
-    state.account.change(Change::Profile(change)).await?;
+    state.account.decide(Decision::Profile(change)).await?;
     let Json(mut own) = own(State(state)).await?;
     // The snapshot of what is live may be a moment behind.
     own.name = name.map_or(own.name, |name| name.trim().to_owned());
@@ -74,12 +74,12 @@ async fn avatar(State(state): State<ApiState>, Part(contact): Part) -> Result<Re
 }
 
 async fn set_avatar(State(state): State<ApiState>, Raw(bytes): Raw) -> Result<StatusCode, ApiError> {
-    state.account.change(Change::Avatar(Some(bytes))).await?;
+    state.account.decide(Decision::Avatar(Some(bytes))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear_avatar(State(state): State<ApiState>) -> Result<StatusCode, ApiError> {
-    state.account.change(Change::Avatar(None)).await?;
+    state.account.decide(Decision::Avatar(None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,7 +15,7 @@ use super::reader::{Reader, trust};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::Change;
+use crate::engine::Decision;
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -58,7 +58,7 @@ async fn verify(
     Body(wish): Body<dto::Verify>,
 ) -> Result<Json<dto::Contact>, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
-    decided(&state, row.user, Change::Verify(row.user, wish.code)).await
+    decided(&state, row.user, Decision::Verify(row.user, wish.code)).await
 }
 
 async fn accept(
@@ -67,11 +67,11 @@ async fn accept(
     Body(dto::Nothing {}): Body<dto::Nothing>,
 ) -> Result<Json<dto::Contact>, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
-    decided(&state, row.user, Change::Accept(row.user)).await
+    decided(&state, row.user, Decision::Accept(row.user)).await
 }
 
-async fn decided(state: &Shared, user: UserId, change: Change) -> Result<Json<dto::Contact>, ApiError> {
-    state.account.change(change).await?;
+async fn decided(state: &Shared, user: UserId, change: Decision) -> Result<Json<dto::Contact>, ApiError> {
+    state.account.decide(change).await?;
     let row =
         contacts::get(state.account.store(), &user)?.ok_or_else(|| ApiError::not_found("there is no such contact"))?;
     Ok(Json(Reader::new(&state.account).contact(&row)?))

@@ -9,7 +9,7 @@ use super::effects::{StorageFailed, Turn};
 
 /// One decision.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub enum Decision {
     /// How this account behaves towards others; what is not given stays.
     Settings {
         /// Whether contacts are told how far we have read.
@@ -81,7 +81,7 @@ pub struct ConversationChange {
 
 /// Why a decision was not carried out. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
+pub enum DecisionError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
@@ -136,25 +136,25 @@ pub enum ChangeError {
 }
 
 impl Engine {
-    pub(crate) fn change(
+    pub(crate) fn decide(
         &mut self,
         turn: &mut Turn<'_, '_>,
-        change: Change,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
-        match change {
-            Change::Settings {
+        decision: Decision,
+    ) -> Result<Result<(), DecisionError>, StoreError> {
+        match decision {
+            Decision::Settings {
                 read_receipts,
                 presence,
             } => self.change_settings(turn, read_receipts, presence),
-            Change::Typing { conversation, typing } => self.set_typing(turn, &conversation, typing),
-            Change::Contact(user, change) => self.change_contact(turn, &user, change),
-            Change::Conversation(id, change) => self.change_conversation(turn, &id, change),
-            Change::Profile(change) => self.change_profile(turn, change),
-            Change::Avatar(avatar) => self.change_avatar(turn, avatar),
-            Change::Verify(user, code) => self.verify(turn, &user, &code),
-            Change::Accept(user) => self.accept_as_is(turn, &user),
-            Change::OpenNotes => self.ensure_notes(turn).map(Ok),
-            Change::Online(ms) => self.set_online(turn, ms).map(Ok),
+            Decision::Typing { conversation, typing } => self.set_typing(turn, &conversation, typing),
+            Decision::Contact(user, change) => self.change_contact(turn, &user, change),
+            Decision::Conversation(id, change) => self.change_conversation(turn, &id, change),
+            Decision::Profile(change) => self.change_profile(turn, change),
+            Decision::Avatar(avatar) => self.change_avatar(turn, avatar),
+            Decision::Verify(user, code) => self.verify(turn, &user, &code),
+            Decision::Accept(user) => self.accept_as_is(turn, &user),
+            Decision::OpenNotes => self.ensure_notes(turn).map(Ok),
+            Decision::Online(ms) => self.set_online(turn, ms).map(Ok),
         }
     }
 
@@ -163,7 +163,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         read_receipts: Option<bool>,
         presence: Option<bool>,
-    ) -> Result<Result<(), ChangeError>, StoreError> {
+    ) -> Result<Result<(), DecisionError>, StoreError> {
         let mut settings = registers::settings(turn.txn)?;
         settings.read_receipts = read_receipts.unwrap_or(settings.read_receipts);
         settings.presence = presence.unwrap_or(settings.presence);
