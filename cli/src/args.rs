@@ -12,8 +12,8 @@ use crate::commands::read::Read;
 use crate::commands::settings::Settings;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, search::Search, send::Send, status::Status, store::Store,
-    tail::Tail, up::Up, whoami::Whoami,
+    init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
+    store::Store, tail::Tail, timer::Timer, up::Up, whoami::Whoami,
 };
 
 const EXAMPLES: &str = "\
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Store(Store),
     Message(Message),
+    Pins(Pins),
+    Timer(Timer),
     Completions(Completions),
 }
 
@@ -130,6 +132,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "that is more than ten years".to_owned())
 }
 
+/// A [`duration`] after which messages disappear, in ms, or `off`.
+pub(crate) fn expiry(text: &str) -> Result<Expiry, String> {
+    match text.trim() {
+        "off" | "never" => Ok(Expiry(None)),
+        text => {
+            let ms = duration(text)?.as_millis();
+            Ok(Expiry(Some(u64::try_from(ms).unwrap_or(u64::MAX))))
+        }
+    }
+}
+
+/// When messages disappear, in ms; nothing: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry(pub Option<u64>);
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -151,6 +168,13 @@ mod tests {
         for wrong in ["", "s", "-1s", "1.5s", "20 parsecs", "99999999999999999999s", "999999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_time_to_disappear_can_be_off() {
+        assert_eq!(expiry("1h"), Ok(Expiry(Some(3_600_000))));
+        assert_eq!(expiry("off"), Ok(Expiry(None)));
+        assert!(expiry("soon").is_err());
     }
 
     #[test]

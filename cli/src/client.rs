@@ -82,7 +82,22 @@ impl Client {
         json(self.request(Method::POST, path).json(body).timeout(ANSWER).send().await).await
     }
 
-    /// Replaces something.
+    /// Changes something.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
+        json(
+            self.request(Method::PATCH, path)
+                .json(body)
+                .timeout(ANSWER)
+                .send()
+                .await,
+        )
+        .await
+    }
+
+    /// Sets something.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -99,19 +114,13 @@ impl Client {
         json(request.body(bytes).timeout(ANSWER).send().await).await.map(drop)
     }
 
-    /// Changes something.
+    /// Takes something away and says how it stands then.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
-        json(
-            self.request(Method::PATCH, path)
-                .json(body)
-                .timeout(ANSWER)
-                .send()
-                .await,
-        )
-        .await
+    pub(crate) async fn take_away(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CallError> {
+        let request = self.request(Method::DELETE, path).query(query);
+        json(request.timeout(ANSWER).send().await).await
     }
 
     /// Takes something back.

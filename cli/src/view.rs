@@ -17,7 +17,40 @@ pub(crate) struct Message {
     pub created_at: String,
     pub status: String,
     pub own: bool,
+    pub gone: Option<String>,
+    pub edited_at: Option<String>,
+    pub expires_at: Option<String>,
+    pub views_left: Option<u8>,
+    pub pinned: bool,
+    pub reactions: Vec<Reaction>,
+    pub reply: Option<Quote>,
+    pub timer: Option<Timer>,
     pub devices: Vec<Delivery>,
+}
+
+/// An emoji on a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reaction {
+    pub emoji: String,
+    pub count: u64,
+    pub mine: bool,
+}
+
+/// The message that another one answers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Quote {
+    pub author_name: Option<String>,
+    pub snippet: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// A conversation's timer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Timer {
+    pub expires_after_ms: Option<u64>,
 }
 
 /// What became of a message on one device.
@@ -64,10 +97,49 @@ impl Message {
 
     /// The text, or what stands for it.
     pub(crate) fn shown(&self) -> String {
-        match &self.text {
-            Some(text) => text.clone(),
-            None => "(something this version cannot show)".to_owned(),
+        if let Some(text) = &self.text {
+            return text.clone();
         }
+        if let Some(timer) = &self.timer {
+            return timer.line();
+        }
+        match (self.gone.as_deref(), self.views_left) {
+            (Some("deleted"), _) => "(deleted)".to_owned(),
+            (Some("expired"), _) => "(disappeared)".to_owned(),
+            (Some("viewed"), _) => "(viewed)".to_owned(),
+            (Some(_), _) => "(erased)".to_owned(),
+            (None, Some(_)) if self.own => "(sent to be viewed on demand)".to_owned(),
+            (None, Some(left)) => {
+                let times = if left == 1 { "once" } else { "twice" };
+                format!("(can be viewed {times}: parlour message view {})", short(&self.id))
+            }
+            (None, None) => "(something this version cannot show)".to_owned(),
+        }
+    }
+
+    /// What it answers, what it says, what was said about it.
+    fn whole(&self) -> String {
+        let mut lines = Vec::new();
+        lines.extend(self.reply.as_ref().map(Quote::line));
+        let mut text = self.shown();
+        for (there, mark) in [(self.edited_at.is_some(), "  (edited)"), (self.pinned, "  [pinned]")] {
+            if there {
+                text.push_str(mark);
+            }
+        }
+        if let Some(time) = &self.expires_at {
+            text.push_str(&format!("  [until {}]", text::local_time(time)));
+        }
+        lines.push(text);
+        let reactions = self.reactions.iter().map(|reaction| {
+            let mine = if reaction.mine { " (you)" } else { "" };
+            format!("{} {}{mine}", text::one_line(&reaction.emoji), reaction.count)
+        });
+        let reactions: Vec<String> = reactions.collect();
+        if !reactions.is_empty() {
+            lines.push(reactions.join("  "));
+        }
+        lines.join("\n")
     }
 
     /// One entry of a listing; `place` is said where several conversations are mixed.
@@ -80,8 +152,34 @@ impl Message {
             state @ ("sending" | "sent") if self.own => format!("  [{state}]"),
             _ => String::new(),
         };
-        let body = text::hanging(&self.shown(), head.chars().count());
-        format!("{head}{body}{state}\n")
+        let mut body = self.whole();
+        body.push_str(&state);
+        format!("{head}{}\n", text::hanging(&body, head.chars().count()))
+    }
+}
+
+impl Quote {
+    fn line(&self) -> String {
+        let who = self.author_name.as_deref().map(text::one_line);
+        let said = match (&self.snippet, self.reason.as_deref()) {
+            (Some(snippet), _) => text::one_line(&snippet.replace('\n', " ")),
+            (None, Some("deleted")) => "(deleted)".to_owned(),
+            (None, Some("expired")) => "(disappeared)".to_owned(),
+            (None, Some("on_demand" | "viewed")) => "(to be viewed on demand)".to_owned(),
+            (None, Some("hidden")) => return "> (a message you deleted for yourself)".to_owned(),
+            (None, Some("missing") | None) => return "> (a message this device does not have)".to_owned(),
+            (None, Some(_)) => "(erased)".to_owned(),
+        };
+        format!("> {}: {said}", who.unwrap_or_default())
+    }
+}
+
+impl Timer {
+    fn line(&self) -> String {
+        match self.expires_after_ms {
+            Some(ms) => format!("(new messages disappear after {})", text::span(ms)),
+            None => "(new messages do not disappear any more)".to_owned(),
+        }
     }
 }
 
@@ -146,6 +244,29 @@ mod tests {
         assert!(line(true, "sending").ends_with("[sending]\n"));
         assert!(line(true, "delivered").ends_with("you: x\n"));
         assert!(!line(false, "received").contains('['));
+    }
+
+    #[test]
+    fn what_was_said_about_a_message_is_shown_with_it_and_cannot_act() {
+        let message = Message::of(&json!({
+            "id": "msg_abcdefghijkl", "author_name": "bo", "text": "two\nlines", "edited_at": "2026-11-20T12:00:00.000Z",
+            "pinned": true, "reactions": [{ "emoji": "👍", "count": 2, "mine": true }, { "emoji": "🎉", "count": 1 }],
+            "reply": { "author_name": "eve\n", "snippet": "was\nthat \u{202e}so?" },
+        }));
+        let line = message.line(None);
+        let lines: Vec<&str> = line.lines().map(str::trim_start).collect();
+        assert!(lines[0].ends_with("bo: > eve␊: was that \\u{202e}so?"), "{line}");
+        assert_eq!(lines[1..], ["two", "lines  (edited)  [pinned]", "👍 2 (you)  🎉 1"]);
+        let shown = |value| Message::of(&value).shown();
+        assert_eq!(shown(json!({ "gone": "deleted" })), "(deleted)");
+        assert_eq!(
+            shown(json!({ "timer": { "expires_after_ms": 3_600_000 } })),
+            "(new messages disappear after 1 h)"
+        );
+        let once = json!({ "id": "msg_abcdefghijkl", "views_left": 1 });
+        assert_eq!(shown(once), "(can be viewed once: parlour message view msg_abcdefgh)");
+        let lost = Message::of(&json!({ "text": "x", "reply": { "reason": "missing" } })).line(None);
+        assert!(lost.contains("> (a message this device does not have)"), "{lost}");
     }
 
     #[test]

@@ -10,6 +10,13 @@ use crate::ids::{EventId, UserId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+mod change;
+
+pub use change::{
+    Delete, Edit, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, KIND_TIMER, MAX_TARGETS, MAX_TIMER_MS, MIN_TIMER_MS,
+    Pin, Reaction, Timer,
+};
+
 /// Event kind of a [`Message`].
 pub const KIND_MESSAGE: u16 = 1;
 /// Longest text of a message, bytes of UTF-8.
@@ -20,6 +27,10 @@ pub const MAX_MENTIONS: usize = 64;
 pub const MAX_EXT: usize = 16;
 /// Visibility: for ever.
 pub const VISIBLE_FOREVER: u8 = 0;
+/// Visibility: each recipient may look once.
+pub const VISIBLE_ONCE: u8 = 1;
+/// Visibility: each recipient may look twice.
+pub const VISIBLE_TWICE: u8 = 2;
 
 /// Fields of later versions: number and bytes, ignored where unknown.
 pub type Ext = Vec<(u16, Vec<u8>)>;
@@ -29,6 +40,16 @@ pub type Ext = Vec<(u16, Vec<u8>)>;
 pub enum Body {
     /// Kind 1.
     Message(Message),
+    /// Kind 2.
+    Edit(Edit),
+    /// Kind 3.
+    Delete(Delete),
+    /// Kind 4.
+    Reaction(Reaction),
+    /// Kind 5.
+    Pin(Pin),
+    /// Kind 6.
+    Timer(Timer),
 }
 
 impl Body {
@@ -39,6 +60,11 @@ impl Body {
     pub fn read(kind: u16, bytes: &[u8]) -> Result<Self, BodyError> {
         match kind {
             KIND_MESSAGE => Message::decode(bytes).map(Self::Message),
+            KIND_EDIT => Edit::decode(bytes).map(Self::Edit),
+            KIND_DELETE => Delete::decode(bytes).map(Self::Delete),
+            KIND_REACTION => Reaction::decode(bytes).map(Self::Reaction),
+            KIND_PIN => Pin::decode(bytes).map(Self::Pin),
+            KIND_TIMER => Timer::decode(bytes).map(Self::Timer),
             _ => Err(BodyError::NeedsNewerVersion),
         }
     }
@@ -48,6 +74,11 @@ impl Body {
     pub fn kind(&self) -> u16 {
         match self {
             Self::Message(_) => KIND_MESSAGE,
+            Self::Edit(_) => KIND_EDIT,
+            Self::Delete(_) => KIND_DELETE,
+            Self::Reaction(_) => KIND_REACTION,
+            Self::Pin(_) => KIND_PIN,
+            Self::Timer(_) => KIND_TIMER,
         }
     }
 
@@ -58,6 +89,11 @@ impl Body {
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
         match self {
             Self::Message(message) => message.encode(),
+            Self::Edit(edit) => edit.encode(),
+            Self::Delete(delete) => delete.encode(),
+            Self::Reaction(reaction) => reaction.encode(),
+            Self::Pin(pin) => pin.encode(),
+            Self::Timer(timer) => timer.encode(),
         }
     }
 }
@@ -73,7 +109,7 @@ pub struct Message {
     pub thread: Option<EventId>,
     /// Users it calls by name, at most 64.
     pub mentions: Vec<UserId>,
-    /// Who may see it for how long: [`VISIBLE_FOREVER`].
+    /// How often a recipient may see it: [`VISIBLE_FOREVER`], [`VISIBLE_ONCE`], [`VISIBLE_TWICE`].
     pub visibility: u8,
     /// Time after its clock when it disappears, ms.
     pub expires_after_ms: Option<u64>,
@@ -91,6 +127,16 @@ pub enum Content {
 /// Number of [`Content`] variants this version knows.
 const KNOWN_CONTENTS: u32 = 1;
 
+impl Content {
+    fn validate(&self) -> Result<(), BodyError> {
+        let Self::Text(text) = self;
+        if text.is_empty() {
+            return Err(BodyError::EmptyText);
+        }
+        limit("text", text.len(), MAX_TEXT)
+    }
+}
+
 impl Message {
     /// A plain text without anything else.
     #[must_use]
@@ -106,19 +152,21 @@ impl Message {
         }
     }
 
+    /// How long after its clock it disappears, ms: what it says, within the bounds of a [`Timer`].
+    #[must_use]
+    pub fn expires_after(&self) -> Option<u64> {
+        self.expires_after_ms.map(|ms| ms.clamp(MIN_TIMER_MS, MAX_TIMER_MS))
+    }
+
     /// Whether every limit is kept.
     ///
     /// # Errors
     /// Names the limit that is not.
     pub fn validate(&self) -> Result<(), BodyError> {
-        let Content::Text(text) = &self.content;
-        if text.is_empty() {
-            return Err(BodyError::EmptyText);
-        }
-        limit("text", text.len(), MAX_TEXT)?;
+        self.content.validate()?;
         limit("mentions", self.mentions.len(), MAX_MENTIONS)?;
         limit("ext", self.ext.len(), MAX_EXT)?;
-        if self.visibility != VISIBLE_FOREVER {
+        if self.visibility > VISIBLE_TWICE {
             return Err(BodyError::NeedsNewerVersion);
         }
         Ok(())
@@ -167,6 +215,22 @@ pub enum BodyError {
     /// A text without a character.
     #[error("the text is empty")]
     EmptyText,
+    /// A list of targets without one.
+    #[error("no target is named")]
+    NoTarget,
+    /// Something else than one emoji.
+    #[error("a reaction is exactly one emoji")]
+    NotEmoji,
+    /// A time that is too short or too long.
+    #[error("{got} ms is not between {min} and {max}")]
+    OutOfBounds {
+        /// Time found.
+        got: u64,
+        /// The shortest allowed.
+        min: u64,
+        /// The longest allowed.
+        max: u64,
+    },
     /// A field is longer than it may be.
     #[error("{field} has {got}, over the limit of {max}")]
     OverLimit {

@@ -16,7 +16,7 @@ pub const MAX_PRONOUNS: usize = 32;
 /// Longest status text.
 pub const MAX_STATUS: usize = 128;
 /// Longest status emoji.
-pub const MAX_EMOJI: usize = 32;
+const MAX_EMOJI: usize = 32;
 /// Largest avatar.
 pub const MAX_AVATAR: usize = 24 * 1024;
 

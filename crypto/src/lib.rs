@@ -12,6 +12,7 @@ mod codec;
 mod control;
 mod device;
 mod device_list;
+mod emoji;
 mod envelope;
 mod event;
 mod flight;
@@ -41,9 +42,11 @@ mod testing;
 
 pub use agreement::LowOrder;
 pub use body::{
-    Body, BodyError, Content, Ext, KIND_MESSAGE, MAX_EXT, MAX_MENTIONS, MAX_TEXT, Message, VISIBLE_FOREVER,
+    Body, BodyError, Content, Delete, Edit, Ext, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION,
+    KIND_TIMER, MAX_EXT, MAX_MENTIONS, MAX_TARGETS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
+    Timer, VISIBLE_FOREVER, VISIBLE_ONCE, VISIBLE_TWICE,
 };
-pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_EMOJI, MAX_PRONOUNS, MAX_STATUS};
+pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{
     ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into,
 };
@@ -53,6 +56,7 @@ pub use control::{
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
+pub use emoji::{MAX_EMOJI, is_emoji};
 pub use envelope::{
     ENVELOPE_SIZES, ENVELOPE_VERSION, EnvelopeError, EnvelopePrefix, MAX_ENVELOPE, PREFIX_LEN, PadError, RelayVerdict,
     SHARDS, day_of, first_contact_tag, pad, parse, relay_verdict, shard, size_for, unpad,

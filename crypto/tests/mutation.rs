@@ -124,7 +124,9 @@ fn offer(bytes: &[u8], cert: &DeviceCert) {
     black_box(OneTimeSecret::from_bytes(bytes).is_ok());
     black_box(SignedEvent::decode(bytes).is_ok_and(|event| event.verify(cert.signing_key()).is_ok()));
     black_box(EventHeader::decode(bytes).is_ok());
-    black_box(Body::read(KIND_MESSAGE, bytes).is_ok());
+    for kind in KIND_MESSAGE..=KIND_TIMER {
+        black_box(Body::read(kind, bytes).is_ok());
+    }
     black_box(Payload::decode(bytes).is_ok());
     black_box(Control::decode(bytes).is_ok());
     black_box(Frame::decode(bytes).is_ok());

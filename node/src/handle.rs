@@ -9,8 +9,9 @@ use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
-    AddContact, AddError, Added, Command, Decision, DecisionError, Ephemera, Input, Live, MadeInvite, MakeInviteError,
-    NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, StorageFailed, UpTo,
+    AddContact, AddError, Added, ChangeError, ChangeMessage, Changed, Command, Decision, DecisionError, Ephemera,
+    Input, Live, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent,
+    SetTimer, StorageFailed, TimerError, UpTo,
 };
 
 /// Whether the account can write.
@@ -110,6 +111,22 @@ impl AccountHandle {
     /// Nothing was written; see [`SendError`].
     pub async fn send(&self, send: SendText) -> Result<Sent, SendError> {
         self.ask(|reply| Command::Send(send, reply)).await
+    }
+
+    /// Does something with a message that is there; returns when it is durable.
+    ///
+    /// # Errors
+    /// Nothing was changed; see [`ChangeError`].
+    pub async fn change(&self, change: ChangeMessage) -> Result<Changed, ChangeError> {
+        self.ask(|reply| Command::Change(change, reply)).await
+    }
+
+    /// Sets after which time new messages of a conversation disappear.
+    ///
+    /// # Errors
+    /// See [`TimerError`].
+    pub async fn set_timer(&self, set: SetTimer) -> Result<(), TimerError> {
+        self.ask(|reply| Command::SetTimer(set, reply)).await
     }
 
     /// Makes an invite.

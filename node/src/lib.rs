@@ -21,9 +21,10 @@ pub use account::{AccountError, CreateError, Created, NewAccount, choose_account
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, ContactChange, ConversationChange, Counters, Decision, DecisionError, Ephemera, Live,
-    LivePeer, MadeInvite, MakeInviteError, NewInvite, ProfileChange, ReadMarkError, RevokeError, SendError, SendText,
-    Sent, StorageFailed, Unreachable, UpTo,
+    AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
+    Counters, Decision, DecisionError, Ephemera, Expiry, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite,
+    ProfileChange, ReadMarkError, RevokeError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError,
+    Unreachable, UpTo,
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

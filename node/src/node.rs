@@ -347,19 +347,17 @@ async fn keep_index(account: AccountHandle, stop: CancellationToken) {
     let mut feed = account.feed();
     feed.mark_changed();
     loop {
-        let changed = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            changed = feed.changed() => changed.is_ok(),
+            changed = feed.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(INDEX_REST) => {
-                account.store().finder().rest();
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = feed.changed() => changed.is_ok(),
+                let store = account.store();
+                store.finder().rest();
+                // It begins anew by itself when it was found damaged.
+                if !store.finder().is_behind(store) {
+                    continue;
                 }
             }
-        };
-        if !changed {
-            return;
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -1,11 +1,12 @@
 //! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
 
-use parlour_crypto::{EventHeader, EventId, VerifiedEvent};
+use parlour_crypto::{EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::db::{Read, Txn};
 use crate::keyspace::{EventKey, Key, Kind};
+use crate::meta::{self, CounterName};
 use crate::record::{self, Row, StoreError};
 use crate::{conversations, devices};
 
@@ -78,6 +79,71 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
         Key::new(Kind::EventId).event_id(&event.id()).done(),
         &Place(ByteArray::new(at.to_bytes())),
     );
+}
+
+/// Ids of events that begin with these bytes, at most `limit`.
+///
+/// # Errors
+/// As [`place`].
+pub fn ids_from(read: &impl Read, beginning: &[u8], limit: usize) -> Result<Vec<EventId>, StoreError> {
+    let (from, to) = Key::new(Kind::EventId).bytes(beginning).range();
+    read.scan_keys(&from, &to)
+        .take(limit)
+        .map(|key| {
+            let id = key?.get(1..).and_then(|id| id.try_into().ok());
+            id.map(EventId::from_bytes)
+                .ok_or(StoreError::Malformed { noun: "event id" })
+        })
+        .collect()
+}
+
+/// What is known of an event without putting it together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brief {
+    /// Its kind.
+    pub kind: u16,
+    /// Its clock, ms.
+    pub clock: u64,
+    /// Whether its body is not here.
+    pub stub: bool,
+}
+
+/// What is known of the event at a place.
+///
+/// # Errors
+/// As [`place`].
+pub fn brief(read: &impl Read, at: &EventKey) -> Result<Option<Brief>, StoreError> {
+    let row = record::get::<EventRow>(read, &key(at))?;
+    Ok(row.map(|row| Brief {
+        kind: row.kind,
+        clock: row.clock,
+        stub: matches!(row.body, Body::Stub { .. }),
+    }))
+}
+
+/// Erases body and salt of the event at a place; the header and its signature stay. `false` if there is no body.
+///
+/// # Errors
+/// As [`place`].
+pub fn erase(txn: &mut Txn<'_>, at: &EventKey) -> Result<bool, StoreError> {
+    let Some(mut row) = record::get::<EventRow>(txn, &key(at))? else {
+        return Ok(false);
+    };
+    let Body::Present { salt, body } = &row.body else {
+        return Ok(false);
+    };
+    row.body = Body::Stub {
+        hash: parlour_crypto::body_hash(salt, body),
+    };
+    record::put(txn, key(at), &row);
+    meta::next(txn, CounterName::Erased)?;
+    Ok(true)
+}
+
+/// Whether events of this kind have a place in the timeline. The others speak of messages, and are seen on them.
+#[must_use]
+pub fn has_a_place(kind: u16) -> bool {
+    !matches!(kind, KIND_EDIT | KIND_DELETE | KIND_REACTION | KIND_PIN)
 }
 
 /// Whether a row is at a place and opens.

@@ -51,6 +51,11 @@ pub enum FeedRow {
         /// Which.
         conversation: ConversationNo,
     },
+    /// A message that is shown looks different: edited, erased, hidden, pinned, reacted to.
+    Changed {
+        /// Where its event is.
+        event: EventKey,
+    },
     /// A device's user has read more of one of our logs.
     Read {
         /// The conversation.

@@ -67,24 +67,45 @@ impl Finder {
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub fn open(dir: &Path, key: &[u8; 32]) -> Result<Self, SearchOpenError> {
+    pub fn open(dir: &Path, key: &[u8; 32], options: SearchOptions) -> Result<Self, SearchOpenError> {
         Ok(Self {
-            index: Arc::new(SearchIndex::open(dir, key, SearchOptions::default())?),
+            index: Arc::new(SearchIndex::open(dir, key, options)?),
         })
     }
 
-    /// Gives the index what is new, at most one batch; `true` if there is more.
+    /// Gives the index what is new, at most one batch; `true` if there is more. One that is found damaged is emptied.
     ///
     /// # Errors
     /// The index or the database fails.
     pub fn catch_up(&self, read: &impl Read) -> Result<bool, FindError> {
+        let outcome = self.take_in(read);
+        if let Err(FindError::Update(IndexError::Damaged)) = &outcome {
+            self.forget()?;
+        }
+        outcome
+    }
+
+    /// Whether there are changes that the index has not got.
+    #[must_use]
+    pub fn is_behind(&self, read: &impl Read) -> bool {
+        feed::last(read).is_ok_and(|last| self.index.position() < last)
+    }
+
+    fn take_in(&self, read: &impl Read) -> Result<bool, FindError> {
         let rows = feed::after(read, self.index.position(), INDEX_BATCH)?;
         let Some((last, _)) = rows.last() else { return Ok(false) };
         for (_, row) in &rows {
-            if let FeedRow::Message { event: at, .. } = row
-                && let Some(event) = events::get(read, at)?
-                && let Some(text) = view::message_text(&event)
-            {
+            let (at, changed) = match row {
+                FeedRow::Message { event, .. } => (event, false),
+                FeedRow::Changed { event } => (event, true),
+                _ => continue,
+            };
+            let Some(event) = events::get(read, at)? else { continue };
+            let text = view::searchable(read, at, &event)?;
+            if changed && text.is_none() {
+                self.index.remove(&doc_ref(at))?;
+            }
+            if let Some(text) = text {
                 self.index.add(&IndexDoc {
                     doc: doc_ref(at),
                     conversation: at.log.conversation.0,
@@ -150,9 +171,14 @@ impl Finder {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Found>, FindError> {
-        let mut found = self.find_newest(read, query, filter)?;
-        let seen: BTreeSet<EventKey> = found.iter().map(|hit| hit.event).collect();
-        for hit in self.index.search(query, filter, order, 0, limit)? {
+        let mut hits = self.index.search(query, filter, order, 0, limit);
+        if let Err(SearchError::Damaged) = &hits {
+            tracing::warn!("the search index is damaged and is made anew");
+            self.forget()?;
+            hits = Ok(Vec::new());
+        }
+        let (mut found, seen) = self.find_newest(read, query, filter)?;
+        for hit in hits? {
             let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
                 .ok_or(StoreError::Malformed { noun: "search hit" })?;
             if !seen.contains(&event) {
@@ -171,12 +197,23 @@ impl Finder {
         Ok(found)
     }
 
-    fn find_newest(&self, read: &impl Read, query: &Query, filter: &Filter) -> Result<Vec<Found>, FindError> {
+    /// What matches among the changes that are newer than the index, and all messages they are about: what the index says of
+    /// those is out of date.
+    fn find_newest(
+        &self,
+        read: &impl Read,
+        query: &Query,
+        filter: &Filter,
+    ) -> Result<(Vec<Found>, BTreeSet<EventKey>), FindError> {
         let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
         for (_, row) in feed::after(read, self.index.position(), LINEAR_MAX)? {
-            let FeedRow::Message { event: at, .. } = row else {
+            let (FeedRow::Message { event: at, .. } | FeedRow::Changed { event: at }) = row else {
                 continue;
             };
+            if !seen.insert(at) {
+                continue;
+            }
             let Some(event) = events::get(read, &at)? else { continue };
             let clock = event.header().clock;
             let wanted = filter
@@ -186,7 +223,7 @@ impl Finder {
                 && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
                 && filter.after_ms.is_none_or(|t| clock >= t)
                 && filter.before_ms.is_none_or(|t| clock < t);
-            if wanted && view::message_text(&event).is_some_and(|text| query.matches(&text)) {
+            if wanted && view::searchable(read, &at, &event)?.is_some_and(|text| query.matches(&text)) {
                 found.push(Found {
                     event: at,
                     clock,
@@ -194,7 +231,7 @@ impl Finder {
                 });
             }
         }
-        Ok(found)
+        Ok((found, seen))
     }
 }
 

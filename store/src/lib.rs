@@ -13,6 +13,7 @@ mod repair;
 mod search;
 mod store;
 
+pub mod annotations;
 pub mod client_ids;
 pub mod contacts;
 pub mod conversations;

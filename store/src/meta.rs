@@ -31,6 +31,8 @@ pub enum CounterName {
     OwnLog = 6,
     /// Version of the card last told to contacts.
     Card = 7,
+    /// Bodies erased so far: what was read before may be out of date.
+    Erased = 16,
 }
 
 fn key(name: CounterName) -> Vec<u8> {

@@ -12,7 +12,7 @@ use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Fields, Key, Kind, Log
 use crate::meta::{self, CounterName};
 use crate::record::StoreError;
 use crate::timeline::{self, Position, TimelineEntry};
-use crate::{conversations, events, feed, logs};
+use crate::{annotations, conversations, events, feed, logs};
 
 /// Heads remembered per conversation.
 const MAX_HEADS: usize = 64;
@@ -34,6 +34,8 @@ pub enum RepairError {
 #[derive(Default)]
 struct Room {
     /// Events that count, oldest first.
+    counted: BTreeMap<Position, EventKey>,
+    /// Those of them that have a place in the timeline.
     shown: BTreeMap<Position, EventKey>,
     named: BTreeSet<EventId>,
 }
@@ -53,12 +55,40 @@ pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
             rooms.entry(ConversationNo(no)).or_default();
         }
     }
+    forget_annotations(db)?;
     for (no, room) in rooms {
         let mut txn = db.begin();
         restore_room(&mut txn, no, &room, &told)?;
         commit(db, txn.into_batch())?;
+        fold_again(db, &room)?;
     }
     Ok(())
+}
+
+fn forget_annotations(db: &Db) -> Result<(), RepairError> {
+    let mut batch = Batch::new();
+    for key in annotations::forgettable(db)? {
+        batch.delete(key);
+        if batch.len() >= BATCH {
+            commit(db, std::mem::take(&mut batch))?;
+        }
+    }
+    commit(db, batch)
+}
+
+/// What events say about messages, from the events that are left. What is due is erased once the engine runs.
+fn fold_again(db: &Db, room: &Room) -> Result<(), RepairError> {
+    let mut txn = db.begin();
+    for at in room.counted.values() {
+        if let Some(event) = events::get(&txn, at)? {
+            annotations::fold(&mut txn, at, &event, None, 0)?;
+        }
+        if txn.batch().len() >= BATCH {
+            commit(db, txn.into_batch())?;
+            txn = db.begin();
+        }
+    }
+    commit(db, txn.into_batch())
 }
 
 fn commit(db: &Db, batch: Batch) -> Result<(), RepairError> {
@@ -118,7 +148,10 @@ fn gather(db: &Db) -> Result<Gathered, RepairError> {
             clock: header.clock,
             id: event.id(),
         };
-        room.shown.insert(position, at);
+        room.counted.insert(position, at);
+        if events::has_a_place(header.kind) && !annotations::is_hidden(db, &event.id())? {
+            room.shown.insert(position, at);
+        }
     }
     commit(db, batch)?;
     Ok((rooms, seen))
@@ -175,11 +208,15 @@ fn drop_dangling_changes(db: &Db) -> Result<BTreeSet<EventKey>, RepairError> {
         let key = key?;
         let seq = Fields(key.get(1..).unwrap_or_default()).u64().unwrap_or(0);
         let row = feed::after(db, seq.saturating_sub(1), 1)?;
-        let Some((_, FeedRow::Message { event, .. })) = row.first() else {
-            continue;
+        let (event, is_message) = match row.first() {
+            Some((_, FeedRow::Message { event, .. })) => (event, true),
+            Some((_, FeedRow::Changed { event })) => (event, false),
+            _ => continue,
         };
         if events::is_there(db, event) {
-            told.insert(*event);
+            if is_message {
+                told.insert(*event);
+            }
         } else {
             batch.delete(key);
         }
@@ -258,7 +295,7 @@ fn restore_room(
             row.missing = row.missing.saturating_add(1);
         }
     }
-    let heads = room.shown.keys().filter(|at| !room.named.contains(&at.id));
+    let heads = room.counted.keys().filter(|at| !room.named.contains(&at.id));
     row.heads = heads.map(|at| (at.clock, at.id)).collect();
     let surplus = row.heads.len().saturating_sub(MAX_HEADS);
     row.heads.drain(..surplus);

@@ -11,7 +11,7 @@ use crate::finder::Finder;
 use crate::keyspace::Kind;
 use crate::logs;
 use crate::repair::RepairError;
-use crate::search::SearchOpenError;
+use crate::search::{SearchOpenError, SearchOptions};
 
 /// What nobody could give back, or what says who may give back the rest: counters, devices, contacts, conversations, prekeys,
 /// invites, registers.
@@ -71,7 +71,11 @@ impl Store {
             lost = true;
         }
         report.damage.extend(short_logs(&db)?);
-        let finder = Finder::open(&account_dir.join("search"), &key.subkey("search"))?;
+        let finder = Finder::open(
+            &account_dir.join("search"),
+            &key.subkey("search"),
+            SearchOptions::default(),
+        )?;
         if lost {
             finder.forget()?;
         }

@@ -71,6 +71,24 @@ pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntr
     record::put(txn, seq_key, &entry.at);
 }
 
+/// Takes a message out of the order; its arrival number leads nowhere from now on.
+///
+/// # Errors
+/// The database cannot be read, or the row is malformed.
+pub fn remove(
+    txn: &mut Txn<'_>,
+    conversation: ConversationNo,
+    at: &Position,
+) -> Result<Option<TimelineEntry>, StoreError> {
+    let Some(entry) = get(txn, conversation, at)? else {
+        return Ok(None);
+    };
+    txn.delete(key(conversation, at));
+    let seq_key = Key::new(Kind::RoomSeq).conversation(conversation).u64(entry.room_seq);
+    txn.delete(seq_key.done());
+    Ok(Some(entry))
+}
+
 /// Whether the row under this key, of the order or of the arrival numbers, leads to a message that is there.
 pub(crate) fn leads_to_an_event(read: &impl Read, key: &[u8]) -> bool {
     let mut fields = Fields(key.get(1..).unwrap_or_default());

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client::{CallError, Client, items};
 use crate::commands::read;
 use crate::output::Output;
-use crate::view::Message;
+use crate::view::{Message, short};
 
 /// The API gives no more at once.
 const PAGE: usize = 200;
@@ -20,6 +20,7 @@ Examples:
   parlour history bob
   parlour history bob --mark-read
   parlour history bob --limit 1000 --json > bob.json
+  parlour history bob --ids                with the ids that `parlour message` takes
   parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
 
 /// Show what was said with somebody, oldest first
@@ -38,6 +39,9 @@ pub(crate) struct History {
     /// Mark what is shown as read; they are told so. Without it, looking changes nothing
     #[arg(long)]
     mark_read: bool,
+    /// Show the beginnings of the messages' ids, for `parlour message`
+    #[arg(long)]
+    ids: bool,
 }
 
 impl History {
@@ -48,6 +52,7 @@ impl History {
             limit,
             before: None,
             mark_read: false,
+            ids: false,
         }
     }
 
@@ -73,7 +78,11 @@ impl History {
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|message| Message::of(message).line(None))
+                .map(|value| {
+                    let message = Message::of(value);
+                    let id = self.ids.then(|| short(&message.id));
+                    message.line(id.as_deref())
+                })
                 .collect()
         })?;
         Ok(ExitCode::SUCCESS)

@@ -1,17 +1,33 @@
-//! `parlour message info`
+//! `parlour message …`: one message, looked at closer or changed.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
+use crate::args::Global;
 use crate::client::Client;
+use crate::commands::send::given_text;
 use crate::output::Output;
 use crate::text;
 use crate::view;
 
-/// Look closer at one message
+const EXAMPLES: &str = "\
+Examples:
+  parlour history bob --ids                    shows the ids
+  parlour message info msg_ab3cde7h            what became of it on each device
+  parlour message edit msg_ab3cde7h \"see you at nine\"
+  parlour message react msg_ab3cde7h 👍
+  parlour message delete msg_ab3cde7h          for everybody; own messages only
+  parlour message delete msg_ab3cde7h --for-me
+
+An id is what `send --json` and `history --json` give, or its beginning, as long as it means one message only.
+Whoever has seen a message can have kept it: deleting asks the other nodes to erase it.";
+
+/// Look closer at one message, edit it, delete it, react to it, pin it
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Message {
     #[command(subcommand)]
     action: Action,
@@ -20,31 +36,162 @@ pub(crate) struct Message {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Show a message and what became of it on each device
-    Info {
-        /// The message's id, as `send --json` and `history --json` give it
-        #[arg(value_name = "ID")]
-        id: String,
+    Info(Id),
+    /// Say an own message anew; every version stays readable
+    Edit {
+        #[command(flatten)]
+        id: Id,
+        /// The new text; `-`, or none when stdin is no terminal, reads it from stdin
+        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+        text: Option<String>,
     },
+    /// Erase own messages for everybody, or any message for yourself
+    Delete {
+        /// The messages' ids, or beginnings of them
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+        /// Only for yourself: nobody else hears of it
+        #[arg(long)]
+        for_me: bool,
+    },
+    /// Put an emoji to a message, or take it away
+    React {
+        #[command(flatten)]
+        id: Id,
+        /// Exactly one emoji
+        #[arg(value_name = "EMOJI")]
+        emoji: String,
+        /// Take it away
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Pin a message for everybody in the conversation
+    Pin(Id),
+    /// Take a pin away
+    Unpin(Id),
+    /// Show every version of a message, the first one first
+    Versions(Id),
+    /// See a message that can be viewed once or twice only; this counts
+    View(Id),
+}
+
+#[derive(Debug, Args)]
+struct Id {
+    /// The message's id, or the beginning of it
+    #[arg(value_name = "ID")]
+    id: String,
 }
 
 impl Message {
+    /// Takes a text from where it is.
+    ///
+    /// # Errors
+    /// There is none, or it is too long.
+    pub(crate) fn read(mut self, global: &Global) -> Result<Self> {
+        if let Action::Edit { id, text } = &mut self.action {
+            *text = Some(given_text(
+                text.take(),
+                global,
+                &format!("parlour message edit {} \"text\"", id.id),
+            )?);
+        }
+        Ok(self)
+    }
+
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
-        let Action::Info { id } = &self.action;
-        let message = client.get(&["messages", id], &[]).await?;
-        out.data(&message, || {
-            let shown = view::Message::of(&message);
-            let mut lines = format!(
-                "{}  {}, {}\n",
-                shown.line(None).trim_end(),
-                shown.status,
-                text::one_line(&shown.id)
-            );
-            for device in &shown.devices {
-                lines.push_str("  ");
-                lines.push_str(&device.line());
+        let nothing = json!({});
+        match &self.action {
+            Action::Info(Id { id }) => info(client, out, id).await?,
+            Action::Edit { id, text } => {
+                let changed = client.patch(&["messages", &id.id], &json!({ "text": text })).await?;
+                told(out, &changed)?;
             }
-            lines
-        })?;
+            Action::Delete { ids, for_me } => delete(client, out, ids, *for_me).await?,
+            Action::React { id, emoji, remove } => {
+                let path = ["messages", &id.id, "reactions", emoji];
+                let changed = if *remove {
+                    client.take_away(&path, &[]).await?
+                } else {
+                    client.put(&path, &nothing).await?
+                };
+                told(out, &changed)?;
+            }
+            Action::Pin(Id { id }) => told(out, &client.put(&["messages", id, "pin"], &nothing).await?)?,
+            Action::Unpin(Id { id }) => told(out, &client.take_away(&["messages", id, "pin"], &[]).await?)?,
+            Action::Versions(Id { id }) => versions(client, out, id).await?,
+            Action::View(Id { id }) => view_once(client, out, id).await?,
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The message as it stands now.
+fn told(out: &Output, message: &Value) -> Result<()> {
+    Ok(out.data(message, || view::Message::of(message).line(None))?)
+}
+
+async fn info(client: &Client, out: &Output, id: &str) -> Result<()> {
+    let message = client.get(&["messages", id], &[]).await?;
+    out.data(&message, || {
+        let shown = view::Message::of(&message);
+        let mut lines = format!(
+            "{}  {}, {}\n",
+            shown.line(None).trim_end(),
+            shown.status,
+            text::one_line(&shown.id)
+        );
+        for device in &shown.devices {
+            lines.push_str("  ");
+            lines.push_str(&device.line());
+        }
+        lines
+    })?;
+    Ok(())
+}
+
+async fn delete(client: &Client, out: &Output, ids: &[String], for_me: bool) -> Result<()> {
+    let whom = if for_me { "me" } else { "all" };
+    let mut deleted = Vec::new();
+    for id in ids {
+        client.take_away(&["messages", id], &[("for", whom)]).await?;
+        deleted.push(json!({ "id": id, "for": whom }));
+    }
+    let deleted = Value::Array(deleted);
+    out.data(&deleted, || {
+        let whom = if for_me { "for yourself" } else { "for everybody" };
+        ids.iter()
+            .map(|id| format!("Deleted {whom}: {}\n", text::one_line(id)))
+            .collect()
+    })?;
+    Ok(())
+}
+
+async fn versions(client: &Client, out: &Output, id: &str) -> Result<()> {
+    let versions = client.items(&["messages", id, "versions"], &[]).await?;
+    if versions.is_empty() {
+        out.note("There is no version to be seen: the message is gone, or can be viewed on demand only.");
+    }
+    let versions = Value::Array(versions);
+    out.data(&versions, || {
+        let line = |version: &Value| {
+            let head = format!(
+                "{}  ",
+                text::local_time(version["created_at"].as_str().unwrap_or_default())
+            );
+            let body = version["text"].as_str().unwrap_or_default();
+            format!("{head}{}\n", text::hanging(body, head.chars().count()))
+        };
+        versions.as_array().into_iter().flatten().map(line).collect()
+    })?;
+    Ok(())
+}
+
+async fn view_once(client: &Client, out: &Output, id: &str) -> Result<()> {
+    let viewed = client.post(&["messages", id, "view"], &json!({})).await?;
+    out.data(&viewed, || format!("{}\n", viewed["text"].as_str().unwrap_or_default()))?;
+    match viewed["views_left"].as_u64() {
+        Some(1) => out.note("It can be viewed once more."),
+        _ => out.note("It is erased now."),
+    }
+    Ok(())
 }

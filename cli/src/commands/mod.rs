@@ -13,6 +13,7 @@ pub(crate) mod message;
 pub(crate) mod next;
 pub(crate) mod notes;
 pub(crate) mod open;
+pub(crate) mod pins;
 pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod read;
@@ -22,6 +23,7 @@ pub(crate) mod settings;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
+pub(crate) mod timer;
 pub(crate) mod up;
 pub(crate) mod whoami;
 
@@ -94,8 +96,11 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Store(store) => tokio::task::block_in_place(|| store.run(global, out)),
         Command::Doctor(doctor) => Box::pin(doctor.run(global, out)).await,
         Command::Message(message) => {
+            let message = message.read(global)?;
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await
         }
+        Command::Pins(pins) => with_node(global, Reach::Disk, async |client| pins.run(client, out).await).await,
+        Command::Timer(timer) => with_node(global, Reach::Disk, async |client| timer.run(client, out).await).await,
     }
 }
 

@@ -11,7 +11,7 @@ use parlour_crypto::MAX_TEXT;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::args::{Global, duration};
+use crate::args::{Expiry, Global, duration, expiry};
 use crate::client::{CallError, Client};
 use crate::output::Output;
 use crate::view::Message;
@@ -28,6 +28,9 @@ Examples:
   parlour send bob \"see you at eight\"
   parlour send bob --wait delivered --timeout 1m \"are you there?\"
   df -h | parlour send bob -
+  parlour send bob --reply msg_ab3cde7h \"yes, at eight\"
+  parlour send bob --expires 1h \"the code is 4711\"       gone on both sides after an hour
+  parlour send bob --view-once \"only look once\"
 
 The message is safe once this command says yes: it is delivered when both nodes run, however much later that is.";
 
@@ -47,6 +50,21 @@ pub(crate) struct Send {
     /// How long to wait; after that the exit status is 1, and the message is still on its way
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
+    /// The message it answers: its id or the beginning of it
+    #[arg(long, value_name = "ID")]
+    reply: Option<String>,
+    /// Call somebody by name; repeat for more
+    #[arg(long, value_name = "WHO")]
+    mention: Vec<String>,
+    /// Disappear on both sides after this time, from 5s to 365d, or `off` [default: as `parlour timer` says]
+    #[arg(long, value_name = "TIME", value_parser = expiry)]
+    expires: Option<Expiry>,
+    /// They can look once, on demand
+    #[arg(long, conflicts_with = "view_twice")]
+    view_once: bool,
+    /// They can look twice, on demand
+    #[arg(long)]
+    view_twice: bool,
     /// A name for this sending: the same name twice is one message
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
@@ -63,10 +81,9 @@ enum Wait {
 #[derive(Debug)]
 pub(crate) struct Ready {
     to: String,
-    text: String,
     wait: Option<Wait>,
     timeout: Option<Duration>,
-    client_id: String,
+    body: Value,
 }
 
 impl Send {
@@ -75,28 +92,29 @@ impl Send {
     /// # Errors
     /// There is none, or it is too long.
     pub(crate) fn read(self, global: &Global) -> Result<Ready> {
-        let text = match self.text {
-            Some(text) if text != "-" => text,
-            None if io::stdin().is_terminal() => bail!("say what to send: parlour send {} \"text\"", self.to),
-            _ if global.password_stdin => bail!("stdin cannot hold both the password and the text"),
-            _ => from_stdin()?,
-        };
-        if text.len() > MAX_TEXT {
-            bail!(
-                "the text is {} bytes long; a message holds at most {MAX_TEXT}",
-                text.len()
-            );
-        }
+        let text = given_text(self.text, global, &format!("parlour send {} \"text\"", self.to))?;
         let client_id = match self.client_id {
             Some(id) => id,
             None => random_id()?,
         };
+        let mut body = json!({ "text": text, "client_id": client_id });
+        if let Some(reply) = self.reply {
+            body["reply_to"] = json!(reply);
+        }
+        if !self.mention.is_empty() {
+            body["mentions"] = json!(self.mention);
+        }
+        if let Some(Expiry(after)) = self.expires {
+            body["expires_after_ms"] = json!(after);
+        }
+        if self.view_once || self.view_twice {
+            body["view_once"] = json!(if self.view_twice { 2 } else { 1 });
+        }
         Ok(Ready {
             to: self.to,
-            text,
             wait: self.wait,
             timeout: self.timeout,
-            client_id,
+            body,
         })
     }
 }
@@ -136,10 +154,9 @@ impl Ready {
     }
 
     async fn post(&self, client: &Client) -> Result<Value, CallError> {
-        let body = json!({ "text": self.text, "client_id": self.client_id });
         let mut repeats = 0;
         loop {
-            match client.post(&["conversations", &self.to, "messages"], &body).await {
+            match client.post(&["conversations", &self.to, "messages"], &self.body).await {
                 Err(CallError::Unreachable(_)) if repeats < REPEATS => repeats += 1,
                 answer => return answer,
             }
@@ -177,6 +194,26 @@ fn told(message: &Value, waited: bool) -> String {
         text.push_str(&device.line());
     }
     text
+}
+
+/// The text given as an argument, or on stdin.
+///
+/// # Errors
+/// There is none, or it is too long.
+pub(crate) fn given_text(text: Option<String>, global: &Global, usage: &str) -> Result<String> {
+    let text = match text {
+        Some(text) if text != "-" => text,
+        None if io::stdin().is_terminal() => bail!("say what to write: {usage}"),
+        _ if global.password_stdin => bail!("stdin cannot hold both the password and the text"),
+        _ => from_stdin()?,
+    };
+    if text.len() > MAX_TEXT {
+        bail!(
+            "the text is {} bytes long; a message holds at most {MAX_TEXT}",
+            text.len()
+        );
+    }
+    Ok(text)
 }
 
 /// The text on stdin, without the line break programs end it with; never more than is needed to see that it is too long.

@@ -324,3 +324,90 @@ fn nothing_accepted_is_lost_when_the_node_is_killed() {
     });
     assert_eq!(texts(&pair.bob.json(&["history", "al"])), ["before the cut"]);
 }
+
+#[test]
+fn what_is_done_with_a_message_is_seen_on_the_other_side() {
+    let Pair { alice, bob, .. } = &Pair::new();
+    let delivered = ["--wait", "delivered", "--timeout", "30s"];
+    let send = |from: &Home, args: &[&str]| {
+        let line: Vec<&str> = ["send"].iter().chain(args).chain(&delivered).copied().collect();
+        from.json(&line)["id"].as_str().unwrap().to_owned()
+    };
+    let at_bob = |what: &str, id: &str, wanted: &dyn Fn(&Value) -> bool| {
+        eventually(what, || {
+            let message = bob.json(&["message", "info", id]);
+            if wanted(&message) {
+                Ok(message)
+            } else {
+                Err(message.to_string())
+            }
+        })
+    };
+    let id = send(alice, &["bob", "see you at eight"]);
+    let short = &id[..12];
+    alice.json(&["message", "edit", short, "see you at nine"]);
+    at_bob("the edit", &id, &|m| {
+        m["text"] == "see you at nine" && m["edited_at"].is_string()
+    });
+    let versions = bob.json(&["message", "versions", &id]);
+    assert_eq!(versions[0]["text"], "see you at eight", "{versions}");
+    bob.json(&["message", "react", &id, "👍"]);
+    bob.json(&["message", "pin", &id]);
+    let answer = send(bob, &["al", "fine", "--reply", short, "--mention", "al"]);
+    eventually("reaction and pin", || {
+        let message = alice.json(&["message", "info", &id]);
+        let done = message["reactions"][0]["count"] == 1 && message["pinned"] == true;
+        if done { Ok(()) } else { Err(message.to_string()) }
+    });
+    assert_eq!(alice.json(&["pins", "bob"])[0]["id"], id.as_str());
+    let shown = alice.run(&["history", "bob", "--ids"]);
+    assert!(
+        shown.done().stdout.contains("see you at nine  (edited)  [pinned]"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.stdout.contains("👍 1") && shown.stdout.contains("> alice: see you at nine"),
+        "{shown:?}"
+    );
+    assert!(shown.stdout.contains(&format!("[{short}]")), "{shown:?}");
+    bob.run(&["message", "edit", &id, "never"]).failed(1, "only the author");
+    bob.run(&["message", "delete", &id]).failed(1, "only the author");
+    bob.run(&["message", "react", &id, "ok"]).failed(1, "exactly one emoji");
+    bob.run(&["send", "al", "x", "--reply", "msg_aaaaaaaa"])
+        .failed(1, "there is no message");
+    alice.json(&["message", "delete", &id]);
+    at_bob("the deletion", &id, &|m| m["deleted"] == true && m["text"].is_null());
+    let quote = bob.json(&["message", "info", &answer]);
+    assert_eq!(
+        (&quote["reply"]["reason"], &quote["reply"]["snippet"]),
+        (&"deleted".into(), &Value::Null)
+    );
+    bob.run(&["message", "edit", &answer, "fine\u{1b}[2J\u{202e}"]).done();
+    let safe = bob.run(&["history", "al"]);
+    assert!(safe.done().stdout.contains("fine␛[2J\\u{202e}"), "{safe:?}");
+
+    let once = send(alice, &["bob", "only once", "--view-once"]);
+    let listed = bob.run(&["history", "al"]);
+    assert!(!listed.done().stdout.contains("only once"), "{listed:?}");
+    let viewed = bob.run(&["message", "view", &once]);
+    assert_eq!(viewed.done().stdout, "only once\n");
+    bob.run(&["message", "view", &once]).failed(1, "viewed already");
+    alice.run(&["message", "view", &once]).failed(1, "by others only");
+
+    alice.run(&["timer", "bob", "1s"]).failed(1, "5 seconds at least");
+    alice.json(&["timer", "bob", "5s"]);
+    let goes = send(alice, &["bob", "goes soon"]);
+    assert_eq!(alice.json(&["timer", "bob"])["expires_after_ms"], 5_000);
+    at_bob("its time", &goes, &|m| m["gone"] == "expired");
+    assert_eq!(alice.json(&["timer", "bob", "off"])["expires_after_ms"], Value::Null);
+    let system = alice.run(&["history", "bob"]);
+    assert!(
+        system.done().stdout.contains("(new messages disappear after 5 s)"),
+        "{system:?}"
+    );
+
+    bob.run(&["message", "delete", &answer, "--for-me"]).done();
+    bob.run(&["message", "info", &answer])
+        .failed(1, "there is no such message");
+    assert_eq!(alice.json(&["message", "info", &answer])["own"], false);
+}

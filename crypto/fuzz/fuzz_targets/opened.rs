@@ -2,11 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{Body, Control, Frame, KIND_MESSAGE, Payload, unpad};
+use parlour_crypto::{Body, Control, Frame, KIND_MESSAGE, KIND_TIMER, Payload, unpad};
 
 fuzz_target!(|data: &[u8]| {
     let _ = unpad(data);
-    let _ = Body::read(KIND_MESSAGE, data);
+    for kind in KIND_MESSAGE..=KIND_TIMER {
+        let _ = Body::read(kind, data);
+    }
     if let Ok(payload) = Payload::decode(data) {
         assert_eq!(payload.encode().unwrap(), data, "one encoding of a payload");
     }

@@ -7,7 +7,10 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
-use crate::engine::{AddError, DecisionError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed};
+use crate::engine::{
+    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed,
+    TimerError,
+};
 use crate::resolve::{Candidate, ResolveError};
 
 /// An error as the caller sees it.
@@ -160,8 +163,45 @@ impl From<SendError> for ApiError {
             SendError::Empty => Self::bad_request("empty", detail).at("text"),
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
+            SendError::ReplyGone => Self::new(StatusCode::GONE, "gone", detail).at("reply_to"),
+            SendError::MentionsStranger => Self::bad_request("not_a_member", detail).at("mentions"),
+            SendError::TooManyMentions { .. } => Self::bad_request("too_many", detail).at("mentions"),
+            SendError::ExpiryOutOfBounds => Self::bad_request("out_of_bounds", detail).at("expires_after_ms"),
+            SendError::BadVisibility => Self::bad_field("view_once", detail),
             SendError::ClientIdTooLong { .. } => Self::bad_request("too_long", detail).at("client_id"),
             SendError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeError::Unknown => Self::not_found(detail),
+            ChangeError::NotYours => Self::forbidden("not_yours", detail),
+            ChangeError::Deleted => Self::new(StatusCode::GONE, "deleted", detail),
+            ChangeError::Gone => Self::new(StatusCode::GONE, "gone", detail),
+            ChangeError::NotEditable => Self::new(StatusCode::CONFLICT, "not_editable", detail),
+            ChangeError::Empty => Self::bad_request("empty", detail).at("text"),
+            ChangeError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
+            ChangeError::NotEmoji => Self::bad_request("not_an_emoji", detail),
+            ChangeError::TooManyReactions { .. } => Self::new(StatusCode::CONFLICT, "too_many_reactions", detail),
+            ChangeError::NotOnDemand => Self::new(StatusCode::CONFLICT, "not_on_demand", detail),
+            ChangeError::OwnOnDemand => Self::forbidden("own_message", detail),
+            ChangeError::UsedUp => Self::new(StatusCode::GONE, "used_up", detail),
+            ChangeError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<TimerError> for ApiError {
+    fn from(error: TimerError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TimerError::UnknownConversation => Self::not_found(detail),
+            TimerError::OutOfBounds => Self::bad_request("out_of_bounds", detail).at("expires_after_ms"),
+            TimerError::Storage(failed) => failed.into(),
         }
     }
 }

@@ -123,6 +123,19 @@ impl FromRequestParts<ApiState> for Part {
     }
 }
 
+/// Two parts of the path, percent-decoded.
+pub(crate) struct TwoParts(pub(crate) String, pub(crate) String);
+
+impl FromRequestParts<ApiState> for TwoParts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let both: Result<Path<(String, String)>, PathRejection> = Path::from_request_parts(parts, state).await;
+        both.map(|Path((one, two))| Self(one, two))
+            .map_err(|_| ApiError::bad_request("bad_path", "a part of the path is not valid percent-encoded UTF-8"))
+    }
+}
+
 /// Reads one value of a query string.
 pub(crate) fn field<T: FromStr>(name: &str, text: Option<&str>, expected: &str) -> Result<Option<T>, ApiError> {
     text.map(|text| {

@@ -2,6 +2,7 @@
 //! is already here changes nothing.
 
 use parlour_crypto::{EventId, VerifiedEvent};
+use parlour_store::annotations::{self, Folded};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
@@ -118,7 +119,8 @@ fn too_many_logs(turn: &Turn<'_, '_>, log: &LogKey) -> Result<bool, StoreError> 
     Ok(logs.iter().filter(|(key, _)| key.device == log.device).count() >= MAX_LOGS)
 }
 
-/// Lets an event count: it becomes a head, moves the clock, and is shown if it is a message.
+/// Lets an event count: it becomes a head, moves the clock, is shown if it has a place in the timeline, and what it says of other
+/// messages is seen on them.
 pub(crate) fn reveal(
     turn: &mut Turn<'_, '_>,
     key: &EventKey,
@@ -134,6 +136,32 @@ pub(crate) fn reveal(
         id: event.id(),
     };
     update_heads(turn, conversation, &mut row, event)?;
+    let hidden = origin != Origin::Here && annotations::is_hidden(turn.txn, &at.id)?;
+    if !hidden && events::has_a_place(event.header().kind) {
+        show(turn, key, at, &mut row)?;
+        if origin == Origin::Elsewhere {
+            row.unread = row.unread.saturating_add(1);
+        }
+    }
+    conversations::put(turn.txn, conversation, &row);
+    let own = (origin != Origin::Elsewhere).then_some(key.log.device);
+    let folded = annotations::fold(turn.txn, key, event, own, turn.now)?;
+    tell(turn, &folded)
+}
+
+/// Says on the feed which messages look different, and remembers when something is to be erased.
+pub(crate) fn tell(turn: &mut Turn<'_, '_>, folded: &Folded) -> Result<(), StoreError> {
+    for event in &folded.changed {
+        feed::append(turn.txn, &FeedRow::Changed { event: *event })?;
+    }
+    if let Some(due) = folded.due {
+        turn.effects.erase_at(due);
+    }
+    Ok(())
+}
+
+fn show(turn: &mut Turn<'_, '_>, key: &EventKey, at: Position, row: &mut ConversationRow) -> Result<(), StoreError> {
+    let conversation = key.log.conversation;
     row.last_seq = row.last_seq.saturating_add(1);
     let entry = TimelineEntry {
         at,
@@ -148,13 +176,9 @@ pub(crate) fn reveal(
             room_seq: row.last_seq,
         },
     )?;
-    if origin == Origin::Elsewhere {
-        row.unread = row.unread.saturating_add(1);
-    }
     if row.last.is_none_or(|(clock, id, _)| (clock, id) < (at.clock, at.id)) {
         row.last = Some((at.clock, at.id, *key));
     }
-    conversations::put(turn.txn, conversation, &row);
     Ok(())
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct Effects {
     /// For the network.
     pub(crate) net: Vec<NetCommand>,
     replies: Vec<Reply>,
+    erase: Option<u64>,
 }
 
 impl std::fmt::Debug for Effects {
@@ -47,6 +48,16 @@ impl Effects {
             // A caller that went away needs no answer.
             let _ = to.send(committed.map_err(E::from).and(answer));
         }));
+    }
+
+    /// Something is to be erased at this time, ms.
+    pub(crate) fn erase_at(&mut self, due: u64) {
+        self.erase = Some(self.erase.map_or(due, |known| known.min(due)));
+    }
+
+    /// When something is to be erased, as far as it was said since the last time.
+    pub(crate) fn take_erase(&mut self) -> Option<u64> {
+        self.erase.take()
     }
 
     /// Sends the answers.

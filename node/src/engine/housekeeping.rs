@@ -3,7 +3,7 @@
 use parlour_crypto::{DeviceCert, DeviceList, PrekeyBundle, PrekeySecret};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::prekeys::{self, PrekeyRow};
-use parlour_store::{StoreError, events, timeline};
+use parlour_store::{StoreError, annotations, events, timeline};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
@@ -34,6 +34,11 @@ impl Engine {
         self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
         self.envelopes.drop_unmatched(turn.now);
         self.reveal_due(turn)?;
+        self.erase_arrived(turn)?;
+        if let Some(due) = annotations::next_due(turn.txn)? {
+            turn.effects.erase_at(due);
+        }
+        self.set_erase_timer(turn);
         self.timers.set(Timer::Housekeeping, turn.now.saturating_add(EVERY_MS));
         Ok(())
     }

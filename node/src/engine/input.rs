@@ -1,10 +1,13 @@
 //! Everything that can reach the engine, and the errors of what people ask of it.
 
-use parlour_crypto::{ConversationId, DeviceCert, DeviceList, EventId, InviteError as LinkError, UserId};
+use parlour_crypto::{
+    ConversationId, DeviceCert, DeviceList, EventId, InviteError as LinkError, MAX_TIMER_MS, MIN_TIMER_MS, UserId,
+};
 use parlour_net::{Multiaddr, NetEvent};
 use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
 
+use super::change::{ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 use super::decisions::{Decision, DecisionError};
 use super::effects::{Effects, StorageFailed};
 
@@ -24,6 +27,10 @@ pub(crate) enum Input {
 pub(crate) enum Command {
     /// Writes a text message.
     Send(SendText, oneshot::Sender<Result<Sent, SendError>>),
+    /// Does something with a message that is there.
+    Change(ChangeMessage, oneshot::Sender<Result<Changed, ChangeError>>),
+    /// Sets after which time new messages of a conversation disappear.
+    SetTimer(SetTimer, oneshot::Sender<Result<(), TimerError>>),
     /// Makes an invite.
     Invite(NewInvite, oneshot::Sender<Result<MadeInvite, MakeInviteError>>),
     /// Takes an invite back.
@@ -64,6 +71,39 @@ pub struct SendText {
     pub reply_to: Option<EventId>,
     /// The same id twice in one conversation is one message. At most 64 bytes.
     pub client_id: Option<String>,
+    /// Members it calls by name, at most 64.
+    pub mentions: Vec<UserId>,
+    /// When it disappears.
+    pub expires: Expiry,
+    /// How often a recipient may see it: 0 for ever, 1 or 2 on demand.
+    pub visibility: u8,
+}
+
+impl SendText {
+    /// A text and nothing else.
+    #[must_use]
+    pub fn plain(conversation: ConversationId, text: impl Into<String>) -> Self {
+        Self {
+            conversation,
+            text: text.into(),
+            reply_to: None,
+            client_id: None,
+            mentions: Vec::new(),
+            expires: Expiry::Default,
+            visibility: 0,
+        }
+    }
+}
+
+/// When a message disappears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// As the conversation's timer says.
+    Default,
+    /// Never, whatever the timer says.
+    Never,
+    /// After this time, ms.
+    After(u64),
 }
 
 /// The message that came of a send.
@@ -77,6 +117,8 @@ pub struct Sent {
     pub room_seq: u64,
     /// `false`: the client id was used before, and this is the message it made then.
     pub fresh: bool,
+    /// It is a text and nothing else.
+    pub plain: bool,
 }
 
 /// Why a text was not taken.
@@ -108,6 +150,26 @@ pub enum SendError {
     /// The answered message is not in the conversation.
     #[error("the message to reply to is not in this conversation")]
     UnknownReply,
+    /// The answered message is there no more.
+    #[error("the message to reply to was erased")]
+    ReplyGone,
+    /// Somebody else is called by name.
+    #[error("only members of the conversation can be mentioned")]
+    MentionsStranger,
+    /// Too many are called by name.
+    #[error("{got} mentions are over the limit of {max}")]
+    TooManyMentions {
+        /// Users named.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// A time to disappear that is too short or too long.
+    #[error("messages disappear after {} seconds at least and {} days at most", MIN_TIMER_MS / 1_000, MAX_TIMER_MS / 86_400_000)]
+    ExpiryOutOfBounds,
+    /// Views that cannot be counted.
+    #[error("a message can be viewed once, twice or for ever")]
+    BadVisibility,
     /// The client id is too long.
     #[error("the client id is longer than {max} bytes")]
     ClientIdTooLong {
@@ -238,6 +300,8 @@ impl Command {
     pub(crate) fn refuse(self, effects: &mut Effects, why: StorageFailed) {
         match self {
             Self::Send(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::Change(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::SetTimer(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Invite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),

@@ -5,6 +5,7 @@ mod account;
 mod append;
 mod blocks;
 mod cards;
+mod change;
 mod contacts;
 mod decisions;
 mod dial;
@@ -42,12 +43,13 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
+pub use change::{Change, ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use ephemera::Ephemera;
 pub use input::{
-    AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
+    AddContact, AddError, Added, Expiry, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
     SendText, Sent, UpTo,
 };
 pub(crate) use input::{Command, Input};
@@ -233,6 +235,7 @@ impl Engine {
     /// As [`Engine::handle`].
     pub(crate) fn finish_turn(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, now: u64) -> Result<(), StoreError> {
         let mut turn = Turn { txn, now, effects };
+        self.set_erase_timer(&mut turn);
         self.flush_links(&mut turn)?;
         if !turn.txn.batch().is_empty() {
             self.timers.clear(Timer::FlushSent);
@@ -280,6 +283,14 @@ impl Engine {
         match command {
             Command::Send(send, reply) => {
                 let answer = self.send_text(turn, &send)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::Change(change, reply) => {
+                let answer = self.change_message(turn, &change)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::SetTimer(set, reply) => {
+                let answer = self.set_timer(turn, &set)?;
                 turn.effects.reply(reply, answer);
             }
             Command::Invite(new, reply) => {
@@ -400,6 +411,7 @@ impl Engine {
                 Timer::Presence => self.tell_presence(turn)?,
                 Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,
+                Timer::Erase => self.erase_due(turn)?,
                 Timer::Housekeeping => self.housekeeping(turn)?,
             }
         }

@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     FlushSent,
     /// Tell contacts our changed card.
     Card,
+    /// Erase messages whose time is over.
+    Erase,
     /// Keys to renew or purge, tags of a new day, held events, forgotten envelopes.
     Housekeeping,
 }

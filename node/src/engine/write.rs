@@ -1,14 +1,17 @@
 //! What the account itself writes: messages.
 
-use parlour_crypto::{Content, Draft, EventId, KIND_MESSAGE, MAX_TEXT, Message, VerifiedEvent};
+use parlour_crypto::{
+    Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, VISIBLE_TWICE,
+    VerifiedEvent,
+};
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, events, logs};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, logs};
 
 use super::Engine;
 use super::append::{Appended, Origin, append, parents_and_clock};
 use super::effects::Turn;
-use super::input::{SendError, SendText, Sent};
+use super::input::{Expiry, SendError, SendText, Sent};
 
 /// Bytes of a client id.
 const MAX_CLIENT_ID: usize = 64;
@@ -28,6 +31,14 @@ impl Engine {
         if let Some(error) = self.refuse_recipient(turn, conversation)? {
             return Ok(Err(error));
         }
+        let members = self.members(turn, conversation)?.map(|members| members.with);
+        if send
+            .mentions
+            .iter()
+            .any(|user| *user != self.own.user && Some(*user) != members)
+        {
+            return Ok(Err(SendError::MentionsStranger));
+        }
         if let Some(id) = &send.client_id
             && let Some(row) = client_ids::get(turn.txn, conversation, id)?
         {
@@ -41,17 +52,23 @@ impl Engine {
                 at,
                 room_seq,
                 fresh: false,
+                plain: false,
             }));
         }
         let message = Message {
             content: Content::Text(send.text.clone()),
             reply_to: send.reply_to,
             thread: None,
-            mentions: Vec::new(),
-            visibility: 0,
-            expires_after_ms: None,
+            mentions: send.mentions.clone(),
+            visibility: send.visibility,
+            expires_after_ms: match send.expires {
+                Expiry::Never => None,
+                Expiry::After(ms) => Some(ms),
+                Expiry::Default => annotations::timer(turn.txn, conversation)?.and_then(|timer| timer.expires_after_ms),
+            },
             ext: Vec::new(),
         };
+        let plain = message == Message::text(send.text.as_str());
         let Ok(body) = message.encode() else {
             return Ok(Err(SendError::TooLong {
                 got: send.text.len(),
@@ -78,6 +95,7 @@ impl Engine {
             at: position(&event),
             room_seq,
             fresh: true,
+            plain,
         }))
     }
 
@@ -96,7 +114,7 @@ impl Engine {
     }
 
     /// Signs a new event of this device and stores it.
-    fn write_event(
+    pub(crate) fn write_event(
         &mut self,
         turn: &mut Turn<'_, '_>,
         conversation: ConversationNo,
@@ -149,16 +167,44 @@ fn refuse_text(
     if send.client_id.as_ref().is_some_and(|id| id.len() > MAX_CLIENT_ID) {
         return Ok(Some(SendError::ClientIdTooLong { max: MAX_CLIENT_ID }));
     }
+    if send.mentions.len() > MAX_MENTIONS {
+        return Ok(Some(SendError::TooManyMentions {
+            got: send.mentions.len(),
+            max: MAX_MENTIONS,
+        }));
+    }
+    if matches!(send.expires, Expiry::After(ms) if !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&ms)) {
+        return Ok(Some(SendError::ExpiryOutOfBounds));
+    }
+    if send.visibility > VISIBLE_TWICE {
+        return Ok(Some(SendError::BadVisibility));
+    }
     if let Some(id) = &send.reply_to {
-        let place = events::place(turn.txn, id)?;
-        if place.is_none_or(|key| key.log.conversation != conversation) {
-            return Ok(Some(SendError::UnknownReply));
-        }
+        return Ok(match shown_message(turn, id)? {
+            Some((at, _)) if at.log.conversation != conversation => Some(SendError::UnknownReply),
+            Some((_, event)) => event.body().is_none().then_some(SendError::ReplyGone),
+            None => Some(SendError::UnknownReply),
+        });
     }
     Ok(None)
 }
 
-fn position(event: &VerifiedEvent) -> Position {
+/// A message that is shown here, with what is left of its event.
+pub(crate) fn shown_message(
+    turn: &Turn<'_, '_>,
+    id: &EventId,
+) -> Result<Option<(EventKey, VerifiedEvent)>, StoreError> {
+    let Some(at) = events::place(turn.txn, id)? else {
+        return Ok(None);
+    };
+    let Some(event) = events::get(turn.txn, &at)?.filter(|event| event.header().kind == KIND_MESSAGE) else {
+        return Ok(None);
+    };
+    let shown = timeline::get(turn.txn, at.log.conversation, &position(&event))?.is_some();
+    Ok(shown.then_some((at, event)))
+}
+
+pub(crate) fn position(event: &VerifiedEvent) -> Position {
     let id: EventId = event.id();
     Position {
         clock: event.header().clock,

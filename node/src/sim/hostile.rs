@@ -29,12 +29,7 @@ fn friends(seed: u64) -> (Sim, ConversationId) {
 
 impl Sim {
     fn say(&mut self, from: usize, conversation: ConversationId, text: &str) {
-        let send = SendText {
-            conversation,
-            text: text.to_owned(),
-            reply_to: None,
-            client_id: None,
-        };
+        let send = SendText::plain(conversation, text.to_owned());
         self.ask(from, |reply| Command::Send(send, reply))
             .expect("up")
             .expect("accepted");

@@ -2,6 +2,7 @@
 //! virtual network that loses, delays, repeats and cuts, with crashes between any two effects. Whatever was accepted must
 //! be on every device it is meant for once the network heals, exactly once and in the same order.
 
+mod changes;
 mod damage;
 mod hostile;
 mod network;

@@ -27,12 +27,7 @@ impl Sim {
     }
 
     fn tell(&mut self, from: usize, conversation: ConversationId, text: &str) -> EventId {
-        let send = SendText {
-            conversation,
-            text: text.to_owned(),
-            reply_to: None,
-            client_id: None,
-        };
+        let send = SendText::plain(conversation, text.to_owned());
         let sent = self.ask(from, |reply| Command::Send(send, reply));
         sent.expect("up").expect("accepted").at.id
     }
@@ -46,7 +41,7 @@ impl Sim {
         .expect("up")
     }
 
-    fn change(&mut self, who: usize, change: Decision) -> Result<(), DecisionError> {
+    fn decide(&mut self, who: usize, change: Decision) -> Result<(), DecisionError> {
         self.ask(who, |reply| Command::Decide(change, reply)).expect("up")
     }
 
@@ -132,7 +127,7 @@ fn nobody_is_told_with_read_receipts_off_and_own_counting_goes_on() {
         presence: None,
     };
     sim.read(1, conversation, UpTo::End).expect("it is there");
-    sim.change(1, off).expect("written");
+    sim.decide(1, off).expect("written");
     sim.wait(120_000);
     assert_eq!(sim.unread(1, &conversation), 0);
     assert_eq!(
@@ -218,24 +213,24 @@ fn typing_is_seen_and_ends_by_itself_by_word_and_by_a_message() {
     let (mut sim, conversation) = people(6);
     let feed = |sim: &Sim| parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
     let before = feed(&sim);
-    sim.change(0, typing(conversation, true)).expect("told");
+    sim.decide(0, typing(conversation, true)).expect("told");
     sim.wait(500);
     assert!(writes(&mut sim, 1, 0));
     sim.wait(4_000);
     assert!(writes(&mut sim, 1, 0));
     sim.wait(3_000);
     assert!(!writes(&mut sim, 1, 0), "it ends 6 s after it was last said");
-    sim.change(0, typing(conversation, true)).expect("told");
-    sim.change(0, typing(conversation, false)).expect("told");
+    sim.decide(0, typing(conversation, true)).expect("told");
+    sim.decide(0, typing(conversation, false)).expect("told");
     sim.wait(500);
     assert!(!writes(&mut sim, 1, 0));
     assert_eq!(feed(&sim), before, "nothing of it is stored");
-    sim.change(0, typing(conversation, true)).expect("told");
+    sim.decide(0, typing(conversation, true)).expect("told");
     sim.tell(0, conversation, "done");
     sim.wait(1_000);
     assert!(!writes(&mut sim, 1, 0));
     assert_eq!(
-        sim.change(0, typing(ConversationId::from_bytes([1; 32]), true)),
+        sim.decide(0, typing(ConversationId::from_bytes([1; 32]), true)),
         Err(DecisionError::UnknownConversation)
     );
 }
@@ -244,7 +239,7 @@ fn typing_is_seen_and_ends_by_itself_by_word_and_by_a_message() {
 fn presence_is_told_contacts_lapses_and_can_be_switched_off() {
     let (mut sim, _) = people(7);
     assert_eq!(presence_of(&mut sim, 1, 0), Some(false));
-    sim.change(0, Decision::Online(90_000)).expect("told");
+    sim.decide(0, Decision::Online(90_000)).expect("told");
     sim.wait(1_000);
     assert_eq!(
         (presence_of(&mut sim, 1, 0), presence_of(&mut sim, 2, 0)),
@@ -259,7 +254,7 @@ fn presence_is_told_contacts_lapses_and_can_be_switched_off() {
         read_receipts: None,
         presence: Some(false),
     };
-    sim.change(0, off).expect("written");
+    sim.decide(0, off).expect("written");
     sim.wait(1_000);
     assert_eq!((presence_of(&mut sim, 1, 0), shares(&sim)), (None, false));
 }
@@ -303,7 +298,7 @@ fn block(sim: &mut Sim, who: usize, whom: usize, blocked: bool) {
         ..ContactChange::default()
     };
     let user = sim.user(whom);
-    sim.change(who, Decision::Contact(user, change)).expect("a contact");
+    sim.decide(who, Decision::Contact(user, change)).expect("a contact");
 }
 
 #[test]
@@ -315,7 +310,7 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
     let feed = parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
     let wire = sim.wire.len();
     sim.tell(0, conversation, "while blocked");
-    sim.change(0, typing(conversation, true)).expect("told to nobody");
+    sim.decide(0, typing(conversation, true)).expect("told to nobody");
     sim.wait(8 * 60_000);
     assert_eq!(sim.texts(1, &conversation).len(), 1);
     let news = parlour_store::feed::after(sim.nodes[1].store(), feed, 10).expect("readable");
@@ -327,12 +322,7 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
     assert_eq!(presence_of(&mut sim, 0, 1), None, "no presence goes to the blocked");
     assert!(sim.wire.len() > wire, "they did try");
     let refused = sim.ask(1, |reply| {
-        let send = SendText {
-            conversation,
-            text: "no".to_owned(),
-            reply_to: None,
-            client_id: None,
-        };
+        let send = SendText::plain(conversation, "no".to_owned());
         Command::Send(send, reply)
     });
     assert_eq!(refused.expect("up").err(), Some(crate::engine::SendError::Blocked));
@@ -348,7 +338,7 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
 #[test]
 fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
     let (mut sim, conversation) = people(10);
-    let keep = |sim: &mut Sim, change| sim.change(1, Decision::Conversation(conversation, change));
+    let keep = |sim: &mut Sim, change| sim.decide(1, Decision::Conversation(conversation, change));
     let kept = |sim: &Sim| parlour_store::registers::kept(sim.nodes[1].store(), &conversation).expect("readable");
     let archived = || ConversationChange {
         archived: Some(true),
@@ -386,7 +376,7 @@ fn mutes_archives_drafts_and_petnames_are_kept_and_bad_ones_change_nothing() {
             petname: Some(name.map(str::to_owned)),
             ..ContactChange::default()
         };
-        sim.change(1, Decision::Contact(user, change))
+        sim.decide(1, Decision::Contact(user, change))
     };
     let petname = |sim: &Sim| {
         let row = parlour_store::contacts::get(sim.nodes[1].store(), &ada).expect("readable");
@@ -416,7 +406,7 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
     let (mut sim, _) = people(11);
     let (ada, bo) = (sim.user(0), sim.user(1));
     let gif = |extra: usize| [&b"GIF89a\x09\0\x09\0"[..], &vec![0; extra]].concat();
-    let set = |sim: &mut Sim, change: ProfileChange| sim.change(0, Decision::Profile(change));
+    let set = |sim: &mut Sim, change: ProfileChange| sim.decide(0, Decision::Profile(change));
     let profile = ProfileChange {
         name: Some("Ada L.".to_owned()),
         about: Some("first\nof all".to_owned()),
@@ -425,7 +415,7 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
         ..ProfileChange::default()
     };
     set(&mut sim, profile).expect("it fits");
-    sim.change(0, Decision::Avatar(Some(gif(20_000)))).expect("it fits");
+    sim.decide(0, Decision::Avatar(Some(gif(20_000)))).expect("it fits");
     sim.wait(10_000);
     let store = |sim: &Sim| sim.nodes[1].store().clone();
     let at_bo = |sim: &Sim| {
@@ -485,14 +475,14 @@ fn a_profile_reaches_contacts_and_what_is_too_long_or_acts_is_refused() {
         gif(24 * 1024),
         b"GIF89a\x01\x02\x01\x02".to_vec(),
     ] {
-        let refused = sim.change(0, Decision::Avatar(Some(bad)));
+        let refused = sim.decide(0, Decision::Avatar(Some(bad)));
         assert!(matches!(refused, Err(DecisionError::Card(_))), "{refused:?}");
     }
     sim.wait(10_000);
     assert_eq!(at_bo(&sim), (name, details), "nothing of it was told");
     sim.crash(0);
     sim.wait(10_000);
-    sim.change(0, Decision::Avatar(None)).expect("gone");
+    sim.decide(0, Decision::Avatar(None)).expect("gone");
     sim.wait(10_000);
     let (name, details) = at_bo(&sim);
     assert_eq!(
@@ -510,7 +500,7 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     let bo = sim.user(1);
     let trust = |sim: &Sim| parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
     let number = parlour_crypto::safety_number(&sim.user(0), &bo);
-    let verify = |sim: &mut Sim, code: &str| sim.change(0, Decision::Verify(bo, code.to_owned()));
+    let verify = |sim: &mut Sim, code: &str| sim.decide(0, Decision::Verify(bo, code.to_owned()));
     let wrong = number.chars().rev().collect::<String>();
     assert_eq!(verify(&mut sim, &wrong), Err(DecisionError::WrongSafetyNumber));
     for no_number in ["", "12345", &"x".repeat(60), &number.replace(' ', "")[..59]] {
@@ -522,7 +512,7 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     }
     let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
     assert_eq!(
-        sim.change(0, Decision::Verify(nobody, number.clone())),
+        sim.decide(0, Decision::Verify(nobody, number.clone())),
         Err(DecisionError::UnknownContact)
     );
     assert_eq!(trust(&sim), Trust::Unverified);
@@ -544,12 +534,7 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
         }
     ));
     let refused = sim.ask(0, |reply| {
-        let send = SendText {
-            conversation,
-            text: "secret".to_owned(),
-            reply_to: None,
-            client_id: None,
-        };
+        let send = SendText::plain(conversation, "secret".to_owned());
         Command::Send(send, reply)
     });
     assert_eq!(
@@ -578,8 +563,8 @@ fn notes_go_to_nobody_else_and_are_where_they_belong_at_once() {
     let (mut sim, conversation) = people(13);
     sim.tell(0, conversation, "to bo");
     sim.wait(2_000);
-    sim.change(0, Decision::OpenNotes).expect("made");
-    sim.change(0, Decision::OpenNotes).expect("there is one only");
+    sim.decide(0, Decision::OpenNotes).expect("made");
+    sim.decide(0, Decision::OpenNotes).expect("there is one only");
     let notes = ConversationId::notes(&sim.user(0));
     let wire = sim.wire.len();
     sim.tell(0, notes, "milk and bread");

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use super::{CALM, Sim, Weather};
 use crate::engine::{AddContact, Command, Decision, Input, NewInvite, SendText};
 
-const STORM: Weather = Weather {
+pub(super) const STORM: Weather = Weather {
     loss: 150,
     repeat: 100,
     crash: 4,
     max_delay_ms: 400,
 };
-const MINUTE: u64 = 60_000;
+pub(super) const MINUTE: u64 = 60_000;
 
 /// A message a user wants to send, tried again until it is accepted.
 struct Wish {
@@ -83,10 +83,8 @@ impl Sim {
 
     fn try_wish(&mut self, wish: &mut Wish, conversation: ConversationId) {
         let send = SendText {
-            conversation,
-            text: wish.text.clone(),
-            reply_to: None,
             client_id: Some(wish.text.clone()),
+            ..SendText::plain(conversation, wish.text.clone())
         };
         if let Some(answer) = self.ask(wish.from, |reply| Command::Send(send, reply)) {
             answer.expect("a good text to a known contact is accepted");
@@ -106,7 +104,7 @@ impl Sim {
             .iter()
             .map(|entry| {
                 let view = message(store, entry, &mut delivery).expect("readable");
-                (view.text.expect("a text"), view.status)
+                (view.state.text().expect("a text").to_owned(), view.status)
             })
             .collect()
     }
@@ -209,7 +207,7 @@ fn check(seed: u64) {
 }
 
 /// Seeds to run; `PARLOUR_SIM_SEEDS=FROM..TO` asks for others.
-fn seeds() -> std::ops::Range<u64> {
+pub(super) fn seeds() -> std::ops::Range<u64> {
     let asked = std::env::var("PARLOUR_SIM_SEEDS").ok();
     let range = asked.as_deref().and_then(|text| {
         let (from, to) = text.split_once("..")?;

@@ -6,6 +6,7 @@
 )]
 
 mod attacks;
+mod changes;
 mod limits;
 mod pairing;
 mod personal;

@@ -77,6 +77,19 @@ impl Stream {
     }
 }
 
+/// Every change after one, up to another.
+pub(crate) async fn changes(api: &TestApi, after: u64, upto: u64) -> Vec<Value> {
+    let mut stream = Stream::open(api, &format!("?after={after}"), None).await;
+    let mut all = Vec::new();
+    loop {
+        let event = stream.next().await.unwrap();
+        all.push(event.data);
+        if event.id >= upto {
+            return all;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_begins_now_or_where_it_is_told_to() {
     let api = TestApi::start().await;
@@ -114,12 +127,7 @@ async fn readers_that_come_and_go_lose_and_repeat_nothing() {
         async move {
             for n in 0..MESSAGES {
                 let conversation = api.conversation.parse().unwrap();
-                let send = SendText {
-                    conversation,
-                    text: format!("message {n}"),
-                    reply_to: None,
-                    client_id: None,
-                };
+                let send = SendText::plain(conversation, format!("message {n}"));
                 api.account().send(send).await.unwrap();
             }
         }

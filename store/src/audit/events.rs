@@ -13,7 +13,7 @@ use crate::meta::{self, CounterName};
 use crate::record::StoreError;
 use crate::store::Store;
 use crate::timeline::{self, Position};
-use crate::{conversations, devices, events, feed, logs, view};
+use crate::{annotations, conversations, devices, events, feed, logs, view};
 
 const STEP: u64 = 10_000;
 const FEED_PAGE: usize = 2_000;
@@ -140,6 +140,10 @@ impl Walk<'_> {
 
     fn shown(&mut self, event: &VerifiedEvent, at: &EventKey, report: &mut AuditReport) {
         let conversation = at.log.conversation;
+        let hidden = annotations::is_hidden(self.store, &event.id()).unwrap_or(false);
+        if !events::has_a_place(event.header().kind) || hidden {
+            return;
+        }
         let position = Position {
             clock: event.header().clock,
             id: event.id(),
@@ -157,7 +161,7 @@ impl Walk<'_> {
         let (count, newest) = self.shown.entry(conversation).or_insert((0, position));
         *count = count.saturating_add(1);
         *newest = (*newest).max(position);
-        if view::message_text(event).is_some() {
+        if view::searchable(self.store, at, event).is_ok_and(|text| text.is_some()) {
             self.messages.insert(*at);
         }
     }
@@ -268,8 +272,7 @@ impl Walk<'_> {
             };
             let Some((last, _)) = page.last() else { break };
             cursor = *last;
-            let gone =
-                |row: &FeedRow| matches!(row, FeedRow::Message { event, .. } if !events::is_there(self.store, event));
+            let gone = |row: &FeedRow| matches!(row, FeedRow::Message { event, .. } | FeedRow::Changed { event } if !events::is_there(self.store, event));
             if page.iter().any(|(_, row)| gone(row)) {
                 report.found(Problem::Feed {
                     what: "it tells of messages that are not there",

@@ -6,7 +6,7 @@ use crate::db::Read;
 use crate::keyspace::EventKey;
 use crate::record::StoreError;
 use crate::timeline::{self, Position, TimelineEntry};
-use crate::view::{DeliveryView, MessageStatus};
+use crate::view::{DeliveryView, MessageStatus, State, state};
 use crate::{devices, events};
 
 /// One shown message.
@@ -26,8 +26,8 @@ pub struct MessageView {
     pub clock: u64,
     /// Arrival number in the conversation on this node.
     pub room_seq: u64,
-    /// The text; `None` if this version cannot show the content.
-    pub text: Option<String>,
+    /// What it says and what is said about it.
+    pub state: State,
     /// How far it has come.
     pub status: MessageStatus,
 }
@@ -68,7 +68,7 @@ pub fn message<R: Read>(
         device: device.id,
         clock: entry.at.clock,
         room_seq: entry.room_seq,
-        text: message_text(&event),
+        state: state(read, &entry.event, &event, &device.user)?,
         status: delivery.status(&entry.event.log, entry.event.seq)?,
     })
 }

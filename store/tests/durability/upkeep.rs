@@ -1,6 +1,7 @@
 //! Checking, compacting and indexing anew.
 
 use parlour_store::events;
+use parlour_store::{Filter, Finder, Order, Query, SearchOptions};
 use parlour_store::{Problem, Store, check, conversations, logs, prekeys, timeline};
 
 use crate::files::scratch;
@@ -66,6 +67,39 @@ fn what_does_not_fit_is_named() {
             .iter()
             .all(|p| !p.help().is_empty() && !p.to_string().is_empty())
     );
+}
+
+#[test]
+fn an_index_that_is_damaged_while_it_is_open_is_made_anew_and_messages_are_found_meanwhile() {
+    use std::os::unix::fs::FileExt;
+    let (_dir, _, store) = filled(120);
+    let folder = scratch();
+    // Nothing is kept in memory, so that damage is met at once.
+    let uncached = SearchOptions {
+        cache_bytes: 0,
+        ..SearchOptions::default()
+    };
+    let finder = Finder::open(folder.path(), &[7; 32], uncached).unwrap();
+    let finds = || {
+        let query = Query::parse("word7").unwrap();
+        let found = finder.find(&store, &query, &Filter::default(), Order::Newest, 10);
+        found.unwrap().len() == 1
+    };
+    while finder.catch_up(&store).unwrap() {}
+    let files = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut harmed = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|kind| kind == "idx")) {
+        let open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        open.write_all_at(&[0xff; 8], 40).unwrap();
+        harmed += 1;
+    }
+    assert!(harmed > 0 && !finder.is_behind(&store));
+    assert!(finds());
+    assert!(finder.is_behind(&store), "the damage was met");
+    while finder.catch_up(&store).unwrap() {}
+    assert!(!finder.is_behind(&store) && finds());
 }
 
 /// Bytes of the rows that are written and deleted again: far more than the engine's file grows by at a time (half a MiB) or

@@ -51,7 +51,7 @@ def bodies(draw):
              "surrogates in UTF-8": b"\0\5\xed\xa0\x80ab" + right[7:],
              "65 mentions": right[:9] + b"\x41" + one * 65 + right[10:],
              "17 extensions": right[:-1] + b"\x11" + b"\1\0" * 17,
-             "visibility 1": right[:10] + b"\1" + right[11:],
+             "visibility 3": right[:10] + b"\3" + right[11:],
              "an extension above u16": right[:-1] + b"\1\x80\x80\4\0",
              "an extension cut short": right[:-1] + b"\1\1\5aa"}
     yield "message body", "message_body", {"bytes": right}, as_bytes(wrong), {}

@@ -94,7 +94,7 @@ def read_direct_event(wire, signing_key=None):
 
 CONTENT = Enum(Text=Text(16_384, least=1))
 MESSAGE_BODY = Struct(content=CONTENT, reply_to=Option(BYTES32), thread=Option(BYTES32), mentions=Vec(BYTES32, 64),
-                      visibility=Byte(0), expires_after_ms=Option(U64), ext=EXT)
+                      visibility=Byte(2), expires_after_ms=Option(U64), ext=EXT)
 PROFILE = Struct(name=Text(64), device_list=Bytes(), bundle=Bytes(), peer=Bytes(64), addresses=Vec(Bytes(256), 8),
                  ext=EXT)
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
+use parlour_store::meta::{self, CounterName};
 use parlour_store::{StoreError, feed};
 
 use super::dto;
@@ -39,6 +40,8 @@ pub(crate) struct Changes {
 struct Kept {
     changes: BTreeMap<u64, Option<EncodedChange>>,
     bytes: usize,
+    /// Bodies erased when the first of them was encoded.
+    erased: u64,
 }
 
 /// Some changes, and from where to go on.
@@ -65,7 +68,15 @@ impl Changes {
 
     /// The next changes after `cursor`; `None` if there are none yet.
     pub(crate) fn after(&self, cursor: u64) -> Result<Option<ChangePage>, StoreError> {
+        let erased = meta::counter(self.account.store(), CounterName::Erased)?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.erased != erased {
+            // What was encoded before may say what nobody is to read any more.
+            *kept = Kept {
+                erased,
+                ..Kept::default()
+            };
+        }
         let mut encoded = kept.run(cursor);
         if encoded.is_empty() {
             let near_the_end = self.last()?.saturating_sub(cursor) <= u64::try_from(MAX_KEPT).unwrap_or(u64::MAX);

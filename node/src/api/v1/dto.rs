@@ -46,12 +46,84 @@ pub(crate) struct Message {
     pub(crate) text: Option<String>,
     /// A newer version wrote it; this one cannot show it.
     pub(crate) unsupported: bool,
+    pub(crate) deleted: bool,
+    pub(crate) pinned: bool,
+    pub(crate) reactions: Vec<Reaction>,
+    #[serde(flatten)]
+    pub(crate) more: Box<More>,
     pub(crate) created_at: Time,
     pub(crate) status: &'static str,
     pub(crate) seq: u64,
     pub(crate) own: bool,
+}
+
+/// What most messages have not.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct More {
+    /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gone: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) edited_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<Time>,
+    /// It is seen on demand only, so often yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) views_left: Option<u8>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mentions: Vec<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reply_to: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reply: Option<Quote>,
+    /// No message: the conversation's timer was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timer: Option<Timer>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Reaction {
+    pub(crate) emoji: String,
+    pub(crate) count: usize,
+    pub(crate) mine: bool,
+    pub(crate) users: Vec<UserId>,
+}
+
+/// The message that another one answers.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Quote {
+    pub(crate) id: EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) author: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) author_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snippet: Option<String>,
+    /// Why there is no snippet: `missing`, `hidden`, `deleted`, `expired`, `viewed`, `erased`, `on_demand` or `unsupported`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+}
+
+/// After which time new messages disappear; nothing: they stay.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Timer {
+    pub(crate) expires_after_ms: Option<u64>,
+}
+
+/// One version of an edited message.
+#[derive(Debug, Serialize)]
+pub(crate) struct Version {
+    pub(crate) id: EventId,
+    pub(crate) text: String,
+    pub(crate) created_at: Time,
+}
+
+/// What was seen of a message that is seen on demand.
+#[derive(Serialize)]
+pub(crate) struct Viewed {
+    pub(crate) id: EventId,
+    pub(crate) text: String,
+    pub(crate) views_left: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -218,7 +290,9 @@ pub(crate) struct ChangeConversation {
 }
 
 /// Tells null from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -297,6 +371,15 @@ pub(crate) enum What {
     Message {
         message: Box<Message>,
     },
+    /// A message as it stands after a change.
+    MessageUpdated {
+        message: Box<Message>,
+    },
+    /// This account has deleted it for itself.
+    MessageHidden {
+        conversation: ConversationId,
+        id: EventId,
+    },
     Receipt {
         conversation: ConversationId,
         device_id: DeviceId,
@@ -319,6 +402,8 @@ impl What {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Message { .. } => "message",
+            Self::MessageUpdated { .. } => "message_updated",
+            Self::MessageHidden { .. } => "message_hidden",
             Self::Receipt { .. } => "receipt",
             Self::Contact { .. } => "contact",
             Self::Conversation { .. } => "conversation",
@@ -332,7 +417,52 @@ impl What {
 pub(crate) struct SendMessage {
     pub(crate) text: String,
     pub(crate) client_id: Option<String>,
-    pub(crate) reply_to: Option<EventId>,
+    /// A message's id or the beginning of one.
+    pub(crate) reply_to: Option<String>,
+    /// Names or ids.
+    #[serde(default)]
+    pub(crate) mentions: Vec<String>,
+    /// Absent: as the conversation's timer says; null: never.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) expires_after_ms: Option<Option<u64>>,
+    /// `true` or 1: once, 2: twice.
+    #[serde(default)]
+    pub(crate) view_once: ViewOnce,
+}
+
+/// How often a message may be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum ViewOnce {
+    Flag(bool),
+    Times(u8),
+}
+
+impl Default for ViewOnce {
+    fn default() -> Self {
+        Self::Flag(false)
+    }
+}
+
+impl ViewOnce {
+    pub(crate) fn visibility(self) -> u8 {
+        match self {
+            Self::Flag(once) => u8::from(once),
+            Self::Times(times) => times,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EditMessage {
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetTimer {
+    pub(crate) expires_after_ms: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,8 +1,8 @@
 //! The frames of the WebSocket: JSON text both ways.
 
-use parlour_crypto::EventId;
 use serde::{Deserialize, Serialize};
 
+use super::dto;
 use super::dto::Passing;
 use crate::api::error::{ApiError, Problem};
 
@@ -25,7 +25,13 @@ pub(super) enum ClientFrame {
         conversation: String,
         text: String,
         client_id: Option<String>,
-        reply_to: Option<EventId>,
+        reply_to: Option<String>,
+        #[serde(default)]
+        mentions: Vec<String>,
+        #[serde(default, deserialize_with = "dto::given")]
+        expires_after_ms: Option<Option<u64>>,
+        #[serde(default)]
+        view_once: dto::ViewOnce,
     },
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
-use parlour_crypto::EventId;
+use parlour_crypto::{ConversationId, EventId, MAX_MENTIONS};
 use parlour_store::StoreError;
 use parlour_store::timeline::{self, Position, TimelineEntry};
 use serde::Deserialize;
@@ -15,13 +15,11 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Params, Part};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::SendText;
+use crate::engine::{Expiry, SendText};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
-    Router::new()
-        .route("/conversations/{conversation}/messages", get(page).post(create))
-        .route("/messages/{id}", get(one))
+    Router::new().route("/conversations/{conversation}/messages", get(page).post(create))
 }
 
 #[derive(Deserialize)]
@@ -116,23 +114,10 @@ pub(super) async fn send(
     wish: dto::SendMessage,
 ) -> Result<(bool, dto::Message), ApiError> {
     let (_, row) = super::conversations::wanted(state, conversation).await?;
-    let dto::SendMessage {
-        text,
-        client_id,
-        reply_to,
-    } = wish;
-    let sent = state
-        .account
-        .send(SendText {
-            conversation: row.id,
-            text: text.clone(),
-            reply_to,
-            client_id,
-        })
-        .await?;
-    if !sent.fresh {
+    let sent = state.account.send(send_text(state, row.id, &wish)?).await?;
+    if !sent.plain {
         let message = Reader::new(&state.account).message(&sent.event, sent.room_seq)?;
-        return Ok((true, message.ok_or(StoreError::Malformed { noun: "event" })?));
+        return Ok((!sent.fresh, message.ok_or(StoreError::Malformed { noun: "event" })?));
     }
     // What was just written need not be read again.
     let facts = state.account.facts();
@@ -142,25 +127,43 @@ pub(super) async fn send(
         author: facts.own.user,
         author_name: state.account.name(),
         device: facts.device,
-        text: Some(text),
+        text: Some(wish.text),
         unsupported: false,
+        deleted: false,
+        pinned: false,
+        reactions: Vec::new(),
+        more: Box::default(),
         created_at: dto::Time(sent.at.clock),
         status: "sending",
         seq: sent.room_seq,
         own: true,
-        reply_to,
     };
     Ok((false, message))
 }
 
-async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::MessageDetails>, ApiError> {
-    let id: EventId = id
-        .parse()
-        .map_err(|error| ApiError::bad_request("bad_id", format!("{error}")))?;
-    let mut reader = Reader::new(&state.account);
-    let (key, message) = reader
-        .message_by_id(&id)?
-        .ok_or_else(|| ApiError::not_found("there is no such message"))?;
-    let devices = reader.deliveries(&key)?;
-    Ok(Json(dto::MessageDetails { message, devices }))
+fn send_text(state: &Shared, conversation: ConversationId, wish: &dto::SendMessage) -> Result<SendText, ApiError> {
+    let (store, facts) = (state.account.store(), state.account.facts());
+    let reply_to = wish.reply_to.as_deref().map(|text| resolve::message(store, text));
+    let mentions = wish.mentions.iter().map(|text| {
+        if *text == facts.own.user.to_string() {
+            return Ok(facts.own.user);
+        }
+        resolve::contact(store, text).map(|row| row.user)
+    });
+    let mentions: Result<Vec<_>, _> = mentions.take(MAX_MENTIONS.saturating_add(1)).collect();
+    Ok(SendText {
+        conversation,
+        text: wish.text.clone(),
+        reply_to: reply_to
+            .transpose()
+            .map_err(|error| ApiError::from(error).at("reply_to"))?,
+        client_id: wish.client_id.clone(),
+        mentions: mentions.map_err(|error| ApiError::from(error).at("mentions"))?,
+        expires: match wish.expires_after_ms {
+            None => Expiry::Default,
+            Some(None) => Expiry::Never,
+            Some(Some(ms)) => Expiry::After(ms),
+        },
+        visibility: wish.view_once.visibility(),
+    })
 }

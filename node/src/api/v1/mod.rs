@@ -10,6 +10,7 @@ mod events;
 mod frames;
 mod invites;
 mod me;
+mod message;
 mod messages;
 pub(crate) mod passing;
 mod profile;
@@ -41,6 +42,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(contacts::router())
         .merge(conversations::router())
         .merge(messages::router())
+        .merge(message::router())
         .merge(search::router())
         .merge(events::router())
         .merge(ws::router())

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use parlour_crypto::{Body, CardDetails, Content, ConversationId, DeviceId, EventId, ImageKind, UserId};
+use parlour_crypto::{CardDetails, ConversationId, DeviceId, EventId, ImageKind, UserId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
 use parlour_store::registers::Trust;
-use parlour_store::view::{DeliveryState, DeliveryView, MessageStatus};
+use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, registers, timeline,
 };
@@ -22,6 +22,8 @@ use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 use crate::runner::now_ms;
 use crate::text::{lines, one_line};
+
+mod content;
 
 const REPLACED: &str = "all devices of this contact were replaced; nothing is sent to them until you have compared the safety number \
                         or accepted the new devices";
@@ -72,13 +74,8 @@ impl<'a> Reader<'a> {
         let (conversation, delivery) = self.conversation_view(key.log.conversation)?;
         let conversation = *conversation;
         let status = status_name(delivery.status(&key.log, key.seq)?);
-        let (text, reply_to) = match event.body().map(|(_, body)| Body::read(event.header().kind, body)) {
-            Some(Ok(Body::Message(message))) => {
-                let Content::Text(text) = message.content;
-                (Some(text), message.reply_to)
-            }
-            Some(Err(_)) | None => (None, None),
-        };
+        let state = view::state(&self.rows, key, &event, &author.user)?;
+        let (text, more) = self.content(key.log.conversation, &state)?;
         Ok(Some(dto::Message {
             id: event.id(),
             conversation,
@@ -86,12 +83,15 @@ impl<'a> Reader<'a> {
             author: author.user,
             author_name: author.name,
             device: author.device,
-            unsupported: text.is_none(),
+            unsupported: state.shown == Shown::Unsupported,
+            deleted: state.shown == Shown::Absent(Absent::Deleted),
+            pinned: state.pinned,
+            reactions: self.reactions(state.reactions),
             text,
+            more,
             created_at: Time(event.header().clock),
             status,
             seq: room_seq,
-            reply_to,
         }))
     }
 
@@ -260,6 +260,7 @@ impl<'a> Reader<'a> {
                     message: Box::new(message),
                 }))
             }
+            FeedRow::Changed { event } => self.updated(event),
             FeedRow::Sent {
                 conversation,
                 log,
@@ -319,8 +320,16 @@ impl<'a> Reader<'a> {
             .flat_map(|(from, to)| (from..=to).rev())
             .take(MAX_RECEIPT_IDS);
         let mut message_ids = Vec::new();
+        let mut others = 0u64;
         for seq in newest {
-            message_ids.extend(events::get(&self.rows, &EventKey { log, seq, branch: 0 })?.map(|event| event.id()));
+            match events::get(&self.rows, &EventKey { log, seq, branch: 0 })? {
+                Some(event) if events::has_a_place(event.header().kind) => message_ids.push(event.id()),
+                _ => others = others.saturating_add(1),
+            }
+        }
+        if message_ids.is_empty() {
+            // Edits, reactions and the like are seen on their messages.
+            return Ok(None);
         }
         message_ids.reverse();
         Ok(Some(What::Receipt {
@@ -329,7 +338,7 @@ impl<'a> Reader<'a> {
             user_id: to.user,
             state: delivery_name(state),
             message_ids,
-            count: seqs.count(),
+            count: seqs.count().saturating_sub(others),
         }))
     }
 

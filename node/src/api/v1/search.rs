@@ -111,7 +111,8 @@ fn find(
     let mut reader = Reader::new(&state.account);
     let mut items = Vec::with_capacity(found.len());
     for hit in found {
-        let message = reader.message_at(&hit.event)?;
+        // What was erased since the index was asked has no text.
+        let message = reader.message_at(&hit.event)?.filter(|message| message.text.is_some());
         items.extend(message.map(|message| with_snippet(query, message)));
     }
     Ok(items)

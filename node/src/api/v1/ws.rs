@@ -246,11 +246,17 @@ impl Session {
                 text,
                 client_id,
                 reply_to,
+                mentions,
+                expires_after_ms,
+                view_once,
             }) => {
                 let wish = dto::SendMessage {
                     text,
                     client_id,
                     reply_to,
+                    mentions,
+                    expires_after_ms,
+                    view_once,
                 };
                 let state = self.state.clone();
                 self.start(Box::pin(async move { send(&state, &id, &conversation, wish).await }))

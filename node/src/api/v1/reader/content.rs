@@ -1,0 +1,143 @@
+//! What a message says now, as JSON: its text or why there is none, what it answers, who reacted.
+
+use parlour_crypto::{EventId, KIND_MESSAGE};
+use parlour_store::view::{self, Absent, ReactionView, Shown, State};
+use parlour_store::{ConversationNo, EventKey, StoreError, annotations, events};
+
+use super::super::dto::{self, Time, What};
+use super::Reader;
+
+/// Characters of a quoted message.
+const SNIPPET: usize = 120;
+
+impl Reader<'_> {
+    /// The text, and what most messages have not.
+    pub(super) fn content(
+        &mut self,
+        conversation: ConversationNo,
+        state: &State,
+    ) -> Result<(Option<String>, Box<dto::More>), StoreError> {
+        let mut more = Box::new(dto::More {
+            edited_at: state.edited.map(Time),
+            expires_at: state.expires.map(Time),
+            mentions: state.mentions.clone(),
+            reply_to: state.reply_to,
+            ..dto::More::default()
+        });
+        if let Some(target) = &state.reply_to {
+            more.reply = Some(self.quote(conversation, target)?);
+        }
+        let mut text = None;
+        match &state.shown {
+            Shown::Text(shown) => text = Some(shown.clone()),
+            Shown::OnDemand { views_left } => more.views_left = Some(*views_left),
+            Shown::Timer(after) => {
+                more.timer = Some(dto::Timer {
+                    expires_after_ms: *after,
+                });
+            }
+            Shown::Absent(why) => more.gone = Some(absent_name(*why)),
+            Shown::Unsupported => {}
+        }
+        Ok((text, more))
+    }
+
+    fn quote(&mut self, conversation: ConversationNo, id: &EventId) -> Result<dto::Quote, StoreError> {
+        let mut quote = dto::Quote {
+            id: *id,
+            author: None,
+            author_name: None,
+            snippet: None,
+            reason: Some("missing"),
+        };
+        let place = events::place(&self.rows, id)?.filter(|at| at.log.conversation == conversation);
+        let Some((at, event)) = place
+            .map(|at| Ok::<_, StoreError>(events::get(&self.rows, &at)?.map(|event| (at, event))))
+            .transpose()?
+            .flatten()
+            .filter(|(_, event)| event.header().kind == KIND_MESSAGE)
+        else {
+            return Ok(quote);
+        };
+        if annotations::is_hidden(&self.rows, id)? {
+            quote.reason = Some("hidden");
+            return Ok(quote);
+        }
+        let author = self.author(at.log.device)?;
+        let state = view::state(&self.rows, &at, &event, &author.user)?;
+        quote.author = Some(author.user);
+        quote.author_name = Some(author.name);
+        quote.reason = match &state.shown {
+            Shown::Text(text) => {
+                quote.snippet = Some(beginning(text));
+                None
+            }
+            Shown::OnDemand { .. } => Some("on_demand"),
+            Shown::Absent(why) => Some(absent_name(*why)),
+            Shown::Timer(_) | Shown::Unsupported => Some("unsupported"),
+        };
+        Ok(quote)
+    }
+
+    pub(super) fn reactions(&self, all: Vec<ReactionView>) -> Vec<dto::Reaction> {
+        all.into_iter()
+            .map(|reaction| dto::Reaction {
+                emoji: reaction.emoji,
+                count: reaction.users.len(),
+                mine: reaction.users.contains(&self.facts.own.user),
+                users: reaction.users,
+            })
+            .collect()
+    }
+
+    /// A message after a change; `None` if it is not shown, and was not.
+    pub(super) fn updated(&mut self, at: &EventKey) -> Result<Option<What>, StoreError> {
+        if let Some(message) = self.message_at(at)? {
+            return Ok(Some(What::MessageUpdated {
+                message: Box::new(message),
+            }));
+        }
+        let Some(event) = events::get(&self.rows, at)? else {
+            return Ok(None);
+        };
+        let id = event.id();
+        let hidden = annotations::is_hidden(&self.rows, &id)?;
+        Ok(hidden.then_some(What::MessageHidden {
+            conversation: event.header().conversation,
+            id,
+        }))
+    }
+
+    /// The versions of the message at `at`, the first one first, at most `limit` and the first.
+    pub(crate) fn versions(&mut self, at: &EventKey, limit: usize) -> Result<Vec<dto::Version>, StoreError> {
+        let Some(event) = events::get(&self.rows, at)? else {
+            return Ok(Vec::new());
+        };
+        let author = self.author(at.log.device)?;
+        let versions = view::versions(&self.rows, at, &event, &author.user, limit)?;
+        Ok(versions
+            .into_iter()
+            .map(|version| dto::Version {
+                id: version.at.id,
+                text: version.text,
+                created_at: Time(version.at.clock),
+            })
+            .collect())
+    }
+}
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(SNIPPET) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn absent_name(why: Absent) -> &'static str {
+    match why {
+        Absent::Deleted => "deleted",
+        Absent::Expired => "expired",
+        Absent::Viewed => "viewed",
+        Absent::Erased => "erased",
+    }
+}

@@ -1,0 +1,383 @@
+//! What the account does with messages that are there: edits, deletions, reactions, pins, views, the timer of a conversation.
+//! And what time does with them.
+
+use parlour_crypto::{
+    Body, Content, ConversationId, Delete, Edit, EventId, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
+    Timer as TimerBody, VerifiedEvent, is_emoji,
+};
+use parlour_store::annotations;
+use parlour_store::view::{self, Absent, MAX_OWN_EMOJI, MessageStatus, Shown, State};
+use parlour_store::{ConversationNo, EventKey, StoreError, conversations, feed, timeline};
+
+use super::Engine;
+use super::append::tell;
+use super::effects::{StorageFailed, Turn};
+use super::timers::Timer;
+use super::write::{position, shown_message};
+
+/// Messages erased in one turn.
+const ERASE_AT_ONCE: usize = 64;
+/// Own messages to be viewed once that are looked at per round of housekeeping.
+const SENT_ONCE_AT_ONCE: usize = 256;
+
+/// Something to do with one message.
+#[derive(Debug, Clone)]
+pub struct ChangeMessage {
+    /// The message.
+    pub id: EventId,
+    /// What to do.
+    pub what: Change,
+}
+
+/// What can be done with a message.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Say it anew. Own messages only.
+    Edit(String),
+    /// Erase it for everybody. Own messages only.
+    Delete,
+    /// Take it out of this account's sight.
+    Hide,
+    /// Put an emoji to it, or take it away.
+    React {
+        /// Exactly one emoji.
+        emoji: String,
+        /// Put or take away.
+        on: bool,
+    },
+    /// Pin it, or take the pin away.
+    Pin(bool),
+    /// See what can be seen on demand only; each time counts.
+    View,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Where the message is.
+    pub event: EventKey,
+    /// What a view has shown.
+    pub viewed: Option<String>,
+}
+
+/// Why nothing was done with a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// No such message is shown.
+    #[error("there is no such message")]
+    Unknown,
+    /// Only its author may.
+    #[error("only the author of a message can edit it or delete it for everybody")]
+    NotYours,
+    /// It was deleted.
+    #[error("the message was deleted")]
+    Deleted,
+    /// Its time is over, or it was viewed, or it came without its body.
+    #[error("the message is gone")]
+    Gone,
+    /// Not a text.
+    #[error("only a text can be edited, and none that is viewed on demand")]
+    NotEditable,
+    /// Nothing to say.
+    #[error("the text is empty")]
+    Empty,
+    /// Too long for one message.
+    #[error("the text is {got} bytes long; a message holds at most {max}")]
+    TooLong {
+        /// Bytes given.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Not one emoji.
+    #[error("a reaction is exactly one emoji")]
+    NotEmoji,
+    /// Too many emoji of one user.
+    #[error("you have put {max} emoji on this message already; take one away first")]
+    TooManyReactions {
+        /// The limit.
+        max: usize,
+    },
+    /// It can be seen without that.
+    #[error("this message is shown as it is: only one that was sent to be viewed once or twice needs a view")]
+    NotOnDemand,
+    /// The sender does not see it again.
+    #[error("you sent this message to be viewed by others only")]
+    OwnOnDemand,
+    /// No views are left.
+    #[error("this message was viewed already, and is erased")]
+    UsedUp,
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// A conversation's timer to set.
+#[derive(Debug, Clone, Copy)]
+pub struct SetTimer {
+    /// Where.
+    pub conversation: ConversationId,
+    /// After which time new messages disappear, ms; nothing: they stay.
+    pub expires_after_ms: Option<u64>,
+}
+
+/// Why a timer was not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimerError {
+    /// No such conversation.
+    #[error("there is no such conversation")]
+    UnknownConversation,
+    /// Too short or too long.
+    #[error("messages disappear after {} seconds at least and {} days at most", MIN_TIMER_MS / 1_000, MAX_TIMER_MS / 86_400_000)]
+    OutOfBounds,
+    /// Not written.
+    #[error(transparent)]
+    Storage(#[from] StorageFailed),
+}
+
+/// A message something is done with.
+struct Subject {
+    at: EventKey,
+    id: EventId,
+    event: VerifiedEvent,
+    state: State,
+    own: bool,
+}
+
+impl Engine {
+    pub(crate) fn change_message(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        change: &ChangeMessage,
+    ) -> Result<Result<Changed, ChangeError>, StoreError> {
+        let Some((at, event)) = shown_message(turn, &change.id)? else {
+            return Ok(Err(ChangeError::Unknown));
+        };
+        let author = annotations::author(turn.txn, &at)?;
+        let subject = Subject {
+            at,
+            id: change.id,
+            state: view::state(turn.txn, &at, &event, &author)?,
+            event,
+            own: author == self.own.user,
+        };
+        let said = match &change.what {
+            Change::Edit(text) => edit(&subject, text),
+            Change::Delete => delete(&subject),
+            Change::React { emoji, on } => self.react(turn, &subject, emoji, *on)?,
+            Change::Pin(on) => pin(&subject, *on),
+            Change::Hide => {
+                self.hide(turn, &subject)?;
+                Ok(None)
+            }
+            Change::View => return self.view(turn, &subject),
+        };
+        match said {
+            Err(error) => return Ok(Err(error)),
+            Ok(None) => {}
+            Ok(Some(body)) => self.say(turn, at.log.conversation, &body)?,
+        }
+        Ok(Ok(Changed {
+            event: at,
+            viewed: None,
+        }))
+    }
+
+    /// Writes an event that its caller has checked.
+    fn say(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, body: &Body) -> Result<(), StoreError> {
+        let bytes = body.encode().map_err(|_| StoreError::Malformed { noun: "own event" })?;
+        self.write_event(turn, no, body.kind(), &bytes)?;
+        self.distribute(turn, no)
+    }
+
+    fn react(
+        &self,
+        turn: &Turn<'_, '_>,
+        subject: &Subject,
+        emoji: &str,
+        on: bool,
+    ) -> Result<Result<Option<Body>, ChangeError>, StoreError> {
+        if !is_emoji(emoji) {
+            return Ok(Err(ChangeError::NotEmoji));
+        }
+        if let Err(error) = there(&subject.state) {
+            return Ok(Err(error));
+        }
+        let said = annotations::said(turn.txn, subject.at.log.conversation, &subject.id)?;
+        let own = said
+            .reactions
+            .iter()
+            .filter(|known| known.on && known.user == self.own.user);
+        let (mut count, mut known) = (0usize, false);
+        for reaction in own {
+            count = count.saturating_add(1);
+            known |= reaction.emoji == emoji;
+        }
+        if known == on {
+            return Ok(Ok(None));
+        }
+        if on && count >= MAX_OWN_EMOJI {
+            return Ok(Err(ChangeError::TooManyReactions { max: MAX_OWN_EMOJI }));
+        }
+        Ok(Ok(Some(Body::Reaction(Reaction {
+            target: subject.id,
+            emoji: emoji.to_owned(),
+            on,
+            ext: Vec::new(),
+        }))))
+    }
+
+    /// Takes a message out of the timeline, the count of unread ones and the search of this account.
+    fn hide(&self, turn: &mut Turn<'_, '_>, subject: &Subject) -> Result<(), StoreError> {
+        let no = subject.at.log.conversation;
+        annotations::hide(turn.txn, &subject.id, turn.now)?;
+        let Some(entry) = timeline::remove(turn.txn, no, &position(&subject.event))? else {
+            return Ok(());
+        };
+        let Some(mut row) = conversations::get(turn.txn, no)? else {
+            return Err(StoreError::Malformed { noun: "conversation" });
+        };
+        if entry.room_seq > row.read_seq && !subject.own {
+            row.unread = row.unread.saturating_sub(1);
+        }
+        let newest = timeline::before(turn.txn, no, None, 1)?.pop();
+        row.last = newest.map(|entry| (entry.at.clock, entry.at.id, entry.event));
+        conversations::put(turn.txn, no, &row);
+        feed::append(turn.txn, &feed::FeedRow::Changed { event: subject.at })?;
+        feed::append(turn.txn, &feed::FeedRow::Conversation { conversation: no })?;
+        Ok(())
+    }
+
+    fn view(&mut self, turn: &mut Turn<'_, '_>, subject: &Subject) -> Result<Result<Changed, ChangeError>, StoreError> {
+        let allowed = match &subject.state.shown {
+            Shown::OnDemand { .. } if subject.own => return Ok(Err(ChangeError::OwnOnDemand)),
+            Shown::OnDemand { .. } => subject.event.body().map(|(_, body)| Message::decode(body)),
+            Shown::Absent(Absent::Viewed) => return Ok(Err(ChangeError::UsedUp)),
+            _ => {
+                let gone = there(&subject.state).err();
+                return Ok(Err(gone.unwrap_or(ChangeError::NotOnDemand)));
+            }
+        };
+        let Some(Ok(message)) = allowed else {
+            return Ok(Err(ChangeError::Gone));
+        };
+        let (_, folded) = annotations::use_view(turn.txn, &subject.at, &subject.id, message.visibility, turn.now)?;
+        tell(turn, &folded)?;
+        let Content::Text(text) = message.content;
+        Ok(Ok(Changed {
+            event: subject.at,
+            viewed: Some(text),
+        }))
+    }
+
+    pub(crate) fn set_timer(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        set: &SetTimer,
+    ) -> Result<Result<(), TimerError>, StoreError> {
+        let Some(no) = conversations::number(turn.txn, &set.conversation)? else {
+            return Ok(Err(TimerError::UnknownConversation));
+        };
+        if set
+            .expires_after_ms
+            .is_some_and(|ms| !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&ms))
+        {
+            return Ok(Err(TimerError::OutOfBounds));
+        }
+        let known = annotations::timer(turn.txn, no)?.and_then(|timer| timer.expires_after_ms);
+        if known != set.expires_after_ms {
+            let body = Body::Timer(TimerBody {
+                expires_after_ms: set.expires_after_ms,
+                ext: Vec::new(),
+            });
+            self.say(turn, no, &body)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Erases what has had its time, some at a time.
+    pub(crate) fn erase_due(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let folded = annotations::erase_due(turn.txn, turn.now, ERASE_AT_ONCE)?;
+        tell(turn, &folded)?;
+        self.set_erase_timer(turn);
+        Ok(())
+    }
+
+    pub(crate) fn set_erase_timer(&mut self, turn: &mut Turn<'_, '_>) {
+        if let Some(due) = turn.effects.take_erase() {
+            self.timers.set_earliest(Timer::Erase, due);
+        }
+    }
+
+    /// Erases own messages that were to be viewed once or twice from this disk when every recipient has them.
+    pub(crate) fn erase_arrived(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for at in annotations::sent_once(turn.txn, SENT_ONCE_AT_ONCE)? {
+            let status = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?.status(&at.log, at.seq)?;
+            if status == MessageStatus::Delivered {
+                let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;
+                tell(turn, &folded)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is something to speak of.
+fn there(state: &State) -> Result<(), ChangeError> {
+    match state.shown {
+        Shown::Absent(Absent::Deleted) => Err(ChangeError::Deleted),
+        Shown::Absent(_) => Err(ChangeError::Gone),
+        _ => Ok(()),
+    }
+}
+
+fn edit(subject: &Subject, text: &str) -> Result<Option<Body>, ChangeError> {
+    if !subject.own {
+        return Err(ChangeError::NotYours);
+    }
+    there(&subject.state)?;
+    let Shown::Text(before) = &subject.state.shown else {
+        return Err(ChangeError::NotEditable);
+    };
+    if text.trim().is_empty() {
+        return Err(ChangeError::Empty);
+    }
+    if text.len() > MAX_TEXT {
+        return Err(ChangeError::TooLong {
+            got: text.len(),
+            max: MAX_TEXT,
+        });
+    }
+    Ok((text != before).then(|| {
+        Body::Edit(Edit {
+            target: subject.id,
+            content: Content::Text(text.to_owned()),
+            mentions: subject.state.mentions.clone(),
+            ext: Vec::new(),
+        })
+    }))
+}
+
+fn delete(subject: &Subject) -> Result<Option<Body>, ChangeError> {
+    if !subject.own {
+        return Err(ChangeError::NotYours);
+    }
+    let done = subject.state.shown == Shown::Absent(Absent::Deleted);
+    Ok((!done).then(|| {
+        Body::Delete(Delete {
+            targets: vec![subject.id],
+            ext: Vec::new(),
+        })
+    }))
+}
+
+fn pin(subject: &Subject, on: bool) -> Result<Option<Body>, ChangeError> {
+    there(&subject.state)?;
+    Ok((subject.state.pinned != on).then(|| {
+        Body::Pin(Pin {
+            target: subject.id,
+            on,
+            ext: Vec::new(),
+        })
+    }))
+}

@@ -1,0 +1,269 @@
+//! What a message says now: its body, and everything that was said about it.
+
+use std::collections::BTreeMap;
+
+use parlour_crypto::{Body, Content, EventId, KIND_MESSAGE, Message, UserId, VISIBLE_FOREVER, VerifiedEvent};
+
+use crate::annotations::{self, Gone, Reaction};
+use crate::db::Read;
+use crate::events;
+use crate::keyspace::EventKey;
+use crate::record::StoreError;
+use crate::timeline::Position;
+
+/// Emoji of one user shown on one message.
+pub const MAX_OWN_EMOJI: usize = 20;
+
+/// Why there is nothing to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// Its author deleted it.
+    Deleted,
+    /// Its time was over.
+    Expired,
+    /// It was viewed as often as its author allowed.
+    Viewed,
+    /// It came without its body: others had erased it.
+    Erased,
+}
+
+/// What is to be seen of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A text.
+    Text(String),
+    /// Something to be viewed on demand, so often yet. 0: this account sent it.
+    OnDemand {
+        /// Views left.
+        views_left: u8,
+    },
+    /// Not a message: somebody set the conversation's timer.
+    Timer(Option<u64>),
+    /// Nothing any more.
+    Absent(Absent),
+    /// Something this version cannot show.
+    Unsupported,
+}
+
+/// One emoji on a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReactionView {
+    /// What.
+    pub emoji: String,
+    /// Whose, the earliest first.
+    pub users: Vec<UserId>,
+}
+
+/// A message as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// What is to be seen.
+    pub shown: Shown,
+    /// Clock of the edit that is shown, ms.
+    pub edited: Option<u64>,
+    /// The message it answers.
+    pub reply_to: Option<EventId>,
+    /// Users it calls by name.
+    pub mentions: Vec<UserId>,
+    /// Reactions, the emoji that was first put first.
+    pub reactions: Vec<ReactionView>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// When it disappears, ms.
+    pub expires: Option<u64>,
+}
+
+impl State {
+    fn of(shown: Shown) -> Self {
+        Self {
+            shown,
+            edited: None,
+            reply_to: None,
+            mentions: Vec::new(),
+            reactions: Vec::new(),
+            pinned: false,
+            expires: None,
+        }
+    }
+
+    /// The text, if there is one to be seen.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.shown {
+            Shown::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// One version of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Clock and id of the event that says it.
+    pub at: Position,
+    /// What it says.
+    pub text: String,
+}
+
+/// The message at `at` as it stands. `author` is the user who wrote it.
+///
+/// # Errors
+/// The database cannot be read, or a row is malformed.
+pub fn state(read: &impl Read, at: &EventKey, event: &VerifiedEvent, author: &UserId) -> Result<State, StoreError> {
+    let header = event.header();
+    let body = event.body().map(|(_, body)| Body::read(header.kind, body));
+    match body {
+        Some(Ok(Body::Message(message))) => of_message(read, at, event, author, message),
+        Some(Ok(Body::Timer(timer))) => Ok(State::of(Shown::Timer(timer.expires_after_ms))),
+        Some(_) => Ok(State::of(Shown::Unsupported)),
+        None => Ok(State::of(absent(read, at, event, author)?)),
+    }
+}
+
+fn absent(read: &impl Read, at: &EventKey, event: &VerifiedEvent, author: &UserId) -> Result<Shown, StoreError> {
+    let id = event.id();
+    if annotations::is_deleted(read, at.log.conversation, &id, author)? {
+        return Ok(Shown::Absent(Absent::Deleted));
+    }
+    Ok(match annotations::gone(read, &id)? {
+        Some(Gone::Expired) => Shown::Absent(Absent::Expired),
+        Some(Gone::Viewed) => Shown::Absent(Absent::Viewed),
+        Some(Gone::SentOnce) => Shown::OnDemand { views_left: 0 },
+        None => Shown::Absent(Absent::Erased),
+    })
+}
+
+fn of_message(
+    read: &impl Read,
+    at: &EventKey,
+    event: &VerifiedEvent,
+    author: &UserId,
+    message: Message,
+) -> Result<State, StoreError> {
+    let (id, conversation) = (event.id(), at.log.conversation);
+    let expires = message.expires_after();
+    let Content::Text(text) = message.content;
+    let mut state = State {
+        reply_to: message.reply_to,
+        mentions: message.mentions,
+        expires: expires.map(|after| event.header().clock.saturating_add(after)),
+        ..State::of(Shown::Text(text))
+    };
+    if message.visibility != VISIBLE_FOREVER {
+        let used = annotations::views_used(read, &id)?;
+        let views_left = message.visibility.saturating_sub(used);
+        state.shown = Shown::OnDemand { views_left };
+    }
+    if !annotations::any(read, conversation, &id)? {
+        return Ok(state);
+    }
+    let said = annotations::said(read, conversation, &id)?;
+    state.pinned = said.pin.is_some_and(|pin| pin.on);
+    state.reactions = reactions(said.reactions);
+    if message.visibility == VISIBLE_FOREVER
+        && let Some((stamp, place)) = annotations::edits(read, conversation, &id, author, 1)?.pop()
+        && let Some(edit) = events::get(read, &place)?
+        && let Some(Ok(Body::Edit(edit))) = edit.body().map(|(_, body)| Body::read(edit.header().kind, body))
+    {
+        let Content::Text(text) = edit.content;
+        state.shown = Shown::Text(text);
+        state.mentions = edit.mentions;
+        state.edited = Some(stamp.clock);
+    }
+    Ok(state)
+}
+
+/// Of each user the newest ones that are on; emoji and users in the order in which they were put.
+fn reactions(mut all: Vec<Reaction>) -> Vec<ReactionView> {
+    all.retain(|reaction| reaction.on);
+    all.sort_by_key(|reaction| std::cmp::Reverse(reaction.at));
+    let mut count: BTreeMap<UserId, usize> = BTreeMap::new();
+    all.retain(|reaction| {
+        let count = count.entry(reaction.user).or_default();
+        *count = count.saturating_add(1);
+        *count <= MAX_OWN_EMOJI
+    });
+    let mut shown: Vec<ReactionView> = Vec::new();
+    for reaction in all.into_iter().rev() {
+        match shown.iter_mut().find(|known| known.emoji == reaction.emoji) {
+            Some(known) => known.users.push(reaction.user),
+            None => shown.push(ReactionView {
+                emoji: reaction.emoji,
+                users: vec![reaction.user],
+            }),
+        }
+    }
+    shown
+}
+
+/// All versions of a message whose text can be seen, the first one first, at most `limit` of the newest and the first.
+///
+/// # Errors
+/// As [`state`].
+pub fn versions(
+    read: &impl Read,
+    at: &EventKey,
+    event: &VerifiedEvent,
+    author: &UserId,
+    limit: usize,
+) -> Result<Vec<Version>, StoreError> {
+    let id = event.id();
+    let mut versions = Vec::new();
+    let first = event.body().map(|(_, body)| Body::read(event.header().kind, body));
+    if let Some(Ok(Body::Message(Message {
+        content: Content::Text(text),
+        visibility: VISIBLE_FOREVER,
+        ..
+    }))) = first
+    {
+        let clock = event.header().clock;
+        let at = Position { clock, id };
+        versions.push(Version { at, text });
+    } else {
+        return Ok(versions);
+    }
+    let mut edits = annotations::edits(read, at.log.conversation, &id, author, limit)?;
+    edits.reverse();
+    for (stamp, place) in edits {
+        if let Some(edit) = events::get(read, &place)?
+            && let Some(Ok(Body::Edit(edit))) = edit.body().map(|(_, body)| Body::read(edit.header().kind, body))
+        {
+            let Content::Text(text) = edit.content;
+            versions.push(Version { at: stamp, text });
+        }
+    }
+    Ok(versions)
+}
+
+/// The text by which the message at `at` can be found; nothing for what is not shown, or only on demand.
+///
+/// # Errors
+/// As [`state`].
+pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Result<Option<String>, StoreError> {
+    if event.header().kind != KIND_MESSAGE || event.body().is_none() {
+        return Ok(None);
+    }
+    let id = event.id();
+    if annotations::is_hidden(read, &id)? {
+        return Ok(None);
+    }
+    if !annotations::any(read, at.log.conversation, &id)? {
+        return Ok(visible(event));
+    }
+    let author = annotations::author(read, at)?;
+    Ok(match state(read, at, event, &author)?.shown {
+        Shown::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+fn visible(event: &VerifiedEvent) -> Option<String> {
+    match Message::decode(event.body()?.1).ok()? {
+        Message {
+            content: Content::Text(text),
+            visibility: VISIBLE_FOREVER,
+            ..
+        } => Some(text),
+        _ => None,
+    }
+}
