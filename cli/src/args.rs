@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::notes::Notes;
+use crate::commands::presence::Presence;
+use crate::commands::profile::{Avatar, Profile};
+use crate::commands::read::Read;
+use crate::commands::settings::Settings;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
@@ -89,8 +94,14 @@ pub(crate) enum Command {
     Contacts(Contacts),
     Send(Send),
     History(History),
+    Read(Read),
+    Notes(Notes),
     Tail(Tail),
     Search(Search),
+    Profile(Profile),
+    Avatar(Avatar),
+    Presence(Presence),
+    Settings(Settings),
     Status(Status),
     Doctor(Doctor),
     Store(Store),

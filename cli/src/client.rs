@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -105,6 +105,15 @@ impl Client {
         json(self.request(Method::PUT, path).json(body).timeout(ANSWER).send().await).await
     }
 
+    /// Replaces something by bytes of a type.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn put_bytes(&self, path: &[&str], kind: &str, bytes: Vec<u8>) -> Result<(), CallError> {
+        let request = self.request(Method::PUT, path).header(CONTENT_TYPE, kind);
+        json(request.body(bytes).timeout(ANSWER).send().await).await.map(drop)
+    }
+
     /// Takes something away and says how it stands then.
     ///
     /// # Errors
@@ -138,6 +147,17 @@ impl Client {
     /// See [`CallError`].
     pub(crate) async fn events(&self, after: u64) -> Result<Events, CallError> {
         let request = self.request(Method::GET, &["events"]).query(&[("after", after)]);
+        Ok(Events::new(checked(request.send().await).await?))
+    }
+
+    /// As [`Client::events`], with typing and presence between them.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn all_events(&self, after: u64) -> Result<Events, CallError> {
+        let after = after.to_string();
+        let query = [("after", after.as_str()), ("ephemeral", "true")];
+        let request = self.request(Method::GET, &["events"]).query(&query);
         Ok(Events::new(checked(request.send().await).await?))
     }
 

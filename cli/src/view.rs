@@ -75,6 +75,9 @@ pub(crate) struct Contact {
     pub reason: Option<String>,
     pub reachable: bool,
     pub last_seen: Option<String>,
+    pub presence: Option<String>,
+    pub blocked: bool,
+    pub trust: String,
     pub conversation: String,
 }
 

@@ -7,7 +7,7 @@
 use crate::body::{Ext, MAX_EXT};
 use crate::codec::{ByteReader, DecodeError, decode_strict, encode, variant_index};
 use crate::envelope::MAX_ENVELOPE;
-use crate::ids::{ConversationId, DeviceId};
+use crate::ids::{ConversationId, DeviceId, EventId};
 use crate::intervals::{Intervals, MAX_INTERVALS};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -63,10 +63,23 @@ pub enum Control {
         /// The controls, at most 256.
         ids: Vec<ControlId>,
     },
+    /// The sender's user has read a conversation up to here, in the order of (clock, event id).
+    Read(ReadMark),
 }
 
 /// Number of [`Control`] variants this version knows.
-const KNOWN_CONTROLS: u32 = 5;
+const KNOWN_CONTROLS: u32 = 6;
+
+/// How far a user has read a conversation: a place in the order of (clock, event id). The larger of two counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadMark {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Clock of the last event read, ms.
+    pub clock: u64,
+    /// That event.
+    pub event: EventId,
+}
 
 /// A user's card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +168,7 @@ impl Control {
             }
             Self::Have(have) => have.validate(),
             Self::Received { ids } => limit("ids", ids.len(), MAX_RECEIVED),
+            Self::Read(_) => Ok(()),
         }
     }
 }

@@ -51,6 +51,38 @@ pub enum Frame {
         /// The events, at most 256.
         ids: Vec<EventId>,
     },
+    /// Type 7: whether the sender's user writes something in a conversation just now. Never stored.
+    Typing {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Whether they do.
+        typing: bool,
+    },
+    /// Type 8: whether the sender's user is there. Never stored.
+    Presence(Presence),
+}
+
+/// Whether somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Presence {
+    /// Their node runs, and they do not look.
+    Away = 0,
+    /// They look.
+    Online = 1,
+    /// They do not tell: what was told before is to be forgotten.
+    Hidden = 2,
+}
+
+impl Presence {
+    fn from_byte(byte: u8) -> Result<Self, ControlError> {
+        match byte {
+            0 => Ok(Self::Away),
+            1 => Ok(Self::Online),
+            2 => Ok(Self::Hidden),
+            _ => Err(ControlError::NeedsNewerVersion),
+        }
+    }
 }
 
 /// How each side opens a stream.
@@ -106,6 +138,8 @@ impl Frame {
                 limit("ids", ids.len(), MAX_RECEIVED)?;
                 encode(&(conversation, ids))
             }),
+            Self::Typing { conversation, typing } => (7, encode(&(conversation, typing))),
+            Self::Presence(presence) => (8, vec![*presence as u8]),
         };
         limit("frame", body.len().saturating_add(1), MAX_FRAME)?;
         Ok([&[kind], body.as_slice()].concat())
@@ -155,6 +189,14 @@ impl Frame {
                 let (conversation, ids): (ConversationId, Vec<EventId>) = decode_strict(reader.rest(), MAX_FRAME)?;
                 limit("ids", ids.len(), MAX_RECEIVED)?;
                 Ok(Self::Want { conversation, ids })
+            }
+            7 => {
+                let (conversation, typing) = decode_strict(reader.rest(), MAX_FRAME)?;
+                Ok(Self::Typing { conversation, typing })
+            }
+            8 => {
+                let state: u8 = decode_strict(reader.rest(), MAX_FRAME)?;
+                Ok(Self::Presence(Presence::from_byte(state)?))
             }
             _ => Err(ControlError::NeedsNewerVersion),
         }

@@ -7,6 +7,7 @@
 mod aead;
 mod agreement;
 mod body;
+mod card;
 mod codec;
 mod control;
 mod device;
@@ -19,6 +20,7 @@ mod frame;
 mod handshake;
 mod identity;
 mod ids;
+mod image;
 mod intervals;
 mod invite;
 mod kdf;
@@ -44,12 +46,13 @@ pub use body::{
     KIND_TIMER, MAX_EXT, MAX_MENTIONS, MAX_TARGETS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
     Timer, VISIBLE_FOREVER, VISIBLE_ONCE, VISIBLE_TWICE,
 };
+pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{
     ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into,
 };
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
-    MAX_RECEIVED, Payload, Profile,
+    MAX_RECEIVED, Payload, Profile, ReadMark,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
@@ -63,10 +66,11 @@ pub use event::{
     VerifiedEvent, body_hash,
 };
 pub use flight::{Accepted, FirstFlight};
-pub use frame::{Frame, Hello, MAX_FRAME, SYNC_VERSION};
+pub use frame::{Frame, Hello, MAX_FRAME, Presence, SYNC_VERSION};
 pub use handshake::{HandshakeError, Initiated, initiate};
 pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
+pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind};
 pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{INVITE_PREFIX, Invite, InviteError, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME};
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};

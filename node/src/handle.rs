@@ -9,9 +9,9 @@ use parlour_store::view::Own;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
-    AddContact, AddError, Added, ChangeError, ChangeMessage, Changed, Command, Input, Live, MadeInvite,
-    MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, SetTimer, StorageFailed,
-    TimerError,
+    AddContact, AddError, Added, ChangeError, ChangeMessage, Changed, Command, Decision, DecisionError, Ephemera,
+    Input, Live, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent,
+    SetTimer, StorageFailed, TimerError, UpTo,
 };
 
 /// Whether the account can write.
@@ -29,6 +29,7 @@ pub struct AccountHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) store: Store,
     pub(crate) live: watch::Receiver<Arc<Live>>,
+    pub(crate) ephemera: watch::Receiver<Arc<Ephemera>>,
     pub(crate) feed: watch::Receiver<u64>,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) facts: Arc<Facts>,
@@ -39,7 +40,7 @@ pub struct AccountHandle {
 pub struct Facts {
     /// Name of the account's directory.
     pub account: String,
-    /// Profile name.
+    /// Profile name when the account was started.
     pub name: String,
     /// Who is looking.
     pub own: Own,
@@ -68,10 +69,28 @@ impl AccountHandle {
         &self.facts
     }
 
+    /// What this account's user calls themselves.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let live = self.live.borrow();
+        let name = if live.name.is_empty() {
+            &self.facts.name
+        } else {
+            &live.name
+        };
+        name.clone()
+    }
+
     /// The volatile state.
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         self.live.borrow().clone()
+    }
+
+    /// Who writes something and who is there just now; wakes whenever that changes.
+    #[must_use]
+    pub fn ephemera(&self) -> watch::Receiver<Arc<Ephemera>> {
+        self.ephemera.clone()
     }
 
     /// Wakes whenever the feed has grown; the value is the last feed seq.
@@ -141,14 +160,22 @@ impl AccountHandle {
     pub async fn mark_read(
         &self,
         conversation: parlour_crypto::ConversationId,
-        room_seq: u64,
+        up_to: UpTo,
     ) -> Result<(), ReadMarkError> {
         self.ask(|reply| Command::MarkRead {
             conversation,
-            room_seq,
+            up_to,
             reply,
         })
         .await
+    }
+
+    /// Carries out what the user decided.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`DecisionError`].
+    pub async fn decide(&self, change: Decision) -> Result<(), DecisionError> {
+        self.ask(|reply| Command::Decide(change, reply)).await
     }
 
     /// This device's certificate and device list as they are on the disk now.

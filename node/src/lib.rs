@@ -14,15 +14,17 @@ mod resolve;
 mod runner;
 #[cfg(test)]
 mod sim;
+mod text;
 mod waiting;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
 pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, Counters, Expiry, Live, LivePeer,
-    MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent, SetTimer,
-    StorageFailed, TimerError, Unreachable,
+    AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
+    Counters, Decision, DecisionError, Ephemera, Expiry, Live, LivePeer, MadeInvite, MakeInviteError, NewInvite,
+    ProfileChange, ReadMarkError, RevokeError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError,
+    Unreachable, UpTo,
 };
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::account::{AccountError, choose_account, unlock_account};
 use crate::api::{self, ApiLimits, BindError};
 use crate::data::{DataDir, write_private};
-use crate::engine::{Live, Start};
+use crate::engine::{Ephemera, Live, Start};
 use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
@@ -226,11 +226,13 @@ impl Inhabitant {
 
         let (net, events) = parlour_net::start(net_config(options, data, keypair)?, stop.child_token())?;
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
+        let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
         let (feed_tx, feed) = watch::channel(0);
         let (health_tx, health) = watch::channel(Health::Ready);
         let (inputs, queue) = mpsc::channel(INPUTS);
         let outside = Outside {
             live: live_tx,
+            ephemera: ephemera_tx,
             feed: feed_tx,
             health: health_tx,
         };
@@ -259,6 +261,7 @@ impl Inhabitant {
             inputs,
             store,
             live,
+            ephemera,
             feed,
             health,
             facts: Arc::new(facts),

@@ -9,6 +9,10 @@ use parlour_store::view::Own;
 use parlour_store::{ConversationNo, Read, StoreError, events};
 use serde::Serialize;
 
+use crate::text::one_line;
+
+/// What the conversation with oneself is called, unless a contact is.
+pub(crate) const NOTES: &str = "notes";
 /// The shortest beginning of an id that is looked for, counted behind its prefix.
 const MIN_PREFIX: usize = 6;
 /// Candidates named where a text is ambiguous.
@@ -99,6 +103,9 @@ pub(crate) fn conversation(
             .into_iter()
             .filter(|(_, row)| row.id.to_string().starts_with(text))
             .collect(),
+        None if text == NOTES && named(contacts::all(read)?, text).is_empty() => {
+            by_id(read, &ConversationId::notes(&own.user))?.into_iter().collect()
+        }
         None => {
             let with = contact(read, text).map_err(|error| match error {
                 ResolveError::Unknown { text, .. } => ResolveError::Unknown { noun, text },
@@ -110,11 +117,13 @@ pub(crate) fn conversation(
         }
     };
     one(noun, text, matching, |(_, row)| {
-        let ConversationKind::Direct { with } = &row.kind;
-        let name = contacts::get(read, with)
-            .ok()
-            .flatten()
-            .map_or_else(|| with.short(), |row| display(&row));
+        let name = match &row.kind {
+            ConversationKind::Direct { with } => contacts::get(read, with)
+                .ok()
+                .flatten()
+                .map_or_else(|| with.short(), |row| display(&row)),
+            ConversationKind::Notes => NOTES.to_owned(),
+        };
         Candidate {
             id: row.id.to_string(),
             name,
@@ -177,12 +186,8 @@ fn whole_bytes(text: &str) -> Vec<u8> {
 /// How a contact is shown: petname, else profile name, else the beginning of the id.
 #[must_use]
 pub(crate) fn display(row: &ContactRow) -> String {
-    let name = row.petname.as_ref().unwrap_or(&row.name);
-    if name.is_empty() {
-        row.user.short()
-    } else {
-        name.clone()
-    }
+    let name = one_line(row.petname.as_ref().unwrap_or(&row.name));
+    if name.is_empty() { row.user.short() } else { name }
 }
 
 fn by_id(read: &impl Read, id: &ConversationId) -> Result<Option<(ConversationNo, ConversationRow)>, StoreError> {

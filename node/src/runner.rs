@@ -9,7 +9,7 @@ use parlour_store::{Batch, CommitError, Store, StoreError, feed};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Account, Effects, Engine, EngineRng, Input, Live, Start, StorageFailed};
+use crate::engine::{Account, Effects, Engine, EngineRng, Ephemera, Input, Live, Start, StorageFailed};
 use crate::handle::Health;
 
 /// Inputs in one turn.
@@ -35,6 +35,7 @@ fn instant() -> std::time::Instant {
 /// What the rest of the node watches.
 pub(crate) struct Outside {
     pub(crate) live: watch::Sender<Arc<Live>>,
+    pub(crate) ephemera: watch::Sender<Arc<Ephemera>>,
     pub(crate) feed: watch::Sender<u64>,
     pub(crate) health: watch::Sender<Health>,
 }
@@ -205,6 +206,11 @@ impl Runner {
             && let Some(live) = engine.take_live()
         {
             self.outside.live.send_replace(Arc::new(live));
+        }
+        if let State::Running(engine) = &mut self.engine
+            && let Some(ephemera) = engine.take_ephemera()
+        {
+            self.outside.ephemera.send_replace(Arc::new(ephemera));
         }
     }
 

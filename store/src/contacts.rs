@@ -1,6 +1,6 @@
 //! Contacts: users we have accepted, or whose invite we have opened.
 
-use parlour_crypto::UserId;
+use parlour_crypto::{CardDetails, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -88,4 +88,52 @@ pub fn all(read: &impl Read) -> Result<Vec<ContactRow>, StoreError> {
     record::scan(read, &Key::new(Kind::Contact).range())
         .map(|row| row.map(|(_, row)| row))
         .collect()
+}
+
+#[derive(Serialize, Deserialize)]
+struct SharesPresence(bool);
+
+impl Row for SharesPresence {
+    const NOUN: &'static str = "presence wish";
+}
+
+fn presence_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::SharesPresence).user(user).done()
+}
+
+/// Whether this contact lets us know when they are there.
+///
+/// # Errors
+/// As [`get`].
+pub fn shares_presence(read: &impl Read, user: &UserId) -> Result<bool, StoreError> {
+    Ok(record::get::<SharesPresence>(read, &presence_key(user))?.is_some_and(|SharesPresence(shares)| shares))
+}
+
+/// Notes whether a contact lets us know when they are there.
+pub fn set_shares_presence(txn: &mut Txn<'_>, user: &UserId, shares: bool) {
+    record::put(txn, presence_key(user), &SharesPresence(shares));
+}
+
+#[derive(Serialize, Deserialize)]
+struct Details(CardDetails);
+
+impl Row for Details {
+    const NOUN: &'static str = "card";
+}
+
+fn details_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::CardDetails).user(user).done()
+}
+
+/// What a contact says about themselves beside their name.
+///
+/// # Errors
+/// As [`get`].
+pub fn details(read: &impl Read, user: &UserId) -> Result<CardDetails, StoreError> {
+    Ok(record::get::<Details>(read, &details_key(user))?.map_or_else(CardDetails::default, |Details(card)| card))
+}
+
+/// Writes what a contact says about themselves.
+pub fn put_details(txn: &mut Txn<'_>, user: &UserId, details: &CardDetails) {
+    record::put(txn, details_key(user), &Details(details.clone()));
 }

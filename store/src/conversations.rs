@@ -16,6 +16,8 @@ pub enum ConversationKind {
         /// The other user.
         with: UserId,
     },
+    /// The account's notes to itself.
+    Notes,
 }
 
 /// One conversation.

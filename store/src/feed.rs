@@ -56,6 +56,17 @@ pub enum FeedRow {
         /// Where its event is.
         event: EventKey,
     },
+    /// A device's user has read more of one of our logs.
+    Read {
+        /// The conversation.
+        conversation: ConversationNo,
+        /// Our log number.
+        log: u32,
+        /// The device that told so.
+        device: DeviceNo,
+        /// The newly read seqs.
+        seqs: Intervals,
+    },
 }
 
 impl Row for FeedRow {

@@ -97,12 +97,16 @@ pub(crate) enum Kind {
     Contact = 0x12,
     UserDevice = 0x13,
     DeviceName = 0x14,
+    SharesPresence = 0x15,
+    CardDetails = 0x16,
     ConversationId = 0x20,
     Conversation = 0x21,
     Log = 0x22,
     Delivery = 0x23,
     Missing = 0x24,
     ConversationName = 0x25,
+    ReadMark = 0x26,
+    ReadLog = 0x27,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,
@@ -125,6 +129,7 @@ pub(crate) enum Kind {
     Ephemeral = 0x72,
     Invite = 0x80,
     ClientId = 0x90,
+    Register = 0xA0,
 }
 
 /// Builds one key.

@@ -25,6 +25,8 @@ pub mod logs;
 pub mod meta;
 pub mod outbox;
 pub mod prekeys;
+pub mod read_marks;
+pub mod registers;
 pub mod sessions;
 pub mod timeline;
 pub mod view;

@@ -14,7 +14,7 @@ use crate::repair::RepairError;
 use crate::search::{SearchOpenError, SearchOptions};
 
 /// What nobody could give back, or what says who may give back the rest: counters, devices, contacts, conversations, prekeys,
-/// invites.
+/// invites, registers.
 const KEPT: &[u8] = &[
     Kind::Meta as u8,
     Kind::DeviceId as u8,
@@ -27,6 +27,7 @@ const KEPT: &[u8] = &[
     Kind::ConversationName as u8,
     Kind::Prekey as u8,
     Kind::Invite as u8,
+    Kind::Register as u8,
 ];
 
 /// An account's store. Cheap to clone; any clone may read, one caller writes.

@@ -1,14 +1,18 @@
 //! `parlour contacts`
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::args::duration;
 use crate::client::Client;
+use crate::commands::invite::qr;
+use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
 use crate::view::Contact;
@@ -16,28 +20,204 @@ use crate::view::Contact;
 const EXAMPLES: &str = "\
 Examples:
   parlour contacts
+  parlour contacts rename bob robert
+  parlour contacts block mallory           nothing of theirs is shown, and they are not told
+  parlour contacts verify bob              the safety number, as digits and QR code
+  parlour contacts mute bob --for 8h
+  parlour contacts archive bob             comes back with the next message
   parlour contacts --json | jq -r '.[] | select(.reachable) | .petname'";
 
-/// List the people you know, and whether they can be reached now
+/// List the people you know, and say how you keep them
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Contacts {}
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Contacts {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List them; what `parlour contacts` alone does, too
+    List,
+    /// Call somebody something else, which only you see
+    Rename {
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// What you want to call them
+        #[arg(value_name = "NAME", required_unless_present = "clear", conflicts_with = "clear")]
+        name: Option<String>,
+        /// Call them as they call themselves
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Take nothing from somebody and give them nothing; they are not told
+    Block {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Let somebody in again; what they wrote meanwhile arrives
+    Unblock {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Do not be disturbed by somebody's messages; they come all the same
+    Mute {
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// For how long; without it, until `unmute`
+        #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with = "until")]
+        lasts: Option<Duration>,
+        /// Until when, such as 2026-12-24T18:00:00Z
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Be disturbed again
+    Unmute {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Show the safety number to compare with somebody, or store that it is the same
+    Verify {
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// The 60 digits that their node shows for you
+        #[arg(long, value_name = "DIGITS")]
+        code: Option<String>,
+    },
+    /// Accept somebody's new devices without comparing anything; takes a verification back, too
+    Trust {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Put a conversation away until somebody writes again
+    Archive {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Take a conversation back out
+    Unarchive {
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+}
 
 impl Contacts {
-    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
-        let contacts = client.items(&["contacts"], &[]).await?;
-        if contacts.is_empty() {
-            out.note("No contacts yet: `parlour invite` makes a link to give away, `parlour add LINK` opens one.");
+    pub(crate) fn reach(&self) -> Reach {
+        match self.action {
+            None | Some(Action::List) => Reach::Disk,
+            Some(_) => Reach::Network,
         }
-        let value = Value::Array(contacts);
-        out.data(&value, || {
-            table(
-                value.as_array().map(Vec::as_slice).unwrap_or_default(),
-                Timestamp::now(),
-            )
-        })?;
+    }
+
+    pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
+        let (who, wish, done) = match &self.action {
+            None | Some(Action::List) => return list(client, out).await,
+            Some(Action::Rename { who, name, .. }) => (who, json!({ "petname": name }), "is what you call them now"),
+            Some(Action::Block { who }) => (who, json!({ "blocked": true }), "is blocked"),
+            Some(Action::Unblock { who }) => (who, json!({ "blocked": false }), "is not blocked"),
+            Some(Action::Mute { who, lasts, until }) => {
+                return keep(
+                    client,
+                    out,
+                    who,
+                    &json!({ "muted_until": mute_until(*lasts, until.as_deref()) }),
+                )
+                .await;
+            }
+            Some(Action::Verify { who, code }) => return verify(client, out, who, code.as_deref()).await,
+            Some(Action::Trust { who }) => {
+                let contact = client.post(&["contacts", who, "trust"], &json!({})).await?;
+                out.data(&contact, || {
+                    format!("{} is taken as they are.\n", Contact::of(&contact).display())
+                })?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(Action::Unmute { who }) => return keep(client, out, who, &json!({ "muted_until": null })).await,
+            Some(Action::Archive { who }) => return keep(client, out, who, &json!({ "archived": true })).await,
+            Some(Action::Unarchive { who }) => return keep(client, out, who, &json!({ "archived": false })).await,
+        };
+        let contact = client.patch(&["contacts", who], &wish).await?;
+        out.data(&contact, || format!("{} {done}.\n", Contact::of(&contact).display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Shows the number to compare, or compares it.
+async fn verify(client: &Client, out: &Output, who: &str, code: Option<&str>) -> Result<ExitCode> {
+    if let Some(code) = code {
+        let contact = client
+            .post(&["contacts", who, "verify"], &json!({ "code": code }))
+            .await?;
+        out.data(&contact, || {
+            format!("{} is verified.\n", Contact::of(&contact).display())
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let safety = client.get(&["contacts", who, "safety"], &[]).await?;
+    let number = safety["number"].as_str().unwrap_or_default();
+    out.data(&safety, || {
+        let groups: Vec<&str> = number.split(' ').collect();
+        let rows: Vec<String> = groups.chunks(4).map(|row| format!("  {}\n", row.join(" "))).collect();
+        let code = qr(&number.replace(' ', "")).unwrap_or_default();
+        format!(
+            "{}\n{code}\nNow: {}.\n",
+            rows.concat(),
+            text::one_line(safety["trust"].as_str().unwrap_or_default())
+        )
+    })?;
+    out.note(
+        "Compare the digits with them, by voice or side by side, then: parlour contacts verify WHO --code \"DIGITS\"",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mute_until(lasts: Option<Duration>, until: Option<&str>) -> String {
+    match (lasts, until) {
+        (_, Some(until)) => until.to_owned(),
+        (Some(lasts), None) => {
+            let until = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
+            format!("{until:.3}")
+        }
+        (None, None) => "forever".to_owned(),
+    }
+}
+
+/// Changes how a conversation is kept.
+async fn keep(client: &Client, out: &Output, who: &str, wish: &Value) -> Result<ExitCode> {
+    let conversation = client.patch(&["conversations", who], wish).await?;
+    out.data(&conversation, || {
+        let title = text::one_line(conversation["title"].as_str().unwrap_or_default());
+        let muted = match (
+            conversation["muted"] == json!(true),
+            conversation["muted_until"].as_str(),
+        ) {
+            (true, Some(until)) => format!("muted until {}", text::local_time(until)),
+            (true, None) => "muted".to_owned(),
+            (false, _) => "not muted".to_owned(),
+        };
+        let archived = if conversation["archived"] == json!(true) {
+            "archived"
+        } else {
+            "not archived"
+        };
+        format!("{title}: {muted}, {archived}.\n")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client, out: &Output) -> Result<ExitCode> {
+    let contacts = client.items(&["contacts"], &[]).await?;
+    if contacts.is_empty() {
+        out.note("No contacts yet: `parlour invite` makes a link to give away, `parlour add LINK` opens one.");
+    }
+    let value = Value::Array(contacts);
+    out.data(&value, || {
+        table(
+            value.as_array().map(Vec::as_slice).unwrap_or_default(),
+            Timestamp::now(),
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn table(contacts: &[Value], now: Timestamp) -> String {
@@ -50,16 +230,19 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
         .set_header(["NAME", "CALLS THEMSELVES", "STATE", "LAST SEEN"]);
     for contact in contacts.iter().map(Contact::of) {
         let state = match (contact.state.as_str(), contact.reachable, contact.reason.as_deref()) {
+            _ if contact.blocked => "blocked".to_owned(),
+            _ if contact.trust == "changed" => "devices replaced: verify or trust them".to_owned(),
+            ("accepted", true, _) if contact.trust == "verified" => "reachable, verified".to_owned(),
             ("accepted", true, _) => "reachable".to_owned(),
             ("accepted", false, Some(reason)) => format!("away: {}", text::one_line(reason)),
             ("accepted", false, None) => "away".to_owned(),
             (state, _, Some(reason)) => format!("{state}: {}", text::one_line(reason)),
             (state, _, None) => state.to_owned(),
         };
-        let seen = match (&contact.last_seen, contact.reachable) {
-            (_, true) => "now".to_owned(),
-            (Some(time), false) => text::ago(time, now),
-            (None, false) => "never".to_owned(),
+        let seen = match (contact.presence.as_deref(), &contact.last_seen) {
+            (Some("online"), _) => "there now".to_owned(),
+            (_, Some(time)) => text::ago(time, now),
+            (_, None) => "not told".to_owned(),
         };
         let name = contact.name.as_deref().map(text::one_line).unwrap_or_default();
         table.add_row([contact.display(), name, state, seen]);
@@ -70,7 +253,6 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_contact_is_one_row_and_says_why_it_is_away() {
@@ -86,7 +268,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            rows[2].contains("waiting: connection refused") && rows[2].contains("never"),
+            rows[2].contains("waiting: connection refused") && rows[2].contains("not told"),
             "{shown}"
         );
     }

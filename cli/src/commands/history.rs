@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::client::{CallError, Client, items};
+use crate::commands::read;
 use crate::output::Output;
 use crate::view::{Message, short};
 
@@ -17,6 +18,7 @@ const PAGE: usize = 200;
 const EXAMPLES: &str = "\
 Examples:
   parlour history bob
+  parlour history bob --mark-read
   parlour history bob --limit 1000 --json > bob.json
   parlour history bob --ids                with the ids that `parlour message` takes
   parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
@@ -34,12 +36,26 @@ pub(crate) struct History {
     /// Only what is older than an earlier page
     #[arg(long, value_name = "CURSOR")]
     before: Option<String>,
+    /// Mark what is shown as read; they are told so. Without it, looking changes nothing
+    #[arg(long)]
+    mark_read: bool,
     /// Show the beginnings of the messages' ids, for `parlour message`
     #[arg(long)]
     ids: bool,
 }
 
 impl History {
+    /// Of a conversation, and nothing else asked for.
+    pub(crate) fn of(conversation: &str, limit: u32) -> Self {
+        Self {
+            who: conversation.to_owned(),
+            limit,
+            before: None,
+            mark_read: false,
+            ids: false,
+        }
+    }
+
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (messages, older) = newest(client, &self.who, limit, self.before.clone()).await?;
@@ -47,6 +63,14 @@ impl History {
             _ if messages.is_empty() => out.note("Nothing has been said yet."),
             Some(cursor) => out.note(&format!("older: --before {cursor}")),
             None => {}
+        }
+        let conversation = client.get(&["conversations", &self.who], &[]).await?;
+        if let Some(warning) = conversation["warning"].as_str() {
+            out.note(&format!("Warning: {warning}."));
+        }
+        let last = messages.last().and_then(|message| message["id"].as_str());
+        if let Some(last) = last.filter(|_| self.mark_read) {
+            read::mark(client, &self.who, Some(last)).await?;
         }
         let messages = Value::Array(messages);
         out.data(&messages, || {

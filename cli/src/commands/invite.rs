@@ -138,8 +138,8 @@ fn sentence(text: &str) -> String {
     format!("{first}{}.", chars.as_str().trim_end_matches('.'))
 }
 
-/// The link as a QR code of half-height blocks, light on dark as terminals mostly are.
-fn qr(link: &str) -> Option<String> {
+/// A text as a QR code of half-height blocks, light on dark as terminals mostly are.
+pub(crate) fn qr(link: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(link, qrcode::EcLevel::L).ok()?;
     Some(
         code.render::<Dense1x2>()

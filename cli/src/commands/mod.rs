@@ -11,10 +11,15 @@ pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod message;
 pub(crate) mod next;
+pub(crate) mod notes;
 pub(crate) mod open;
 pub(crate) mod pins;
+pub(crate) mod presence;
+pub(crate) mod profile;
+pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod send;
+pub(crate) mod settings;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
@@ -64,10 +69,24 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Tail(tail) => with_node(global, tail.reach(), async |client| tail.run(client, out).await).await,
         Command::Whoami(whoami) => with_node(global, Reach::Disk, async |client| whoami.run(client, out).await).await,
         Command::Contacts(contacts) => {
-            with_node(global, Reach::Disk, async |client| contacts.run(client, out).await).await
+            with_node(global, contacts.reach(), async |client| contacts.run(client, out).await).await
         }
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
+        }
+        Command::Notes(notes) => with_node(global, Reach::Disk, async |client| notes.run(client, out).await).await,
+        Command::Read(read) => with_node(global, Reach::Network, async |client| read.run(client, out).await).await,
+        Command::Profile(profile) => {
+            with_node(global, Reach::Network, async |client| profile.run(client, out).await).await
+        }
+        Command::Avatar(avatar) => {
+            with_node(global, Reach::Network, async |client| avatar.run(client, out).await).await
+        }
+        Command::Presence(presence) => {
+            with_node(global, Reach::Disk, async |client| presence.run(client, out).await).await
+        }
+        Command::Settings(settings) => {
+            with_node(global, Reach::Disk, async |client| settings.run(client, out).await).await
         }
         Command::Search(search) => with_node(global, Reach::Disk, async |client| search.run(client, out).await).await,
         Command::Status(status) => match status::of_waiting(global, out).await? {

@@ -44,7 +44,7 @@ pub(crate) struct Send {
     /// The text; `-`, or none when stdin is no terminal, reads it from stdin
     #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     text: Option<String>,
-    /// Wait until it has left, or until every device of theirs has it on disk
+    /// Wait until it has left, until every device of theirs has it on disk, or until they say they have read it
     #[arg(long, value_enum, value_name = "STATE")]
     wait: Option<Wait>,
     /// How long to wait; after that the exit status is 1, and the message is still on its way
@@ -74,6 +74,7 @@ pub(crate) struct Send {
 enum Wait {
     Sent,
     Delivered,
+    Read,
 }
 
 /// A text that can be sent.
@@ -167,7 +168,8 @@ impl Ready {
 impl Wait {
     fn is_reached(self, message: &Value) -> bool {
         match message["status"].as_str() {
-            Some("delivered") => true,
+            Some("read") => true,
+            Some("delivered") => self != Self::Read,
             Some("sent") => self == Self::Sent,
             _ => false,
         }
@@ -177,12 +179,17 @@ impl Wait {
 fn told(message: &Value, waited: bool) -> String {
     let shown = Message::of(message);
     let mut text = match shown.status.as_str() {
+        "read" => return "Read.\n".to_owned(),
         "delivered" => "Delivered.\n".to_owned(),
         _ if !waited => return "Accepted; on its way.\n".to_owned(),
         "sent" => "Sent; they have not confirmed it yet.\n".to_owned(),
         _ => "Queued.\n".to_owned(),
     };
-    for device in shown.devices.iter().filter(|device| device.state != "delivered") {
+    for device in shown
+        .devices
+        .iter()
+        .filter(|device| !matches!(device.state.as_str(), "delivered" | "read"))
+    {
         text.push_str("  ");
         text.push_str(&device.line());
     }
@@ -248,6 +255,8 @@ mod tests {
         assert!(Wait::Sent.is_reached(&message("delivered")) && Wait::Sent.is_reached(&message("sent")));
         assert!(Wait::Delivered.is_reached(&message("delivered")) && !Wait::Delivered.is_reached(&message("sent")));
         assert!(!Wait::Sent.is_reached(&message("sending")));
+        assert!(Wait::Read.is_reached(&message("read")) && !Wait::Read.is_reached(&message("delivered")));
+        assert!(Wait::Delivered.is_reached(&message("read")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::connect::Reach;
 use crate::events::Event;
 use crate::output::Output;
 use crate::stop::Stop;
+use crate::text;
 use crate::view::Message;
 
 /// Between attempts to find a node again that was restarted.
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour tail                 the last messages of all conversations
   parlour tail -f bob          follow one conversation
+  parlour tail -f --presence   also who writes and who is there
   parlour tail -f --json | while read -r message; do ...; done";
 
 /// Show the last messages, and with -f those that follow
@@ -37,6 +39,9 @@ pub(crate) struct Tail {
     /// How many of the last messages
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: u16,
+    /// Also who writes something and who is there, while following
+    #[arg(long, requires = "follow")]
+    presence: bool,
     /// Only the conversation with this contact
     #[arg(value_name = "WHO")]
     who: Option<String>,
@@ -59,8 +64,10 @@ impl Tail {
         let backlog = self.backlog(client, only.as_deref()).await?;
         let mut page = Page {
             places: titles(client).await?,
+            names: HashMap::new(),
             seen: BTreeSet::new(),
             only,
+            presence: self.presence,
             out,
         };
         for message in backlog {
@@ -103,12 +110,25 @@ fn time(message: &Value) -> &str {
     message["created_at"].as_str().unwrap_or_default()
 }
 
+fn passing_text(value: &Value) -> &'static str {
+    match (value["typing"].as_bool(), value["presence"].as_str()) {
+        (Some(true), _) => "is writing",
+        (Some(false), _) => "has stopped writing",
+        (None, Some("online")) => "is there",
+        (None, Some(_)) => "is away",
+        (None, None) => "does not say whether they are there",
+    }
+}
+
 /// What has been shown, and how.
 struct Page<'a> {
     places: HashMap<String, String>,
+    /// What people are called.
+    names: HashMap<String, String>,
     /// Ids of the backlog, which the feed may bring again.
     seen: BTreeSet<String>,
     only: Option<String>,
+    presence: bool,
     out: &'a Output,
 }
 
@@ -132,14 +152,43 @@ impl Page<'_> {
     }
 
     async fn until_broken(&mut self, client: &Client, after: &mut u64) -> Result<()> {
-        let mut events = client.events(*after).await?;
+        let mut events = match self.presence {
+            true => client.all_events(*after).await?,
+            false => client.events(*after).await?,
+        };
         while let Some(Event { id, name, data }) = events.next().await? {
             *after = id.unwrap_or(*after);
             if name == "message" {
                 let message = &data["message"];
                 self.show(client, message).await?;
+            } else if matches!(name.as_str(), "typing" | "presence") {
+                self.show_passing(client, &data).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Who writes, who is there.
+    async fn show_passing(&mut self, client: &Client, value: &Value) -> Result<()> {
+        let conversation = value["conversation"].as_str();
+        if self.only.is_some() && conversation.is_some() && conversation != self.only.as_deref() {
+            return Ok(());
+        }
+        let user = value["user_id"].as_str().unwrap_or_default();
+        let name = match self.names.get(user) {
+            Some(name) => name.clone(),
+            None => {
+                let name = client.get(&["contacts", user], &[]).await?["display"]
+                    .as_str()
+                    .unwrap_or(user)
+                    .to_owned();
+                self.names.insert(user.to_owned(), name.clone());
+                name
+            }
+        };
+        self.out.item(value, || {
+            format!("* {} {}\n", text::one_line(&name), passing_text(value))
+        })?;
         Ok(())
     }
 

@@ -9,5 +9,6 @@ mod errors;
 mod harness;
 mod offline;
 mod pair;
+mod personal;
 mod store;
 mod waiting;

@@ -68,7 +68,7 @@ fn frames_read_back_and_every_cut_or_longer_form_is_refused() {
             "{frame:?} with a byte more"
         );
     }
-    assert_eq!(Frame::decode(&[7]), Err(ControlError::NeedsNewerVersion));
+    assert_eq!(Frame::decode(&[9]), Err(ControlError::NeedsNewerVersion));
     assert_eq!(
         Frame::decode(&[4, 0x80, 0]),
         Err(ControlError::Malformed(DecodeError::NotCanonical)),
@@ -123,4 +123,26 @@ fn limits_hold_in_both_directions() {
         .encode(),
         Err(ControlError::OverLimit { field: "ids", .. })
     ));
+}
+
+#[test]
+fn ephemeral_frames_are_their_bytes_and_nothing_else() {
+    let typing = Frame::Typing {
+        conversation: ConversationId::from_bytes([3; 32]),
+        typing: true,
+    };
+    let bytes = typing.encode().unwrap();
+    assert_eq!(bytes, [&[7][..], &[3; 32], &[1]].concat());
+    assert_eq!(Frame::decode(&bytes), Ok(typing));
+    for (state, presence) in [(0, Presence::Away), (1, Presence::Online), (2, Presence::Hidden)] {
+        assert_eq!(Frame::Presence(presence).encode().unwrap(), [8, state]);
+        assert_eq!(Frame::decode(&[8, state]), Ok(Frame::Presence(presence)));
+    }
+    assert_eq!(Frame::decode(&[8, 3]), Err(ControlError::NeedsNewerVersion));
+    for malformed in [&[7][..], &[8], &[8, 0, 0], &[7, 3, 1]] {
+        assert!(
+            matches!(Frame::decode(malformed), Err(ControlError::Malformed(_))),
+            "{malformed:?}"
+        );
+    }
 }

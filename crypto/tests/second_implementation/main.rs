@@ -76,7 +76,7 @@ fn events_and_controls_agree() {
         &[
             ("event", 5),
             ("message_body", 2),
-            ("control", 8),
+            ("control", 9),
             ("payload", 3),
             ("clock", 3),
             ("order", 1),

@@ -2,7 +2,7 @@
 
 use parlour_crypto::{
     Content, Control, ConversationId, DeviceId, EventId, Ext, Frame, Have, Hello, Intervals, KnockRequest,
-    KnockResponse, LogHave, Message, Profile, UserId,
+    KnockResponse, LogHave, Message, Presence, Profile, ReadMark, UserId,
 };
 use serde_json::Value;
 
@@ -49,6 +49,11 @@ pub(crate) fn control(value: &Value) -> Control {
         },
         "Have" => Control::Have(have(v)),
         "Received" => Control::Received { ids: short_ids(&v) },
+        "Read" => Control::Read(ReadMark {
+            conversation: ConversationId::from_bytes(v.array("conversation")),
+            clock: v.int("clock"),
+            event: EventId::from_bytes(v.array("event")),
+        }),
         other => panic!("unknown control {other}"),
     }
 }
@@ -80,6 +85,15 @@ pub(crate) fn frame(kind: &str, value: &Value) -> Frame {
             conversation: conversation(),
             ids: v.ids("ids").into_iter().map(EventId::from_bytes).collect(),
         },
+        "Typing" => Frame::Typing {
+            conversation: conversation(),
+            typing: v.0["typing"].as_bool().expect("a bool"),
+        },
+        "Presence" => Frame::Presence(match v.int::<u8>("presence") {
+            0 => Presence::Away,
+            1 => Presence::Online,
+            _ => Presence::Hidden,
+        }),
         other => panic!("unknown frame {other}"),
     }
 }

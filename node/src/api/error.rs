@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
 use crate::engine::{
-    AddError, ChangeError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed, TimerError,
+    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed,
+    TimerError,
 };
 use crate::resolve::{Candidate, ResolveError};
 
@@ -156,6 +158,8 @@ impl From<SendError> for ApiError {
         let detail = error.to_string();
         match error {
             SendError::UnknownConversation => Self::not_found(detail),
+            SendError::Blocked => Self::new(StatusCode::CONFLICT, "blocked", detail),
+            SendError::DevicesReplaced => Self::new(StatusCode::CONFLICT, "devices_replaced", detail),
             SendError::Empty => Self::bad_request("empty", detail).at("text"),
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
@@ -241,7 +245,30 @@ impl From<ReadMarkError> for ApiError {
     fn from(error: ReadMarkError) -> Self {
         match error {
             ReadMarkError::UnknownConversation => Self::not_found(error.to_string()),
+            ReadMarkError::UnknownMessage => Self::not_found(error.to_string()).at("up_to"),
             ReadMarkError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<DecisionError> for ApiError {
+    fn from(error: DecisionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DecisionError::UnknownConversation | DecisionError::UnknownContact => Self::not_found(detail),
+            DecisionError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            DecisionError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
+            DecisionError::Past => Self::bad_request("past", detail).at("muted_until"),
+            DecisionError::NoSafetyNumber => Self::bad_request("bad_code", detail).at("code"),
+            DecisionError::WrongSafetyNumber => Self::new(StatusCode::CONFLICT, "wrong_code", detail).at("code"),
+            DecisionError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
+            DecisionError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
+            DecisionError::Card(CardError::OverLimit { field, .. }) => {
+                Self::bad_request("too_long", detail).at(if field == "emoji" { "status_emoji" } else { field })
+            }
+            DecisionError::Card(CardError::Image(_)) => Self::bad_request("bad_image", detail).at("avatar"),
+            DecisionError::TooLong { what, .. } => Self::bad_request("too_long", detail).at(what),
+            DecisionError::Storage(failed) => failed.into(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -24,20 +25,40 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let limits = Door::from_ref(state).limits;
-        let max = limits.body_bytes;
-        let read = Limited::new(request.into_body(), max).collect();
-        match tokio::time::timeout(limits.body_timeout, read).await {
-            Ok(Ok(body)) => parse_json(&body.to_bytes()).map(Self),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(max)),
-            Ok(Err(_)) => Err(ApiError::bad_request("cut_short", "the request body ended too early")),
-            Err(_) => {
-                let detail = format!(
-                    "the request body did not come within {} s",
-                    limits.body_timeout.as_secs()
-                );
-                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
-            }
+        let body = read_body(request, &Door::from_ref(state)).await?;
+        parse_json(&body).map(Self)
+    }
+}
+
+/// A body as it is.
+pub(crate) struct Raw(pub(crate) Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for Raw
+where
+    Door: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = read_body(request, &Door::from_ref(state)).await?;
+        Ok(Self(body.to_vec()))
+    }
+}
+
+async fn read_body(request: Request, door: &Door) -> Result<Bytes, ApiError> {
+    let limits = &door.limits;
+    let max = limits.body_bytes;
+    let read = Limited::new(request.into_body(), max).collect();
+    match tokio::time::timeout(limits.body_timeout, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(max)),
+        Ok(Err(_)) => Err(ApiError::bad_request("cut_short", "the request body ended too early")),
+        Err(_) => {
+            let detail = format!(
+                "the request body did not come within {} s",
+                limits.body_timeout.as_secs()
+            );
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) const PAIR: &str = "/api/v1/session/pair";
 pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
 /// Answered without a token, beside these.
 const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
+/// Takes a picture instead of JSON.
+const AVATAR: &str = "/api/v1/me/avatar";
 /// Takes its token in the first frame.
 pub(crate) const SOCKET: &str = "/api/v1/ws";
 
@@ -91,7 +93,7 @@ impl Guard {
         } else if path != PAIR && !PAGE.contains(&path) && !HEALTH.contains(&path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
-        self.check_body(request.method(), request.headers())?;
+        self.check_body(request.method(), path, request.headers())?;
         Ok(caller)
     }
 
@@ -192,8 +194,8 @@ impl Guard {
         }
     }
 
-    /// Bodies have a known length, a bounded one, and are JSON.
-    fn check_body(&self, method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Bodies have a known length, a bounded one, and are JSON; a picture says that it is one.
+    fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         if headers.contains_key(header::TRANSFER_ENCODING) {
             let detail = "a request body needs a Content-Length; transfer codings are not taken";
             return Err(ApiError::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
@@ -205,6 +207,18 @@ impl Guard {
             return Err(ApiError::too_large(self.body_bytes));
         }
         let writes = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
+        if path == AVATAR && *method == Method::PUT {
+            if is_image(headers)? {
+                return Ok(());
+            }
+            let detail =
+                "a picture needs the header \"Content-Type\" with image/png, image/jpeg, image/gif or image/webp";
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_an_image",
+                detail,
+            ));
+        }
         if (writes || (*method == Method::DELETE && length > 0)) && !is_json(headers)? {
             let detail = "a request that writes needs the header \"Content-Type: application/json\"";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
@@ -224,6 +238,14 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>,
         ));
     }
     Ok(first)
+}
+
+/// None of these is a type that a browser's form could send.
+fn is_image(headers: &HeaderMap) -> Result<bool, ApiError> {
+    let kind = single(headers, header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok());
+    let known = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+    let is_known = kind.is_some_and(|kind| known.iter().any(|known| kind.trim().eq_ignore_ascii_case(known)));
+    Ok(is_known && !headers.contains_key(header::CONTENT_ENCODING))
 }
 
 fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {

@@ -1,6 +1,8 @@
 //! Controls between devices that know each other: cards (name, devices, prekeys, addresses), acceptance, receipts.
 
-use parlour_crypto::{CertProof, Control, DeviceId, DeviceList, Frame, PrekeyBundle, Profile, SuccessionError, UserId};
+use parlour_crypto::{
+    CardDetails, CertProof, Control, DeviceId, DeviceList, Frame, PrekeyBundle, Profile, SuccessionError, UserId,
+};
 use parlour_net::{Multiaddr, PeerId, Scope};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::feed::{self, FeedRow};
@@ -39,7 +41,7 @@ impl Engine {
         addresses
     }
 
-    pub(crate) fn card(&self) -> Profile {
+    pub(crate) fn card(&self, now: u64) -> Profile {
         Profile {
             name: self.account.name.clone(),
             device_list: self.account.list.as_bytes().to_vec(),
@@ -50,7 +52,7 @@ impl Engine {
                 .iter()
                 .map(parlour_net::address_to_bytes)
                 .collect(),
-            ext: Vec::new(),
+            ext: self.details.to_ext(now),
         }
     }
 
@@ -60,7 +62,7 @@ impl Engine {
     }
 
     pub(crate) fn tell_card(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let card = self.card();
+        let card = self.card(turn.now);
         let digest = blake3::hash(&parlour_crypto::encode(&card));
         let version = digest
             .as_bytes()
@@ -179,6 +181,11 @@ impl Engine {
             Control::ContactAccept { profile, .. } => self.take_card(turn, device, &profile, true)?,
             Control::Have(have) => return self.on_have(turn, device, &have),
             Control::Received { ids } => return self.on_received(turn, device, &ids),
+            Control::Read(mark) => {
+                if !self.on_read_mark(turn, device, &mark)? {
+                    return Ok(());
+                }
+            }
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),
@@ -231,6 +238,9 @@ impl Engine {
             return Ok(());
         }
         let before = (contact.clone(), row.clone());
+        let details = CardDetails::from_ext(&profile.ext);
+        let same_details = contacts::details(turn.txn, &row.user)? == details;
+        self.compare_lists(turn, &contact.device_list, &list)?;
         contact.device_list = list.as_bytes().to_vec();
         contact.name.clone_from(&profile.name);
         if accepts {
@@ -242,9 +252,10 @@ impl Engine {
         row.bundle = profile.bundle.to_vec();
         row.peer = profile.peer.to_vec();
         row.addresses.clone_from(&profile.addresses);
-        if before == (contact.clone(), row.clone()) {
+        if same_details && before == (contact.clone(), row.clone()) {
             return Ok(());
         }
+        contacts::put_details(turn.txn, &row.user, &details);
         contacts::put(turn.txn, &contact);
         devices::put(turn.txn, &row)?;
         self.retire_missing(turn, &list)?;

@@ -52,6 +52,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The conversation with oneself: delivered to own devices only.
+    pub(crate) fn ensure_notes(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let id = parlour_crypto::ConversationId::notes(&self.account.user());
+        let (conversation, new) = conversations::ensure(turn.txn, &id, ConversationKind::Notes, turn.now)?;
+        if new {
+            feed::append(turn.txn, &FeedRow::Conversation { conversation })?;
+        }
+        Ok(())
+    }
+
     /// A peer is connected: continues with everybody whose invite named it.
     pub(crate) fn knock_invited(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
         if !self.dialer.is_connected(&peer) {
@@ -64,7 +74,7 @@ impl Engine {
             else {
                 continue;
             };
-            if row.peer != peer.to_bytes() || refused.is_some() {
+            if row.peer != peer.to_bytes() || refused.is_some() || self.is_blocked(&row.user) {
                 continue;
             }
             self.drop_stale_flight(turn, &row)?;
@@ -133,7 +143,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
     ) -> Result<(), StoreError> {
-        let Some(row) = devices::get(turn.txn, device)? else {
+        let Some(row) = devices::get(turn.txn, device)?.filter(|row| !self.is_blocked(&row.user)) else {
             return Ok(());
         };
         let Ok(peer) = PeerId::from_bytes(&row.peer) else {
@@ -276,7 +286,8 @@ impl Engine {
             return Ok(());
         };
         let contact = contacts::get(turn.txn, &row.user)?;
-        let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let accepted =
+            contact.is_some_and(|contact| contact.state == ContactState::Accepted) && !self.is_blocked(&row.user);
         let certificate = DeviceCert::verify(&row.certificate).ok().filter(|_| accepted);
         let bundle = certificate
             .as_ref()
@@ -320,7 +331,7 @@ impl Engine {
         self.sessions.forget(turn, device, Which::All)?;
         let control = Control::ContactHello {
             token,
-            profile: self.card(),
+            profile: self.card(turn.now),
             ext: Vec::new(),
         };
         let id = self.random_id();

@@ -114,8 +114,18 @@ impl Engine {
         }
     }
 
+    /// Every device there is a blocked user's.
+    fn only_blocked_at(&self, peer: &PeerId) -> bool {
+        let there = self.devices_at(peer);
+        !there.is_empty() && there.iter().all(|device| self.is_blocked_device(*device))
+    }
+
     pub(crate) fn on_dial_timer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
-        if !self.dialer.online || self.dialer.is_connected(&peer) || !self.dialer.wanted.contains_key(&peer) {
+        if !self.dialer.online
+            || self.dialer.is_connected(&peer)
+            || !self.dialer.wanted.contains_key(&peer)
+            || self.only_blocked_at(&peer)
+        {
             return Ok(());
         }
         let (addresses, last_seen) = self.addresses_of(turn, peer)?;

@@ -61,6 +61,9 @@ impl Engine {
             return Ok(None);
         };
         let recipient = known.user;
+        if self.is_blocked(&recipient) {
+            return Ok(None);
+        }
         let day = Self::today(turn);
         if self
             .envelopes
@@ -200,13 +203,17 @@ impl Engine {
                 self.counters.unopened_envelopes += 1;
                 tracing::debug!(device = device.0, %error, "an envelope did not open");
                 let deaf = matches!(error, OpenError::TooManySkipped { .. });
-                if deaf && self.is_connected_to(device) {
+                if deaf && self.is_connected_to(device) && !self.is_blocked_device(device) {
                     self.begin_again(turn, device)?;
                 }
                 return Ok(true);
             }
             None => return Ok(false),
         };
+        // Opened only so that the ratchet keeps step: nothing of a blocked user is taken, and nothing goes back.
+        if self.is_blocked_device(device) {
+            return Ok(true);
+        }
         self.heard(device);
         self.confirmed(turn, device, &session)?;
         self.on_payload(turn, device, &payload)?;

@@ -120,7 +120,15 @@ impl Engine {
             None => false,
         };
         let bulk = waiting.count() > MAX_IN_FLIGHT as u64;
-        if self.dialer.connected().is_empty() || self.sessions.confirmed(device).is_none() || (linked && bulk) {
+        let undecided = self
+            .known
+            .get(&device)
+            .is_some_and(|known| self.is_undecided(&known.user));
+        if undecided
+            || self.dialer.connected().is_empty()
+            || self.sessions.confirmed(device).is_none()
+            || (linked && bulk)
+        {
             return Ok(());
         }
         let flying = self.gossip.in_flight(&log, device).unwrap_or_default();

@@ -125,6 +125,7 @@ impl Engine {
             timeline::release(turn.txn, due, &key);
             if let Some(event) = events::get(turn.txn, &key)? {
                 reveal(turn, &key, &event, self.origin_of(key.log.device))?;
+                self.wake_conversation(turn, key.log.conversation, &event)?;
             }
         }
         Ok(())

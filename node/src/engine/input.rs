@@ -8,6 +8,7 @@ use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
 
 use super::change::{ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
+use super::decisions::{Decision, DecisionError};
 use super::effects::{Effects, StorageFailed};
 
 /// One thing to react to.
@@ -38,12 +39,25 @@ pub(crate) enum Command {
     Add(AddContact, oneshot::Sender<Result<Added, AddError>>),
     /// This device's certificate and device list as they are on the disk now.
     Renewed(Box<(DeviceCert, DeviceList)>),
-    /// Marks a conversation as read up to a room seq.
+    /// Marks a conversation as read.
     MarkRead {
         conversation: ConversationId,
-        room_seq: u64,
+        up_to: UpTo,
         reply: oneshot::Sender<Result<(), ReadMarkError>>,
     },
+    /// Carries out what a user decided.
+    Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
+}
+
+/// How far a conversation has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpTo {
+    /// Everything that is shown now.
+    End,
+    /// Up to a message, in the order of the conversation.
+    Message(EventId),
+    /// Up to a message by its arrival number.
+    Seq(u64),
 }
 
 /// A text to write.
@@ -113,6 +127,15 @@ pub enum SendError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
+    /// With somebody we have blocked.
+    #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
+    Blocked,
+    /// All their devices were replaced, and nobody has decided what to make of it.
+    #[error(
+        "all devices of this contact were replaced: compare the safety number with them (`parlour contacts verify WHO`), or accept the \
+         new devices as they are (`parlour contacts trust WHO`)"
+    )]
+    DevicesReplaced,
     /// Nothing to send.
     #[error("the text is empty")]
     Empty,
@@ -264,6 +287,9 @@ pub enum ReadMarkError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
+    /// The message is not one of it.
+    #[error("there is no such message in this conversation")]
+    UnknownMessage,
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -280,6 +306,7 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
+            Self::Decide(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }

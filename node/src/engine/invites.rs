@@ -7,6 +7,8 @@ use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
 
+use crate::text::acts;
+
 use super::Engine;
 use super::effects::Turn;
 use super::input::{AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, RevokeError};
@@ -141,8 +143,8 @@ impl Engine {
     }
 }
 
-fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Option<AddError>, StoreError> {
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+pub(crate) fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Option<AddError>, StoreError> {
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(acts) {
         return Ok(Some(AddError::BadName { max: MAX_NAME }));
     }
     let taken = contacts::all(turn.txn)?

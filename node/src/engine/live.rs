@@ -46,6 +46,8 @@ pub struct Unreachable {
 /// A snapshot of the volatile state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
+    /// Profile name.
+    pub name: String,
     /// Our addresses.
     pub listening: Vec<Multiaddr>,
     /// Connected peers.
@@ -104,6 +106,7 @@ impl Engine {
             .map(|(_, known)| known.id)
             .collect();
         Some(Live {
+            name: self.account.name.clone(),
             listening: self.listening.clone(),
             peers,
             linked,

@@ -3,19 +3,25 @@
 
 mod account;
 mod append;
+mod blocks;
 mod cards;
 mod change;
 mod contacts;
+mod decisions;
 mod dial;
 mod effects;
 mod envelopes;
+mod ephemera;
 mod gossip;
 mod housekeeping;
 mod input;
 mod invites;
+mod keeping;
 mod link;
 mod live;
 mod people;
+mod profile;
+mod read;
 mod reload;
 mod rollback;
 mod serve;
@@ -23,12 +29,13 @@ mod sessions;
 mod streams;
 mod sync;
 mod timers;
+mod trust;
 mod welcome;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parlour_crypto::{DeviceId, PrekeySecret, day_of};
+use parlour_crypto::{CardDetails, DeviceId, PrekeySecret, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
@@ -37,11 +44,13 @@ use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
 pub use change::{Change, ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
+pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
 pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
+pub use ephemera::Ephemera;
 pub use input::{
     AddContact, AddError, Added, Expiry, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
-    SendText, Sent,
+    SendText, Sent, UpTo,
 };
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
@@ -50,6 +59,7 @@ use contacts::Knock;
 use dial::Dialer;
 use effects::Turn;
 use envelopes::Envelopes;
+use ephemera::EphemeraState;
 use gossip::Gossip;
 use link::Stream;
 use people::{Known, Members, own_device};
@@ -79,6 +89,7 @@ pub(crate) struct Engine {
     peer: PeerId,
     rng: EngineRng,
     listening: Vec<Multiaddr>,
+    details: CardDetails,
     bundle: Vec<u8>,
     bundle_hash: [u8; 32],
     bundle_serial: u32,
@@ -92,6 +103,8 @@ pub(crate) struct Engine {
     numbers: HashMap<DeviceId, DeviceNo>,
     members: BTreeMap<ConversationNo, Members>,
     sessions: Sessions,
+    blocked: BTreeSet<UserId>,
+    undecided: BTreeSet<UserId>,
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
     link_of: BTreeMap<DeviceNo, u64>,
@@ -105,6 +118,7 @@ pub(crate) struct Engine {
     cards: BTreeMap<DeviceNo, Allowance>,
     gossip: Gossip,
     envelopes: Envelopes,
+    ephemera: EphemeraState,
     timers: Timers,
     skews: BTreeMap<DeviceNo, i64>,
     counters: Counters,
@@ -143,6 +157,7 @@ impl Engine {
             peer,
             rng,
             listening: Vec::new(),
+            details: CardDetails::default(),
             bundle: Vec::new(),
             bundle_hash: [0; 32],
             bundle_serial: 0,
@@ -155,6 +170,8 @@ impl Engine {
             numbers: HashMap::new(),
             members: BTreeMap::new(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
+            blocked: BTreeSet::new(),
+            undecided: BTreeSet::new(),
             dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
             link_of: BTreeMap::new(),
@@ -168,6 +185,7 @@ impl Engine {
             cards: BTreeMap::new(),
             gossip: Gossip::default(),
             envelopes: Envelopes::default(),
+            ephemera: EphemeraState::default(),
             timers: Timers::default(),
             skews: BTreeMap::new(),
             counters: Counters::default(),
@@ -181,6 +199,9 @@ impl Engine {
             effects: &mut effects,
         };
         engine.learn_devices(&mut turn)?;
+        engine.learn_blocks(&mut turn)?;
+        engine.learn_profile(&turn)?;
+        engine.learn_trust(&turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }
@@ -290,10 +311,14 @@ impl Engine {
             }
             Command::MarkRead {
                 conversation,
-                room_seq,
+                up_to,
                 reply,
             } => {
-                let answer = self.mark_read(turn, &conversation, room_seq)?;
+                let answer = self.mark_read(turn, &conversation, up_to)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::Decide(change, reply) => {
+                let answer = self.decide(turn, change)?;
                 turn.effects.reply(reply, answer);
             }
         }
@@ -379,9 +404,12 @@ impl Engine {
                 Timer::GossipAcknowledge(device) => self.on_gossip_acknowledge(turn, device)?,
                 Timer::Distribute(device) => self.distribute_again(turn, device)?,
                 Timer::Invited(peer) => self.knock_invited(turn, peer)?,
+                Timer::ReadMarks(device) => self.on_read_marks_timer(turn, device)?,
                 Timer::Controls(device) => self.on_controls_timer(turn, device)?,
                 Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
                 Timer::FlushSent => self.flush_sent(turn)?,
+                Timer::Presence => self.tell_presence(turn)?,
+                Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,
                 Timer::Erase => self.erase_due(turn)?,
                 Timer::Housekeeping => self.housekeeping(turn)?,

@@ -13,6 +13,7 @@ use super::{Account, Engine};
 #[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
+    /// The other user; of notes, the own one.
     pub(crate) with: UserId,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
@@ -76,7 +77,10 @@ impl Engine {
         let Some(row) = conversations::get(turn.txn, conversation)? else {
             return Ok(None);
         };
-        let ConversationKind::Direct { with } = row.kind;
+        let with = match row.kind {
+            ConversationKind::Direct { with } => with,
+            ConversationKind::Notes => self.account.user(),
+        };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
         let members = Members {
             id: row.id,
@@ -109,6 +113,9 @@ impl Engine {
     /// Stays connected to every contact from now on.
     pub(crate) fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for contact in contacts::all(turn.txn)? {
+            if self.is_blocked(&contact.user) {
+                continue;
+            }
             let mut peers = vec![contact.peer];
             for no in devices::of_user(turn.txn, &contact.user)? {
                 peers.extend(devices::get(turn.txn, no)?.map(|row| row.peer));

@@ -60,6 +60,9 @@ impl Engine {
         self.timers = Timers::default();
         self.dialer.restart();
         self.learn_devices(turn)?;
+        self.learn_blocks(turn)?;
+        self.learn_profile(turn)?;
+        self.learn_trust(turn)?;
         self.housekeeping(turn)?;
         self.want_contacts(turn)?;
         self.card_changed(turn.now);

@@ -22,6 +22,11 @@ impl Engine {
             if !link.greeted || !link.window_is_open() {
                 return Ok(());
             }
+            let user = link.user;
+            if self.is_undecided(&user) {
+                return Ok(());
+            }
+            let Some(link) = self.link(stream) else { return Ok(()) };
             let served = link.served;
             let next = link
                 .wanting
@@ -162,7 +167,11 @@ impl Engine {
         conversation: &ConversationId,
         ids: &[EventId],
     ) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else {
+        let Some(user) = self
+            .link(stream)
+            .map(|link| link.user)
+            .filter(|user| !self.is_undecided(user))
+        else {
             return Ok(());
         };
         let Some(no) = self.shared_number(turn, &user, conversation)? else {

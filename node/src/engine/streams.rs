@@ -21,7 +21,7 @@ pub(crate) const REOPEN_MS: (u64, u64) = (500, 60_000);
 impl Engine {
     /// Asks for a stream to a device, if there is a connection, a session and no stream yet.
     pub(crate) fn open_stream(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        if self.link_of.contains_key(&device) || self.opening.contains_key(&device) {
+        if self.link_of.contains_key(&device) || self.opening.contains_key(&device) || self.is_blocked_device(device) {
             return Ok(());
         }
         let Some(row) = devices::get(turn.txn, device)? else {
@@ -144,7 +144,11 @@ impl Engine {
         let Ok((session, answer, sealer, opener)) = accepted else {
             return self.refuse(turn, stream);
         };
-        let Some(device) = self.sessions.device(&session) else {
+        let Some(device) = self
+            .sessions
+            .device(&session)
+            .filter(|device| !self.is_blocked_device(*device))
+        else {
             return self.refuse(turn, stream);
         };
         let Some(mut row) = devices::get(turn.txn, device)? else {
@@ -186,6 +190,9 @@ impl Engine {
         };
         self.opening.remove(&device);
         let finished = state.finish(data);
+        if self.is_blocked_device(device) {
+            return self.refuse(turn, stream);
+        }
         let row = devices::get(turn.txn, device)?;
         let (Ok(keys), Some(row)) = (finished, row) else {
             tracing::debug!(device = device.0, "the other side refused the stream");

@@ -7,7 +7,7 @@ use parlour_crypto::{
     SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, logs, outbox};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox};
 
 use super::append::{Appended, Origin, append};
 use super::effects::Turn;
@@ -111,6 +111,8 @@ impl Engine {
                 Ok(())
             }
             (Frame::Want { conversation, ids }, true) => self.on_want(turn, stream, &conversation, &ids),
+            (Frame::Typing { conversation, typing }, true) => self.on_typing(turn, stream, &conversation, typing),
+            (Frame::Presence(presence), true) => self.on_presence(turn, stream, presence),
             (Frame::Hello(_), true) | (_, false) => {
                 self.close_stream(turn, stream);
                 Ok(())
@@ -133,9 +135,17 @@ impl Engine {
             .saturating_sub_unsigned(turn.now);
         self.skews.insert(device, skew);
         self.live_changed = true;
+        if let Some(mut row) = devices::get(turn.txn, device)? {
+            row.last_seen = turn.now;
+            devices::put(turn.txn, &row)?;
+        }
         self.tell_everything(turn, stream)?;
         for row in outbox::of_device(turn.txn, device)?.into_iter().take(CONTROLS_AT_ONCE) {
             self.send_control_frame(turn, stream, &row);
+        }
+        self.tell_presence_to(turn, stream)?;
+        if !self.timers.is_set(Timer::Presence) {
+            self.tell_presence(turn)?;
         }
         Ok(())
     }
@@ -194,7 +204,10 @@ impl Engine {
         turn: &Turn<'_, '_>,
         user: &UserId,
     ) -> Result<Vec<(ConversationNo, ConversationId)>, StoreError> {
-        let id = ConversationId::direct(&self.account.user(), user);
+        let id = match *user == self.account.user() {
+            true => ConversationId::notes(user),
+            false => ConversationId::direct(&self.account.user(), user),
+        };
         Ok(conversations::number(turn.txn, &id)?
             .map(|no| (no, id))
             .into_iter()
@@ -331,6 +344,8 @@ impl Engine {
         let key = match append(turn, conversation, author, &verified, self.origin_of(author))? {
             Appended::New(key) => {
                 self.counters.events_received += 1;
+                self.ends_typing(author);
+                self.wake_conversation(turn, conversation, &verified)?;
                 if own {
                     self.suspect_rollback(turn, key.log.log)?;
                 }

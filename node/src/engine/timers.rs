@@ -32,8 +32,14 @@ pub(crate) enum Timer {
     Invited(PeerId),
     /// Send a device its waiting controls by envelope.
     Controls(DeviceNo),
+    /// Send a device the read marks that wait for company.
+    ReadMarks(DeviceNo),
     /// Ask the maker of an invite again.
     Knock(DeviceNo),
+    /// Say again whether the user is there.
+    Presence,
+    /// Forget typing and presence that were not said again.
+    Ephemera,
     /// Write down what was handed to the network.
     FlushSent,
     /// Tell contacts our changed card.

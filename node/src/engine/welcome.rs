@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse, OneTimeSecret,
-    Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag, parse as parse_envelope,
+    CardDetails, Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse,
+    OneTimeSecret, Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag,
+    parse as parse_envelope,
 };
 use parlour_net::{NetCommand, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -186,7 +187,7 @@ impl Engine {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Contact => token.is_none() && known,
         };
-        if !welcome {
+        if !welcome || self.is_blocked(&user) {
             return Ok(Welcome::Silent);
         }
         if let Reason::Invite(invite) = &reason
@@ -235,7 +236,11 @@ impl Engine {
             invite.used_by.push(user);
             invites::put(turn.txn, &invite);
         }
-        let contact = match contacts::get(turn.txn, &user)? {
+        let before = contacts::get(turn.txn, &user)?;
+        if let Some(row) = &before {
+            self.compare_lists(turn, &row.device_list, list)?;
+        }
+        let contact = match before {
             Some(row) => ContactRow {
                 name: profile.name.clone(),
                 device_list: list.as_bytes().to_vec(),
@@ -254,6 +259,7 @@ impl Engine {
             },
         };
         contacts::put(turn.txn, &contact);
+        contacts::put_details(turn.txn, &user, &CardDetails::from_ext(&profile.ext));
         let mut row = device_row(certificate, &profile.bundle, &contact);
         row.peer = profile.peer.to_vec();
         row.addresses = profile.addresses.clone();
@@ -275,7 +281,7 @@ impl Engine {
         )?;
         self.match_again(turn)?;
         let accept = Control::ContactAccept {
-            profile: self.card(),
+            profile: self.card(turn.now),
             ext: Vec::new(),
         };
         self.post_card(turn, device, accept)?;

@@ -1,4 +1,4 @@
-//! What the account itself writes: messages, read marks.
+//! What the account itself writes: messages.
 
 use parlour_crypto::{
     Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, VISIBLE_TWICE,
@@ -6,12 +6,12 @@ use parlour_crypto::{
 };
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, feed, logs};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, logs};
 
 use super::Engine;
 use super::append::{Appended, Origin, append, parents_and_clock};
 use super::effects::Turn;
-use super::input::{Expiry, ReadMarkError, SendError, SendText, Sent};
+use super::input::{Expiry, SendError, SendText, Sent};
 
 /// Bytes of a client id.
 const MAX_CLIENT_ID: usize = 64;
@@ -26,6 +26,9 @@ impl Engine {
             return Ok(Err(SendError::UnknownConversation));
         };
         if let Some(error) = refuse_text(turn, conversation, send)? {
+            return Ok(Err(error));
+        }
+        if let Some(error) = self.refuse_recipient(turn, conversation)? {
             return Ok(Err(error));
         }
         let members = self.members(turn, conversation)?.map(|members| members.with);
@@ -73,6 +76,7 @@ impl Engine {
             }));
         };
         let (key, event) = self.write_event(turn, conversation, KIND_MESSAGE, &body)?;
+        self.wake_conversation(turn, conversation, &event)?;
         if let Some(id) = &send.client_id {
             client_ids::put(
                 turn.txn,
@@ -93,6 +97,20 @@ impl Engine {
             fresh: true,
             plain,
         }))
+    }
+
+    /// Why nothing may be sent to whoever the conversation is with.
+    fn refuse_recipient(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<Option<SendError>, StoreError> {
+        let with = self.members(turn, conversation)?.map(|members| members.with);
+        Ok(match with {
+            Some(user) if self.is_blocked(&user) => Some(SendError::Blocked),
+            Some(user) if self.is_undecided(&user) => Some(SendError::DevicesReplaced),
+            Some(_) | None => None,
+        })
     }
 
     /// Signs a new event of this device and stores it.
@@ -129,47 +147,6 @@ impl Engine {
             Appended::New(key) => Ok((key, event)),
             Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),
         }
-    }
-
-    pub(crate) fn mark_read(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        id: &parlour_crypto::ConversationId,
-        room_seq: u64,
-    ) -> Result<Result<(), ReadMarkError>, StoreError> {
-        let Some(no) = conversations::number(turn.txn, id)? else {
-            return Ok(Err(ReadMarkError::UnknownConversation));
-        };
-        let Some(mut row) = conversations::get(turn.txn, no)? else {
-            return Err(StoreError::Malformed { noun: "conversation" });
-        };
-        let upto = room_seq.min(row.last_seq);
-        if upto > row.read_seq {
-            // The shorter way to the same number: what is read now, or what is left.
-            row.unread = if row.last_seq.saturating_sub(upto) <= upto.saturating_sub(row.read_seq) {
-                self.count_foreign(turn, no, upto, row.last_seq)?
-            } else {
-                let read = self.count_foreign(turn, no, row.read_seq, upto)?;
-                row.unread.saturating_sub(read)
-            };
-            row.read_seq = upto;
-            conversations::put(turn.txn, no, &row);
-            feed::append(turn.txn, &feed::FeedRow::Conversation { conversation: no })?;
-        }
-        Ok(Ok(()))
-    }
-
-    /// Messages of others with a room seq above `after`, up to `last`.
-    fn count_foreign(&self, turn: &Turn<'_, '_>, no: ConversationNo, after: u64, last: u64) -> Result<u64, StoreError> {
-        let mut count = 0u64;
-        for seq in after.saturating_add(1)..=last {
-            let at = timeline::by_room_seq(turn.txn, no, seq)?;
-            let entry = at.map(|at| timeline::get(turn.txn, no, &at)).transpose()?.flatten();
-            if entry.is_some_and(|entry| entry.event.log.device != self.own.device) {
-                count = count.saturating_add(1);
-            }
-        }
-        Ok(count)
     }
 }
 

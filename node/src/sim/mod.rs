@@ -7,6 +7,7 @@ mod damage;
 mod hostile;
 mod network;
 mod node;
+mod personal;
 mod scenario;
 
 use std::collections::BTreeMap;

@@ -23,6 +23,7 @@ pub(super) struct SimNode {
     dir: tempfile::TempDir,
     keystore: Vec<u8>,
     running: Option<(Engine, Store)>,
+    ephemera: crate::engine::Ephemera,
 }
 
 impl SimNode {
@@ -81,6 +82,7 @@ impl SimNode {
                 .expect("a directory"),
             keystore,
             running: None,
+            ephemera: crate::engine::Ephemera::default(),
         }
     }
 
@@ -94,6 +96,15 @@ impl SimNode {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.running.as_ref().expect("the node is up").0
+    }
+
+    /// Who writes something and who is there, as its readers see it.
+    pub(super) fn ephemera(&mut self) -> crate::engine::Ephemera {
+        let (engine, _) = self.running.as_mut().expect("the node is up");
+        if let Some(new) = engine.take_ephemera() {
+            self.ephemera = new;
+        }
+        self.ephemera.clone()
     }
 
     pub(super) fn next_tick(&self) -> Option<u64> {

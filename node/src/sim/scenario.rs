@@ -8,7 +8,7 @@ use parlour_store::{contacts, conversations, timeline};
 use tokio::sync::oneshot;
 
 use super::{CALM, Sim, Weather};
-use crate::engine::{AddContact, Command, Input, NewInvite, SendText};
+use crate::engine::{AddContact, Command, Decision, Input, NewInvite, SendText};
 
 pub(super) const STORM: Weather = Weather {
     loss: 150,
@@ -371,6 +371,10 @@ fn a_device_that_left_its_users_list_hears_and_says_nothing_more() {
     sim.run_until(sim.now + 1_000);
     sim.introduce(0, again);
     sim.run_until(sim.now + 10_000);
+    let accept = Decision::Accept(sim.user(1));
+    sim.ask(0, |reply| Command::Decide(accept, reply))
+        .expect("up")
+        .expect("a contact");
     say(&mut sim, 0, "after");
     say(&mut sim, 1, "from the lost device");
     say(&mut sim, again, "from the new device");

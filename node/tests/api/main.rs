@@ -9,6 +9,7 @@ mod attacks;
 mod changes;
 mod limits;
 mod pairing;
+mod personal;
 mod rest;
 mod setup;
 mod socket;

@@ -283,4 +283,21 @@ async fn two_nodes_see_each_other_through_their_streams() {
     let mark = json!({ "seq": received["seq"] });
     assert_eq!(bob.post("/api/v1/conversations/alice/read", &mark).await.status, 204);
     assert_eq!(unread().await, 0);
+    let read = at_alice.find(|e| e["type"] == "receipt" && e["state"] == "read").await;
+    assert_eq!(read["message_ids"], json!([sent["id"]]));
+    let details = alice
+        .get(&format!("/api/v1/messages/{}", sent["id"].as_str().unwrap()))
+        .await
+        .json();
+    assert_eq!(
+        (&details["status"], &details["devices"][0]["state"]),
+        (&json!("read"), &json!("read"))
+    );
+    let wrong = bob
+        .put(
+            "/api/v1/conversations/alice/read",
+            &json!({ "up_to": parlour_crypto::EventId::from_bytes([1; 32]).to_string() }),
+        )
+        .await;
+    assert_eq!((wrong.status, &wrong.json()["field"]), (404, &json!("up_to")));
 }

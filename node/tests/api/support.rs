@@ -133,8 +133,20 @@ impl TestApi {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.write_json("POST", path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.write_json("PUT", path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.write_json("PATCH", path, body).await
+    }
+
+    async fn write_json(&self, method: &str, path: &str, body: &Value) -> Reply {
         let request = self
-            .request("POST", path)
+            .request(method, path)
             .set("Content-Type", "application/json")
             .body(&body.to_string());
         self.send(&request).await

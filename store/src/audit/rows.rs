@@ -7,7 +7,7 @@ use crate::store::Store;
 
 const STEP: u64 = 50_000;
 
-pub(super) const KINDS: [(Kind, &str); 25] = [
+pub(super) const KINDS: [(Kind, &str); 30] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -20,6 +20,11 @@ pub(super) const KINDS: [(Kind, &str); 25] = [
     (Kind::Delivery, "delivery"),
     (Kind::Missing, "missing event"),
     (Kind::ConversationName, "conversation name"),
+    (Kind::SharesPresence, "presence wish"),
+    (Kind::CardDetails, "card"),
+    (Kind::ReadMark, "read mark"),
+    (Kind::ReadLog, "read log"),
+    (Kind::Register, "register"),
     (Kind::Event, "event"),
     (Kind::EventId, "event id"),
     (Kind::Timeline, "timeline"),

@@ -6,11 +6,11 @@ use parlour_crypto::{DeviceId, UserId};
 
 use crate::conversations::{self, ConversationKind};
 use crate::db::Read;
-use crate::devices;
 use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
 use crate::logs::{self, DeliveryRow};
 use crate::record::StoreError;
 use crate::view::Own;
+use crate::{devices, read_marks};
 
 /// How far a message has come on its way to one device. Later is further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,8 @@ pub enum DeliveryState {
     Sent,
     /// Acknowledged by that device after its own fsync.
     Delivered,
+    /// Its user has read it there.
+    Read,
 }
 
 /// The state of a message: the weakest over its recipients.
@@ -32,6 +34,8 @@ pub enum MessageStatus {
     Sent,
     /// On the disk of every device.
     Delivered,
+    /// On the disk of every device, and read by everybody it is meant for, on some device.
+    Read,
     /// From somebody else.
     Received,
 }
@@ -47,6 +51,13 @@ pub struct DeviceDelivery {
     pub state: DeliveryState,
 }
 
+/// How far a device has come with a log.
+struct Progress {
+    delivery: DeliveryRow,
+    /// The last seq its user has read.
+    read: u64,
+}
+
 struct Recipient {
     no: DeviceNo,
     user: UserId,
@@ -57,8 +68,10 @@ struct Recipient {
 pub struct DeliveryView<'a, R> {
     read: &'a R,
     own: Own,
+    /// Nobody else takes part, so that a message may be where it belongs from the start.
+    notes: bool,
     recipients: Vec<Recipient>,
-    rows: BTreeMap<LogKey, Vec<DeliveryRow>>,
+    rows: BTreeMap<LogKey, Vec<Progress>>,
 }
 
 impl<R> std::fmt::Debug for DeliveryView<'_, R> {
@@ -89,6 +102,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         Ok(Self {
             read,
             own,
+            notes: conversations::get(read, conversation)?.is_some_and(|row| row.kind == ConversationKind::Notes),
             recipients,
             rows: BTreeMap::new(),
         })
@@ -121,38 +135,61 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         if log.device != self.own.device {
             return Ok(MessageStatus::Received);
         }
-        let weakest = self.rows(log)?.iter().map(|row| state(row, seq)).min();
-        Ok(match weakest {
+        let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
+        Ok(match states.iter().min() {
+            None if self.notes => MessageStatus::Delivered,
             None | Some(DeliveryState::Queued) => MessageStatus::Sending,
             Some(DeliveryState::Sent) => MessageStatus::Sent,
+            Some(DeliveryState::Read) => MessageStatus::Read,
+            Some(DeliveryState::Delivered) if self.is_read(&states) => MessageStatus::Read,
             Some(DeliveryState::Delivered) => MessageStatus::Delivered,
         })
     }
 
-    fn rows(&mut self, log: &LogKey) -> Result<&[DeliveryRow], StoreError> {
+    /// Whether every other user has read it on one of their devices.
+    fn is_read(&self, states: &[DeliveryState]) -> bool {
+        let mut users: BTreeMap<UserId, bool> = BTreeMap::new();
+        for (to, state) in self.recipients.iter().zip(states) {
+            if to.user != self.own.user {
+                *users.entry(to.user).or_default() |= *state == DeliveryState::Read;
+            }
+        }
+        !users.is_empty() && users.values().all(|read| *read)
+    }
+
+    fn rows(&mut self, log: &LogKey) -> Result<&[Progress], StoreError> {
         if !self.rows.contains_key(log) {
             let rows = self
                 .recipients
                 .iter()
-                .map(|to| logs::delivery(self.read, log, to.no))
-                .collect::<Result<Vec<_>, _>>()?;
+                .map(|to| {
+                    Ok(Progress {
+                        delivery: logs::delivery(self.read, log, to.no)?,
+                        read: read_marks::of_log(self.read, log, to.no)?.seq,
+                    })
+                })
+                .collect::<Result<Vec<_>, StoreError>>()?;
             self.rows.insert(*log, rows);
         }
         Ok(self.rows.get(log).map_or(&[], Vec::as_slice))
     }
 }
 
-fn state(row: &DeliveryRow, seq: u64) -> DeliveryState {
-    if row.acked.contains(seq) {
-        DeliveryState::Delivered
-    } else if row.sent.contains(seq) {
+fn state(row: &Progress, seq: u64) -> DeliveryState {
+    if row.delivery.acked.contains(seq) {
+        if seq <= row.read {
+            DeliveryState::Read
+        } else {
+            DeliveryState::Delivered
+        }
+    } else if row.delivery.sent.contains(seq) {
         DeliveryState::Sent
     } else {
         DeliveryState::Queued
     }
 }
 
-/// The devices that every own message of a conversation is meant for: all of the other user's, and the account's other ones,
+/// The devices that every own message of a conversation is meant for: all of the other user's, if there is one, and the account's other ones,
 /// without those that are retired.
 ///
 /// # Errors
@@ -161,9 +198,12 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
     let Some(row) = conversations::get(read, conversation)? else {
         return Ok(Vec::new());
     };
-    let ConversationKind::Direct { with } = row.kind;
+    let users = match row.kind {
+        ConversationKind::Direct { with } => vec![with, own.user],
+        ConversationKind::Notes => vec![own.user],
+    };
     let mut all = Vec::new();
-    for user in [with, own.user] {
+    for user in users {
         for no in devices::of_user(read, &user)? {
             let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
             if no != own.device && !gone {

@@ -61,7 +61,8 @@ fn ids(draw: &mut Draw, width: u64) -> Vec<Value> {
 }
 
 fn control(draw: &mut Draw) -> Value {
-    match draw.below(5) {
+    match draw.below(6) {
+        5 => json!(["Read", {"conversation": draw.hex(32), "clock": draw.number(64), "event": draw.hex(32)}]),
         0 => json!(["ContactHello", {
             "token": draw.or_null(50, |draw| draw.hex(16)), "profile": profile(draw), "ext": ext(draw),
         }]),
@@ -130,7 +131,12 @@ pub(super) fn events(draw: &mut Draw) -> Vec<Case> {
 }
 
 fn frame(draw: &mut Draw) -> Value {
-    let (kind, value) = match draw.below(6) {
+    let (kind, value) = match draw.below(8) {
+        6 => (
+            "Typing",
+            json!({"conversation": draw.hex(32), "typing": draw.chance(50)}),
+        ),
+        7 => ("Presence", json!({"presence": draw.below(3)})),
         0 => ("Have", have(draw)),
         1 => {
             let body = draw.bytes(100);

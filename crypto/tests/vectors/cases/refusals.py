@@ -273,8 +273,9 @@ def stream(draw):
     hello = lambda version=1: b"\0" + bytes([version]) + bytes(12)
     right, before = seal(b"\4" + ids), [seal(hello(), 0), seal(b"\4" + ids, 1)]
     wrong = {"changed": flipped(right, 8), "the frame before": before[1], "cut short": right[:-1],
-             "length one too large": uint(len(right) - 3, 4) + right[4:], "an unknown type": seal(b"\7" + ids),
+             "length one too large": uint(len(right) - 3, 4) + right[4:], "an unknown type": seal(b"\x09" + ids),
              "no type": seal(b""), "a byte left over in its body": seal(b"\4" + ids + b"\0"),
+             "Typing cut short": seal(b"\7" + bytes(32)), "a presence of 3": seal(b"\x08\3"),
              "Rekey with a body": seal(b"\5\0"), "a second Hello": seal(hello()),
              "Hello of version 2": {"bytes": seal(hello(2), 0), "before": []},
              "another frame before Hello": {"bytes": seal(b"\4" + ids, 0), "before": []}}

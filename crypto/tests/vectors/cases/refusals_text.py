@@ -60,7 +60,7 @@ def bodies(draw):
     conversation = draw(32)
     right = events.CONTROL.write(("Have", {"conversation": conversation, "full": True, "logs": [log]}))
     tail = lambda *intervals: right[:-5] + bytes([len(intervals)]) + b"".join(map(bytes, intervals))
-    wrong = {"an unknown variant": b"\5" + right[1:], "the variant in a longer varint": b"\x83\0" + right[1:],
+    wrong = {"an unknown variant": b"\6" + right[1:], "the variant in a longer varint": b"\x83\0" + right[1:],
              "a bool of 2": right[:33] + b"\2" + right[34:], "a byte left over": right + b"\0", "cut short": right[:-1],
              "touching intervals": tail((1, 2), (3, 4)), "overlapping intervals": tail((1, 4), (3, 5)),
              "descending intervals": tail((4, 5), (1, 2)), "an interval backwards": tail((2, 1)),

@@ -45,7 +45,8 @@ def events():
                 "Contact": ["Contact", {"profile": small, "ext": []}],
                 "Have, full": ["Have", have_json(draw, logs)], "Have, one log": ["Have", have_json(draw, logs[:1])],
                 "Have, nothing": ["Have", have_json(draw, [])],
-                "Received": ["Received", {"ids": [draw(16).hex() for _ in range(3)]}]}
+                "Received": ["Received", {"ids": [draw(16).hex() for _ in range(3)]}],
+                "Read": ["Read", {"conversation": draw(32).hex(), "clock": NOW, "event": draw(32).hex()}]}
     for name, value in controls.items():
         yield "control", name, {"value": value}
     yield "payload", "an event", {"wire": make_event(first).wire()}
@@ -87,7 +88,8 @@ def streams():
         frame("b", "Have", have_json(draw, [])),
         frame("b", "Want", {"conversation": draw(32).hex(), **ids_json(draw, 32, 2)}),
         frame("a", "Events", {"conversation": draw(32).hex(), "events": [wire.hex(), ""]}),
-        frame("a", "Control", control), frame("b", "Received", ids_json(draw, 16, 1))])
+        frame("a", "Control", control), frame("b", "Received", ids_json(draw, 16, 1)),
+        frame("a", "Typing", {"conversation": draw(32).hex(), "typing": True}), frame("b", "Presence", {"presence": 1})])
     yield "stream", "keys change, each direction on its own", stream_inputs(draw, [
         hello(draw, "a"), hello(draw, "b"), frame("a", "Rekey"), frame("a", "Received", ids_json(draw, 16, 1)),
         frame("b", "Received", ids_json(draw, 16, 1)), frame("a", "Rekey"), frame("a", "Rekey"), frame("b", "Rekey"),

@@ -122,7 +122,8 @@ CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, 
                   ContactAccept=Struct(profile=PROFILE, ext=EXT),
                   Contact=Struct(profile=PROFILE, ext=EXT),
                   Have=HAVE,
-                  Received=Struct(ids=IDS))
+                  Received=Struct(ids=IDS),
+                  Read=Struct(conversation=BYTES32, clock=U64, event=BYTES32))
 
 
 # -- payloads ----------------------------------------------------------------------------------------------------------

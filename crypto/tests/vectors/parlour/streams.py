@@ -1,7 +1,7 @@
 """Requests between peers and the sync stream (PROTOCOL.md section 9)."""
 
 from .blocks import aead_open, aead_seal, dh, hash_sha, kdf, mac, require, same, uint
-from .codec import BYTES32, EXT, U8, U16, U32, U64, Bytes, Enum, Fixed, Option, Struct, Tuple, Type, Vec, split
+from .codec import BOOL, BYTES32, EXT, U8, U16, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Tuple, Type, Vec, split
 from .events import CONTROL, HAVE, IDS, MAX_WIRE
 
 MAX_FRAME = 262_160
@@ -52,7 +52,9 @@ FRAMES = {"Hello": Struct(check_hello, version=U16, wall_time_ms=U64, list_versi
           "Control": Struct(id=Fixed(16), control=CONTROL),
           "Received": Struct(ids=IDS),
           "Rekey": Empty(),
-          "Want": Struct(conversation=BYTES32, ids=Vec(BYTES32, 256))}
+          "Want": Struct(conversation=BYTES32, ids=Vec(BYTES32, 256)),
+          "Typing": Struct(conversation=BYTES32, typing=BOOL),
+          "Presence": Struct(presence=Byte(2))}
 TYPES = list(FRAMES)
 
 

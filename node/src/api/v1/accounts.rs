@@ -18,7 +18,7 @@ async fn list(State(state): State<ApiState>) -> Json<dto::List<dto::Account>> {
     let account = dto::Account {
         account: facts.account.clone(),
         user_id: facts.own.user,
-        name: facts.name.clone(),
+        name: state.account.name(),
     };
     Json(dto::List { items: vec![account] })
 }

@@ -11,13 +11,13 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::ApiState;
-use crate::engine::AddContact;
+use crate::engine::{AddContact, ContactChange, Decision};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/contacts", get(list).post(add))
-        .route("/contacts/{contact}", get(one))
+        .route("/contacts/{contact}", get(one).patch(change))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Contact>>, ApiError> {
@@ -60,4 +60,19 @@ async fn add(
             already: added.already,
         }),
     ))
+}
+
+async fn change(
+    State(state): State<ApiState>,
+    Part(contact): Part,
+    Body(wish): Body<dto::ChangeContact>,
+) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    let change = ContactChange {
+        petname: wish.petname,
+        blocked: wish.blocked,
+    };
+    state.account.decide(Decision::Contact(row.user, change)).await?;
+    let row = contacts::get(state.account.store(), &row.user)?.unwrap_or(row);
+    Ok(Json(Reader::new(&state.account).contact(&row)?))
 }

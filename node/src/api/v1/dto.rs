@@ -164,10 +164,73 @@ pub(crate) struct Contact {
     pub(crate) reason: Option<String>,
     pub(crate) reachable: bool,
     pub(crate) since: Option<Time>,
+    /// Only while they let us know when they are there.
     pub(crate) last_seen: Option<Time>,
+    /// `online` or `away`; nothing if they do not tell, or are not reachable.
+    pub(crate) presence: Option<&'static str>,
+    pub(crate) blocked: bool,
+    /// `unverified`, `verified`, or `changed`: all their devices were replaced, and nothing is sent until that is decided.
+    pub(crate) trust: &'static str,
+    pub(crate) trust_since: Option<Time>,
+    /// What the user should know before talking to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<&'static str>,
+    pub(crate) profile: Profile,
     pub(crate) conversation: ConversationId,
     pub(crate) created_at: Time,
     pub(crate) devices: Vec<ContactDevice>,
+}
+
+/// What two users compare.
+#[derive(Debug, Serialize)]
+pub(crate) struct Safety {
+    /// Twelve groups of five digits, the same on both sides.
+    pub(crate) number: String,
+    pub(crate) trust: &'static str,
+    pub(crate) trust_since: Option<Time>,
+}
+
+/// The digits that the other side shows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verify {
+    pub(crate) code: String,
+}
+
+/// What somebody says about themselves.
+#[derive(Debug, Serialize)]
+pub(crate) struct Profile {
+    pub(crate) about: Option<String>,
+    pub(crate) pronouns: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) status_emoji: Option<String>,
+    pub(crate) status_expires_at: Option<Time>,
+    /// The media type of the picture, if there is one.
+    pub(crate) avatar: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct OwnProfile {
+    pub(crate) name: String,
+    #[serde(flatten)]
+    pub(crate) profile: Profile,
+}
+
+/// What is not there stays; null takes away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeProfile {
+    pub(crate) name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) about: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) pronouns: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) status: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) status_emoji: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) status_expires_at: Option<Option<String>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -193,7 +256,44 @@ pub(crate) struct Conversation {
     pub(crate) unread: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,
+    /// What the user should know before talking here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<&'static str>,
+    pub(crate) muted: bool,
+    /// Until when; nothing if not, or for ever.
+    pub(crate) muted_until: Option<Time>,
+    pub(crate) archived: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) draft: Option<String>,
     pub(crate) created_at: Time,
+}
+
+/// How a contact is to be kept; what is not there stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeContact {
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) petname: Option<Option<String>>,
+    pub(crate) blocked: Option<bool>,
+}
+
+/// How a conversation is to be kept; what is not there stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeConversation {
+    /// A time, `"forever"`, or null.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) muted_until: Option<Option<String>>,
+    pub(crate) archived: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) draft: Option<Option<String>>,
+}
+
+/// Tells null from a field that is not there.
+pub(super) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize)]
@@ -353,11 +453,6 @@ impl ViewOnce {
     }
 }
 
-/// Tells a null from a field that is not there.
-pub(super) fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u64>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EditMessage {
@@ -374,6 +469,102 @@ pub(crate) struct SetTimer {
 #[serde(deny_unknown_fields)]
 pub(crate) struct MarkRead {
     pub(crate) seq: u64,
+}
+
+/// How far a conversation has been read: up to a message, or to its end.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadUpTo {
+    pub(crate) up_to: Option<EventId>,
+}
+
+/// Whether somebody writes in a conversation just now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetTyping {
+    pub(crate) typing: bool,
+}
+
+/// Who writes in a conversation just now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Typing {
+    pub(crate) typing: Vec<TypingUser>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TypingUser {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+}
+
+/// Whether this account's user is there, and until when.
+#[derive(Debug, Serialize)]
+pub(crate) struct OwnPresence {
+    pub(crate) presence: &'static str,
+    pub(crate) until: Option<Time>,
+    /// Whether contacts are told.
+    pub(crate) shared: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPresence {
+    pub(crate) presence: PresenceName,
+    /// How long somebody is there unless it is said again.
+    #[serde(default = "SetPresence::a_while")]
+    pub(crate) for_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PresenceName {
+    Online,
+    Away,
+}
+
+impl SetPresence {
+    fn a_while() -> u64 {
+        300
+    }
+}
+
+/// What happens just now and is not kept: no part of the feed, without a cursor.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Passing {
+    Typing {
+        conversation: ConversationId,
+        user_id: UserId,
+        typing: bool,
+    },
+    Presence {
+        user_id: UserId,
+        presence: Option<&'static str>,
+    },
+}
+
+impl Passing {
+    /// The event name on a stream.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Typing { .. } => "typing",
+            Self::Presence { .. } => "presence",
+        }
+    }
+}
+
+/// How the account behaves towards others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) read_receipts: bool,
+    pub(crate) presence: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeSettings {
+    pub(crate) read_receipts: Option<bool>,
+    pub(crate) presence: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

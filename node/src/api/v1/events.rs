@@ -15,6 +15,8 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::changes::ChangePage;
+use super::dto::Passing;
+use super::passing::PassingReader;
 use crate::api::auth::Caller;
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
@@ -33,6 +35,8 @@ pub(crate) fn router() -> Router<ApiState> {
 #[serde(deny_unknown_fields)]
 struct EventParams {
     after: Option<String>,
+    /// Typing and presence, too; they have no id.
+    ephemeral: Option<String>,
 }
 
 async fn events(
@@ -58,7 +62,11 @@ async fn events(
         return Ok(headers.into_response());
     }
     connection.streams();
+    let passing = field::<bool>("ephemeral", params.ephemeral.as_deref(), "true or false")?
+        .unwrap_or(false)
+        .then(|| PassingReader::new(&state.account));
     let reader = EventReader {
+        passing,
         state,
         caller,
         feed,
@@ -94,6 +102,7 @@ pub(super) fn check_cursor(state: &Shared, cursor: u64) -> Result<u64, ApiError>
 }
 
 struct EventReader {
+    passing: Option<PassingReader>,
     state: ApiState,
     caller: Caller,
     feed: watch::Receiver<u64>,
@@ -125,10 +134,34 @@ impl EventReader {
                 () = self.state.door.stop.cancelled() => return None,
                 () = self.caller.expired() => return None,
                 changed = self.feed.changed() => changed.ok()?,
+                there = passing(&mut self.passing) => return passing_frame(&there?),
                 () = tokio::time::sleep(self.state.door.limits.stream_ping) => return Some(Bytes::from_static(PING.as_bytes())),
             }
         }
     }
+}
+
+/// What happens just now; never, for a reader that did not ask for it.
+async fn passing(reader: &mut Option<PassingReader>) -> Option<Vec<Passing>> {
+    let Some(reader) = reader else {
+        return std::future::pending().await;
+    };
+    reader.changed().await.then(|| reader.take())
+}
+
+/// Without an id: there is nothing to come back to.
+fn passing_frame(all: &[Passing]) -> Option<Bytes> {
+    let mut out = String::new();
+    for one in all {
+        let json = serde_json::to_string(one).ok()?;
+        // Writing into a string cannot fail.
+        let _ = write!(out, "event: {}\ndata: {json}\n\n", one.name());
+    }
+    Some(if out.is_empty() {
+        Bytes::from_static(PING.as_bytes())
+    } else {
+        Bytes::from(out)
+    })
 }
 
 fn frame(page: &ChangePage) -> Bytes {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dto;
+use super::dto::Passing;
 use crate::api::error::{ApiError, Problem};
 
 /// What clients send.
@@ -15,6 +16,9 @@ pub(super) enum ClientFrame {
     Subscribe {
         id: Option<CommandId>,
         after: Option<u64>,
+        /// Typing and presence, too.
+        #[serde(default)]
+        ephemeral: bool,
     },
     Send {
         id: CommandId,
@@ -56,6 +60,9 @@ enum ServerFrame<'a, T: Serialize> {
     Error {
         error: Problem<'a>,
     },
+    Ephemeral {
+        event: T,
+    },
 }
 
 #[derive(Serialize)]
@@ -85,6 +92,11 @@ pub(super) fn reply_text<T: Serialize>(id: Option<&CommandId>, outcome: &Result<
         Err(error) => Outcome::Error(error.problem()),
     };
     to_text(&ServerFrame::Reply { id, outcome })
+}
+
+/// What happens just now.
+pub(super) fn passing_text(passing: &Passing) -> String {
+    to_text(&ServerFrame::Ephemeral { event: passing })
 }
 
 /// What is said about a frame that is no command.

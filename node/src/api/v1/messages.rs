@@ -113,7 +113,7 @@ pub(super) async fn send(
     conversation: &str,
     wish: dto::SendMessage,
 ) -> Result<(bool, dto::Message), ApiError> {
-    let (_, row) = resolve::conversation(state.account.store(), state.account.facts().own, conversation)?;
+    let (_, row) = super::conversations::wanted(state, conversation).await?;
     let sent = state.account.send(send_text(state, row.id, &wish)?).await?;
     if !sent.plain {
         let message = Reader::new(&state.account).message(&sent.event, sent.room_seq)?;
@@ -125,7 +125,7 @@ pub(super) async fn send(
         id: sent.at.id,
         conversation: row.id,
         author: facts.own.user,
-        author_name: facts.name.clone(),
+        author_name: state.account.name(),
         device: facts.device,
         text: Some(wish.text),
         unsupported: false,

@@ -12,8 +12,11 @@ mod invites;
 mod me;
 mod message;
 mod messages;
+pub(crate) mod passing;
+mod profile;
 mod reader;
 mod remembering;
+mod safety;
 mod search;
 pub(crate) mod session;
 mod stats;
@@ -31,6 +34,8 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(session::router())
         .merge(accounts::router())
         .merge(me::router())
+        .merge(profile::router())
+        .merge(safety::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())

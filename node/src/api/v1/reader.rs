@@ -4,21 +4,31 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
+use parlour_crypto::{CardDetails, ConversationId, DeviceId, EventId, ImageKind, UserId};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
+use parlour_store::registers::Trust;
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, timeline};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, registers, timeline,
+};
 
 use super::dto::{self, Time, What};
+use super::passing::presence_name;
 use super::remembering::Remembering;
-use crate::engine::Live;
+use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
+use crate::runner::now_ms;
+use crate::text::{lines, one_line};
 
 mod content;
 
+const REPLACED: &str = "all devices of this contact were replaced; nothing is sent to them until you have compared the safety number \
+                        or accepted the new devices";
+const REPLACED_VERIFIED: &str = "you had verified this contact, and all their devices were replaced since; nothing is sent to them until \
+                                 you have compared the safety number again or accepted the new devices";
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
 
@@ -28,6 +38,8 @@ pub(crate) struct Reader<'a> {
     rows: Remembering<'a>,
     facts: &'a Facts,
     live: Arc<Live>,
+    own_name: String,
+    ephemera: Arc<Ephemera>,
     authors: BTreeMap<DeviceNo, Author>,
     conversations: BTreeMap<ConversationNo, (ConversationId, DeliveryView<'a, Store>)>,
 }
@@ -46,6 +58,8 @@ impl<'a> Reader<'a> {
             rows: Remembering::new(account.store()),
             facts: account.facts(),
             live: account.live(),
+            own_name: account.name(),
+            ephemera: account.ephemera().borrow().clone(),
             authors: BTreeMap::new(),
             conversations: BTreeMap::new(),
         }
@@ -112,7 +126,7 @@ impl<'a> Reader<'a> {
         let (_, delivery) = self.conversation_view(key.log.conversation)?;
         let mut states = Vec::new();
         for to in delivery.devices(&key.log, key.seq)? {
-            let reason = if to.state == DeliveryState::Delivered {
+            let reason = if to.state >= DeliveryState::Delivered {
                 None
             } else {
                 self.why_unreachable(&to.device)?
@@ -169,20 +183,22 @@ impl<'a> Reader<'a> {
             ),
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
         };
+        let shares = contacts::shares_presence(&self.rows, &row.user)?;
         let mut listed = Vec::new();
         for no in devices::of_user(&self.rows, &row.user)? {
             if let Some(device) = devices::get(&self.rows, no)? {
                 listed.push(dto::ContactDevice {
                     device_id: device.id,
                     reachable: self.link(&device.id).is_some(),
-                    last_seen: Time::unless_never(device.last_seen),
+                    last_seen: Time::unless_never(device.last_seen).filter(|_| shares),
                 });
             }
         }
+        let (trust, trust_since, warning) = trust(registers::trust(&self.rows, &row.user)?);
         let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
         Ok(dto::Contact {
             user_id: row.user,
-            name: row.name.clone(),
+            name: one_line(&row.name),
             petname: row.petname.clone(),
             display: resolve::display(row),
             state,
@@ -190,6 +206,16 @@ impl<'a> Reader<'a> {
             reachable: since.is_some(),
             since: since.map(Time),
             last_seen: listed.iter().filter_map(|device| device.last_seen).max(),
+            presence: self
+                .ephemera
+                .presence
+                .get(&row.user)
+                .map(|online| presence_name(*online)),
+            trust,
+            trust_since,
+            warning,
+            profile: profile(&contacts::details(&self.rows, &row.user)?, now_ms()),
+            blocked: registers::blocked(&self.rows, &row.user)?.is_some(),
             conversation: ConversationId::direct(&self.facts.own.user, &row.user),
             created_at: Time(row.created),
             devices: listed,
@@ -197,15 +223,26 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn conversation(&mut self, row: &ConversationRow) -> Result<dto::Conversation, StoreError> {
-        let ConversationKind::Direct { with } = &row.kind;
+        let own = self.facts.own.user;
+        let (kind, with, title) = match &row.kind {
+            ConversationKind::Direct { with } => ("direct", with, self.name_of(with)?),
+            ConversationKind::Notes => ("notes", &own, "Notes".to_owned()),
+        };
         let last = match &row.last {
             Some((_, _, key)) => self.message_at(key)?,
             None => None,
         };
+        let kept = registers::kept(&self.rows, &row.id)?;
+        let (_, _, warning) = trust(registers::trust(&self.rows, with)?);
         Ok(dto::Conversation {
+            warning,
+            muted: kept.muted_until > now_ms(),
+            muted_until: Time::unless_never(kept.muted_until).filter(|until| until.0 != u64::MAX && until.0 > now_ms()),
+            archived: kept.archived,
+            draft: Some(kept.draft).filter(|draft| !draft.is_empty()),
             id: row.id,
-            kind: "direct",
-            title: self.name_of(with)?,
+            kind,
+            title,
             with: *with,
             unread: row.unread,
             last_seq: row.last_seq,
@@ -236,6 +273,12 @@ impl<'a> Reader<'a> {
                 device,
                 seqs,
             } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered),
+            FeedRow::Read {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Read),
             FeedRow::Contact { user } => {
                 let contact = contacts::get(&self.rows, user)?
                     .map(|row| self.contact(&row))
@@ -302,7 +345,7 @@ impl<'a> Reader<'a> {
     /// How a user is shown.
     pub(crate) fn name_of(&self, user: &UserId) -> Result<String, StoreError> {
         if *user == self.facts.own.user {
-            return Ok(self.facts.name.clone());
+            return Ok(self.own_name.clone());
         }
         Ok(contacts::get(&self.rows, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
     }
@@ -345,11 +388,39 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How trust is called, since when it is so, and what to know about it.
+pub(crate) fn trust(trust: Trust) -> (&'static str, Option<Time>, Option<&'static str>) {
+    match trust {
+        Trust::Unverified => ("unverified", None, None),
+        Trust::Verified { at } => ("verified", Some(Time(at)), None),
+        Trust::Changed {
+            at,
+            verified_before: true,
+        } => ("changed", Some(Time(at)), Some(REPLACED_VERIFIED)),
+        Trust::Changed { at, .. } => ("changed", Some(Time(at)), Some(REPLACED)),
+    }
+}
+
+/// What somebody says about themselves, fit to be shown.
+pub(crate) fn profile(details: &CardDetails, now: u64) -> dto::Profile {
+    let status = details.has_status(now);
+    let line = |text: &str| Some(one_line(text)).filter(|text| !text.is_empty());
+    dto::Profile {
+        about: Some(lines(&details.about)).filter(|text| !text.is_empty()),
+        pronouns: line(&details.pronouns),
+        status: line(&details.status).filter(|_| status),
+        status_emoji: line(&details.emoji).filter(|_| status),
+        status_expires_at: Time::unless_never(details.status_expires).filter(|_| status),
+        avatar: details.avatar_kind().map(ImageKind::media_type),
+    }
+}
+
 fn status_name(status: MessageStatus) -> &'static str {
     match status {
         MessageStatus::Sending => "sending",
         MessageStatus::Sent => "sent",
         MessageStatus::Delivered => "delivered",
+        MessageStatus::Read => "read",
         MessageStatus::Received => "received",
     }
 }
@@ -359,6 +430,7 @@ fn delivery_name(state: DeliveryState) -> &'static str {
         DeliveryState::Queued => "queued",
         DeliveryState::Sent => "sent",
         DeliveryState::Delivered => "delivered",
+        DeliveryState::Read => "read",
     }
 }
 

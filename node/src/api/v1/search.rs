@@ -94,7 +94,7 @@ fn author(state: &Shared, text: &str) -> Result<UserId, ResolveError> {
         return Ok(facts.own.user);
     }
     match resolve::contact(state.account.store(), text) {
-        Err(ResolveError::Unknown { .. }) if text == facts.name => Ok(facts.own.user),
+        Err(ResolveError::Unknown { .. }) if text == state.account.name() => Ok(facts.own.user),
         found => found.map(|row| row.user),
     }
 }

@@ -91,7 +91,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
     let conversations = conversations::all(store)?;
     Ok(Stats {
         user_id: facts.own.user,
-        name: facts.name.clone(),
+        name: state.account.name(),
         peer_id: parlour_net::peer_to_text(&facts.peer),
         listen: live.listening.iter().map(ToString::to_string).collect(),
         api: format!("http://{}", state.door.address),

@@ -23,7 +23,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use zeroize::Zeroizing;
 
 use super::events::check_cursor;
-use super::frames::{ClientFrame, CommandId, Subscribed, error_text, ready_text, reply_text};
+use super::frames::{ClientFrame, CommandId, Subscribed, error_text, passing_text, ready_text, reply_text};
+use super::passing::PassingReader;
 use super::{dto, messages};
 use crate::api::auth::Caller;
 use crate::api::connection::Connection;
@@ -110,6 +111,7 @@ struct Session {
     state: ApiState,
     from: IpAddr,
     feed: watch::Receiver<u64>,
+    passing: Option<PassingReader>,
     cursor: Option<u64>,
     /// There may be events after the cursor.
     behind: bool,
@@ -130,6 +132,7 @@ impl Session {
             state,
             from,
             feed,
+            passing: None,
             cursor: None,
             behind: false,
             commands,
@@ -187,6 +190,7 @@ impl Session {
                     self.behind = true;
                     changed.map_err(|_| stopping())
                 }
+                there = passing(&mut self.passing) => self.put_passing(there).await,
                 _ = self.ping.tick() => self.ping().await,
                 () = std::future::ready(()), if self.behind => self.send_page().await,
             };
@@ -232,7 +236,10 @@ impl Session {
                 let error = ApiError::bad_request("already_authenticated", "this socket is authenticated already");
                 self.put(error_text(&error)).await
             }
-            Ok(ClientFrame::Subscribe { id, after }) => self.subscribe(id.as_ref(), after).await,
+            Ok(ClientFrame::Subscribe { id, after, ephemeral }) => {
+                self.passing = ephemeral.then(|| PassingReader::new(&self.state.account));
+                self.subscribe(id.as_ref(), after).await
+            }
             Ok(ClientFrame::Send {
                 id,
                 conversation,
@@ -287,6 +294,18 @@ impl Session {
         }
         let cursor = cursor.map(|after| Subscribed { after });
         self.put(reply_text(id, &cursor)).await
+    }
+
+    async fn put_passing(&mut self, there: bool) -> Result<(), End> {
+        let Some(reader) = self.passing.as_mut().filter(|_| there) else {
+            return Err(stopping());
+        };
+        let frames: Vec<Message> = reader
+            .take()
+            .iter()
+            .map(|one| Message::Text(passing_text(one).into()))
+            .collect();
+        self.put_all(frames).await
     }
 
     async fn send_page(&mut self) -> Result<(), End> {
@@ -353,6 +372,14 @@ impl Session {
         if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
             while let Some(Ok(_)) = self.socket.recv().await {}
         }
+    }
+}
+
+/// Waits for something that happens just now; for ever, if nobody asked for it.
+async fn passing(reader: &mut Option<PassingReader>) -> bool {
+    match reader {
+        Some(reader) => reader.changed().await,
+        None => std::future::pending().await,
     }
 }
 

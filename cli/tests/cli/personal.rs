@@ -1,0 +1,92 @@
+//! What people do with contacts and conversations beside talking, on the command line of two running nodes.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Pair, eventually};
+
+/// Waits until a command of a home shows what is wanted.
+fn shows(what: &str, look: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    eventually(what, || {
+        let seen = look();
+        if wanted(&seen) { Ok(seen) } else { Err(seen.to_string()) }
+    })
+}
+
+#[test]
+fn looking_is_not_reading_and_what_was_read_is_told() {
+    let Pair {
+        alice,
+        bob,
+        alice_up: _alice_up,
+        bob_up: _bob_up,
+    } = Pair::new();
+    let sent = alice.json(&["send", "bob", "read me", "--wait", "delivered"]);
+    let id = sent["id"].as_str().unwrap().to_owned();
+    bob.run(&["history", "al"]).done();
+    assert_eq!(alice.json(&["message", "info", &id])["status"], "delivered");
+    bob.run(&["read", "al", "--up-to", &id.replace("msg_", "msg_a")])
+        .failed(1, "id");
+    assert_eq!(bob.json(&["read", "al", "--up-to", &id])["unread"], 0);
+    let info = || alice.json(&["message", "info", &id]);
+    let read = shows("alice is told", info, |message| message["status"] == "read");
+    assert_eq!(read["devices"][0]["state"], "read");
+
+    bob.run(&["settings", "--read-receipts", "off"]).done();
+    let quiet = alice.json(&["send", "bob", "quietly", "--wait", "delivered"]);
+    let shown = bob.json(&["history", "al", "--mark-read"]);
+    assert_eq!(shown[1]["text"], "quietly");
+    // What bob says next comes behind anything he would have told.
+    bob.run(&["send", "al", "done", "--wait", "delivered"]).done();
+    let quiet = alice.json(&["message", "info", quiet["id"].as_str().unwrap()]);
+    assert_eq!(quiet["status"], "delivered");
+}
+
+#[test]
+fn contacts_are_renamed_blocked_verified_and_notes_stay_at_home() {
+    let Pair {
+        alice,
+        bob,
+        alice_up: _alice_up,
+        bob_up: _bob_up,
+    } = Pair::new();
+    bob.run(&["contacts", "rename", "al", "alicia"]).done();
+    bob.run(&["contacts", "rename", "alicia", "two\nlines"])
+        .failed(1, "petname");
+    bob.run(&["contacts", "rename", "nobody", "x"]).failed(1, "no contact");
+    bob.run(&["contacts", "mute", "alicia", "--until", "2020-01-01T00:00:00Z"])
+        .failed(1, "over already");
+
+    let number = alice.json(&["contacts", "verify", "bob"])["number"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(bob.json(&["contacts", "verify", "alicia"])["number"], json!(number));
+    let other: String = number.chars().map(|c| if c == '1' { '2' } else { c }).collect();
+    bob.run(&["contacts", "verify", "alicia", "--code", &other])
+        .failed(1, "differ");
+    bob.run(&["contacts", "verify", "alicia", "--code", "123"])
+        .failed(1, "60 digits");
+    let verified = bob.json(&["contacts", "verify", "alicia", "--code", &number]);
+    assert_eq!(verified["trust"], "verified");
+
+    bob.run(&["contacts", "block", "alicia"]).done();
+    bob.run(&["send", "alicia", "hello"]).failed(1, "blocked");
+    alice.run(&["send", "bob", "anybody there?"]).done();
+    assert_eq!(bob.json(&["contacts"])[0]["blocked"], true);
+    assert_eq!(bob.json(&["history", "alicia"]), json!([]));
+    bob.run(&["contacts", "unblock", "alicia"]).done();
+    let history = || bob.json(&["history", "alicia"]);
+    shows("what was missed", history, |messages| {
+        messages[0]["text"] == "anybody there?"
+    });
+
+    alice.run(&["send", "notes", "milk and bread"]).done();
+    assert_eq!(alice.json(&["notes"])[0]["text"], "milk and bread");
+    assert_eq!(alice.json(&["search", "milk"]).as_array().map(Vec::len), Some(1));
+    alice
+        .run(&["profile", "set", "--about", &"x".repeat(600)])
+        .failed(1, "at most 512");
+    alice.run(&["profile", "set", "--about", "gardener"]).done();
+    let profile = || bob.json(&["profile", "alicia"]);
+    shows("the profile", profile, |profile| profile["about"] == "gardener");
+}

@@ -1,0 +1,78 @@
+//! Safety numbers: shown as digits and as a QR code, compared, and what was decided.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use parlour_crypto::{UserId, safety_number};
+use parlour_store::{contacts, registers};
+use qrcode::render::svg;
+use qrcode::{EcLevel, QrCode};
+
+use super::dto;
+use super::reader::{Reader, trust};
+use crate::api::error::ApiError;
+use crate::api::extract::{Body, Part};
+use crate::api::state::{ApiState, Shared};
+use crate::engine::Decision;
+use crate::resolve;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .route("/contacts/{contact}/safety", get(show))
+        .route("/contacts/{contact}/safety.svg", get(draw))
+        .route("/contacts/{contact}/verify", post(verify))
+        .route("/contacts/{contact}/trust", post(accept))
+}
+
+fn number(state: &Shared, user: &UserId) -> String {
+    safety_number(&state.account.facts().own.user, user)
+}
+
+async fn show(State(state): State<ApiState>, Part(contact): Part) -> Result<Json<dto::Safety>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    let (trust, trust_since, _) = trust(registers::trust(state.account.store(), &row.user)?);
+    Ok(Json(dto::Safety {
+        number: number(&state, &row.user),
+        trust,
+        trust_since,
+    }))
+}
+
+/// The digits as a QR code: both sides draw the same.
+async fn draw(State(state): State<ApiState>, Part(contact): Part) -> Result<Response, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    let digits = number(&state, &row.user).replace(' ', "");
+    let code = QrCode::with_error_correction_level(&digits, EcLevel::M).map_err(|error| {
+        tracing::error!(%error, "a safety number could not be drawn");
+        ApiError::internal()
+    })?;
+    let image = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
+    Ok(([(header::CONTENT_TYPE, "image/svg+xml")], image).into_response())
+}
+
+async fn verify(
+    State(state): State<ApiState>,
+    Part(contact): Part,
+    Body(wish): Body<dto::Verify>,
+) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    decided(&state, row.user, Decision::Verify(row.user, wish.code)).await
+}
+
+async fn accept(
+    State(state): State<ApiState>,
+    Part(contact): Part,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    decided(&state, row.user, Decision::Accept(row.user)).await
+}
+
+async fn decided(state: &Shared, user: UserId, change: Decision) -> Result<Json<dto::Contact>, ApiError> {
+    state.account.decide(change).await?;
+    let row =
+        contacts::get(state.account.store(), &user)?.ok_or_else(|| ApiError::not_found("there is no such contact"))?;
+    Ok(Json(Reader::new(&state.account).contact(&row)?))
+}

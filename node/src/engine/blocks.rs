@@ -1,0 +1,130 @@
+//! Blocked users: nothing of theirs is shown or acknowledged, and nothing goes to them, so that they learn nothing. What they wrote
+//! meanwhile comes by sync once they are unblocked.
+
+use std::collections::BTreeSet;
+
+use parlour_crypto::UserId;
+use parlour_net::{NetCommand, PeerId};
+use parlour_store::contacts::{self, ContactState};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::registers::{self, Register};
+use parlour_store::{DeviceNo, StoreError, devices};
+
+use super::Engine;
+use super::decisions::DecisionError;
+use super::effects::Turn;
+use super::timers::Timer;
+
+impl Engine {
+    /// Reads who is blocked, and closes the door to their peers.
+    pub(crate) fn learn_blocks(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.blocked.clear();
+        for contact in contacts::all(turn.txn)? {
+            if registers::blocked(turn.txn, &contact.user)?.is_some() {
+                self.blocked.insert(contact.user);
+            }
+        }
+        let blocked: Vec<UserId> = self.blocked.iter().copied().collect();
+        for user in blocked {
+            for peer in self.peers_of(turn, &user)? {
+                turn.net(NetCommand::Block { peer });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_blocked(&self, user: &UserId) -> bool {
+        self.blocked.contains(user)
+    }
+
+    pub(crate) fn is_blocked_device(&self, device: DeviceNo) -> bool {
+        self.known
+            .get(&device)
+            .is_some_and(|known| self.is_blocked(&known.user))
+    }
+
+    pub(crate) fn set_blocked(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        user: &UserId,
+        block: bool,
+    ) -> Result<Result<(), DecisionError>, StoreError> {
+        if contacts::get(turn.txn, user)?.is_none() {
+            return Ok(Err(DecisionError::UnknownContact));
+        }
+        if self.is_blocked(user) == block {
+            return Ok(Ok(()));
+        }
+        let since = if block { turn.now } else { 0 };
+        let device = self.account.keys.id();
+        registers::set(turn.txn, Register::Blocked(*user), &since, device, turn.now)?;
+        feed::append(turn.txn, &FeedRow::Contact { user: *user })?;
+        if block {
+            self.blocked.insert(*user);
+            self.shut_out(turn, user)?;
+        } else {
+            self.blocked.remove(user);
+            self.let_in(turn, user)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn shut_out(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        for device in devices::of_user(turn.txn, user)? {
+            for stream in self.streams_of(device) {
+                self.close_stream(turn, stream);
+            }
+            for timer in [Timer::OpenStream(device), Timer::Controls(device), Timer::Knock(device)] {
+                self.timers.clear(timer);
+            }
+            self.forget_ephemera(device);
+        }
+        for peer in self.peers_of(turn, user)? {
+            turn.net(NetCommand::Block { peer });
+        }
+        Ok(())
+    }
+
+    fn let_in(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        for peer in self.peers_of(turn, user)? {
+            turn.net(NetCommand::Unblock { peer });
+            self.want_peer(turn, peer);
+            self.dial_now(turn, peer);
+            if self.dialer.is_connected(&peer) {
+                self.greet_peer(turn, peer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn streams_of(&self, device: DeviceNo) -> Vec<u64> {
+        let of_device = |phase: &super::link::Phase| match phase {
+            super::link::Phase::Ready(link) => link.device == device,
+            super::link::Phase::Opening { device: other, .. } => *other == device,
+            super::link::Phase::Expecting => false,
+        };
+        let streams = self.streams.iter();
+        streams
+            .filter(|(_, stream)| of_device(&stream.phase))
+            .map(|(no, _)| *no)
+            .collect()
+    }
+
+    /// The peers at which a user alone is.
+    fn peers_of(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<BTreeSet<PeerId>, StoreError> {
+        let mut peers = BTreeSet::new();
+        for device in devices::of_user(turn.txn, user)? {
+            peers.extend(devices::get(turn.txn, device)?.and_then(|row| PeerId::from_bytes(&row.peer).ok()));
+        }
+        if let Some(contact) = contacts::get(turn.txn, user)? {
+            let invited = contact.state != ContactState::Accepted;
+            peers.extend(PeerId::from_bytes(&contact.peer).ok().filter(|_| invited));
+        }
+        peers.retain(|peer| {
+            let there = self.devices_at(peer);
+            let others = |no: &DeviceNo| self.known.get(no).is_some_and(|known| known.user != *user);
+            *peer != self.peer && !there.iter().any(others)
+        });
+        Ok(peers)
+    }
+}

@@ -1,0 +1,259 @@
+//! Typing and presence (PROTOCOL.md section 9): said on open streams between contacts, kept in memory, gone by themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parlour_crypto::{ConversationId, Frame, Presence, UserId};
+use parlour_store::contacts::{self, ContactState};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, conversations, registers};
+
+use super::Engine;
+use super::decisions::DecisionError;
+use super::effects::Turn;
+use super::timers::{Allowance, Timer, jitter};
+
+/// Typing is said again after this, and ends after that.
+const TYPING_AGAIN_MS: u64 = 4_000;
+const TYPING_MS: u64 = 6_000;
+/// Presence is said again after this, and ends after that.
+const PRESENCE_AGAIN_MS: u64 = 60_000;
+const PRESENCE_MS: u64 = 150_000;
+/// Ephemeral frames taken from one device: one per this time, and so many at once.
+const FRAME_EVERY_MS: u64 = 1_000;
+const FRAMES_AT_ONCE: u64 = 20;
+/// How long a user may say in advance that they are there.
+const MAX_ONLINE_MS: u64 = 24 * 3_600_000;
+
+/// Who does what just now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ephemera {
+    /// Who writes something where.
+    pub typing: BTreeSet<(ConversationId, UserId)>,
+    /// Contacts that tell whether they are there, and whether they are.
+    pub presence: BTreeMap<UserId, bool>,
+    /// Until when this account's user is there, ms; 0 = away.
+    pub online_until: u64,
+}
+
+/// What the engine remembers of it.
+#[derive(Default)]
+pub(crate) struct EphemeraState {
+    typing: BTreeMap<DeviceNo, (ConversationId, u64)>,
+    presence: BTreeMap<DeviceNo, (bool, u64)>,
+    taken: BTreeMap<DeviceNo, Allowance>,
+    /// When typing was last told, by conversation.
+    told: BTreeMap<ConversationNo, u64>,
+    online_until: u64,
+    changed: bool,
+}
+
+impl Engine {
+    /// The snapshot, if it may differ from the last one taken.
+    pub(crate) fn take_ephemera(&mut self) -> Option<Ephemera> {
+        if !std::mem::take(&mut self.ephemera.changed) {
+            return None;
+        }
+        let user_of = |device: &DeviceNo| self.known.get(device).map(|known| known.user);
+        let mut presence: BTreeMap<UserId, bool> = BTreeMap::new();
+        for (device, (online, _)) in &self.ephemera.presence {
+            if let Some(user) = user_of(device) {
+                *presence.entry(user).or_default() |= *online;
+            }
+        }
+        let typing = self.ephemera.typing.iter();
+        Some(Ephemera {
+            typing: typing
+                .filter_map(|(device, (id, _))| Some((*id, user_of(device)?)))
+                .collect(),
+            presence,
+            online_until: self.ephemera.online_until,
+        })
+    }
+
+    /// The user writes something, or has stopped. Told at most every 4 s.
+    pub(crate) fn set_typing(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: &ConversationId,
+        typing: bool,
+    ) -> Result<Result<(), DecisionError>, StoreError> {
+        let Some(no) = conversations::number(turn.txn, conversation)? else {
+            return Ok(Err(DecisionError::UnknownConversation));
+        };
+        let last = self.ephemera.told.get(&no).copied().unwrap_or(0);
+        let said = turn.now.saturating_sub(last);
+        let worth_saying = if typing {
+            said >= TYPING_AGAIN_MS
+        } else {
+            said < TYPING_MS
+        };
+        if !worth_saying || !registers::settings(turn.txn)?.presence {
+            return Ok(Ok(()));
+        }
+        if typing {
+            self.ephemera.told.insert(no, turn.now);
+        } else {
+            self.ephemera.told.remove(&no);
+        }
+        for stream in self.links_sharing(turn, no)? {
+            if self.links_a_contact(turn, stream)? {
+                let conversation = *conversation;
+                self.send_frame(turn, stream, &Frame::Typing { conversation, typing });
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The user is there for a time, or away (0).
+    pub(crate) fn set_online(&mut self, turn: &mut Turn<'_, '_>, for_ms: u64) -> Result<(), StoreError> {
+        let until = match for_ms {
+            0 => 0,
+            ms => turn.now.saturating_add(ms.min(MAX_ONLINE_MS)),
+        };
+        let before = self.is_online(turn.now);
+        self.ephemera.online_until = until;
+        self.ephemera.changed = true;
+        if before != self.is_online(turn.now) {
+            self.tell_presence(turn)?;
+        }
+        if until > 0 {
+            self.timers.set_earliest(Timer::Presence, until);
+        }
+        Ok(())
+    }
+
+    fn is_online(&self, now: u64) -> bool {
+        self.ephemera.online_until > now
+    }
+
+    fn own_presence(&self, turn: &Turn<'_, '_>) -> Result<Presence, StoreError> {
+        Ok(match registers::settings(turn.txn)?.presence {
+            false => Presence::Hidden,
+            true if self.is_online(turn.now) => Presence::Online,
+            true => Presence::Away,
+        })
+    }
+
+    /// Says on every stream to a contact how things are, and again in a minute.
+    pub(crate) fn tell_presence(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        if self.ephemera.online_until > 0 && !self.is_online(turn.now) {
+            self.ephemera.online_until = 0;
+            self.ephemera.changed = true;
+        }
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        for stream in streams {
+            self.tell_presence_to(turn, stream)?;
+        }
+        let random = self.random();
+        let mut due = turn.now.saturating_add(jitter(PRESENCE_AGAIN_MS, random));
+        if self.is_online(turn.now) {
+            due = due.min(self.ephemera.online_until);
+        }
+        self.timers.set(Timer::Presence, due);
+        Ok(())
+    }
+
+    pub(crate) fn tell_presence_to(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
+        if self.links_a_contact(turn, stream)? {
+            let presence = self.own_presence(turn)?;
+            self.send_frame(turn, stream, &Frame::Presence(presence));
+        }
+        Ok(())
+    }
+
+    /// Whether a stream is ready and leads to an accepted contact.
+    fn links_a_contact(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<bool, StoreError> {
+        let Some(user) = self.link(stream).filter(|link| link.greeted).map(|link| link.user) else {
+            return Ok(false);
+        };
+        Ok(contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+    }
+
+    fn may_take(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<Option<(DeviceNo, UserId)>, StoreError> {
+        let Some((device, user)) = self.link(stream).map(|link| (link.device, link.user)) else {
+            return Ok(None);
+        };
+        let often = self
+            .ephemera
+            .taken
+            .entry(device)
+            .or_insert(Allowance::new(FRAME_EVERY_MS, FRAMES_AT_ONCE));
+        let taken = often.take(turn.now) && self.links_a_contact(turn, stream)?;
+        Ok(taken.then_some((device, user)))
+    }
+
+    pub(crate) fn on_typing(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: &ConversationId,
+        typing: bool,
+    ) -> Result<(), StoreError> {
+        let Some((device, user)) = self.may_take(turn, stream)? else {
+            return Ok(());
+        };
+        if self.shared_number(turn, &user, conversation)?.is_none() {
+            return Ok(());
+        }
+        if typing {
+            let until = turn.now.saturating_add(TYPING_MS);
+            let before = self.ephemera.typing.insert(device, (*conversation, until));
+            self.ephemera.changed |= before.is_none_or(|(id, _)| id != *conversation);
+            self.timers.set_earliest(Timer::Ephemera, until);
+        } else {
+            self.ends_typing(device);
+        }
+        Ok(())
+    }
+
+    /// Whoever has sent something does not write it any more.
+    pub(crate) fn ends_typing(&mut self, device: DeviceNo) {
+        self.ephemera.changed |= self.ephemera.typing.remove(&device).is_some();
+    }
+
+    /// Nothing is known of the device any more.
+    pub(crate) fn forget_ephemera(&mut self, device: DeviceNo) {
+        self.ends_typing(device);
+        self.ephemera.changed |= self.ephemera.presence.remove(&device).is_some();
+    }
+
+    pub(crate) fn on_presence(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        presence: Presence,
+    ) -> Result<(), StoreError> {
+        let Some((device, user)) = self.may_take(turn, stream)? else {
+            return Ok(());
+        };
+        let shares = presence != Presence::Hidden;
+        if contacts::shares_presence(turn.txn, &user)? != shares {
+            contacts::set_shares_presence(turn.txn, &user, shares);
+            feed::append(turn.txn, &FeedRow::Contact { user })?;
+        }
+        if !shares {
+            self.ephemera.changed |= self.ephemera.presence.remove(&device).is_some();
+            return Ok(());
+        }
+        let online = presence == Presence::Online;
+        let until = turn.now.saturating_add(PRESENCE_MS);
+        let before = self.ephemera.presence.insert(device, (online, until));
+        self.ephemera.changed |= before.is_none_or(|(was, _)| was != online);
+        self.timers.set_earliest(Timer::Ephemera, until);
+        Ok(())
+    }
+
+    /// Forgets what was not said again.
+    pub(crate) fn on_ephemera_timer(&mut self, now: u64) {
+        let state = &mut self.ephemera;
+        let before = state.typing.len().saturating_add(state.presence.len());
+        state.typing.retain(|_, (_, until)| *until > now);
+        state.presence.retain(|_, (_, until)| *until > now);
+        state.changed |= before != state.typing.len().saturating_add(state.presence.len());
+        let typing = state.typing.values().map(|(_, until)| *until);
+        let next = typing.chain(state.presence.values().map(|(_, until)| *until)).min();
+        if let Some(next) = next {
+            self.timers.set_earliest(Timer::Ephemera, next);
+        }
+    }
+}
