@@ -76,12 +76,12 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, global, &mut stop, out)).await
+            Box::pin(start_and_wait(options, &mut stop, out)).await
         };
         let node = match started {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(ExitCode::SUCCESS),
-            Err(error) => return Err(explained(error, global, &data).await),
+            Err(error) => return Err(explained(error, &data).await),
         };
         greet(&node, &data, out).await?;
         stop.asked().await;
@@ -110,14 +110,13 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 }
 
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
-async fn start_and_wait(options: NodeOptions, global: &Global, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
+async fn start_and_wait(options: NodeOptions, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
     let link = waiting.link();
-    let data = data_option(global);
     out.note(&format!(
         "There is no account in {path} yet. Make or restore one in a browser on this machine; this link works once, for \
-         five minutes:\n\n  {}\n\nor in another terminal: `parlour{data} init --name NAME`. A new link: `parlour{data} open`.",
+         five minutes:\n\n  {}\n\nor in another terminal: `parlour init --name NAME`. A new link: `parlour open`.",
         link.as_str(),
     ));
     if out.is_json() {
@@ -214,7 +213,7 @@ async fn listening(client: &Client) -> Result<Value> {
 }
 
 /// Adds what helps to what went wrong.
-async fn explained(error: anyhow::Error, global: &Global, data: &Path) -> anyhow::Error {
+async fn explained(error: anyhow::Error, data: &Path) -> anyhow::Error {
     if is_data_in_use(&error) && waiting(data).await.is_some() {
         return error.context("a node runs here already and waits for its account; `parlour status` says what to do");
     }
@@ -228,18 +227,10 @@ async fn explained(error: anyhow::Error, global: &Global, data: &Path) -> anyhow
         return error;
     };
     let holder = holder_of_port(address).unwrap_or_else(|| "another program".to_owned());
-    let data = data_option(global);
     let free = free_port(address)
-        .map(|free| format!(": try `parlour{data} up --api {free}`"))
+        .map(|free| format!(": try `parlour up --api {free}`"))
         .unwrap_or_default();
     anyhow::anyhow!("the API address {address} is in use by {holder}{free}")
-}
-
-/// What a command in another terminal needs to find the same data, as far as it was said here.
-fn data_option(global: &Global) -> String {
-    let data = global.data.as_deref();
-    data.map(|data| format!(" --data {}", data.display()))
-        .unwrap_or_default()
 }
 
 /// A port near the wanted one that is free now.

@@ -67,11 +67,14 @@ fn without_an_account_commands_say_how_to_make_one() {
         &["invite"],
         &["status"],
     ] {
-        home.run(line).failed(1, "parlour init --name NAME");
+        home.run(line).failed(1, " init --name NAME`");
     }
     let error: Value = serde_json::from_str(home.run(&["contacts", "--json"]).stderr.trim()).unwrap();
     assert!(
-        error["error"]["message"].as_str().unwrap().contains("parlour init"),
+        error["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains(" init --name NAME`"),
         "{error}"
     );
 }
