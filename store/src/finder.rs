@@ -20,6 +20,9 @@ const INDEX_BATCH: usize = 2_000;
 /// Changes newer than the index that one search looks at.
 const LINEAR_MAX: usize = 20_000;
 
+/// Hits asked for in place of those that may be out of date.
+const OUTDATED_MAX: usize = 1_000;
+
 /// A message that matched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
@@ -171,13 +174,16 @@ impl Finder {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Found>, FindError> {
-        let mut hits = self.index.search(query, filter, order, 0, limit);
+        let (mut found, mut seen) = self.find_newest(read, query, filter)?;
+        // What the index says of those is out of date and is left out; others come in their place.
+        let asked = limit.saturating_add(seen.len().min(OUTDATED_MAX));
+        let mut hits = self.index.search(query, filter, order, 0, asked);
         if let Err(SearchError::Damaged) = &hits {
             tracing::warn!("the search index is damaged and is made anew");
             self.forget()?;
+            (found, seen) = self.find_newest(read, query, filter)?;
             hits = Ok(Vec::new());
         }
-        let (mut found, seen) = self.find_newest(read, query, filter)?;
         for hit in hits? {
             let event = EventKey::from_bytes(hit.doc.0.get(..EventKey::LEN).unwrap_or_default())
                 .ok_or(StoreError::Malformed { noun: "search hit" })?;

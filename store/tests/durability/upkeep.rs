@@ -1,8 +1,9 @@
 //! Checking, compacting and indexing anew.
 
-use parlour_store::events;
+use parlour_store::feed::{self, FeedRow};
 use parlour_store::{Filter, Finder, Order, Query, SearchOptions};
 use parlour_store::{Problem, Store, check, conversations, logs, prekeys, timeline};
+use parlour_store::{annotations, events};
 
 use crate::files::scratch;
 use crate::world::{START_MS, World, options};
@@ -153,4 +154,27 @@ fn an_index_made_anew_finds_everything_once() {
         assert!(world.finds(&store, n));
     }
     assert_eq!(check(&store, |_, _| ()).unwrap().problems, []);
+}
+
+#[test]
+fn what_the_index_has_out_of_date_takes_no_place_among_what_is_found() {
+    let (_dir, _, store) = filled(20);
+    while store.finder().catch_up(&store).unwrap() {}
+    let query = Query::parse("message").unwrap();
+    let find = |limit: usize| {
+        let found = store
+            .finder()
+            .find(&store, &query, &Filter::default(), Order::Newest, limit);
+        found.unwrap().into_iter().map(|hit| hit.event).collect::<Vec<_>>()
+    };
+    let all = find(100);
+    assert_eq!(all.len(), 20);
+    let mut txn = store.begin();
+    for event in &all[..5] {
+        let id = events::get(&store, event).unwrap().unwrap().id();
+        annotations::hide(&mut txn, &id, START_MS).unwrap();
+        feed::append(&mut txn, &FeedRow::Changed { event: *event }).unwrap();
+    }
+    store.commit(txn.into_batch()).unwrap();
+    assert_eq!(find(3), all[5..8]);
 }
