@@ -112,6 +112,7 @@ pub(crate) enum Kind {
     Timeline = 0x32,
     RoomSeq = 0x33,
     Held = 0x34,
+    TakeBack = 0x37,
     Annotation = 0x38,
     PinOrder = 0x39,
     Gone = 0x3a,

@@ -33,6 +33,8 @@ pub enum CounterName {
     Card = 7,
     /// Bodies erased so far: what was read before may be out of date.
     Erased = 16,
+    /// 1 while rows are made to fit what a loss has left.
+    Repair = 17,
 }
 
 fn key(name: CounterName) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! After a loss: every row that follows from events is made to fit the events that are left, so that what is missing counts as
 //! missing and is fetched again, once. Rows that do not open are dropped; the files as they were found have been copied aside.
+//! It takes many commits; a mark says that it has begun, so that one that was cut short is done again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +41,30 @@ struct Room {
     named: BTreeSet<EventId>,
 }
 
-/// Makes all rows fit the events that can be read.
+/// Whether a repair was begun and not ended.
+pub(crate) fn is_pending(db: &Db) -> Result<bool, RepairError> {
+    match meta::counter(db, CounterName::Repair) {
+        Ok(mark) => Ok(mark != 0),
+        // Only a repair has ever written it.
+        Err(StoreError::Malformed { .. } | StoreError::Read(ReadError::Damaged { .. })) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn mark(db: &Db, pending: bool) -> Result<(), RepairError> {
+    let mut txn = db.begin();
+    meta::set_counter(&mut txn, CounterName::Repair, u64::from(pending));
+    commit(db, txn.into_batch())
+}
+
+/// Says that the repair has ended, and everything that follows from the rows was made anew.
+pub(crate) fn end(db: &Db) -> Result<(), RepairError> {
+    mark(db, false)
+}
+
+/// Makes all rows fit the events that can be read. Whatever interrupts it: it is [pending](is_pending) until its [`end`].
 pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
+    mark(db, true)?;
     drop_unreadable(db)?;
     let (mut rooms, seen) = gather(db)?;
     drop_dangling(db)?;
@@ -81,9 +104,9 @@ fn fold_again(db: &Db, room: &Room) -> Result<(), RepairError> {
     let mut txn = db.begin();
     for at in room.counted.values() {
         if let Some(event) = events::get(&txn, at)? {
-            annotations::fold(&mut txn, at, &event, None, 0)?;
+            annotations::fold(&mut txn, at, &event, true, 0)?;
         }
-        if txn.batch().len() >= BATCH {
+        if txn.batch().len() >= BATCH || annotations::is_spent(&txn) {
             commit(db, txn.into_batch())?;
             txn = db.begin();
         }
@@ -337,4 +360,57 @@ fn show_all(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::db::DbOptions;
+    use crate::db::faults::{Faults, Operation, Plan};
+
+    fn opened(dir: &std::path::Path, faults: &Arc<Faults>) -> Db {
+        let options = DbOptions {
+            reserve_bytes: 0,
+            faults: Arc::clone(faults),
+            ..DbOptions::default()
+        };
+        Db::open(dir, &[7; 32], options).unwrap().0
+    }
+
+    #[test]
+    fn a_repair_that_stops_anywhere_is_pending_before_it_has_forgotten_anything() {
+        let mut stopped = 0;
+        for nth in 1.. {
+            let dir = tempfile::tempdir().unwrap();
+            let faults = Arc::new(Faults::default());
+            let db = opened(dir.path(), &faults);
+            let mut batch = Batch::new();
+            let row = Key::new(Kind::Annotation).conversation(ConversationNo(1)).done();
+            batch.put(row.clone(), vec![1]);
+            db.commit(batch).unwrap();
+            assert!(!is_pending(&db).unwrap());
+            faults.set(Plan {
+                nth: Some((Operation::Write, nth, ErrorKind::StorageFull)),
+                ..Plan::default()
+            });
+            let ended = run(&db);
+            faults.set(Plan::default());
+            drop(db);
+            let db = opened(dir.path(), &faults);
+            let is_there = db.get(&row).unwrap().is_some();
+            if ended.is_ok() {
+                assert!(!is_there && is_pending(&db).unwrap());
+                end(&db).unwrap();
+                assert!(!is_pending(&db).unwrap());
+                break;
+            }
+            stopped += 1;
+            assert!(is_there || is_pending(&db).unwrap(), "stopped at write {nth}");
+            assert_eq!(is_pending(&db).unwrap(), nth > 1, "stopped at write {nth}");
+        }
+        assert!(stopped > 1);
+    }
 }

@@ -64,11 +64,14 @@ impl Store {
     /// The database or the index cannot be used.
     pub fn open(account_dir: &Path, key: &DataKey, options: DbOptions) -> Result<(Self, OpenReport), StoreOpenError> {
         let options = DbOptions { kept: KEPT, ..options };
-        let mut lost = false;
         let (db, mut report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
-        if report.damage.iter().any(Damage::is_loss) {
+        let pending = crate::repair::is_pending(&db)?;
+        let lost = report.damage.iter().any(Damage::is_loss);
+        if pending && !lost {
+            report.damage.push(Damage::HalfRepaired);
+        }
+        if lost || pending {
             crate::repair::run(&db)?;
-            lost = true;
         }
         report.damage.extend(short_logs(&db)?);
         let finder = Finder::open(
@@ -76,8 +79,9 @@ impl Store {
             &key.subkey("search"),
             SearchOptions::default(),
         )?;
-        if lost {
+        if lost || pending {
             finder.forget()?;
+            crate::repair::end(&db)?;
         }
         Ok((Self { db, finder }, report))
     }

@@ -204,6 +204,15 @@ pub fn hold(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
     );
 }
 
+/// Whether an event is kept back until `due` (ms).
+///
+/// # Errors
+/// As [`get`].
+pub fn is_held(read: &impl Read, due: u64, event: &EventKey) -> Result<bool, StoreError> {
+    let key = Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done();
+    Ok(read.get(&key)?.is_some())
+}
+
 /// Events whose time has come by `now`, with their due times.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
-//! is already here changes nothing.
+//! is already here changes nothing, but for a body that others had erased and that is not erased here.
 
 use parlour_crypto::{EventId, VerifiedEvent};
 use parlour_store::annotations::{self, Folded};
@@ -59,6 +59,7 @@ pub(crate) fn append(
     if origin != Origin::Here
         && let Some(key) = events::place(turn.txn, &id)?
     {
+        complete(turn, &key, event, origin)?;
         return Ok(Appended::Known(key));
     }
     let header = event.header();
@@ -77,6 +78,27 @@ pub(crate) fn append(
         reveal(turn, &key, event, origin)?;
     }
     Ok(Appended::New(key))
+}
+
+/// Takes the body of an event that came without it before. What this node has a reason of its own to have erased stays erased.
+fn complete(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent, origin: Origin) -> Result<(), StoreError> {
+    if event.body().is_none()
+        || !events::brief(turn.txn, key)?.is_some_and(|brief| brief.stub)
+        || annotations::is_erased_here(turn.txn, key, event)?
+    {
+        return Ok(());
+    }
+    events::put(turn.txn, key, event);
+    let header = event.header();
+    if timeline::is_held(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), key)? {
+        return Ok(());
+    }
+    let folded = annotations::fold(turn.txn, key, event, origin != Origin::Elsewhere, turn.now)?;
+    tell(turn, &folded)?;
+    if events::has_a_place(header.kind) && !annotations::is_hidden(turn.txn, &event.id())? {
+        feed::append(turn.txn, &FeedRow::Changed { event: *key })?;
+    }
+    Ok(())
 }
 
 /// Takes the event's place in its log: the first comer the main one, others branches of a fork.
@@ -137,15 +159,17 @@ pub(crate) fn reveal(
     };
     update_heads(turn, conversation, &mut row, event)?;
     let hidden = origin != Origin::Here && annotations::is_hidden(turn.txn, &at.id)?;
-    if !hidden && events::has_a_place(event.header().kind) {
+    let shown = !hidden && events::has_a_place(event.header().kind);
+    if shown {
         show(turn, key, at, &mut row)?;
-        if origin == Origin::Elsewhere {
-            row.unread = row.unread.saturating_add(1);
-        }
+    }
+    let folded = annotations::fold(turn.txn, key, event, origin != Origin::Elsewhere, turn.now)?;
+    // Nobody can read what others had erased, or what was deleted or had its time before it came.
+    let is_new = shown && origin == Origin::Elsewhere && event.body().is_some();
+    if is_new && events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub) {
+        row.unread = row.unread.saturating_add(1);
     }
     conversations::put(turn.txn, conversation, &row);
-    let own = (origin != Origin::Elsewhere).then_some(key.log.device);
-    let folded = annotations::fold(turn.txn, key, event, own, turn.now)?;
     tell(turn, &folded)
 }
 

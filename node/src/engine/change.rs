@@ -7,7 +7,7 @@ use parlour_crypto::{
 };
 use parlour_store::annotations;
 use parlour_store::view::{self, Absent, MAX_OWN_EMOJI, MessageStatus, Shown, State};
-use parlour_store::{ConversationNo, EventKey, StoreError, conversations, feed, timeline};
+use parlour_store::{ConversationNo, EventKey, StoreError, conversations, events, feed, timeline};
 
 use super::Engine;
 use super::append::tell;
@@ -15,8 +15,6 @@ use super::effects::{StorageFailed, Turn};
 use super::timers::Timer;
 use super::write::{position, shown_message};
 
-/// Messages erased in one turn.
-const ERASE_AT_ONCE: usize = 64;
 /// Own messages to be viewed once that are looked at per round of housekeeping.
 const SENT_ONCE_AT_ONCE: usize = 256;
 
@@ -151,13 +149,16 @@ impl Engine {
         change: &ChangeMessage,
     ) -> Result<Result<Changed, ChangeError>, StoreError> {
         let Some((at, event)) = shown_message(turn, &change.id)? else {
-            return Ok(Err(ChangeError::Unknown));
+            let hidden = matches!(change.what, Change::Hide) && annotations::is_hidden(turn.txn, &change.id)?;
+            let at = events::place(turn.txn, &change.id)?.filter(|_| hidden);
+            let done = at.map(|event| Changed { event, viewed: None });
+            return Ok(done.ok_or(ChangeError::Unknown));
         };
         let author = annotations::author(turn.txn, &at)?;
         let subject = Subject {
             at,
             id: change.id,
-            state: view::state(turn.txn, &at, &event, &author)?,
+            state: view::state(turn.txn, &at, &event, &author)?.at(turn.now),
             event,
             own: author == self.own.user,
         };
@@ -251,6 +252,7 @@ impl Engine {
     fn view(&mut self, turn: &mut Turn<'_, '_>, subject: &Subject) -> Result<Result<Changed, ChangeError>, StoreError> {
         let allowed = match &subject.state.shown {
             Shown::OnDemand { .. } if subject.own => return Ok(Err(ChangeError::OwnOnDemand)),
+            Shown::OnDemand { views_left: 0 } => return Ok(Err(ChangeError::UsedUp)),
             Shown::OnDemand { .. } => subject.event.body().map(|(_, body)| Message::decode(body)),
             Shown::Absent(Absent::Viewed) => return Ok(Err(ChangeError::UsedUp)),
             _ => {
@@ -297,7 +299,7 @@ impl Engine {
 
     /// Erases what has had its time, some at a time.
     pub(crate) fn erase_due(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let folded = annotations::erase_due(turn.txn, turn.now, ERASE_AT_ONCE)?;
+        let folded = annotations::erase_due(turn.txn, turn.now)?;
         tell(turn, &folded)?;
         self.set_erase_timer(turn);
         Ok(())
@@ -305,17 +307,30 @@ impl Engine {
 
     pub(crate) fn set_erase_timer(&mut self, turn: &mut Turn<'_, '_>) {
         if let Some(due) = turn.effects.take_erase() {
-            self.timers.set_earliest(Timer::Erase, due);
+            // What is left of this turn is for the next one, whose batch has room again.
+            let next = turn.now.saturating_add(1);
+            self.timers.set_earliest(Timer::Erase, due.max(next));
         }
     }
 
-    /// Erases own messages that were to be viewed once or twice from this disk when every recipient has them.
+    /// Erases own messages that were to be viewed once or twice from this disk when every recipient has them. Each round goes on
+    /// behind the last one, so that what does not arrive holds up nothing.
     pub(crate) fn erase_arrived(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        for at in annotations::sent_once(turn.txn, SENT_ONCE_AT_ONCE)? {
+        let round = annotations::sent_once(turn.txn, self.sent_once_after.as_ref(), SENT_ONCE_AT_ONCE)?;
+        self.sent_once_after = round.last().filter(|_| round.len() == SENT_ONCE_AT_ONCE).copied();
+        for at in round {
+            if !annotations::waits_to_arrive(turn.txn, &at)? {
+                annotations::forget_sent_once(turn.txn, &at);
+                continue;
+            }
             let status = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?.status(&at.log, at.seq)?;
-            if status == MessageStatus::Delivered {
-                let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;
-                tell(turn, &folded)?;
+            match status {
+                MessageStatus::Delivered | MessageStatus::Read => {
+                    let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;
+                    tell(turn, &folded)?;
+                }
+                MessageStatus::Received => annotations::forget_sent_once(turn.txn, &at),
+                MessageStatus::Sending | MessageStatus::Sent => {}
             }
         }
         Ok(())

@@ -39,7 +39,7 @@ use parlour_crypto::{CardDetails, DeviceId, PrekeySecret, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
 use parlour_store::meta::{self, CounterName};
 use parlour_store::view::Own;
-use parlour_store::{Batch, ConversationNo, DeviceNo, Store, StoreError, Txn};
+use parlour_store::{Batch, ConversationNo, DeviceNo, EventKey, Store, StoreError, Txn};
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
@@ -124,6 +124,8 @@ pub(crate) struct Engine {
     counters: Counters,
     last_token: u64,
     live_changed: bool,
+    /// Where the last round of looking at messages sent to be viewed once ended.
+    sent_once_after: Option<EventKey>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -191,6 +193,7 @@ impl Engine {
             counters: Counters::default(),
             last_token: 0,
             live_changed: true,
+            sent_once_after: None,
             account,
         };
         let mut turn = Turn {
@@ -277,6 +280,28 @@ impl Engine {
         for stream in streams {
             self.send_frame(&mut turn, stream, frame);
         }
+    }
+
+    /// Takes an event of a conversation with a user: for tests of what others can send.
+    #[cfg(test)]
+    pub(crate) fn take_wire(
+        &mut self,
+        txn: &mut Txn<'_>,
+        (conversation, user): (&parlour_crypto::ConversationId, &parlour_crypto::UserId),
+        wire: &[u8],
+        now: u64,
+    ) {
+        let mut effects = Effects::default();
+        let mut turn = Turn {
+            txn,
+            now,
+            effects: &mut effects,
+        };
+        let no = self.shared_number(&turn, user, conversation).expect("readable");
+        let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
+        self.take_event(&mut turn, no.expect("shared"), conversation, user, event)
+            .expect("readable")
+            .expect("taken");
     }
 
     fn on_command(&mut self, turn: &mut Turn<'_, '_>, command: Command) -> Result<(), StoreError> {

@@ -57,6 +57,7 @@ impl Engine {
         self.members.clear();
         self.gossip = Gossip::default();
         self.envelopes = Envelopes::default();
+        self.sent_once_after = None;
         self.timers = Timers::default();
         self.dialer.restart();
         self.learn_devices(turn)?;

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{ConversationId, EventId};
+use parlour_crypto::{ConversationId, EventId, VerifiedEvent};
 use parlour_store::view::{Absent, DeliveryView, Shown, State, message};
 use parlour_store::{annotations, conversations, events, timeline};
 
 use super::scenario::{MINUTE, STORM, seeds};
 use super::{CALM, Sim};
-use crate::engine::{Change, ChangeError, ChangeMessage, Command, Expiry, SendText, SetTimer};
+use crate::engine::{Change, ChangeError, ChangeMessage, Command, Expiry, SendText, SetTimer, UpTo};
 
 const EMOJI: [&str; 4] = ["👍", "❤️", "🎉", "👀"];
 
@@ -39,6 +39,10 @@ impl Sim {
                 "what is not shown is not on the disk: {:?}",
                 view.state
             );
+            if absent {
+                let versions = annotations::edits(store, no, &view.id, &view.author, 1).expect("readable");
+                assert_eq!(versions, [], "nothing that was said in place of {} is left", view.id);
+            }
             let mut state = view.state;
             // Whose copy came after its time knows that it is gone, and not why.
             if state.shown == Shown::Absent(Absent::Erased) {
@@ -215,4 +219,95 @@ fn a_message_to_be_viewed_once_is_seen_once_and_then_on_no_disk() {
     assert_eq!(view(&mut sim).expect("seen").viewed.as_deref(), Some("look"));
     assert!(!body(&sim, 1));
     assert_eq!(view(&mut sim), Err(ChangeError::UsedUp));
+}
+
+impl Sim {
+    fn send_once(&mut self, from: usize, conversation: ConversationId) -> EventId {
+        let send = SendText {
+            visibility: 1,
+            ..SendText::plain(conversation, "look")
+        };
+        let sent = self.ask(from, |reply| Command::Send(send, reply));
+        sent.expect("up").expect("sent").at.id
+    }
+
+    fn event(&self, index: usize, id: &EventId) -> VerifiedEvent {
+        let store = self.nodes[index].store();
+        let at = events::place(store, id).expect("readable").expect("there");
+        events::get(store, &at).expect("readable").expect("there")
+    }
+}
+
+#[test]
+fn what_was_read_before_it_was_looked_for_is_erased_by_its_sender_as_well() {
+    let mut sim = Sim::new(4, &["ada", "bo"]);
+    sim.run_until(sim.now + 100);
+    sim.introduce(0, 1);
+    sim.run_until(sim.now + 5_000);
+    let conversation = sim.direct(0, 1);
+    let id = sim.send_once(0, conversation);
+    sim.run_until(sim.now + 1_000);
+    sim.ask(1, |reply| Command::MarkRead {
+        conversation,
+        up_to: UpTo::End,
+        reply,
+    })
+    .expect("up")
+    .expect("read");
+    sim.run_until(sim.now + 5 * MINUTE);
+    assert!(sim.event(0, &id).body().is_none());
+}
+
+#[test]
+fn messages_that_do_not_arrive_hold_up_no_others() {
+    let mut sim = Sim::new(5, &["ada", "bo", "cy"]);
+    sim.run_until(sim.now + 100);
+    sim.introduce(0, 1);
+    sim.run_until(sim.now + 5_000);
+    sim.introduce(0, 2);
+    sim.run_until(sim.now + 5_000);
+    let (away, there) = (sim.direct(0, 1), sim.direct(0, 2));
+    sim.nodes[1].crash();
+    sim.cut_everything_of(1);
+    for _ in 0..260 {
+        sim.send_once(0, away);
+    }
+    let id = sim.send_once(0, there);
+    sim.run_until(sim.now + 5 * MINUTE);
+    assert!(sim.event(0, &id).body().is_none());
+}
+
+#[test]
+fn a_body_comes_after_all_when_others_had_erased_it_and_this_account_has_not() {
+    let mut sim = Sim::new(6, &["ada", "bo"]);
+    sim.run_until(sim.now + 100);
+    sim.introduce(0, 1);
+    sim.run_until(sim.now + 5_000);
+    let conversation = sim.direct(0, 1);
+    sim.cut(0, 1);
+    let send = SendText::plain(conversation, "heron");
+    let id = sim
+        .ask(0, |reply| Command::Send(send, reply))
+        .expect("up")
+        .expect("sent")
+        .at
+        .id;
+    let whole = sim.event(0, &id);
+    let stub = VerifiedEvent::restore(whole.header().clone(), *whole.signature(), None);
+    let ada = sim.user(0);
+    let now = sim.now;
+    let mut take = |event: &VerifiedEvent| {
+        sim.nodes[1].take_wire(&conversation, &ada, &event.to_wire(), now);
+        let (shows, feed) = (sim.shows(1, &conversation).messages, sim.feed_of(1));
+        let rows = conversations::all(sim.nodes[1].store()).expect("readable");
+        let unread = rows.iter().any(|(_, row)| row.unread > 0);
+        assert!(event.body().is_some() || !unread, "a mark is nothing to be read");
+        (shows.last().expect("it is shown").1.shown.clone(), feed)
+    };
+    let (shown, told) = take(&stub);
+    assert!(matches!(shown, Shown::Absent(_)), "{shown:?}");
+    let (shown, told_again) = take(&whole);
+    assert_eq!(shown, Shown::Text("heron".to_owned()));
+    assert!(told_again > told, "it looks different now");
+    assert_eq!(take(&stub), (shown, told_again), "what is here stays");
 }

@@ -56,7 +56,7 @@ impl Sim {
             .map(|row| row.state)
     }
 
-    fn feed_of(&self, index: usize) -> u64 {
+    pub(super) fn feed_of(&self, index: usize) -> u64 {
         feed::last(self.nodes[index].store()).expect("readable")
     }
 

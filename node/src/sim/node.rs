@@ -1,6 +1,8 @@
 //! One node of a simulation: an engine and its store, which outlive nothing but the store when it crashes.
 
-use parlour_crypto::{DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, ListError, Secrets, Unlock};
+use parlour_crypto::{
+    ConversationId, DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, ListError, Secrets, Unlock, UserId,
+};
 use parlour_net::{NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
 use rand_chacha::ChaCha8Rng;
@@ -186,6 +188,14 @@ impl SimNode {
         let mut txn = store.begin();
         engine.say_anything(&mut txn, &mut effects, frame, now + self.skew);
         effects.net
+    }
+
+    /// Gives this node an event of a conversation with `user`, as a stream does.
+    pub(super) fn take_wire(&mut self, conversation: &ConversationId, user: &UserId, wire: &[u8], now: u64) {
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut txn = store.begin();
+        engine.take_wire(&mut txn, (conversation, user), wire, now + self.skew);
+        store.commit(txn.into_batch()).expect("the store is writable");
     }
 
     /// Where the files of a node that is down are.

@@ -1,7 +1,8 @@
 //! Erasing: what is deleted, has had its time or was viewed often enough. Bodies and salts of the message and of its versions go;
-//! the signed headers stay. Bounded work at a time: what is left is due again.
+//! the signed headers stay. Bounded work in one transaction, whatever others ask for in it: what is left is due, durably, and is not
+//! shown meanwhile, since [`crate::view`] decides by deletions, reasons and times, and not by the body being there.
 
-use parlour_crypto::{EventId, KIND_MESSAGE, UserId};
+use parlour_crypto::{Body, EventId, KIND_MESSAGE, UserId, VerifiedEvent};
 use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
@@ -11,8 +12,8 @@ use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
 
-/// Versions of one message erased at once.
-const VERSIONS_AT_ONCE: usize = 256;
+/// Bodies erased in one transaction, over everything that happens in it.
+const BODIES_AT_ONCE: usize = 1_000;
 
 /// Why a message was erased here, other than by its author's deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +103,26 @@ pub fn is_deleted(
     Ok(tombstone(read, conversation, id, author)?.is_some())
 }
 
+/// Whether this account knows a reason why the body of `event`, which is at `at`, is not to be here: its author deleted it or the
+/// message it speaks in place of, its time was over, or it was viewed.
+///
+/// # Errors
+/// As [`gone`].
+pub fn is_erased_here(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Result<bool, StoreError> {
+    let conversation = at.log.conversation;
+    let body = event.body().map(|(_, body)| Body::read(event.header().kind, body));
+    let id = match body {
+        Some(Ok(Body::Edit(edit))) => edit.target,
+        _ if event.header().kind == KIND_MESSAGE => event.id(),
+        _ => return Ok(false),
+    };
+    if gone(read, &id)?.is_some() || is_deleted(read, conversation, &id, &author(read, at)?)? {
+        return Ok(true);
+    }
+    // A version of a message that came without its body.
+    Ok(id != event.id() && super::message_place(read, conversation, &id)?.is_some_and(|(_, brief)| brief.stub))
+}
+
 pub(super) fn tombstone(
     read: &impl Read,
     conversation: ConversationNo,
@@ -112,7 +133,17 @@ pub(super) fn tombstone(
     Ok(record::get::<Tombstone>(read, &key)?.map(|Tombstone(at)| at))
 }
 
-/// Erases a message and its versions.
+/// Bodies that may still be erased in this transaction.
+fn left(txn: &Txn<'_>) -> usize {
+    BODIES_AT_ONCE.saturating_sub(txn.spent())
+}
+
+/// Whether nothing more is to be erased in this transaction.
+pub(crate) fn is_spent(txn: &Txn<'_>) -> bool {
+    left(txn) == 0
+}
+
+/// Erases a message and its versions, or what is left for this transaction to erase of them; the rest is due.
 pub(super) fn message(
     txn: &mut Txn<'_>,
     at: &EventKey,
@@ -123,32 +154,46 @@ pub(super) fn message(
     out: &mut Folded,
 ) -> Result<(), StoreError> {
     let conversation = at.log.conversation;
-    events::erase(txn, at)?;
     if let Some(why) = why {
         record::put(txn, gone_key(id), &why);
     }
     if let Some(pin) = pin(txn, conversation, id)?.filter(|pin| pin.on) {
         txn.delete(pin_order_key(conversation, &pin.at));
     }
-    if versions(txn, conversation, id, by)? {
-        put_due(txn, now, at);
+    if bodies(txn, at, id, by, now)? {
         out.due_at(now);
     }
     out.changed.extend(replies(txn, conversation, id)?);
     Ok(())
 }
 
-/// Erases edits of a message by one user, at most 256; `true` if there may be more.
-pub(super) fn versions(
+/// Erases the body of a message and those of its versions; `true` if some are left, and due.
+fn bodies(txn: &mut Txn<'_>, at: &EventKey, id: &EventId, by: &UserId, now: u64) -> Result<bool, StoreError> {
+    let mut more = is_spent(txn);
+    if !more {
+        events::erase(txn, at)?;
+        txn.spend(1);
+        more = versions(txn, at.log.conversation, id, by)?;
+    }
+    if more {
+        put_due(txn, now, at);
+    }
+    Ok(more)
+}
+
+/// Erases edits of a message by one user, as many as this transaction may; `true` if there are more.
+fn versions(
     txn: &mut Txn<'_>,
     conversation: ConversationNo,
     target: &EventId,
     by: &UserId,
 ) -> Result<bool, StoreError> {
-    let edits = super::edits(txn, conversation, target, by, VERSIONS_AT_ONCE)?;
-    let more = edits.len() == VERSIONS_AT_ONCE;
-    for (stamp, at) in edits {
+    let room = left(txn);
+    let edits = super::edits(txn, conversation, target, by, room.saturating_add(1))?;
+    let more = edits.len() > room;
+    for (stamp, at) in edits.into_iter().take(room) {
         events::erase(txn, &at)?;
+        txn.spend(1);
         let key = edits_key(conversation, target, by);
         txn.delete(key.u64(stamp.clock).event_id(&stamp.id).done());
     }
@@ -172,35 +217,87 @@ fn parse_due(key: &[u8]) -> Result<(u64, EventKey), StoreError> {
     }
 }
 
-/// When something has to be erased next, ms.
+/// Erases what a user said in the place of a message that is not theirs, or not here.
+pub(super) fn take_back(
+    txn: &mut Txn<'_>,
+    conversation: ConversationNo,
+    target: &EventId,
+    by: &UserId,
+) -> Result<bool, StoreError> {
+    let more = versions(txn, conversation, target, by)?;
+    if more {
+        let key = Key::new(Kind::TakeBack).conversation(conversation);
+        record::put(txn, key.event_id(target).user(by).done(), &Mark);
+    }
+    Ok(more)
+}
+
+fn parse_take_back(key: &[u8]) -> Result<(ConversationNo, EventId, UserId), StoreError> {
+    let mut fields = Fields(key.get(1..).unwrap_or_default());
+    match (fields.u32(), fields.array(), fields.array()) {
+        (Some(no), Some(target), Some(by)) => {
+            Ok((ConversationNo(no), EventId::from_bytes(target), UserId::from_bytes(by)))
+        }
+        _ => Err(StoreError::Malformed { noun: "take back key" }),
+    }
+}
+
+/// Goes on with what was to be taken back and was too much for one transaction.
+fn take_back_more(txn: &mut Txn<'_>) -> Result<(), StoreError> {
+    let (from, to) = Key::new(Kind::TakeBack).range();
+    let keys: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(left(txn)).collect::<Result<_, _>>()?;
+    for key in keys {
+        let (conversation, target, by) = parse_take_back(&key)?;
+        if is_spent(txn) || versions(txn, conversation, &target, &by)? {
+            break;
+        }
+        txn.delete(key);
+    }
+    Ok(())
+}
+
+/// When something has to be erased next, ms; 0 if some of it was to be erased already.
 ///
 /// # Errors
 /// As [`gone`].
 pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
+    let (from, to) = Key::new(Kind::TakeBack).range();
+    if read.scan_keys(&from, &to).next().transpose()?.is_some() {
+        return Ok(Some(0));
+    }
     let (from, to) = Key::new(Kind::Due).range();
     let first = read.scan_keys(&from, &to).next().transpose()?;
     first.map(|key| parse_due(&key).map(|(due, _)| due)).transpose()
 }
 
-/// Erases messages whose time is over, at most `limit`.
+/// Erases messages whose time is over, and what was too much for earlier transactions, as far as this one may; `due` says when to
+/// go on.
 ///
 /// # Errors
 /// As [`gone`].
-pub fn erase_due(txn: &mut Txn<'_>, now: u64, limit: usize) -> Result<Folded, StoreError> {
+pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
+    take_back_more(txn)?;
     let from = Key::new(Kind::Due).done();
     let to = Key::new(Kind::Due).u64(now.saturating_add(1)).done();
-    let due: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(limit).collect::<Result<_, _>>()?;
+    let due: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(left(txn)).collect::<Result<_, _>>()?;
     let mut out = Folded::default();
     for key in due {
+        if is_spent(txn) {
+            break;
+        }
         let (_, at) = parse_due(&key)?;
         txn.delete(key);
         let Some(event) = events::get(txn, &at)?.filter(|event| event.header().kind == KIND_MESSAGE) else {
             continue;
         };
         let (id, by) = (event.id(), author(txn, &at)?);
-        let why = event.body().map(|_| Gone::Expired);
-        message(txn, &at, &id, &by, why, now, &mut out)?;
-        if why.is_some() {
+        let told =
+            event.body().is_none() || gone(txn, &id)?.is_some() || is_deleted(txn, at.log.conversation, &id, &by)?;
+        if told {
+            // The rest of something that everybody has heard of.
+            bodies(txn, &at, &id, &by, now)?;
+        } else {
+            message(txn, &at, &id, &by, Some(Gone::Expired), now, &mut out)?;
             out.changed.insert(at);
         }
     }
@@ -216,12 +313,16 @@ pub(super) fn note_sent_once(txn: &mut Txn<'_>, at: &EventKey) {
     record::put(txn, sent_once_key(at), &Mark);
 }
 
-/// Own messages to be viewed once or twice whose bodies are still here, at most `limit`.
+/// Own messages to be viewed once or twice whose bodies are still to be erased, at most `limit`, from behind `after` on.
 ///
 /// # Errors
 /// As [`gone`].
-pub fn sent_once(read: &impl Read, limit: usize) -> Result<Vec<EventKey>, StoreError> {
-    let (from, to) = Key::new(Kind::SentOnce).range();
+pub fn sent_once(read: &impl Read, after: Option<&EventKey>, limit: usize) -> Result<Vec<EventKey>, StoreError> {
+    let (mut from, to) = Key::new(Kind::SentOnce).range();
+    if let Some(after) = after {
+        from = sent_once_key(after);
+        from.push(0);
+    }
     read.scan_keys(&from, &to)
         .take(limit)
         .map(|key| {
@@ -229,6 +330,23 @@ pub fn sent_once(read: &impl Read, limit: usize) -> Result<Vec<EventKey>, StoreE
                 .ok_or(StoreError::Malformed { noun: "sent once key" })
         })
         .collect()
+}
+
+/// Whether the body of a message is still here and nothing else has erased it, or is about to. Only then does it wait to arrive.
+///
+/// # Errors
+/// As [`gone`].
+pub fn waits_to_arrive(read: &impl Read, at: &EventKey) -> Result<bool, StoreError> {
+    let Some(event) = events::get(read, at)?.filter(|event| event.body().is_some()) else {
+        return Ok(false);
+    };
+    let id = event.id();
+    Ok(gone(read, &id)?.is_none() && !is_deleted(read, at.log.conversation, &id, &author(read, at)?)?)
+}
+
+/// Takes a message from those that wait to arrive.
+pub fn forget_sent_once(txn: &mut Txn<'_>, at: &EventKey) {
+    txn.delete(sent_once_key(at));
 }
 
 /// Erases the body of an own message that was to be viewed once or twice and has arrived.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parlour_crypto::{Body, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer, VISIBLE_FOREVER};
+use parlour_crypto::{Body, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer, VISIBLE_FOREVER};
 use parlour_crypto::{KIND_MESSAGE, UserId, VerifiedEvent};
 
 use super::erase::{self, Gone};
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::db::Txn;
 use crate::events;
-use crate::keyspace::{ConversationNo, DeviceNo, EventKey};
+use crate::keyspace::{ConversationNo, EventKey};
 use crate::record::{self, StoreError};
 use crate::timeline::Position;
 
-/// Rounds of erasing versions of a message that is not here; with it, the rest goes.
-const TAKE_BACK_ROUNDS: usize = 16;
+/// Characters of a message that its replies quote.
+const QUOTE_CHARS: usize = 120;
 
 /// What an event changed beside its own place.
 #[derive(Debug, Default)]
@@ -34,6 +34,13 @@ impl Folded {
     }
 }
 
+/// The beginning of a text, as replies quote it.
+#[must_use]
+pub fn quoted(text: &str) -> &str {
+    let end = text.char_indices().nth(QUOTE_CHARS).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or(text)
+}
+
 struct Fold<'a, 'b> {
     txn: &'a mut Txn<'b>,
     at: EventKey,
@@ -43,7 +50,7 @@ struct Fold<'a, 'b> {
     out: Folded,
 }
 
-/// Takes up what the event at `at` says. `own` is this device; nothing when events are taken up a second time.
+/// Takes up what the event at `at` says. `own`: this device may have written it.
 ///
 /// # Errors
 /// The database cannot be read, or a row is malformed.
@@ -51,7 +58,7 @@ pub fn fold(
     txn: &mut Txn<'_>,
     at: &EventKey,
     event: &VerifiedEvent,
-    own: Option<DeviceNo>,
+    own: bool,
     now: u64,
 ) -> Result<Folded, StoreError> {
     let header = event.header();
@@ -69,7 +76,8 @@ pub fn fold(
     let body = event.body().map(|(_, body)| Body::read(header.kind, body));
     match body {
         Some(Ok(Body::Message(message))) => fold.message(Some(&message), own)?,
-        _ if header.kind == KIND_MESSAGE => fold.message(None, own)?,
+        Some(Err(_)) if header.kind == KIND_MESSAGE => fold.message(None, own)?,
+        None if header.kind == KIND_MESSAGE => fold.stub()?,
         Some(Ok(Body::Edit(edit))) => fold.edit(&edit)?,
         Some(Ok(Body::Delete(delete))) => fold.delete(&delete)?,
         Some(Ok(Body::Reaction(reaction))) => fold.reaction(&reaction)?,
@@ -82,40 +90,70 @@ pub fn fold(
 }
 
 impl Fold<'_, '_> {
-    fn message(&mut self, message: Option<&Message>, own: Option<DeviceNo>) -> Result<(), StoreError> {
+    fn message(&mut self, message: Option<&Message>, own: bool) -> Result<(), StoreError> {
         let id = self.stamp.id;
+        let mut why = None;
         if let Some(message) = message {
             if let Some(target) = &message.reply_to {
                 let key = class(self.conversation, target, Class::Reply);
                 let key = key.u64(self.stamp.clock).event_id(&id).done();
                 record::put(self.txn, key, &Place::of(&self.at));
             }
-            if message.visibility != VISIBLE_FOREVER && Some(self.at.log.device) == own {
+            why = self.why_gone(message)?;
+            if message.visibility != VISIBLE_FOREVER && own && why.is_none() {
                 erase::note_sent_once(self.txn, &self.at);
             }
-            if let Some(after) = message.expires_after() {
-                let due = self.stamp.clock.saturating_add(after);
-                if due <= self.now {
-                    let author = author(self.txn, &self.at)?;
-                    self.erase(&self.at.clone(), &id, &author, Some(Gone::Expired))?;
-                } else {
-                    erase::put_due(self.txn, due, &self.at);
-                    self.out.due_at(due);
-                }
-            }
         }
-        if !super::any(self.txn, self.conversation, &id)? {
+        let spoken_of = super::any(self.txn, self.conversation, &id)?;
+        if !spoken_of && why.is_none() {
             return Ok(());
         }
         let author = author(self.txn, &self.at)?;
-        self.out.changed.extend(replies(self.txn, self.conversation, &id)?);
         if self.tombstone(&id, &author)?.is_some() {
             return self.erase(&self.at.clone(), &id, &author, None);
         }
-        // One that came after its time has been erased above.
-        let here = events::brief(self.txn, &self.at)?.is_some_and(|brief| !brief.stub);
-        if here && let Some(pin) = super::pin(self.txn, self.conversation, &id)?.filter(|pin| pin.on) {
+        if why.is_some() {
+            return self.erase(&self.at.clone(), &id, &author, why);
+        }
+        self.out.changed.extend(replies(self.txn, self.conversation, &id)?);
+        if let Some(pin) = super::pin(self.txn, self.conversation, &id)?.filter(|pin| pin.on) {
             record::put(self.txn, pin_order_key(self.conversation, &pin.at), &Target(id));
+        }
+        Ok(())
+    }
+
+    /// Why a message that comes with its body is not to keep it, but for a deletion. Otherwise notes when that will be.
+    fn why_gone(&mut self, message: &Message) -> Result<Option<Gone>, StoreError> {
+        let once = message.visibility != VISIBLE_FOREVER;
+        let due = message
+            .expires_after()
+            .map(|after| self.stamp.clock.saturating_add(after));
+        if !once && due.is_none() {
+            return Ok(None);
+        }
+        let id = self.stamp.id;
+        // It was erased here before: it comes again, after a loss or from somebody who kept it.
+        if let Some(why) = erase::gone(self.txn, &id)? {
+            return Ok(Some(why));
+        }
+        if once && erase::views_used(self.txn, &id)? >= message.visibility {
+            return Ok(Some(Gone::Viewed));
+        }
+        let Some(due) = due else { return Ok(None) };
+        if due <= self.now {
+            return Ok(Some(Gone::Expired));
+        }
+        erase::put_due(self.txn, due, &self.at);
+        self.out.due_at(due);
+        Ok(None)
+    }
+
+    /// A message without its body: others have erased it, and so what came before it as its versions goes as well.
+    fn stub(&mut self) -> Result<(), StoreError> {
+        let id = self.stamp.id;
+        if super::any(self.txn, self.conversation, &id)? {
+            let author = author(self.txn, &self.at)?;
+            self.erase(&self.at.clone(), &id, &author, None)?;
         }
         Ok(())
     }
@@ -141,11 +179,30 @@ impl Fold<'_, '_> {
             && newest.first().is_none_or(|(newest, _)| *newest < self.stamp)
         {
             self.out.changed.insert(at);
-            self.out
-                .changed
-                .extend(replies(self.txn, self.conversation, &edit.target)?);
+            let Content::Text(text) = &edit.content;
+            let before = self.text_at(newest.first().map_or(at, |(_, at)| *at))?;
+            if before.is_none_or(|before| quoted(&before) != quoted(text)) {
+                self.out
+                    .changed
+                    .extend(replies(self.txn, self.conversation, &edit.target)?);
+            }
         }
         Ok(())
+    }
+
+    /// The text that a message or a version of one says.
+    fn text_at(&self, at: EventKey) -> Result<Option<String>, StoreError> {
+        let Some(event) = events::get(self.txn, &at)? else {
+            return Ok(None);
+        };
+        let body = event.body().map(|(_, body)| Body::read(event.header().kind, body));
+        let content = match body {
+            Some(Ok(Body::Message(message))) => message.content,
+            Some(Ok(Body::Edit(edit))) => edit.content,
+            _ => return Ok(None),
+        };
+        let Content::Text(text) = content;
+        Ok(Some(text))
     }
 
     fn delete(&mut self, delete: &Delete) -> Result<(), StoreError> {
@@ -171,10 +228,8 @@ impl Fold<'_, '_> {
 
     /// Erases what a user said in the place of a message that is not theirs, or not here.
     fn take_back(&mut self, target: &EventId, by: &UserId) -> Result<(), StoreError> {
-        for _ in 0..TAKE_BACK_ROUNDS {
-            if !erase::versions(self.txn, self.conversation, target, by)? {
-                break;
-            }
+        if erase::take_back(self.txn, self.conversation, target, by)? {
+            self.out.due_at(self.now);
         }
         Ok(())
     }
@@ -235,6 +290,12 @@ impl Fold<'_, '_> {
         let Some((at, _)) = target.filter(|(_, brief)| !brief.stub) else {
             return Ok(());
         };
+        if self.tombstone(&pin.target, &author(self.txn, &at)?)?.is_some()
+            || erase::gone(self.txn, &pin.target)?.is_some()
+        {
+            // Its body is still to be erased.
+            return Ok(());
+        }
         if let Some(known) = known.filter(|known| known.on) {
             self.txn.delete(pin_order_key(self.conversation, &known.at));
         }

@@ -4,8 +4,12 @@
 mod erase;
 mod fold;
 
-pub use erase::{Gone, erase_due, erase_sent_once, gone, is_deleted, next_due, sent_once, use_view, views_used};
-pub use fold::{Folded, fold};
+pub(crate) use erase::is_spent;
+pub use erase::{
+    Gone, erase_due, erase_sent_once, forget_sent_once, gone, is_deleted, is_erased_here, next_due, sent_once,
+    use_view, views_used, waits_to_arrive,
+};
+pub use fold::{Folded, fold, quoted};
 
 use parlour_crypto::{EventId, UserId};
 use serde::{Deserialize, Serialize};
@@ -19,8 +23,8 @@ use crate::{devices, events};
 
 /// Entries of reactions remembered per message and user, on or off.
 const MAX_REACTION_ROWS: usize = 64;
-/// Replies to a message that hear of what becomes of it.
-const MAX_REPLIES: usize = 64;
+/// Replies to a message that are said to look different with it. Readers that show more of them go by what became of the message.
+const MAX_REPLIES: usize = 8;
 
 /// In the order in which the rows of a target stand; edits, which can be many, last.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -280,7 +284,7 @@ pub fn hide(txn: &mut Txn<'_>, id: &EventId, now: u64) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Messages that answer `target`, at most 64, the newest.
+/// Messages that answer `target`, at most 8, the newest.
 fn replies(txn: &Txn<'_>, conversation: ConversationNo, target: &EventId) -> Result<Vec<EventKey>, StoreError> {
     record::scan::<Place>(txn, &class(conversation, target, Class::Reply).range())
         .rev()
@@ -316,7 +320,14 @@ fn message_place(
 /// The keys of every row that follows from events.
 pub(crate) fn forgettable(read: &impl Read) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut keys = Vec::new();
-    for kind in [Kind::Annotation, Kind::PinOrder, Kind::ConversationTimer, Kind::Due] {
+    for kind in [
+        Kind::Annotation,
+        Kind::PinOrder,
+        Kind::ConversationTimer,
+        Kind::Due,
+        Kind::TakeBack,
+        Kind::SentOnce,
+    ] {
         let (from, to) = Key::new(kind).range();
         for key in read.scan_keys(&from, &to) {
             keys.push(key?);

@@ -79,6 +79,9 @@ pub enum Damage {
         /// Messages that were here.
         bound: u64,
     },
+    /// An earlier loss was not made good to the end: the process was stopped in the middle.
+    #[error("repairing an earlier loss was cut short")]
+    HalfRepaired,
     /// The storage engine cannot open its files; only what the journal held is left.
     #[error("the state cannot be opened: {detail}")]
     StateUnreadable {

@@ -18,7 +18,7 @@ mod compact;
 mod damage;
 mod disk;
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 mod head;
 mod journal;
 mod kept;

@@ -15,13 +15,15 @@ use super::read::{Read, ReadError, RowKeys, Rows};
 pub struct Txn<'db> {
     db: &'db Db,
     batch: Batch,
+    /// Rows rewritten for somebody else's wish, by whoever counts them.
+    spent: usize,
 }
 
 impl<'db> Txn<'db> {
     /// Goes on with `batch`: its writes are seen by the reads.
     #[must_use]
     pub fn resume(db: &'db Db, batch: Batch) -> Self {
-        Self { db, batch }
+        Self { db, batch, spent: 0 }
     }
 
     /// The database under this transaction, without its writes.
@@ -48,6 +50,16 @@ impl<'db> Txn<'db> {
     /// Adds the writes and marks of `batch`.
     pub fn merge(&mut self, batch: Batch) {
         self.batch.merge(batch);
+    }
+
+    /// How much work was noted on this transaction.
+    pub(crate) fn spent(&self) -> usize {
+        self.spent
+    }
+
+    /// Notes work that is to be bounded over the whole transaction.
+    pub(crate) fn spend(&mut self, work: usize) {
+        self.spent = self.spent.saturating_add(work);
     }
 
     /// The writes so far.

@@ -86,6 +86,17 @@ impl State {
         }
     }
 
+    /// How it stands at `now`: what has had its time is not shown, erased or not.
+    #[must_use]
+    pub fn at(self, now: u64) -> Self {
+        match (&self.shown, self.expires) {
+            (Shown::Text(_) | Shown::OnDemand { .. }, Some(expires)) if expires <= now => {
+                Self::of(Shown::Absent(Absent::Expired))
+            }
+            _ => self,
+        }
+    }
+
     /// The text, if there is one to be seen.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -105,7 +116,7 @@ pub struct Version {
     pub text: String,
 }
 
-/// The message at `at` as it stands. `author` is the user who wrote it.
+/// The message at `at` as it stands, whatever the time is ([`State::at`]). `author` is the user who wrote it.
 ///
 /// # Errors
 /// The database cannot be read, or a row is malformed.
@@ -142,6 +153,10 @@ fn of_message(
 ) -> Result<State, StoreError> {
     let (id, conversation) = (event.id(), at.log.conversation);
     let expires = message.expires_after();
+    // The body of what is erased can stay a moment longer.
+    if (message.visibility != VISIBLE_FOREVER || expires.is_some()) && annotations::gone(read, &id)?.is_some() {
+        return Ok(State::of(absent(read, at, event, author)?));
+    }
     let Content::Text(text) = message.content;
     let mut state = State {
         reply_to: message.reply_to,
@@ -158,6 +173,9 @@ fn of_message(
         return Ok(state);
     }
     let said = annotations::said(read, conversation, &id)?;
+    if said.deleted_by.contains(author) {
+        return Ok(State::of(Shown::Absent(Absent::Deleted)));
+    }
     state.pinned = said.pin.is_some_and(|pin| pin.on);
     state.reactions = reactions(said.reactions);
     if message.visibility == VISIBLE_FOREVER
@@ -216,6 +234,9 @@ pub fn versions(
         ..
     }))) = first
     {
+        if matches!(state(read, at, event, author)?.shown, Shown::Absent(_)) {
+            return Ok(versions);
+        }
         let clock = event.header().clock;
         let at = Position { clock, id };
         versions.push(Version { at, text });
@@ -247,8 +268,14 @@ pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Res
     if annotations::is_hidden(read, &id)? {
         return Ok(None);
     }
+    let Some((text, expires)) = visible(event) else {
+        return Ok(None);
+    };
+    if expires && annotations::gone(read, &id)?.is_some() {
+        return Ok(None);
+    }
     if !annotations::any(read, at.log.conversation, &id)? {
-        return Ok(visible(event));
+        return Ok(Some(text));
     }
     let author = annotations::author(read, at)?;
     Ok(match state(read, at, event, &author)?.shown {
@@ -257,13 +284,16 @@ pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Res
     })
 }
 
-fn visible(event: &VerifiedEvent) -> Option<String> {
-    match Message::decode(event.body()?.1).ok()? {
+/// The text as it was sent, and whether its time will be over some day.
+fn visible(event: &VerifiedEvent) -> Option<(String, bool)> {
+    let message = Message::decode(event.body()?.1).ok()?;
+    let expires = message.expires_after().is_some();
+    match message {
         Message {
             content: Content::Text(text),
             visibility: VISIBLE_FOREVER,
             ..
-        } => Some(text),
+        } => Some((text, expires)),
         _ => None,
     }
 }
