@@ -6,6 +6,7 @@ use parlour_crypto::{
 };
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
+use parlour_store::view::{self, Shown};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, logs};
 
 use super::Engine;
@@ -25,6 +26,9 @@ impl Engine {
         let Some(conversation) = conversations::number(turn.txn, &send.conversation)? else {
             return Ok(Err(SendError::UnknownConversation));
         };
+        if let Some(sent) = sent_before(turn, conversation, send)? {
+            return Ok(Ok(sent));
+        }
         if let Some(error) = refuse_text(turn, conversation, send)? {
             return Ok(Err(error));
         }
@@ -38,22 +42,6 @@ impl Engine {
             .any(|user| *user != self.own.user && Some(*user) != members)
         {
             return Ok(Err(SendError::MentionsStranger));
-        }
-        if let Some(id) = &send.client_id
-            && let Some(row) = client_ids::get(turn.txn, conversation, id)?
-        {
-            let Some(event) = events::get(turn.txn, &row.event)? else {
-                return Err(StoreError::Malformed { noun: "client id" });
-            };
-            let at = position(&event);
-            let room_seq = timeline::get(turn.txn, conversation, &at)?.map_or(0, |entry| entry.room_seq);
-            return Ok(Ok(Sent {
-                event: row.event,
-                at,
-                room_seq,
-                fresh: false,
-                plain: false,
-            }));
         }
         let message = Message {
             content: Content::Text(send.text.clone()),
@@ -150,6 +138,28 @@ impl Engine {
     }
 }
 
+/// What the client id of a send led to, if it was used before; whatever may be wrong with the send by now.
+fn sent_before(turn: &Turn<'_, '_>, conversation: ConversationNo, send: &SendText) -> Result<Option<Sent>, StoreError> {
+    let Some(id) = send.client_id.as_ref().filter(|id| id.len() <= MAX_CLIENT_ID) else {
+        return Ok(None);
+    };
+    let Some(row) = client_ids::get(turn.txn, conversation, id)? else {
+        return Ok(None);
+    };
+    let Some(event) = events::get(turn.txn, &row.event)? else {
+        return Err(StoreError::Malformed { noun: "client id" });
+    };
+    let at = position(&event);
+    let room_seq = timeline::get(turn.txn, conversation, &at)?.map_or(0, |entry| entry.room_seq);
+    Ok(Some(Sent {
+        event: row.event,
+        at,
+        room_seq,
+        fresh: false,
+        plain: false,
+    }))
+}
+
 fn refuse_text(
     turn: &Turn<'_, '_>,
     conversation: ConversationNo,
@@ -182,7 +192,11 @@ fn refuse_text(
     if let Some(id) = &send.reply_to {
         return Ok(match shown_message(turn, id)? {
             Some((at, _)) if at.log.conversation != conversation => Some(SendError::UnknownReply),
-            Some((_, event)) => event.body().is_none().then_some(SendError::ReplyGone),
+            Some((at, event)) => {
+                let author = annotations::author(turn.txn, &at)?;
+                let state = view::state(turn.txn, &at, &event, &author)?.at(turn.now);
+                matches!(state.shown, Shown::Absent(_)).then_some(SendError::ReplyGone)
+            }
             None => Some(SendError::UnknownReply),
         });
     }

@@ -2,6 +2,10 @@
 
 use super::stream::changes;
 use super::support::{Reply, TestApi};
+use parlour_crypto::{EventId, Intervals};
+use parlour_node::{Change, ChangeMessage};
+use parlour_store::feed::{self, FeedRow};
+use parlour_store::{DeviceNo, conversations};
 use serde_json::{Value, json};
 
 impl TestApi {
@@ -329,7 +333,8 @@ async fn a_message_deleted_for_oneself_is_nowhere_any_more() {
     let path = path_of(&api.post_text("hidden heron").await);
     assert_eq!(api.delete(&format!("{path}?for=me")).await.status, 204);
     refused(&api.get(&path).await, 404, "not_found");
-    refused(&api.delete(&format!("{path}?for=me")).await, 404, "not_found");
+    assert_eq!(api.delete(&format!("{path}?for=me")).await.status, 204, "twice is once");
+    refused(&api.delete(&format!("{path}?for=all")).await, 404, "not_found");
     let found = api.get("/api/v1/search?q=heron").await.json();
     assert_eq!(
         (found["items"].as_array().unwrap().len(), &found["items"][0]["id"]),
@@ -403,4 +408,75 @@ async fn the_feed_tells_each_change_once_and_never_what_was_erased() {
         ["message", "message_updated", "message_updated", "message_updated"]
     );
     assert!(!Value::Array(again).to_string().contains("secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_for_oneself_is_told_to_nobody_who_comes_later() {
+    let api = TestApi::start().await;
+    let start = api.feed();
+    let wish = json!({ "text": "secret heron", "client_id": "one" });
+    let sent = api.send_with(&wish).await.json();
+    let path = path_of(&sent);
+    api.with_body("PATCH", &path, &json!({ "text": "secret egret" })).await;
+    assert_eq!(api.delete(&format!("{path}?for=me")).await.status, 204);
+    let last = api.post_text("the last one").await;
+    let told = changes(&api, start, api.feed()).await;
+    assert!(told.iter().any(|change| change["message"]["id"] == last["id"]));
+    assert!(told.iter().any(|change| change["type"] == "message_hidden"));
+    assert!(!json!(told).to_string().contains("secret"), "{told:?}");
+    let again = api.send_with(&wish).await;
+    assert_eq!(again.status, 200, "{}", again.text());
+    assert!(!again.text().contains("secret"), "{}", again.text());
+    let again = again.json();
+    assert_eq!((&again["id"], &again["gone"]), (&sent["id"], &json!("hidden")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_that_is_repeated_has_the_same_answer_whatever_became_of_what_it_names() {
+    let api = TestApi::start().await;
+    let answered = api.post_text("heron?").await;
+    let wish = json!({ "text": "@bob heron!", "reply_to": answered["id"], "mentions": ["bob"], "client_id": "one" });
+    let sent = api.send_with(&wish).await;
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    api.delete(&format!("{}?for=all", path_of(&answered))).await;
+    api.patch("/api/v1/contacts/bob", &json!({ "petname": "robert" })).await;
+    let again = api.send_with(&wish).await;
+    assert_eq!(
+        (again.status, &again.json()["id"]),
+        (200, &sent.json()["id"]),
+        "{}",
+        again.text()
+    );
+    let other = json!({ "text": "x", "reply_to": answered["id"], "client_id": "two" });
+    refused(&api.send_with(&other).await, 410, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_finds_its_messages_behind_many_edits() {
+    let api = TestApi::start().await;
+    let first = api.post_text("0").await;
+    let second = api.post_text("again").await;
+    let id: EventId = first["id"].as_str().unwrap().parse().unwrap();
+    for n in 1..=300 {
+        let what = Change::Edit(n.to_string());
+        api.account().change(ChangeMessage { id, what }).await.unwrap();
+    }
+    let start = api.feed();
+    let store = api.account().store();
+    let conversation = api.conversation.parse().unwrap();
+    let mut txn = store.begin();
+    let row = FeedRow::Delivered {
+        conversation: conversations::number(&txn, &conversation).unwrap().unwrap(),
+        log: 1,
+        device: DeviceNo(1),
+        seqs: Intervals::range(1, 302),
+    };
+    feed::append(&mut txn, &row).unwrap();
+    store.commit(txn.into_batch()).unwrap();
+    let told = changes(&api, start, api.feed()).await;
+    assert_eq!(told[0]["type"], "receipt", "{told:?}");
+    assert_eq!(
+        (&told[0]["message_ids"], &told[0]["count"]),
+        (&json!([first["id"], second["id"]]), &json!(2))
+    );
 }

@@ -60,7 +60,7 @@ pub(crate) struct Message {
 /// What most messages have not.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct More {
-    /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`.
+    /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`; in the answer to a send that was repeated also `hidden`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,8 +6,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
 use parlour_crypto::{ConversationId, EventId, MAX_MENTIONS};
-use parlour_store::StoreError;
 use parlour_store::timeline::{self, Position, TimelineEntry};
+use parlour_store::{EventKey, StoreError, client_ids};
 use serde::Deserialize;
 
 use super::dto;
@@ -113,11 +113,16 @@ pub(super) async fn send(
     conversation: &str,
     wish: dto::SendMessage,
 ) -> Result<(bool, dto::Message), ApiError> {
-    let (_, row) = super::conversations::wanted(state, conversation).await?;
+    let (no, row) = super::conversations::wanted(state, conversation).await?;
+    // Before anything else is looked at: what a reply answers, or whom a message mentions, can be gone when the send is repeated.
+    if let Some(id) = &wish.client_id
+        && let Some(known) = client_ids::get(state.account.store(), no, id)?
+    {
+        return sent_before(state, &known.event).map(|message| (true, message));
+    }
     let sent = state.account.send(send_text(state, row.id, &wish)?).await?;
     if !sent.plain {
-        let message = Reader::new(&state.account).message(&sent.event, sent.room_seq)?;
-        return Ok((!sent.fresh, message.ok_or(StoreError::Malformed { noun: "event" })?));
+        return sent_before(state, &sent.event).map(|message| (!sent.fresh, message));
     }
     // What was just written need not be read again.
     let facts = state.account.facts();
@@ -139,6 +144,11 @@ pub(super) async fn send(
         own: true,
     };
     Ok((false, message))
+}
+
+fn sent_before(state: &Shared, event: &EventKey) -> Result<dto::Message, ApiError> {
+    let message = Reader::new(&state.account).sent_before(event)?;
+    Ok(message.ok_or(StoreError::Malformed { noun: "event" })?)
 }
 
 fn send_text(state: &Shared, conversation: ConversationId, wish: &dto::SendMessage) -> Result<SendText, ApiError> {

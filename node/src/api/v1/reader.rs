@@ -11,7 +11,7 @@ use parlour_store::feed::FeedRow;
 use parlour_store::registers::Trust;
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
 use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, devices, events, registers, timeline,
+    ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, annotations, devices, events, registers, timeline,
 };
 
 use super::dto::{self, Time, What};
@@ -31,6 +31,8 @@ const REPLACED_VERIFIED: &str = "you had verified this contact, and all their de
                                  you have compared the safety number again or accepted the new devices";
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
+/// Events looked at for one receipt; those behind them are counted as messages.
+const MAX_RECEIPT_LOOKUPS: usize = 4_096;
 
 /// Reads for one request.
 pub(crate) struct Reader<'a> {
@@ -74,7 +76,7 @@ impl<'a> Reader<'a> {
         let (conversation, delivery) = self.conversation_view(key.log.conversation)?;
         let conversation = *conversation;
         let status = status_name(delivery.status(&key.log, key.seq)?);
-        let state = view::state(&self.rows, key, &event, &author.user)?;
+        let state = view::state(&self.rows, key, &event, &author.user)?.at(now_ms());
         let (text, more) = self.content(key.log.conversation, &state)?;
         Ok(Some(dto::Message {
             id: event.id(),
@@ -92,6 +94,23 @@ impl<'a> Reader<'a> {
             created_at: Time(event.header().clock),
             status,
             seq: room_seq,
+        }))
+    }
+
+    /// The message at `key` that was sent here before: what it says only if it is still shown.
+    pub(crate) fn sent_before(&mut self, key: &EventKey) -> Result<Option<dto::Message>, StoreError> {
+        if let Some(message) = self.message_at(key)? {
+            return Ok(Some(message));
+        }
+        let message = self.message(key, 0)?;
+        Ok(message.map(|message| dto::Message {
+            text: None,
+            reactions: Vec::new(),
+            more: Box::new(dto::More {
+                gone: Some("hidden"),
+                ..dto::More::default()
+            }),
+            ..message
         }))
     }
 
@@ -255,7 +274,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn change(&mut self, row: &FeedRow) -> Result<Option<What>, StoreError> {
         match row {
             FeedRow::Message { event, room_seq } => {
-                let message = self.message(event, *room_seq)?;
+                let message = self
+                    .message(event, *room_seq)?
+                    .map(|message| Ok::<_, StoreError>((annotations::is_hidden(&self.rows, &message.id)?, message)))
+                    .transpose()?;
+                // What the account has taken out of its sight is not told to those who come later.
+                let message = message.and_then(|(hidden, message)| (!hidden).then_some(message));
                 Ok(message.map(|message| What::Message {
                     message: Box::new(message),
                 }))
@@ -318,13 +342,15 @@ impl<'a> Reader<'a> {
             .iter()
             .rev()
             .flat_map(|(from, to)| (from..=to).rev())
-            .take(MAX_RECEIPT_IDS);
+            .take(MAX_RECEIPT_LOOKUPS);
         let mut message_ids = Vec::new();
         let mut others = 0u64;
         for seq in newest {
-            match events::get(&self.rows, &EventKey { log, seq, branch: 0 })? {
-                Some(event) if events::has_a_place(event.header().kind) => message_ids.push(event.id()),
-                _ => others = others.saturating_add(1),
+            let at = EventKey { log, seq, branch: 0 };
+            if !events::brief(&self.rows, &at)?.is_some_and(|brief| events::has_a_place(brief.kind)) {
+                others = others.saturating_add(1);
+            } else if message_ids.len() < MAX_RECEIPT_IDS {
+                message_ids.extend(events::get(&self.rows, &at)?.map(|event| event.id()));
             }
         }
         if message_ids.is_empty() {

@@ -6,9 +6,7 @@ use parlour_store::{ConversationNo, EventKey, StoreError, annotations, events};
 
 use super::super::dto::{self, Time, What};
 use super::Reader;
-
-/// Characters of a quoted message.
-const SNIPPET: usize = 120;
+use crate::runner::now_ms;
 
 impl Reader<'_> {
     /// The text, and what most messages have not.
@@ -64,7 +62,7 @@ impl Reader<'_> {
             return Ok(quote);
         }
         let author = self.author(at.log.device)?;
-        let state = view::state(&self.rows, &at, &event, &author.user)?;
+        let state = view::state(&self.rows, &at, &event, &author.user)?.at(now_ms());
         quote.author = Some(author.user);
         quote.author_name = Some(author.name);
         quote.reason = match &state.shown {
@@ -114,6 +112,9 @@ impl Reader<'_> {
             return Ok(Vec::new());
         };
         let author = self.author(at.log.device)?;
+        if let Shown::Absent(_) = view::state(&self.rows, at, &event, &author.user)?.at(now_ms()).shown {
+            return Ok(Vec::new());
+        }
         let versions = view::versions(&self.rows, at, &event, &author.user, limit)?;
         Ok(versions
             .into_iter()
@@ -127,9 +128,9 @@ impl Reader<'_> {
 }
 
 fn beginning(text: &str) -> String {
-    match text.char_indices().nth(SNIPPET) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+    match annotations::quoted(text) {
+        quoted if quoted.len() < text.len() => format!("{quoted}…"),
+        whole => whole.to_owned(),
     }
 }
 
