@@ -85,11 +85,11 @@ fn a_message_sent_while_nobody_runs_waits_for_a_running_node() {
 fn an_invite_can_be_made_without_a_running_node_and_used_once_it_runs() {
     let (alice, bob) = (Home::of("alice"), Home::of("bob"));
     let invite = alice.run(&["invite", "--json"]);
-    assert!(invite.stderr.contains("parlour up"), "{invite:?}");
+    assert!(invite.stderr.contains(" up`"), "{invite:?}");
     let link = invite.json()["link"].as_str().unwrap().to_owned();
     let waiting = bob.run(&["add", &link, "--petname", "al", "--timeout", "200ms", "--json"]);
     assert_eq!(waiting.json()["state"], "waiting");
-    assert!(waiting.stderr.contains("parlour up"), "{waiting:?}");
+    assert!(waiting.stderr.contains(" up`"), "{waiting:?}");
 }
 
 #[test]

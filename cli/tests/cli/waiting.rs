@@ -52,7 +52,7 @@ fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
     assert!(shown.done().stdout.contains("no account yet"), "{shown:?}");
     assert!(shown.stdout.contains("parlour init --name NAME"), "{shown:?}");
     assert!(box_.run(&[]).done().stdout.contains("waits for its account"));
-    box_.run(&["invite"]).failed(1, "parlour init --name NAME");
+    box_.run(&["invite"]).failed(1, " init --name NAME`");
     box_.run(&UP).failed(1, "waits for its account");
     box_.run(&["init", "--name", "\n", "--no-password"])
         .failed(1, "a name has 1 to 64 bytes");
@@ -114,7 +114,7 @@ fn a_page_makes_the_account_and_neither_its_code_nor_its_token_is_logged() {
     }
     assert!(home.run(&["open"]).done().stdout.contains("/#pair="));
     assert!(up.stop("-INT").success());
-    home.run(&["open"]).failed(1, "parlour up");
+    home.run(&["open"]).failed(1, " up`");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_node_that_waits_stops_when_asked_and_leaves_no_account() {
     assert!(up.stop("-TERM").success());
     assert!(!home.data().join("api/address").exists());
     assert!(!home.data().join("api/cookie").exists());
-    home.run(&["whoami"]).failed(1, "parlour init --name NAME");
+    home.run(&["whoami"]).failed(1, " init --name NAME`");
 }
 
 #[test]
