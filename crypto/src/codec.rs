@@ -287,6 +287,15 @@ pub fn decode_own<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     Ok(value)
 }
 
+/// Reads a value from the beginning of `bytes`, which this program wrote and sealed itself, whatever follows.
+///
+/// # Errors
+/// `Malformed`.
+pub fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, _) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
+    Ok(value)
+}
+
 /// The number in front of a postcard enum: which variant follows.
 pub(crate) fn variant_index(bytes: &[u8]) -> Option<u32> {
     postcard::take_from_bytes::<u32>(bytes).ok().map(|(index, _)| index)

@@ -48,7 +48,8 @@ pub use body::{
 };
 pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{
-    ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_strict, encode, encode_into,
+    ByteReader, DecodeError, TlvError, TlvReader, TlvWriter, decode_own, decode_prefix, decode_strict, encode,
+    encode_into,
 };
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::text::one_line;
 
-/// What the conversation with oneself is called, unless a contact is.
+/// What the conversation with oneself is called, whatever others call themselves.
 pub(crate) const NOTES: &str = "notes";
 /// The shortest beginning of an id that is looked for, counted behind its prefix.
 const MIN_PREFIX: usize = 6;
@@ -103,9 +103,7 @@ pub(crate) fn conversation(
             .into_iter()
             .filter(|(_, row)| row.id.to_string().starts_with(text))
             .collect(),
-        None if text == NOTES && named(contacts::all(read)?, text).is_empty() => {
-            by_id(read, &ConversationId::notes(&own.user))?.into_iter().collect()
-        }
+        None if text == NOTES => by_id(read, &ConversationId::notes(&own.user))?.into_iter().collect(),
         None => {
             let with = contact(read, text).map_err(|error| match error {
                 ResolveError::Unknown { text, .. } => ResolveError::Unknown { noun, text },

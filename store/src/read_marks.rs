@@ -1,7 +1,7 @@
 //! How far devices have read: of each device the greatest place it told (its own device: the place the user marked), and what that
 //! means for our own logs.
 
-use parlour_crypto::EventId;
+use parlour_crypto::{EventId, Intervals, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -19,6 +19,8 @@ pub struct ReadMarkRow {
     pub event: EventId,
     /// When this was noted here, ms.
     pub noted: u64,
+    /// Of the own device: the last arrival number that the mark speaks of. What came later was not seen, wherever it stands.
+    pub arrived: u64,
 }
 
 impl ReadMarkRow {
@@ -34,19 +36,43 @@ impl ReadMarkRow {
 
 impl Row for ReadMarkRow {
     const NOUN: &'static str = "read mark";
+    const VERSION: u8 = 2;
+
+    /// Version 1 spoke of everything before the place.
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (clock, event, noted) = decode_own(rest).ok().filter(|_| version == 1)?;
+        let arrived = u64::MAX;
+        Some(Self {
+            clock,
+            event,
+            noted,
+            arrived,
+        })
+    }
 }
 
-/// How far a device has read one of our own logs: clocks in a log ascend, so that it is a beginning of the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a device has read of one of our own logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadLogRow {
-    /// The last seq read; 0 = none.
-    pub seq: u64,
+    /// The seqs read.
+    pub seqs: Intervals,
     /// When this was noted here, ms.
     pub noted: u64,
 }
 
 impl Row for ReadLogRow {
     const NOUN: &'static str = "read log";
+    const VERSION: u8 = 2;
+
+    /// Version 1 held the last seq of a beginning of the log.
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (seq, noted): (u64, u64) = decode_own(rest).ok().filter(|_| version == 1)?;
+        let mut seqs = Intervals::default();
+        if seq > 0 {
+            seqs.insert_range(1, seq);
+        }
+        Some(Self { seqs, noted })
+    }
 }
 
 fn key(conversation: ConversationNo, device: DeviceNo) -> Vec<u8> {
@@ -72,6 +98,11 @@ pub fn get(
     record::get(read, &key(conversation, device))
 }
 
+/// Writes a device's mark.
+pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, device: DeviceNo, row: &ReadMarkRow) {
+    record::put(txn, key(conversation, device), row);
+}
+
 /// Moves a device's mark forward; `false` if it is there or further already.
 ///
 /// # Errors
@@ -90,12 +121,13 @@ pub fn advance(
         clock: to.clock,
         event: to.id,
         noted: now,
+        arrived: 0,
     };
-    record::put(txn, key(conversation, device), &row);
+    put(txn, conversation, device, &row);
     Ok(true)
 }
 
-/// How far a device has read a log.
+/// What a device has read of a log.
 ///
 /// # Errors
 /// As [`get`].
@@ -103,7 +135,7 @@ pub fn of_log(read: &impl Read, log: &LogKey, device: DeviceNo) -> Result<ReadLo
     Ok(record::get(read, &log_key(log, device))?.unwrap_or_default())
 }
 
-/// Notes how far a device has read a log.
+/// Notes what a device has read of a log.
 pub fn put_of_log(txn: &mut Txn<'_>, log: &LogKey, device: DeviceNo, row: &ReadLogRow) {
     record::put(txn, log_key(log, device), row);
 }
@@ -140,4 +172,25 @@ pub fn seq_at(read: &impl Read, log: &LogKey, at: &Position) -> Result<u64, Stor
         }
     }
     Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_older_builds_mean_what_they_meant() {
+        let event = EventId::from_bytes([4; 32]);
+        let mark: ReadMarkRow =
+            record::decode_row(&parlour_crypto::encode_into(vec![1], &(5u64, event, 6u64))).expect("an older mark");
+        assert_eq!(
+            (mark.clock, mark.event, mark.noted, mark.arrived),
+            (5, event, 6, u64::MAX)
+        );
+        for (seq, seqs) in [(0u64, Intervals::default()), (3, Intervals::range(1, 3))] {
+            let log: ReadLogRow =
+                record::decode_row(&parlour_crypto::encode_into(vec![1], &(seq, 8u64))).expect("an older log");
+            assert_eq!((log.seqs, log.noted), (seqs, 8));
+        }
+    }
 }

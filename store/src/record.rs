@@ -5,9 +5,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::db::{Read, ReadError, Txn};
 
-/// Version of every row written by this build.
-const VERSION: u8 = 1;
-
 /// Reading a row failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -26,17 +23,25 @@ pub enum StoreError {
 pub(crate) trait Row: Serialize + DeserializeOwned {
     /// What it is called in errors.
     const NOUN: &'static str;
+    /// The version that this build writes.
+    const VERSION: u8 = 1;
+
+    /// What a row of an older version means today; `None` if there is no such version.
+    fn older(_version: u8, _rest: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 pub(crate) fn encode_row<T: Row>(row: &T) -> Vec<u8> {
-    encode_into(vec![VERSION], row)
+    encode_into(vec![T::VERSION], row)
 }
 
 pub(crate) fn decode_row<T: Row>(bytes: &[u8]) -> Result<T, StoreError> {
     let malformed = StoreError::Malformed { noun: T::NOUN };
     match bytes.split_first() {
-        Some((&VERSION, rest)) => decode_own(rest).map_err(|_| malformed),
-        _ => Err(malformed),
+        Some((version, rest)) if *version == T::VERSION => decode_own(rest).map_err(|_| malformed),
+        Some((version, rest)) => T::older(*version, rest).ok_or(malformed),
+        None => Err(malformed),
     }
 }
 

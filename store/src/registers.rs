@@ -1,17 +1,19 @@
 //! Registers: small values outside the logs, of which the newest counts. Each has a counter and the device that set it, so that
 //! several devices of one user can agree on one later: the greater (counter, device) wins.
 
-use parlour_crypto::{CardDetails, ConversationId, DeviceId, UserId, decode_strict, encode};
+use parlour_crypto::{CardDetails, ConversationId, DeviceId, UserId, decode_own, decode_prefix, encode_into};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::db::{Read, Txn};
-use crate::keyspace::{Key, Kind};
+use crate::keyspace::{Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
 
-/// Longest value of a register.
-const MAX_VALUE: usize = 48 * 1024;
+/// Version of every value written by this build; 0 = it was written before values had one.
+const VERSION: u8 = 1;
+/// Zeros put behind a value: fields that came later are 0, empty or nothing in older values.
+const DEFAULTS: usize = 64;
 
 /// What a register is about. The numbers are part of the on-disk format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum Register {
     Profile,
     /// Whether a user is known to be who they seem ([`Trust`]).
     Trust(UserId),
+    /// Since when a user has a device that our user has not been asked about, ms (`u64`); 0 = none.
+    NewDevice(UserId),
 }
 
 impl Register {
@@ -39,15 +43,31 @@ impl Register {
         let key = |number: u8| Key::new(Kind::Register).bytes(&[number]);
         match self {
             Self::Settings => key(1).done(),
-            Self::Blocked(user) => key(2).user(&user).done(),
+            Self::Blocked(user) => key(BLOCKED).user(&user).done(),
             Self::Petname(user) => key(3).user(&user).done(),
             Self::Muted(id) => key(4).conversation_id(&id).done(),
             Self::Archived(id) => key(5).conversation_id(&id).done(),
             Self::Draft(id) => key(6).conversation_id(&id).done(),
             Self::Profile => key(7).done(),
-            Self::Trust(user) => key(8).user(&user).done(),
+            Self::Trust(user) => key(TRUST).user(&user).done(),
+            Self::NewDevice(user) => key(9).user(&user).done(),
         }
     }
+}
+
+const BLOCKED: u8 = 2;
+const TRUST: u8 = 8;
+
+/// The users that the registers of one kind are about: also those who are no contacts.
+fn users_of(read: &impl Read, number: u8) -> Result<Vec<UserId>, StoreError> {
+    let (from, to) = Key::new(Kind::Register).bytes(&[number]).range();
+    read.scan_keys(&from, &to)
+        .map(|key| {
+            let id = Fields(key?.get(2..).unwrap_or_default()).array::<32>();
+            id.map(UserId::from_bytes)
+                .ok_or(StoreError::Malformed { noun: "register key" })
+        })
+        .collect()
 }
 
 /// A register as it is stored.
@@ -57,12 +77,20 @@ struct RegisterRow {
     counter: u64,
     /// Who set it.
     device: DeviceId,
-    /// The value, by its own encoding.
+    /// The value: its version, then its own encoding.
     value: ByteBuf,
 }
 
 impl Row for RegisterRow {
     const NOUN: &'static str = "register";
+    const VERSION: u8 = 2;
+
+    /// Version 1 had values without a version.
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (counter, device, value): (u64, DeviceId, ByteBuf) = decode_own(rest).ok().filter(|_| version == 1)?;
+        let value = ByteBuf::from([&[0], value.as_slice()].concat());
+        Some(Self { counter, device, value })
+    }
 }
 
 /// What this account's user says about themselves.
@@ -85,7 +113,7 @@ pub enum Trust {
         /// When, ms.
         at: u64,
     },
-    /// All their devices were replaced, and our user has not decided yet what to make of it.
+    /// Their devices have changed in a way that nobody may take for granted, and our user has not decided yet what to make of it.
     Changed {
         /// When that was noticed, ms.
         at: u64,
@@ -116,12 +144,22 @@ impl Default for Settings {
 ///
 /// # Errors
 /// The database cannot be read, or the row is malformed.
-pub fn get<T: DeserializeOwned + Serialize>(read: &impl Read, register: Register) -> Result<Option<T>, StoreError> {
+pub fn get<T: DeserializeOwned>(read: &impl Read, register: Register) -> Result<Option<T>, StoreError> {
     let Some(row) = record::get::<RegisterRow>(read, &register.key())? else {
         return Ok(None);
     };
-    let value = decode_strict(&row.value, MAX_VALUE);
-    value.map(Some).map_err(|_| StoreError::Malformed { noun: "register" })
+    value_of(&row.value).map(Some)
+}
+
+fn value_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    let malformed = StoreError::Malformed { noun: "register" };
+    match bytes.split_first() {
+        Some((0 | &VERSION, value)) => {
+            let with_defaults = [value, &[0; DEFAULTS]].concat();
+            decode_prefix(&with_defaults).map_err(|_| malformed)
+        }
+        _ => Err(malformed),
+    }
 }
 
 /// Sets a register, on this device and now.
@@ -139,7 +177,7 @@ pub fn set<T: Serialize>(
     let row = RegisterRow {
         counter: before.map_or(now, |row| row.counter.saturating_add(1).max(now)),
         device,
-        value: ByteBuf::from(encode(value)),
+        value: ByteBuf::from(encode_into(vec![VERSION], value)),
     };
     record::put(txn, register.key(), &row);
     Ok(())
@@ -190,4 +228,75 @@ pub fn kept(read: &impl Read, id: &ConversationId) -> Result<Kept, StoreError> {
 /// As [`get`].
 pub fn trust(read: &impl Read, user: &UserId) -> Result<Trust, StoreError> {
     Ok(get(read, Register::Trust(*user))?.unwrap_or_default())
+}
+
+/// Everybody who is blocked.
+///
+/// # Errors
+/// As [`get`].
+pub fn all_blocked(read: &impl Read) -> Result<Vec<UserId>, StoreError> {
+    let mut shut_out = Vec::new();
+    for user in users_of(read, BLOCKED)? {
+        if blocked(read, &user)?.is_some() {
+            shut_out.push(user);
+        }
+    }
+    Ok(shut_out)
+}
+
+/// Everybody whose devices have changed and about whom our user has not decided.
+///
+/// # Errors
+/// As [`get`].
+pub fn all_changed(read: &impl Read) -> Result<Vec<UserId>, StoreError> {
+    let mut changed = Vec::new();
+    for user in users_of(read, TRUST)? {
+        if matches!(trust(read, &user)?, Trust::Changed { .. }) {
+            changed.push(user);
+        }
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_older_and_later_builds_are_read_with_defaults() {
+        #[derive(Serialize)]
+        struct Shorter {
+            name: String,
+        }
+        #[derive(Serialize)]
+        struct Longer {
+            read_receipts: bool,
+            presence: bool,
+            later: u64,
+        }
+        let name = "Ada".to_owned();
+        let short = encode_into(vec![VERSION], &Shorter { name: name.clone() });
+        let profile: OwnProfile = value_of(&short).expect("an older value");
+        assert_eq!((profile.name, profile.details), (name, CardDetails::default()));
+        let long = Longer {
+            read_receipts: false,
+            presence: true,
+            later: 7,
+        };
+        let settings: Settings = value_of(&encode_into(vec![VERSION], &long)).expect("a later value");
+        assert!(!settings.read_receipts && settings.presence);
+        for unknown in [vec![], vec![VERSION + 1, 1, 1]] {
+            assert!(value_of::<Settings>(&unknown).is_err());
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_version_of_its_value_is_still_read() {
+        let (device, since) = (DeviceId::from_bytes([3; 32]), 1_800_000_000_000u64);
+        let value = ByteBuf::from(encode_into(Vec::new(), &since));
+        let bytes = encode_into(vec![1], &(9u64, device, value));
+        let row: RegisterRow = record::decode_row(&bytes).expect("an older row");
+        assert_eq!((row.counter, row.device), (9, device));
+        assert_eq!(value_of::<u64>(&row.value).expect("its value"), since);
+    }
 }

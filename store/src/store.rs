@@ -28,6 +28,8 @@ const KEPT: &[u8] = &[
     Kind::Prekey as u8,
     Kind::Invite as u8,
     Kind::Register as u8,
+    Kind::ReadMark as u8,
+    Kind::ReadLog as u8,
 ];
 
 /// An account's store. Cheap to clone; any clone may read, one caller writes.

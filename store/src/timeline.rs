@@ -135,6 +135,28 @@ pub fn by_room_seq(read: &impl Read, conversation: ConversationNo, seq: u64) -> 
     )
 }
 
+/// Up to `limit` shown messages by their arrival numbers, above `after`.
+///
+/// # Errors
+/// As [`get`].
+pub fn arrived(
+    read: &impl Read,
+    conversation: ConversationNo,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let seq_key = |seq: u64| Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done();
+    let (_, to) = Key::new(Kind::RoomSeq).conversation(conversation).range();
+    let range = (seq_key(after.saturating_add(1)), to);
+    record::scan::<Position>(read, &range)
+        .filter_map(|row| match row {
+            Ok((_, at)) => get(read, conversation, &at).transpose(),
+            Err(error) => Some(Err(error)),
+        })
+        .take(limit)
+        .collect()
+}
+
 fn parse(key: &[u8], row: &EntryRow) -> Result<TimelineEntry, StoreError> {
     let mut fields = Fields(key.get(5..).unwrap_or_default());
     let (Some(clock), Some(id)) = (fields.u64(), fields.array::<32>()) else {

@@ -83,11 +83,17 @@ enum Action {
         /// The 60 digits that their node shows for you
         #[arg(long, value_name = "DIGITS")]
         code: Option<String>,
+        /// The devices you accept, if they have changed: the code that `verify WHO` shows
+        #[arg(long, value_name = "CODE", requires = "code")]
+        devices: Option<String>,
     },
-    /// Accept somebody's new devices without comparing anything; takes a verification back, too
+    /// Accept somebody's devices without comparing anything; takes a verification back, too
     Trust {
         #[arg(value_name = "WHO")]
         who: String,
+        /// The devices you accept, if they have changed: the code that `verify WHO` shows
+        #[arg(long, value_name = "CODE")]
+        devices: Option<String>,
     },
     /// Put a conversation away until somebody writes again
     Archive {
@@ -124,9 +130,18 @@ impl Contacts {
                 )
                 .await;
             }
-            Some(Action::Verify { who, code }) => return verify(client, out, who, code.as_deref()).await,
-            Some(Action::Trust { who }) => {
-                let contact = client.post(&["contacts", who, "trust"], &json!({})).await?;
+            Some(Action::Verify { who, code, devices }) => {
+                return verify(client, out, who, code.as_deref(), devices.as_deref()).await;
+            }
+            Some(Action::Trust { who, devices }) => {
+                if devices.is_none()
+                    && let Some(()) = say_what_changed(client, out, who).await?
+                {
+                    return Ok(ExitCode::FAILURE);
+                }
+                let contact = client
+                    .post(&["contacts", who, "trust"], &json!({ "devices": devices }))
+                    .await?;
                 out.data(&contact, || {
                     format!("{} is taken as they are.\n", Contact::of(&contact).display())
                 })?;
@@ -143,10 +158,19 @@ impl Contacts {
 }
 
 /// Shows the number to compare, or compares it.
-async fn verify(client: &Client, out: &Output, who: &str, code: Option<&str>) -> Result<ExitCode> {
+async fn verify(
+    client: &Client,
+    out: &Output,
+    who: &str,
+    code: Option<&str>,
+    devices: Option<&str>,
+) -> Result<ExitCode> {
     if let Some(code) = code {
         let contact = client
-            .post(&["contacts", who, "verify"], &json!({ "code": code }))
+            .post(
+                &["contacts", who, "verify"],
+                &json!({ "code": code, "devices": devices }),
+            )
             .await?;
         out.data(&contact, || {
             format!("{} is verified.\n", Contact::of(&contact).display())
@@ -165,10 +189,30 @@ async fn verify(client: &Client, out: &Output, who: &str, code: Option<&str>) ->
             text::one_line(safety["trust"].as_str().unwrap_or_default())
         )
     })?;
-    out.note(
-        "Compare the digits with them, by voice or side by side, then: parlour contacts verify WHO --code \"DIGITS\"",
-    );
+    if safety["trust"] == "changed" {
+        note_what_changed(out, who, &safety);
+    } else {
+        out.note(
+            "Compare the digits with them, by voice or side by side, then: parlour contacts verify WHO --code \"DIGITS\"",
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether somebody's devices have changed so that they have to be named; if so, says what to do.
+async fn say_what_changed(client: &Client, out: &Output, who: &str) -> Result<Option<()>> {
+    let safety = client.get(&["contacts", who, "safety"], &[]).await?;
+    Ok((safety["trust"] == "changed").then(|| note_what_changed(out, who, &safety)))
+}
+
+fn note_what_changed(out: &Output, who: &str, safety: &Value) {
+    let code = text::one_line(safety["devices"].as_str().unwrap_or_default());
+    out.note(&format!(
+        "Their devices have changed. The safety number does not show that: whoever has their recovery words shows the same.\n\
+         Ask them, by voice or face to face, whether they set up a new device. If they did, accept these devices, code {code}:\n  \
+         parlour contacts trust {who} --devices {code}\n  \
+         parlour contacts verify {who} --code \"DIGITS\" --devices {code}"
+    ));
 }
 
 fn mute_until(lasts: Option<Duration>, until: Option<&str>) -> String {
@@ -231,7 +275,7 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
     for contact in contacts.iter().map(Contact::of) {
         let state = match (contact.state.as_str(), contact.reachable, contact.reason.as_deref()) {
             _ if contact.blocked => "blocked".to_owned(),
-            _ if contact.trust == "changed" => "devices replaced: verify or trust them".to_owned(),
+            _ if contact.trust == "changed" => "devices changed: ask them".to_owned(),
             ("accepted", true, _) if contact.trust == "verified" => "reachable, verified".to_owned(),
             ("accepted", true, _) => "reachable".to_owned(),
             ("accepted", false, Some(reason)) => format!("away: {}", text::one_line(reason)),

@@ -8,8 +8,8 @@ use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
 use crate::engine::{
-    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, RevokeError, SendError, StorageFailed,
-    TimerError,
+    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, SendError,
+    StorageFailed, TimerError,
 };
 use crate::resolve::{Candidate, ResolveError};
 
@@ -153,13 +153,22 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal {
+            Refusal::Blocked => "blocked",
+            Refusal::DevicesChanged => "devices_replaced",
+        };
+        Self::new(StatusCode::CONFLICT, code, refusal.to_string())
+    }
+}
+
 impl From<SendError> for ApiError {
     fn from(error: SendError) -> Self {
         let detail = error.to_string();
         match error {
             SendError::UnknownConversation => Self::not_found(detail),
-            SendError::Blocked => Self::new(StatusCode::CONFLICT, "blocked", detail),
-            SendError::DevicesReplaced => Self::new(StatusCode::CONFLICT, "devices_replaced", detail),
+            SendError::Refused(refusal) => refusal.into(),
             SendError::Empty => Self::bad_request("empty", detail).at("text"),
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
@@ -190,6 +199,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::NotOnDemand => Self::new(StatusCode::CONFLICT, "not_on_demand", detail),
             ChangeError::OwnOnDemand => Self::forbidden("own_message", detail),
             ChangeError::UsedUp => Self::new(StatusCode::GONE, "used_up", detail),
+            ChangeError::Refused(refusal) => refusal.into(),
             ChangeError::Storage(failed) => failed.into(),
         }
     }
@@ -201,6 +211,7 @@ impl From<TimerError> for ApiError {
         match error {
             TimerError::UnknownConversation => Self::not_found(detail),
             TimerError::OutOfBounds => Self::bad_request("out_of_bounds", detail).at("expires_after_ms"),
+            TimerError::Refused(refusal) => refusal.into(),
             TimerError::Storage(failed) => failed.into(),
         }
     }
@@ -235,6 +246,7 @@ impl From<AddError> for ApiError {
             AddError::Expired => Self::new(StatusCode::GONE, "expired", detail).at("link"),
             AddError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "other_device", detail).at("link"),
             AddError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            AddError::NameReserved(_) => Self::bad_request("name_reserved", detail).at("petname"),
             AddError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
             AddError::Storage(failed) => failed.into(),
         }
@@ -257,10 +269,15 @@ impl From<DecisionError> for ApiError {
         match error {
             DecisionError::UnknownConversation | DecisionError::UnknownContact => Self::not_found(detail),
             DecisionError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
+            DecisionError::NameReserved(_) => Self::bad_request("name_reserved", detail).at("petname"),
             DecisionError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
             DecisionError::Past => Self::bad_request("past", detail).at("muted_until"),
             DecisionError::NoSafetyNumber => Self::bad_request("bad_code", detail).at("code"),
             DecisionError::WrongSafetyNumber => Self::new(StatusCode::CONFLICT, "wrong_code", detail).at("code"),
+            DecisionError::DevicesUndecided => {
+                Self::new(StatusCode::CONFLICT, "devices_replaced", detail).at("devices")
+            }
+            DecisionError::OtherDevices => Self::new(StatusCode::CONFLICT, "other_devices", detail).at("devices"),
             DecisionError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
             DecisionError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
             DecisionError::Card(CardError::OverLimit { field, .. }) => {

@@ -18,12 +18,7 @@ use super::timers::Timer;
 impl Engine {
     /// Reads who is blocked, and closes the door to their peers.
     pub(crate) fn learn_blocks(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.blocked.clear();
-        for contact in contacts::all(turn.txn)? {
-            if registers::blocked(turn.txn, &contact.user)?.is_some() {
-                self.blocked.insert(contact.user);
-            }
-        }
+        self.blocked = registers::all_blocked(turn.txn)?.into_iter().collect();
         let blocked: Vec<UserId> = self.blocked.iter().copied().collect();
         for user in blocked {
             for peer in self.peers_of(turn, &user)? {

@@ -129,7 +129,10 @@ impl Engine {
         };
         outbox::put(turn.txn, device, &row);
         match self.link_to(device).map(|(stream, _)| stream) {
-            Some(stream) => self.send_control_frame(turn, stream, &row),
+            Some(stream) => {
+                self.send_control_frame(turn, stream, &row);
+                self.repeat_on_stream(turn.now, device);
+            }
             None => self
                 .timers
                 .set_earliest(Timer::Controls(device), turn.now.saturating_add(2_000)),
@@ -137,8 +140,20 @@ impl Engine {
         Ok(())
     }
 
+    /// What is not acknowledged on a stream that stands is said again there.
+    pub(crate) fn repeat_on_stream(&mut self, now: u64, device: DeviceNo) {
+        if !self.timers.is_set(Timer::Controls(device)) {
+            self.timers.set(Timer::Controls(device), now.saturating_add(REPEAT_MS));
+        }
+    }
+
+    /// Sends a waiting control, unless nothing may go to whoever is there.
     pub(crate) fn send_control_frame(&mut self, turn: &mut Turn<'_, '_>, stream: u64, row: &OutboxRow) {
-        if row.envelope.is_none() {
+        let held = match self.link(stream).map(|link| link.user) {
+            Some(user) => self.is_undecided(&user),
+            None => true,
+        };
+        if row.envelope.is_none() && !held {
             self.send_frame(
                 turn,
                 stream,
@@ -153,18 +168,39 @@ impl Engine {
     /// No stream took the controls of a device: publishes them.
     pub(crate) fn on_controls_timer(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         let rows = outbox::of_device(turn.txn, device)?;
-        if rows.is_empty() || self.link_to(device).is_some() || self.dialer.connected().is_empty() {
+        if rows.is_empty() || self.dialer.connected().is_empty() || self.is_undecided_device(device) {
+            return Ok(());
+        }
+        if let Some((stream, _)) = self.link_to(device) {
+            for row in rows.iter().take(CONTROLS_AT_ONCE) {
+                self.send_control_frame(turn, stream, row);
+            }
+            self.repeat_controls(turn.now, device);
             return Ok(());
         }
         for row in rows.iter().filter(|row| row.envelope.is_none()).take(CONTROLS_AT_ONCE) {
             self.publish_control(turn, device, row.id, row.control.clone())?;
         }
-        let tries = self.control_tries.entry(device).or_default();
-        let pause = REPEAT_MS.saturating_mul(1 << (*tries).min(20)).min(REPEAT_MAX_MS);
-        *tries = tries.saturating_add(1);
-        let due = turn.now.saturating_add(jitter(pause, self.random()));
-        self.timers.set(Timer::Controls(device), due);
+        self.repeat_controls(turn.now, device);
         Ok(())
+    }
+
+    fn repeat_controls(&mut self, now: u64, device: DeviceNo) {
+        let tries = self.control_tries.entry(device).or_default();
+        *tries = tries.saturating_add(1);
+        let pause = self.control_pause(device);
+        let due = now.saturating_add(jitter(pause, self.random()));
+        self.timers.set(Timer::Controls(device), due);
+    }
+
+    /// The pause behind as many tries as there were; 0 = there was none.
+    pub(crate) fn control_pause(&self, device: DeviceNo) -> u64 {
+        match self.control_tries.get(&device).copied().unwrap_or(0) {
+            0 => 0,
+            tries => REPEAT_MS
+                .saturating_mul(1 << tries.saturating_sub(1).min(20))
+                .min(REPEAT_MAX_MS),
+        }
     }
 
     pub(crate) fn on_control(
@@ -176,9 +212,15 @@ impl Engine {
     ) -> Result<(), StoreError> {
         match control {
             Control::ContactHello { profile, .. } | Control::Contact { profile, .. } => {
-                self.take_card(turn, device, &profile, false)?;
+                if !self.take_card(turn, device, &profile, false)? {
+                    return Ok(());
+                }
             }
-            Control::ContactAccept { profile, .. } => self.take_card(turn, device, &profile, true)?,
+            Control::ContactAccept { profile, .. } => {
+                if !self.take_card(turn, device, &profile, true)? {
+                    return Ok(());
+                }
+            }
             Control::Have(have) => return self.on_have(turn, device, &have),
             Control::Received { ids } => return self.on_received(turn, device, &ids),
             Control::Read(mark) => {
@@ -209,33 +251,34 @@ impl Engine {
         Ok(())
     }
 
+    /// `false`: too often, so that it is not acknowledged and comes again.
     fn take_card(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
         profile: &Profile,
         accepts: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some(mut row) = devices::get(turn.txn, device)? else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(mut contact) = contacts::get(turn.txn, &row.user)? else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(list) = check_card(&row.user, &row.id, profile, |device| self.proof_of(device)) else {
             tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
-            return Ok(());
+            return Ok(true);
         };
         if !follows(&contact.device_list, &list) {
             tracing::warn!(user = %row.user.short(), "a device list that does not follow the known one was dropped");
-            return Ok(());
+            return Ok(true);
         }
         let often = self
             .cards
             .entry(device)
             .or_insert(Allowance::new(CARD_EVERY_MS, CARDS_AT_ONCE));
         if !often.take(turn.now) {
-            return Ok(());
+            return Ok(false);
         }
         let before = (contact.clone(), row.clone());
         let details = CardDetails::from_ext(&profile.ext);
@@ -253,7 +296,7 @@ impl Engine {
         row.peer = profile.peer.to_vec();
         row.addresses.clone_from(&profile.addresses);
         if same_details && before == (contact.clone(), row.clone()) {
-            return Ok(());
+            return Ok(true);
         }
         contacts::put_details(turn.txn, &row.user, &details);
         contacts::put(turn.txn, &contact);
@@ -269,7 +312,7 @@ impl Engine {
             self.want_peer(turn, peer);
         }
         feed::append(turn.txn, &FeedRow::Contact { user: row.user })?;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -294,6 +337,7 @@ impl Engine {
             if let Some((stream, _)) = self.link_to(device) {
                 self.close_stream(turn, stream);
             }
+            self.forget_ephemera(device);
             self.timers.clear(Timer::OpenStream(device));
         }
         Ok(())

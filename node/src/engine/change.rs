@@ -12,6 +12,7 @@ use parlour_store::{ConversationNo, EventKey, StoreError, conversations, events,
 use super::Engine;
 use super::append::tell;
 use super::effects::{StorageFailed, Turn};
+use super::input::Refusal;
 use super::timers::Timer;
 use super::write::{position, shown_message};
 
@@ -105,6 +106,9 @@ pub enum ChangeError {
     /// No views are left.
     #[error("this message was viewed already, and is erased")]
     UsedUp,
+    /// Nothing may be sent to whoever the conversation is with.
+    #[error(transparent)]
+    Refused(Refusal),
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -128,6 +132,9 @@ pub enum TimerError {
     /// Too short or too long.
     #[error("messages disappear after {} seconds at least and {} days at most", MIN_TIMER_MS / 1_000, MAX_TIMER_MS / 86_400_000)]
     OutOfBounds,
+    /// Nothing may be sent to whoever the conversation is with.
+    #[error(transparent)]
+    Refused(Refusal),
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -176,7 +183,10 @@ impl Engine {
         match said {
             Err(error) => return Ok(Err(error)),
             Ok(None) => {}
-            Ok(Some(body)) => self.say(turn, at.log.conversation, &body)?,
+            Ok(Some(body)) => match self.refuse_recipient(turn, at.log.conversation)? {
+                Some(refusal) => return Ok(Err(ChangeError::Refused(refusal))),
+                None => self.say(turn, at.log.conversation, &body)?,
+            },
         }
         Ok(Ok(Changed {
             event: at,
@@ -238,7 +248,7 @@ impl Engine {
         let Some(mut row) = conversations::get(turn.txn, no)? else {
             return Err(StoreError::Malformed { noun: "conversation" });
         };
-        if entry.room_seq > row.read_seq && !subject.own {
+        if self.is_unread(turn, &row, &entry)? {
             row.unread = row.unread.saturating_sub(1);
         }
         let newest = timeline::before(turn.txn, no, None, 1)?.pop();
@@ -288,6 +298,9 @@ impl Engine {
         }
         let known = annotations::timer(turn.txn, no)?.and_then(|timer| timer.expires_after_ms);
         if known != set.expires_after_ms {
+            if let Some(refusal) = self.refuse_recipient(turn, no)? {
+                return Ok(Err(TimerError::Refused(refusal)));
+            }
             let body = Body::Timer(TimerBody {
                 expires_after_ms: set.expires_after_ms,
                 ext: Vec::new(),

@@ -6,6 +6,7 @@ use parlour_store::registers::{self, Register};
 
 use super::Engine;
 use super::effects::{StorageFailed, Turn};
+use super::trust::ListCode;
 
 /// One decision.
 #[derive(Debug, Clone)]
@@ -32,10 +33,10 @@ pub enum Decision {
     Conversation(ConversationId, ConversationChange),
     /// The conversation with oneself is wanted.
     OpenNotes,
-    /// A safety number was compared: the digits that the other side shows.
-    Verify(UserId, String),
-    /// A contact is taken as they are, without having compared anything.
-    Accept(UserId),
+    /// A safety number was compared: the digits that the other side shows; and the devices that are accepted, if they have changed.
+    Verify(UserId, String, Option<ListCode>),
+    /// A contact is taken as they are, without having compared anything; and the devices that are accepted, if they have changed.
+    Accept(UserId, Option<ListCode>),
     /// What the user says about themselves.
     Profile(ProfileChange),
     /// Their picture; `None` = none.
@@ -91,6 +92,9 @@ pub enum DecisionError {
     /// Somebody else has the petname.
     #[error("the name {0:?} is already taken by another contact")]
     NameTaken(String),
+    /// The name means something else.
+    #[error("the name {0:?} means your own notes: choose another one")]
+    NameReserved(String),
     /// Not usable as a name.
     #[error("a petname has 1 to {max} bytes and no control or direction characters")]
     BadName {
@@ -108,6 +112,15 @@ pub enum DecisionError {
         "the safety numbers differ: either the digits were read wrongly, or somebody stands between you; nothing was changed"
     )]
     WrongSafetyNumber,
+    /// Nothing was said of the devices that are to be accepted.
+    #[error(
+        "the devices of this contact have changed, and the safety number says nothing about that: ask them, by voice or face to face, \
+         whether they set up a new device; if they did, name the code of these devices as well"
+    )]
+    DevicesUndecided,
+    /// The devices that were decided about are not those of the contact now.
+    #[error("these are not the devices that the contact has now: look at the new code, and ask them again")]
+    OtherDevices,
     /// A status until a time that is over.
     #[error("the time at which the status ends is over already")]
     StatusOver,
@@ -151,8 +164,8 @@ impl Engine {
             Decision::Conversation(id, change) => self.change_conversation(turn, &id, change),
             Decision::Profile(change) => self.change_profile(turn, change),
             Decision::Avatar(avatar) => self.change_avatar(turn, avatar),
-            Decision::Verify(user, code) => self.verify(turn, &user, &code),
-            Decision::Accept(user) => self.accept_as_is(turn, &user),
+            Decision::Verify(user, code, devices) => self.verify(turn, &user, &code, devices),
+            Decision::Accept(user, devices) => self.accept_as_is(turn, &user, devices),
             Decision::OpenNotes => self.ensure_notes(turn).map(Ok),
             Decision::Online(ms) => self.set_online(turn, ms).map(Ok),
         }

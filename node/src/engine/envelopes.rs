@@ -119,6 +119,9 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
     ) -> Result<(), StoreError> {
+        if self.is_undecided_device(device) {
+            return Ok(());
+        }
         let Some(waiting) = self.envelopes.acknowledge.remove(&device) else {
             return Ok(());
         };

@@ -21,6 +21,8 @@ const PRESENCE_MS: u64 = 150_000;
 /// Ephemeral frames taken from one device: one per this time, and so many at once.
 const FRAME_EVERY_MS: u64 = 1_000;
 const FRAMES_AT_ONCE: u64 = 20;
+/// A contact's wish whether to be seen is written down at most once in this time.
+const NOTE_EVERY_MS: u64 = 3 * 60_000;
 /// How long a user may say in advance that they are there.
 const MAX_ONLINE_MS: u64 = 24 * 3_600_000;
 
@@ -43,6 +45,8 @@ pub(crate) struct EphemeraState {
     taken: BTreeMap<DeviceNo, Allowance>,
     /// When typing was last told, by conversation.
     told: BTreeMap<ConversationNo, u64>,
+    /// When a contact's wish was last written down.
+    noted: BTreeMap<UserId, u64>,
     online_until: u64,
     changed: bool,
 }
@@ -80,7 +84,9 @@ impl Engine {
         let Some(no) = conversations::number(turn.txn, conversation)? else {
             return Ok(Err(DecisionError::UnknownConversation));
         };
-        let last = self.ephemera.told.get(&no).copied().unwrap_or(0);
+        // A time that is still to come was written by a clock that was put back since.
+        let last = self.ephemera.told.get(&no).copied().filter(|last| *last <= turn.now);
+        let last = last.unwrap_or(0);
         let said = turn.now.saturating_sub(last);
         let worth_saying = if typing {
             said >= TYPING_AGAIN_MS
@@ -96,7 +102,7 @@ impl Engine {
             self.ephemera.told.remove(&no);
         }
         for stream in self.links_sharing(turn, no)? {
-            if self.links_a_contact(turn, stream)? {
+            if self.may_tell(turn, stream)? {
                 let conversation = *conversation;
                 self.send_frame(turn, stream, &Frame::Typing { conversation, typing });
             }
@@ -154,7 +160,7 @@ impl Engine {
     }
 
     pub(crate) fn tell_presence_to(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        if self.links_a_contact(turn, stream)? {
+        if self.may_tell(turn, stream)? {
             let presence = self.own_presence(turn)?;
             self.send_frame(turn, stream, &Frame::Presence(presence));
         }
@@ -167,6 +173,15 @@ impl Engine {
             return Ok(false);
         };
         Ok(contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+    }
+
+    /// Whether anything of what the user does may be told on a stream.
+    fn may_tell(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<bool, StoreError> {
+        let decided = self
+            .link(stream)
+            .map(|link| link.user)
+            .is_some_and(|user| !self.is_undecided(&user));
+        Ok(decided && self.links_a_contact(turn, stream)?)
     }
 
     fn may_take(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<Option<(DeviceNo, UserId)>, StoreError> {
@@ -217,6 +232,26 @@ impl Engine {
         self.ephemera.changed |= self.ephemera.presence.remove(&device).is_some();
     }
 
+    /// Whether a wish of a contact may be written down: what they say each second is not worth a row each. They say it again.
+    fn may_note(&mut self, user: &UserId, now: u64) -> bool {
+        let noted = self.ephemera.noted.get(user).copied();
+        let rest = noted.is_none_or(|at| at > now || now.saturating_sub(at) >= NOTE_EVERY_MS);
+        if rest {
+            self.ephemera.noted.insert(*user, now);
+        }
+        rest
+    }
+
+    /// Nothing is known of anybody any more; that the own user is there stays known.
+    pub(crate) fn forget_all_ephemera(&mut self) {
+        let online_until = self.ephemera.online_until;
+        self.ephemera = EphemeraState {
+            online_until,
+            changed: true,
+            ..EphemeraState::default()
+        };
+    }
+
     pub(crate) fn on_presence(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -227,7 +262,7 @@ impl Engine {
             return Ok(());
         };
         let shares = presence != Presence::Hidden;
-        if contacts::shares_presence(turn.txn, &user)? != shares {
+        if contacts::shares_presence(turn.txn, &user)? != shares && self.may_note(&user, turn.now) {
             contacts::set_shares_presence(turn.txn, &user, shares);
             feed::append(turn.txn, &FeedRow::Contact { user })?;
         }

@@ -20,7 +20,7 @@ const RETRY_MS: (u64, u64) = (2_000, 120_000);
 /// Gossip of an event ends after this; streams go on.
 const EXPIRES_MS: u64 = 30 * 24 * 3_600_000;
 /// Intervals in a row of the store; what is left out is told, and so known, again.
-const MAX_ROW_INTERVALS: usize = 1_024;
+pub(crate) const MAX_ROW_INTERVALS: usize = 1_024;
 /// How long marks of what was sent may stay in memory alone.
 const SENT_FLUSH_MS: u64 = 200;
 
@@ -120,11 +120,7 @@ impl Engine {
             None => false,
         };
         let bulk = waiting.count() > MAX_IN_FLIGHT as u64;
-        let undecided = self
-            .known
-            .get(&device)
-            .is_some_and(|known| self.is_undecided(&known.user));
-        if undecided
+        if self.is_undecided_device(device)
             || self.dialer.connected().is_empty()
             || self.sessions.confirmed(device).is_none()
             || (linked && bulk)

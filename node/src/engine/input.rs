@@ -121,21 +121,29 @@ pub struct Sent {
     pub plain: bool,
 }
 
+/// Why nothing may be sent to a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// We have blocked them.
+    #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
+    Blocked,
+    /// There are devices of theirs that nobody has decided about.
+    #[error(
+        "the devices of this contact have changed: ask them, by voice or face to face, whether they set up a new device; if they did: \
+         `parlour contacts trust WHO` shows how to accept it"
+    )]
+    DevicesChanged,
+}
+
 /// Why a text was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// No such conversation.
     #[error("there is no such conversation")]
     UnknownConversation,
-    /// With somebody we have blocked.
-    #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
-    Blocked,
-    /// All their devices were replaced, and nobody has decided what to make of it.
-    #[error(
-        "all devices of this contact were replaced: compare the safety number with them (`parlour contacts verify WHO`), or accept the \
-         new devices as they are (`parlour contacts trust WHO`)"
-    )]
-    DevicesReplaced,
+    /// Nothing may be sent to whoever the conversation is with.
+    #[error(transparent)]
+    Refused(Refusal),
     /// Nothing to send.
     #[error("the text is empty")]
     Empty,
@@ -270,6 +278,9 @@ pub enum AddError {
     /// Somebody else has the petname.
     #[error("the name {0:?} is already taken by another contact")]
     NameTaken(String),
+    /// The name means something else.
+    #[error("the name {0:?} means your own notes: choose another one")]
+    NameReserved(String),
     /// Not usable as a name.
     #[error("a petname has 1 to {max} bytes and no control characters")]
     BadName {

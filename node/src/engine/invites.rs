@@ -7,6 +7,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
 
+use crate::resolve::NOTES;
 use crate::text::acts;
 
 use super::Engine;
@@ -146,6 +147,9 @@ impl Engine {
 pub(crate) fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Option<AddError>, StoreError> {
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(acts) {
         return Ok(Some(AddError::BadName { max: MAX_NAME }));
+    }
+    if name.eq_ignore_ascii_case(NOTES) {
+        return Ok(Some(AddError::NameReserved(name.to_owned())));
     }
     let taken = contacts::all(turn.txn)?
         .iter()

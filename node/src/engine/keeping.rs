@@ -29,6 +29,7 @@ impl Engine {
             let wrong = petname.as_deref().map(|name| check_petname(turn, user, name));
             match wrong.transpose()?.flatten() {
                 Some(AddError::NameTaken(name)) => return Ok(Err(DecisionError::NameTaken(name))),
+                Some(AddError::NameReserved(name)) => return Ok(Err(DecisionError::NameReserved(name))),
                 Some(AddError::BadName { max }) => return Ok(Err(DecisionError::BadName { max })),
                 Some(_) | None => {}
             }

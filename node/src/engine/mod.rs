@@ -49,11 +49,13 @@ pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
 pub use ephemera::Ephemera;
 pub use input::{
-    AddContact, AddError, Added, Expiry, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError,
-    SendText, Sent, UpTo,
+    AddContact, AddError, Added, Expiry, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, Refusal, RevokeError,
+    SendError, SendText, Sent, UpTo,
 };
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
+pub use trust::ListCode;
+pub(crate) use trust::list_code;
 
 use contacts::Knock;
 use dial::Dialer;
@@ -89,6 +91,8 @@ pub(crate) struct Engine {
     peer: PeerId,
     rng: EngineRng,
     listening: Vec<Multiaddr>,
+    /// The name the account was made with.
+    first_name: String,
     details: CardDetails,
     bundle: Vec<u8>,
     bundle_hash: [u8; 32],
@@ -159,6 +163,7 @@ impl Engine {
             peer,
             rng,
             listening: Vec::new(),
+            first_name: account.name.clone(),
             details: CardDetails::default(),
             bundle: Vec::new(),
             bundle_hash: [0; 32],

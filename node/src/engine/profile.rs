@@ -15,9 +15,10 @@ impl Engine {
     /// Reads the profile; the name in the keystore is the one the account was made with.
     pub(crate) fn learn_profile(&mut self, turn: &Turn<'_, '_>) -> Result<(), StoreError> {
         let profile: OwnProfile = registers::get(turn.txn, Register::Profile)?.unwrap_or_default();
-        if !profile.name.is_empty() {
-            self.account.name = profile.name;
-        }
+        self.account.name = match profile.name.is_empty() {
+            true => self.first_name.clone(),
+            false => profile.name,
+        };
         self.details = profile.details;
         self.live_changed = true;
         Ok(())
@@ -33,6 +34,7 @@ impl Engine {
             return Ok(Err(error));
         }
         let mut details = self.details.clone();
+        let gives_status = change.status.is_some() || change.emoji.is_some();
         let texts = [
             ("about", change.about, &mut details.about),
             ("pronouns", change.pronouns, &mut details.pronouns),
@@ -49,6 +51,8 @@ impl Engine {
         match change.status_expires {
             Some(at) if at > 0 && at <= turn.now => return Ok(Err(DecisionError::StatusOver)),
             Some(at) => details.status_expires = at,
+            // A new status does not end when an old one did.
+            None if gives_status && details.status_expires <= turn.now => details.status_expires = 0,
             None => {}
         }
         if details.status.is_empty() && details.emoji.is_empty() {

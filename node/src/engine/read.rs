@@ -6,13 +6,14 @@ use parlour_store::contacts::{self, ContactState};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox::{self, OutboxRow};
-use parlour_store::read_marks::{self, ReadLogRow};
-use parlour_store::timeline::{self, Position};
+use parlour_store::read_marks::{self, ReadMarkRow};
+use parlour_store::timeline::{self, Position, TimelineEntry};
 use parlour_store::{ConversationNo, DeviceNo, LogKey, StoreError, events, logs, registers};
 
 use super::Engine;
 use super::append::MAX_AHEAD_MS;
 use super::effects::Turn;
+use super::gossip::MAX_ROW_INTERVALS;
 use super::input::{ReadMarkError, UpTo};
 use super::timers::Timer;
 
@@ -21,6 +22,8 @@ const STREAM_MS: u64 = 500;
 const ENVELOPE_MS: u64 = 10_000;
 /// Entries looked at in one step while unread messages are counted.
 const COUNT_PAGE: usize = 1_000;
+/// … and while the last message of others is looked for.
+const BACK_PAGE: usize = 64;
 
 impl Engine {
     pub(crate) fn mark_read(
@@ -36,33 +39,142 @@ impl Engine {
             return Err(StoreError::Malformed { noun: "conversation" });
         };
         let before = row.clone();
-        let newest = row.last.map(|(clock, id, _)| Position { clock, id });
-        let at = match up_to {
-            UpTo::End => newest,
-            UpTo::Seq(seq) if seq >= row.last_seq => newest,
-            UpTo::Seq(seq) => self.furthest_arrival(turn, no, row.read_seq, seq)?,
+        let target = match up_to {
+            UpTo::End => row.last.map(|(clock, id, _)| Position { clock, id }),
             UpTo::Message(message) => match self.place_of(turn, no, &message)? {
                 Some(at) => Some(at),
                 None => return Ok(Err(ReadMarkError::UnknownMessage)),
             },
+            UpTo::Seq(seq) if seq <= row.read_seq => return Ok(Ok(())),
+            UpTo::Seq(seq) => {
+                row.read_seq = seq.min(row.last_seq);
+                None
+            }
         };
-        if let UpTo::Seq(seq) = up_to {
-            row.read_seq = row.read_seq.max(seq.min(row.last_seq));
+        if before.unread == 0 && before.read_seq == before.last_seq {
+            return Ok(Ok(()));
         }
-        if let Some(at) = at
-            && read_marks::advance(turn.txn, no, self.own.device, &at, turn.now)?
+        let known = read_marks::get(turn.txn, no, self.own.device)?;
+        let mark = match target {
+            Some(target) => self.mark_up_to(turn, no, &row, known, &target)?,
+            None => self.mark_by_arrival(turn, no, &row, known)?,
+        };
+        let news = mark.filter(|mark| Some(*mark) != known);
+        if let Some(mark) = &news {
+            read_marks::put(turn.txn, no, self.own.device, mark);
+        }
+        let first_unread = self.count_unread(turn, no, &mut row, mark.as_ref())?;
+        if let Some(mark) = news.filter(|_| row.unread < before.unread)
+            && first_unread.is_none_or(|unread| unread > mark.at())
         {
-            self.tell_read(turn, no, &at)?;
-        }
-        row.unread = self.count_unread(turn, no, &row)?;
-        if row.unread == 0 {
-            row.read_seq = row.last_seq;
+            self.tell_read(turn, no, &mark.at())?;
         }
         if row != before {
             conversations::put(turn.txn, no, &row);
             feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
         }
         Ok(Ok(()))
+    }
+
+    /// The mark that says that everything up to a place was read.
+    fn mark_up_to(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        row: &ConversationRow,
+        known: Option<ReadMarkRow>,
+        target: &Position,
+    ) -> Result<Option<ReadMarkRow>, StoreError> {
+        if let Some(mark) = known.filter(|mark| mark.at() > *target) {
+            let mut arrived = mark.arrived.min(row.last_seq);
+            'pages: loop {
+                let page = timeline::arrived(turn.txn, no, arrived, COUNT_PAGE)?;
+                for entry in &page {
+                    let unseen = entry.at > *target && entry.at <= mark.at();
+                    if unseen && self.is_foreign(entry) && entry.room_seq > row.read_seq {
+                        break 'pages;
+                    }
+                    arrived = entry.room_seq;
+                }
+                if page.len() < COUNT_PAGE {
+                    break;
+                }
+            }
+            return Ok(Some(ReadMarkRow { arrived, ..mark }));
+        }
+        let floor = known.map(|mark| mark.at());
+        let there = timeline::get(turn.txn, no, target)?.filter(|entry| self.is_foreign(entry));
+        let at = match there {
+            Some(entry) => Some(entry.at).filter(|at| floor.is_none_or(|floor| *at > floor)),
+            None => self.last_foreign(turn, no, target, floor.as_ref())?,
+        };
+        let arrived = row.last_seq;
+        Ok(match at {
+            Some(at) => Some(mark_at(&at, turn.now, arrived)),
+            None => known.map(|mark| ReadMarkRow { arrived, ..mark }),
+        })
+    }
+
+    /// The mark that stands before the first message that was not read by its arrival number.
+    fn mark_by_arrival(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        row: &ConversationRow,
+        known: Option<ReadMarkRow>,
+    ) -> Result<Option<ReadMarkRow>, StoreError> {
+        let arrived = known.map_or(0, |mark| mark.arrived).min(row.last_seq).max(row.read_seq);
+        let mut after = known.map(|mark| mark.at());
+        let mut at = None;
+        'pages: loop {
+            let page = timeline::after(turn.txn, no, after.as_ref(), COUNT_PAGE)?;
+            for entry in &page {
+                if self.is_foreign(entry) {
+                    if entry.room_seq > row.read_seq {
+                        break 'pages;
+                    }
+                    at = Some(entry.at);
+                }
+                after = Some(entry.at);
+            }
+            if page.len() < COUNT_PAGE {
+                break;
+            }
+        }
+        Ok(match at {
+            Some(at) => Some(mark_at(&at, turn.now, arrived)),
+            None => known.map(|mark| ReadMarkRow { arrived, ..mark }),
+        })
+    }
+
+    fn is_foreign(&self, entry: &TimelineEntry) -> bool {
+        entry.event.log.device != self.own.device
+    }
+
+    /// The last message of others before a place and behind another.
+    fn last_foreign(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        before: &Position,
+        floor: Option<&Position>,
+    ) -> Result<Option<Position>, StoreError> {
+        let mut before = *before;
+        loop {
+            let page = timeline::before(turn.txn, no, Some(&before), BACK_PAGE)?;
+            for entry in page.iter().rev() {
+                if floor.is_some_and(|floor| entry.at <= *floor) {
+                    return Ok(None);
+                }
+                if self.is_foreign(entry) {
+                    return Ok(Some(entry.at));
+                }
+            }
+            match page.first() {
+                Some(first) if page.len() == BACK_PAGE => before = first.at,
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// Where a shown message of the conversation stands.
@@ -85,35 +197,70 @@ impl Engine {
         Ok(timeline::get(turn.txn, no, &at)?.map(|_| at))
     }
 
-    /// The place furthest on among messages by their arrival numbers.
-    fn furthest_arrival(
+    /// Counts the messages of others that are not read, lets `read_seq` follow what is, and says where the first unread one stands.
+    fn count_unread(
         &self,
         turn: &Turn<'_, '_>,
         no: ConversationNo,
-        after: u64,
-        up_to: u64,
+        row: &mut ConversationRow,
+        mark: Option<&ReadMarkRow>,
     ) -> Result<Option<Position>, StoreError> {
-        let mut furthest = None;
-        for seq in after.saturating_add(1)..=up_to {
-            furthest = furthest.max(timeline::by_room_seq(turn.txn, no, seq)?);
+        let mut after = row.read_seq;
+        let mut first: Option<Position> = None;
+        row.unread = 0;
+        loop {
+            let page = timeline::arrived(turn.txn, no, after, COUNT_PAGE)?;
+            for entry in &page {
+                after = entry.room_seq;
+                if self.is_foreign(entry) && !is_behind(mark, entry) {
+                    row.unread = row.unread.saturating_add(1);
+                    first = Some(first.map_or(entry.at, |first| first.min(entry.at)));
+                } else if row.unread == 0 {
+                    row.read_seq = entry.room_seq;
+                }
+            }
+            if page.len() < COUNT_PAGE {
+                break;
+            }
         }
-        Ok(furthest)
+        if row.unread == 0 {
+            row.read_seq = row.last_seq;
+        }
+        Ok(first)
     }
 
-    /// Messages of others behind the mark that were not read by their arrival number either.
-    fn count_unread(&self, turn: &Turn<'_, '_>, no: ConversationNo, row: &ConversationRow) -> Result<u64, StoreError> {
-        let mut after = read_marks::get(turn.txn, no, self.own.device)?.map(|mark| mark.at());
-        let mut unread = 0u64;
-        loop {
-            let page = timeline::after(turn.txn, no, after.as_ref(), COUNT_PAGE)?;
-            let foreign = page
-                .iter()
-                .filter(|entry| entry.room_seq > row.read_seq && entry.event.log.device != self.own.device);
-            unread = unread.saturating_add(foreign.count() as u64);
-            match page.last() {
-                Some(last) if page.len() == COUNT_PAGE => after = Some(last.at),
-                _ => return Ok(unread),
-            }
+    /// Whether a shown message counts as unread.
+    pub(crate) fn is_unread(
+        &self,
+        turn: &Turn<'_, '_>,
+        row: &ConversationRow,
+        entry: &TimelineEntry,
+    ) -> Result<bool, StoreError> {
+        let mark = read_marks::get(turn.txn, entry.event.log.conversation, self.own.device)?;
+        Ok(self.is_foreign(entry) && entry.room_seq > row.read_seq && !is_behind(mark.as_ref(), entry))
+    }
+
+    /// A message came that stands before the mark: nobody has seen it, so a mark that waits still must not speak of it.
+    pub(crate) fn lower_waiting_marks(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        late: &Position,
+    ) -> Result<(), StoreError> {
+        let mark = read_marks::get(turn.txn, no, self.own.device)?;
+        if mark.is_none_or(|mark| mark.at() < *late) || timeline::get(turn.txn, no, late)?.is_none() {
+            return Ok(());
+        }
+        let Some(members) = self.members(turn, no)? else {
+            return Ok(());
+        };
+        let mut waited = false;
+        for device in members.recipients {
+            waited |= drop_marks_of(turn, device, &members.id)?;
+        }
+        match self.last_foreign(turn, no, late, None)? {
+            Some(at) if waited => self.tell_read(turn, no, &at),
+            _ => Ok(()),
         }
     }
 
@@ -127,11 +274,7 @@ impl Engine {
             return Ok(());
         }
         for device in members.recipients {
-            for row in outbox::of_device(turn.txn, device)? {
-                if matches!(&row.control, Control::Read(mark) if mark.conversation == members.id) {
-                    outbox::remove(turn.txn, device, &row.id)?;
-                }
-            }
+            drop_marks_of(turn, device, &members.id)?;
             let row = OutboxRow {
                 id: self.random_id(),
                 control: Control::Read(ReadMark {
@@ -143,13 +286,22 @@ impl Engine {
                 envelope: None,
             };
             outbox::put(turn.txn, device, &row);
-            let (timer, pause) = match self.link_to(device) {
-                Some(_) => (Timer::ReadMarks(device), STREAM_MS),
-                None => (Timer::Controls(device), ENVELOPE_MS),
-            };
-            self.timers.set_earliest(timer, turn.now.saturating_add(pause));
+            match self.link_to(device) {
+                Some(_) => self
+                    .timers
+                    .set_earliest(Timer::ReadMarks(device), turn.now.saturating_add(STREAM_MS)),
+                None => self.marks_by_envelope(turn.now, device),
+            }
         }
         Ok(())
+    }
+
+    /// Marks wait for their turn: nobody who is away may be sent more envelopes because much is read.
+    fn marks_by_envelope(&mut self, now: u64, device: DeviceNo) {
+        if !self.timers.is_set(Timer::Controls(device)) {
+            let pause = ENVELOPE_MS.max(self.control_pause(device));
+            self.timers.set(Timer::Controls(device), now.saturating_add(pause));
+        }
     }
 
     /// Marks that have not been told stay untold.
@@ -167,13 +319,13 @@ impl Engine {
     /// Sends the marks that waited for company.
     pub(crate) fn on_read_marks_timer(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         let Some((stream, _)) = self.link_to(device) else {
-            self.timers
-                .set_earliest(Timer::Controls(device), turn.now.saturating_add(ENVELOPE_MS));
+            self.marks_by_envelope(turn.now, device);
             return Ok(());
         };
         for row in outbox::of_device(turn.txn, device)? {
             if matches!(row.control, Control::Read(_)) {
                 self.send_control_frame(turn, stream, &row);
+                self.repeat_on_stream(turn.now, device);
             }
         }
         Ok(())
@@ -220,22 +372,55 @@ impl Engine {
         log: LogKey,
         at: &Position,
     ) -> Result<(), StoreError> {
-        let before = read_marks::of_log(turn.txn, &log, device)?.seq;
-        let seq = read_marks::seq_at(turn.txn, &log, at)?;
-        if seq <= before {
+        let up_to = read_marks::seq_at(turn.txn, &log, at)?;
+        if up_to == 0 {
             return Ok(());
         }
-        let noted = turn.now;
-        read_marks::put_of_log(turn.txn, &log, device, &ReadLogRow { seq, noted });
+        // What that device did not hold when it said so, its user has not seen.
+        let held = logs::delivery(turn.txn, &log, device)?.acked;
+        let mut row = read_marks::of_log(turn.txn, &log, device)?;
+        let seqs = Intervals::range(1, up_to).intersection(&held).difference(&row.seqs);
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        row.seqs = row.seqs.union(&seqs).bounded(MAX_ROW_INTERVALS);
+        row.noted = turn.now;
+        read_marks::put_of_log(turn.txn, &log, device, &row);
         feed::append(
             turn.txn,
             &FeedRow::Read {
                 conversation: log.conversation,
                 log: log.log,
                 device,
-                seqs: Intervals::range(before.saturating_add(1), seq),
+                seqs,
             },
         )?;
         Ok(())
     }
+}
+
+fn mark_at(at: &Position, now: u64, arrived: u64) -> ReadMarkRow {
+    ReadMarkRow {
+        clock: at.clock,
+        event: at.id,
+        noted: now,
+        arrived,
+    }
+}
+
+/// Whether a mark speaks of a message: it stands before it, and was there when the mark was made.
+fn is_behind(mark: Option<&ReadMarkRow>, entry: &TimelineEntry) -> bool {
+    mark.is_some_and(|mark| entry.at <= mark.at() && entry.room_seq <= mark.arrived)
+}
+
+/// Takes the marks of a conversation that wait for a device out of the outbox; `true` if there were any.
+fn drop_marks_of(turn: &mut Turn<'_, '_>, device: DeviceNo, id: &ConversationId) -> Result<bool, StoreError> {
+    let mut waited = false;
+    for row in outbox::of_device(turn.txn, device)? {
+        if matches!(&row.control, Control::Read(mark) if mark.conversation == *id) {
+            outbox::remove(turn.txn, device, &row.id)?;
+            waited = true;
+        }
+    }
+    Ok(waited)
 }

@@ -11,7 +11,7 @@ use super::effects::{Effects, Turn};
 use super::envelopes::Envelopes;
 use super::gossip::Gossip;
 use super::sessions::Sessions;
-use super::timers::Timers;
+use super::timers::{Timer, Timers};
 
 impl Engine {
     /// A turn failed: makes the engine again from what is on disk. Streams are closed, so that both sides compare anew; who is
@@ -59,6 +59,8 @@ impl Engine {
         self.envelopes = Envelopes::default();
         self.sent_once_after = None;
         self.timers = Timers::default();
+        self.forget_all_ephemera();
+        self.timers.set(Timer::Presence, turn.now);
         self.dialer.restart();
         self.learn_devices(turn)?;
         self.learn_blocks(turn)?;

@@ -13,6 +13,7 @@ use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
 use super::timers::{Timer, jitter};
+use super::write::position;
 use super::{Engine, Members};
 
 /// Acknowledgements wait at most this long for company.
@@ -142,6 +143,7 @@ impl Engine {
         self.tell_everything(turn, stream)?;
         for row in outbox::of_device(turn.txn, device)?.into_iter().take(CONTROLS_AT_ONCE) {
             self.send_control_frame(turn, stream, &row);
+            self.repeat_on_stream(turn.now, device);
         }
         self.tell_presence_to(turn, stream)?;
         if !self.timers.is_set(Timer::Presence) {
@@ -155,8 +157,13 @@ impl Engine {
         let Some(user) = self.link(stream).map(|link| link.user) else {
             return Ok(());
         };
+        let undecided = self.is_undecided(&user);
         for (no, id) in self.shared(turn, &user)? {
-            let held = logs::of_conversation(turn.txn, no)?;
+            // What they say may come; what is here of it, they do not learn.
+            let held = match undecided {
+                true => Vec::new(),
+                false => logs::of_conversation(turn.txn, no)?,
+            };
             let mut logs: Vec<_> = held
                 .iter()
                 .filter_map(|(log, row)| self.log_have(log, &row.have))
@@ -348,6 +355,8 @@ impl Engine {
                 self.wake_conversation(turn, conversation, &verified)?;
                 if own {
                     self.suspect_rollback(turn, key.log.log)?;
+                } else {
+                    self.lower_waiting_marks(turn, conversation, &position(&verified))?;
                 }
                 key
             }
@@ -424,7 +433,15 @@ impl Engine {
 
     /// Acknowledges on a link what waits for it, or sets the timer for it.
     pub(crate) fn acknowledge(&mut self, turn: &mut Turn<'_, '_>, stream: u64, due: bool) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
+        let undecided = self.is_undecided(&user);
         let Some(link) = self.link(stream) else { return Ok(()) };
+        if undecided {
+            link.unacknowledged.clear();
+            link.unacknowledged_events = 0;
+        }
         if link.unacknowledged.is_empty() {
             return Ok(());
         }

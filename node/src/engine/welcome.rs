@@ -187,13 +187,17 @@ impl Engine {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Contact => token.is_none() && known,
         };
-        if !welcome || self.is_blocked(&user) {
+        if !welcome {
             return Ok(Welcome::Silent);
         }
+        // First, so that an answer does not depend on whether they are blocked.
         if let Reason::Invite(invite) = &reason
             && let Some(refusal) = closed(invite, &user, turn.now)
         {
             return Ok(Welcome::Closed(refusal));
+        }
+        if self.is_blocked(&user) {
+            return Ok(Welcome::Silent);
         }
         let again = matches!(&reason, Reason::Invite(invite) if invite.used_by.contains(&user));
         if again && !self.new_sessions.take(turn.now) {

@@ -12,7 +12,7 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, c
 use super::Engine;
 use super::append::{Appended, Origin, append, parents_and_clock};
 use super::effects::Turn;
-use super::input::{Expiry, SendError, SendText, Sent};
+use super::input::{Expiry, Refusal, SendError, SendText, Sent};
 
 /// Bytes of a client id.
 const MAX_CLIENT_ID: usize = 64;
@@ -33,7 +33,7 @@ impl Engine {
             return Ok(Err(error));
         }
         if let Some(error) = self.refuse_recipient(turn, conversation)? {
-            return Ok(Err(error));
+            return Ok(Err(SendError::Refused(error)));
         }
         let members = self.members(turn, conversation)?.map(|members| members.with);
         if send
@@ -88,15 +88,15 @@ impl Engine {
     }
 
     /// Why nothing may be sent to whoever the conversation is with.
-    fn refuse_recipient(
+    pub(crate) fn refuse_recipient(
         &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
-    ) -> Result<Option<SendError>, StoreError> {
+    ) -> Result<Option<Refusal>, StoreError> {
         let with = self.members(turn, conversation)?.map(|members| members.with);
         Ok(match with {
-            Some(user) if self.is_blocked(&user) => Some(SendError::Blocked),
-            Some(user) if self.is_undecided(&user) => Some(SendError::DevicesReplaced),
+            Some(user) if self.is_blocked(&user) => Some(Refusal::Blocked),
+            Some(user) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
             Some(_) | None => None,
         })
     }

@@ -52,6 +52,16 @@ impl SimNode {
         )
     }
 
+    /// This node's certificate, and its list with another device on it that nobody was told of.
+    pub(super) fn with_another_device(&self, rng: &mut ChaCha8Rng, now: u64) -> (DeviceCert, DeviceList) {
+        let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let identity = Identity::from_entropy(&secrets.entropy.expect("a primary device"));
+        let other = DeviceCert::issue(&identity, &DeviceKeys::generate(rng), 1, now);
+        let certs = [secrets.cert.clone(), other];
+        let list = secrets.list.next(&identity, &certs, &[], now).expect("a list");
+        (secrets.cert, list)
+    }
+
     fn with_identity(
         name: &str,
         entropy: Zeroizing<[u8; 32]>,

@@ -1,13 +1,14 @@
 //! What people do with contacts and conversations beside talking: read marks and what follows, between real engines.
 
-use parlour_crypto::{Control, ConversationId, EventId, Frame, ReadMark};
+use parlour_crypto::{Control, ConversationId, EventId, Frame, Presence, ReadMark};
 use parlour_store::registers::Trust;
 use parlour_store::view::MessageStatus;
 use parlour_store::{conversations, timeline};
 
 use super::Sim;
 use crate::engine::{
-    Command, ContactChange, ConversationChange, Decision, DecisionError, ProfileChange, ReadMarkError, SendText, UpTo,
+    Change, ChangeError, ChangeMessage, Command, ContactChange, ConversationChange, Decision, DecisionError, Input,
+    ProfileChange, ReadMarkError, Refusal, SendError, SendText, SetTimer, TimerError, UpTo,
 };
 
 /// Two contacts with an open stream, and a stranger to both who knows the second.
@@ -99,6 +100,120 @@ fn a_read_mark_reaches_the_author_and_never_goes_back() {
         (sim.unread(1, &conversation), sim.statuses(0, &conversation)),
         (0, vec![Read; 3])
     );
+}
+
+#[test]
+fn what_came_late_and_stands_before_the_mark_is_neither_read_nor_reported_as_read() {
+    const SAID: usize = 20;
+    let (mut sim, conversation) = people(21);
+    sim.cut(0, 1);
+    sim.wait(1_000);
+    for n in 0..SAID {
+        sim.tell(0, conversation, &format!("{n} {}", "x".repeat(16_000)));
+    }
+    sim.weather.max_delay_ms = 400;
+    sim.mend(0, 1);
+    let in_part = |sim: &Sim| {
+        let count = sim.unread(1, &conversation);
+        let first = sim.texts(1, &conversation).first().map(|(text, _)| text.clone());
+        count > 0 && count < SAID as u64 && first.is_some_and(|text| !text.starts_with("0 "))
+    };
+    for _ in 0..600_000 {
+        if in_part(&sim) {
+            break;
+        }
+        sim.wait(1);
+    }
+    assert!(in_part(&sim), "what was missed comes newest first");
+    let seen: Vec<String> = sim.texts(1, &conversation).into_iter().map(|(text, _)| text).collect();
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    assert_eq!(sim.unread(1, &conversation), 0);
+    sim.wait(10 * 60_000);
+    assert_eq!(sim.texts(1, &conversation).len(), SAID);
+    let late = (SAID - seen.len()) as u64;
+    sim.read(1, conversation, UpTo::Seq(0)).expect("it is there");
+    assert_eq!(
+        sim.unread(1, &conversation),
+        late,
+        "a mark that says nothing new hides nothing"
+    );
+    for (text, status) in sim.texts(0, &conversation) {
+        let read = status == Read;
+        assert!(!read || seen.contains(&text), "nobody has seen {:?}", &text[..4]);
+    }
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    sim.tell(0, conversation, "one more");
+    sim.wait(5_000);
+    assert_eq!(sim.unread(1, &conversation), 1);
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    sim.wait(5_000);
+    assert_eq!(sim.unread(1, &conversation), 0);
+    assert_eq!(sim.statuses(0, &conversation), vec![Read; SAID + 1]);
+}
+
+#[test]
+fn a_message_read_by_its_arrival_number_speaks_of_nothing_behind_it() {
+    let (mut sim, conversation) = people(22);
+    for text in ["one", "two", "three"] {
+        sim.tell(0, conversation, text);
+        sim.wait(1_000);
+    }
+    sim.tell(1, conversation, "mine");
+    sim.wait(2_000);
+    sim.read(1, conversation, UpTo::Seq(2)).expect("it is there");
+    sim.wait(2_000);
+    assert_eq!(sim.unread(1, &conversation), 1);
+    assert_eq!(sim.statuses(0, &conversation)[..3], [Read, Read, Delivered]);
+    let feed = |sim: &Sim| parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
+    let before = feed(&sim);
+    for seq in [0, 1, 2] {
+        sim.read(1, conversation, UpTo::Seq(seq)).expect("it is there");
+    }
+    assert_eq!(feed(&sim), before, "nothing moved, so nothing was written");
+    let mark = |sim: &Sim| {
+        let own = sim.nodes[1].engine().own().device;
+        let no = parlour_store::ConversationNo(1);
+        parlour_store::read_marks::get(sim.nodes[1].store(), no, own).expect("readable")
+    };
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    let read = mark(&sim).expect("marked");
+    let last_foreign = timeline::after(sim.nodes[1].store(), parlour_store::ConversationNo(1), None, 10)
+        .expect("readable")
+        .into_iter()
+        .filter(|entry| entry.event.log.device != sim.nodes[1].engine().own().device)
+        .map(|entry| entry.at)
+        .max();
+    assert_eq!(Some(read.at()), last_foreign, "no mark speaks of what oneself wrote");
+    sim.wait(2_000);
+    sim.tell(1, conversation, "mine again");
+    sim.wait(1_000);
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    assert_eq!(
+        mark(&sim).map(|mark| mark.at()),
+        Some(read.at()),
+        "there was nothing to mark"
+    );
+    let waiting = parlour_store::outbox::devices(sim.nodes[1].store()).expect("readable");
+    assert!(waiting.is_empty(), "{waiting:?}");
+}
+
+#[test]
+fn marks_do_not_use_up_the_envelopes_of_a_contact_who_is_away() {
+    let (mut sim, conversation) = people(23);
+    for n in 0..40 {
+        sim.tell(0, conversation, &format!("{n}"));
+    }
+    sim.wait(5_000);
+    sim.nodes[0].crash();
+    sim.cut_everything_of(0);
+    sim.wait(60_000);
+    let wire = sim.wire.len();
+    for seq in 1..=40 {
+        sim.read(1, conversation, UpTo::Seq(seq)).expect("it is there");
+        sim.wait(30_000);
+    }
+    let sent = sim.wire.len() - wire;
+    assert!(sent <= 10, "{sent} envelopes for 40 marks in 20 minutes");
 }
 
 #[test]
@@ -256,7 +371,17 @@ fn presence_is_told_contacts_lapses_and_can_be_switched_off() {
     };
     sim.decide(0, off).expect("written");
     sim.wait(1_000);
-    assert_eq!((presence_of(&mut sim, 1, 0), shares(&sim)), (None, false));
+    assert_eq!(presence_of(&mut sim, 1, 0), None);
+    sim.wait(5 * 60_000);
+    assert!(!shares(&sim), "what is said again is written down");
+    let feed = |sim: &Sim| parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
+    let before = feed(&sim);
+    for presence in [Presence::Online, Presence::Hidden].into_iter().cycle().take(15) {
+        let flip = sim.nodes[0].forge_frame(&Frame::Presence(presence), sim.now);
+        flip.into_iter().for_each(|command| sim.execute(0, command));
+    }
+    sim.wait(1_000);
+    assert!(feed(&sim) <= before + 1, "whoever flips does not fill the disk");
 }
 
 #[test]
@@ -292,6 +417,31 @@ fn a_flood_of_typing_is_cut_off_and_a_stranger_to_the_conversation_types_nowhere
     assert_eq!(sim.unread(1, &conversation), 1);
 }
 
+/// Nothing that is done with a message or a conversation goes where no message may go.
+fn assert_nothing_is_said(sim: &mut Sim, who: usize, conversation: ConversationId, own: EventId, why: Refusal) {
+    let heads = |sim: &Sim| conversations::all(sim.nodes[who].store()).expect("readable");
+    let before = heads(sim);
+    let emoji = "👍".to_owned();
+    let changes = [
+        Change::Edit("anew".to_owned()),
+        Change::Delete,
+        Change::React { emoji, on: true },
+        Change::Pin(true),
+    ];
+    for what in changes {
+        let change = ChangeMessage { id: own, what };
+        let answer = sim.ask(who, |reply| Command::Change(change, reply));
+        assert_eq!(answer.expect("up").err(), Some(ChangeError::Refused(why)));
+    }
+    let set = SetTimer {
+        conversation,
+        expires_after_ms: Some(3_600_000),
+    };
+    let answer = sim.ask(who, |reply| Command::SetTimer(set, reply));
+    assert_eq!(answer.expect("up").err(), Some(TimerError::Refused(why)));
+    assert_eq!(heads(sim), before);
+}
+
 fn block(sim: &mut Sim, who: usize, whom: usize, blocked: bool) {
     let change = ContactChange {
         blocked: Some(blocked),
@@ -305,6 +455,7 @@ fn block(sim: &mut Sim, who: usize, whom: usize, blocked: bool) {
 fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
     let (mut sim, conversation) = people(9);
     sim.tell(0, conversation, "before");
+    let said = sim.tell(1, conversation, "mine");
     sim.wait(2_000);
     block(&mut sim, 1, 0, true);
     let feed = parlour_store::feed::last(sim.nodes[1].store()).expect("readable");
@@ -312,27 +463,29 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
     sim.tell(0, conversation, "while blocked");
     sim.decide(0, typing(conversation, true)).expect("told to nobody");
     sim.wait(8 * 60_000);
-    assert_eq!(sim.texts(1, &conversation).len(), 1);
+    assert_eq!(sim.texts(1, &conversation).len(), 2);
     let news = parlour_store::feed::after(sim.nodes[1].store(), feed, 10).expect("readable");
     let (ada, cy) = (sim.user(0), sim.user(2));
     let about_cy = parlour_store::feed::FeedRow::Contact { user: cy };
     assert!(news.iter().all(|(_, row)| *row == about_cy), "{news:?} beside {ada:?}");
     assert!(!writes(&mut sim, 1, 0));
-    assert_ne!(sim.statuses(0, &conversation)[1], Delivered, "nothing was acknowledged");
+    assert_ne!(sim.statuses(0, &conversation)[2], Delivered, "nothing was acknowledged");
     assert_eq!(presence_of(&mut sim, 0, 1), None, "no presence goes to the blocked");
     assert!(sim.wire.len() > wire, "they did try");
     let refused = sim.ask(1, |reply| {
         let send = SendText::plain(conversation, "no".to_owned());
         Command::Send(send, reply)
     });
-    assert_eq!(refused.expect("up").err(), Some(crate::engine::SendError::Blocked));
+    assert_eq!(refused.expect("up").err(), Some(SendError::Refused(Refusal::Blocked)));
+    assert_nothing_is_said(&mut sim, 1, conversation, said, Refusal::Blocked);
     sim.crash(1);
     sim.wait(60_000);
-    assert_eq!(sim.texts(1, &conversation).len(), 1, "a block outlives the process");
+    assert_eq!(sim.texts(1, &conversation).len(), 2, "a block outlives the process");
     block(&mut sim, 1, 0, false);
     sim.wait(10 * 60_000);
-    assert_eq!(sim.texts(1, &conversation).len(), 2);
-    assert_eq!(sim.statuses(0, &conversation), vec![Delivered; 2]);
+    assert_eq!(sim.texts(1, &conversation).len(), 3);
+    let statuses = sim.statuses(0, &conversation);
+    assert_eq!(statuses.iter().filter(|status| **status == Delivered).count(), 2);
 }
 
 #[test]
@@ -500,7 +653,7 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     let bo = sim.user(1);
     let trust = |sim: &Sim| parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
     let number = parlour_crypto::safety_number(&sim.user(0), &bo);
-    let verify = |sim: &mut Sim, code: &str| sim.decide(0, Decision::Verify(bo, code.to_owned()));
+    let verify = |sim: &mut Sim, code: &str| sim.decide(0, Decision::Verify(bo, code.to_owned(), None));
     let wrong = number.chars().rev().collect::<String>();
     assert_eq!(verify(&mut sim, &wrong), Err(DecisionError::WrongSafetyNumber));
     for no_number in ["", "12345", &"x".repeat(60), &number.replace(' ', "")[..59]] {
@@ -512,14 +665,14 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     }
     let nobody = parlour_crypto::UserId::from_bytes([3; 32]);
     assert_eq!(
-        sim.decide(0, Decision::Verify(nobody, number.clone())),
+        sim.decide(0, Decision::Verify(nobody, number.clone(), None)),
         Err(DecisionError::UnknownContact)
     );
     assert_eq!(trust(&sim), Trust::Unverified);
     verify(&mut sim, &number.replace(' ', "-")).expect("it is the same");
     assert!(matches!(trust(&sim), Trust::Verified { .. }));
 
-    sim.tell(0, conversation, "before");
+    let before = sim.tell(0, conversation, "before");
     sim.wait(2_000);
     let again = sim.recover(1);
     sim.nodes[1].crash();
@@ -539,7 +692,7 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
     });
     assert_eq!(
         refused.expect("up").err(),
-        Some(crate::engine::SendError::DevicesReplaced)
+        Some(SendError::Refused(Refusal::DevicesChanged))
     );
     sim.tell(again, conversation, "it is me");
     sim.wait(5 * 60_000);
@@ -549,13 +702,127 @@ fn a_safety_number_verifies_and_replaced_devices_take_that_back_and_get_nothing(
         1,
         "nothing of the past is given to the new device"
     );
+    assert_nothing_is_said(&mut sim, 0, conversation, before, Refusal::DevicesChanged);
+    sim.decide(0, Decision::Online(600_000)).expect("told to nobody there");
+    sim.decide(0, typing(conversation, true)).expect("told to nobody there");
+    sim.read(0, conversation, UpTo::End).expect("it is there");
+    let renamed = ProfileChange {
+        name: Some("Ada the second".to_owned()),
+        ..ProfileChange::default()
+    };
+    sim.decide(0, Decision::Profile(renamed)).expect("it fits");
+    sim.wait(500);
+    assert!(!writes(&mut sim, again, 0));
+    sim.wait(60_000);
+    assert_eq!(presence_of(&mut sim, again, 0), None);
+    let name_of_ada = |sim: &Sim| {
+        let row = parlour_store::contacts::get(sim.nodes[again].store(), &sim.user(0)).expect("readable");
+        row.expect("a contact").name
+    };
+    assert_eq!(name_of_ada(&sim), "ada");
+    assert!(
+        sim.statuses(again, &conversation)[0] < Delivered,
+        "nothing is acknowledged"
+    );
     sim.crash(0);
     sim.wait(10_000);
     assert_eq!(sim.texts(again, &conversation).len(), 1, "nor after a restart");
-    verify(&mut sim, &number).expect("the identity is the same");
+    assert_eq!(
+        verify(&mut sim, &number),
+        Err(DecisionError::DevicesUndecided),
+        "the identity is the same, and so is a thief's"
+    );
+    assert_eq!(
+        sim.decide(0, Decision::Accept(bo, None)),
+        Err(DecisionError::DevicesUndecided)
+    );
+    let known = parlour_store::contacts::get(sim.nodes[0].store(), &bo).expect("readable");
+    let code = crate::engine::list_code(&known.expect("a contact").device_list);
+    for other in [
+        Some([0; 8]),
+        code.map(|mut code| {
+            code[7] ^= 1;
+            code
+        }),
+    ] {
+        for decision in [Decision::Accept(bo, other), Decision::Verify(bo, number.clone(), other)] {
+            assert_eq!(sim.decide(0, decision), Err(DecisionError::OtherDevices));
+        }
+    }
+    assert!(matches!(trust(&sim), Trust::Changed { .. }));
+    sim.decide(0, Decision::Verify(bo, number.clone(), code))
+        .expect("exactly these devices");
+    sim.wait(60_000);
+    assert_eq!(sim.statuses(again, &conversation)[1], Read, "what was held is told");
+    assert_eq!(name_of_ada(&sim), "Ada the second");
     sim.tell(0, conversation, "welcome back");
     sim.wait(60_000);
     assert_eq!(sim.texts(again, &conversation).len(), 3);
+}
+
+/// Bo's device list gets another device, without a word that anything was recovered.
+fn add_a_device(sim: &mut Sim, name: &str) {
+    let (certificate, list) = {
+        let Sim { nodes, rng, now, .. } = sim;
+        nodes[1].with_another_device(rng, *now)
+    };
+    sim.turn(1, Input::Command(Command::Renewed(Box::new((certificate, list)))));
+    let change = ProfileChange {
+        name: Some(name.to_owned()),
+        ..ProfileChange::default()
+    };
+    sim.decide(1, Decision::Profile(change)).expect("it fits");
+    sim.wait(60_000);
+}
+
+#[test]
+fn a_device_more_is_told_and_stops_what_goes_to_somebody_verified() {
+    let (mut sim, conversation) = people(14);
+    let bo = sim.user(1);
+    let trust = |sim: &Sim| parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
+    let new_device = |sim: &Sim| -> u64 {
+        let register = parlour_store::registers::Register::NewDevice(bo);
+        let since = parlour_store::registers::get(sim.nodes[0].store(), register).expect("readable");
+        since.unwrap_or(0)
+    };
+    add_a_device(&mut sim, "Bo at home");
+    assert_eq!(trust(&sim), Trust::Unverified);
+    assert!(new_device(&sim) > 0, "whoever it is, the user is told");
+    sim.tell(0, conversation, "still on");
+    sim.decide(0, Decision::Accept(bo, None)).expect("nothing is stopped");
+    assert_eq!(new_device(&sim), 0, "decided");
+
+    let mut sim = people(15).0;
+    let bo = sim.user(1);
+    let number = parlour_crypto::safety_number(&sim.user(0), &bo);
+    sim.decide(0, Decision::Verify(bo, number, None))
+        .expect("it is the same");
+    add_a_device(&mut sim, "Bo at home");
+    let trust = parlour_store::registers::trust(sim.nodes[0].store(), &bo).expect("readable");
+    assert!(matches!(
+        trust,
+        Trust::Changed {
+            verified_before: true,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn the_last_of_many_cards_arrives_however_fast_they_come() {
+    let (mut sim, _) = people(16);
+    let ada = sim.user(0);
+    for n in 0..30 {
+        let change = ProfileChange {
+            name: Some(format!("Ada {n}")),
+            ..ProfileChange::default()
+        };
+        sim.decide(0, Decision::Profile(change)).expect("it fits");
+        sim.wait(1_600);
+    }
+    sim.wait(5 * 60_000);
+    let row = parlour_store::contacts::get(sim.nodes[1].store(), &ada).expect("readable");
+    assert_eq!(row.expect("a contact").name, "Ada 29");
 }
 
 #[test]
@@ -579,6 +846,15 @@ fn notes_go_to_nobody_else_and_are_where_they_belong_at_once() {
     sim.crash(0);
     sim.wait(10_000);
     assert_eq!(sim.texts(0, &notes).len(), 1);
+    for name in ["notes", "Notes", " notes "] {
+        let change = ContactChange {
+            petname: Some(Some(name.to_owned())),
+            ..ContactChange::default()
+        };
+        let bo = sim.user(1);
+        let refused = sim.decide(0, Decision::Contact(bo, change));
+        assert_eq!(refused, Err(DecisionError::NameReserved(name.trim().to_owned())));
+    }
     // Nobody else can put something there.
     let forged = Frame::Control {
         id: [1; 16],

@@ -371,7 +371,10 @@ fn a_device_that_left_its_users_list_hears_and_says_nothing_more() {
     sim.run_until(sim.now + 1_000);
     sim.introduce(0, again);
     sim.run_until(sim.now + 10_000);
-    let accept = Decision::Accept(sim.user(1));
+    let bo = sim.user(1);
+    let known = parlour_store::contacts::get(sim.nodes[0].store(), &bo).expect("readable");
+    let code = crate::engine::list_code(&known.expect("a contact").device_list);
+    let accept = Decision::Accept(bo, code);
     sim.ask(0, |reply| Command::Decide(accept, reply))
         .expect("up")
         .expect("a contact");

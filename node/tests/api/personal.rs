@@ -151,3 +151,30 @@ async fn what_is_kept_is_changed_field_by_field_and_bad_values_name_their_field(
         json!({ "typing": [] })
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_stay_at_home_whatever_a_contact_calls_themselves() {
+    let api = TestApi::start().await;
+    let mallory = parlour_node::AddContact {
+        link: super::support::invite_of([9; 32], "notes"),
+        petname: None,
+    };
+    api.account().add(mallory).await.unwrap();
+    let sent = api
+        .post(
+            "/api/v1/conversations/notes/messages",
+            &json!({ "text": "milk and bread" }),
+        )
+        .await;
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    let notes = api.put("/api/v1/notes", &json!({})).await.json();
+    assert_eq!(notes["kind"], "notes", "{notes}");
+    let held = api.get("/api/v1/conversations/notes/messages").await.json();
+    assert_eq!(held["items"][0]["text"], "milk and bread", "{held}");
+    assert_eq!(held["items"][0]["conversation"], notes["id"], "{held}");
+    let named = api.patch("/api/v1/contacts/bob", &json!({ "petname": "notes" })).await;
+    assert_eq!(
+        (named.status, named.json()["code"].as_str()),
+        (400, Some("name_reserved"))
+    );
+}

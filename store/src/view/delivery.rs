@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{DeviceId, UserId};
+use parlour_crypto::{DeviceId, Intervals, UserId};
 
 use crate::conversations::{self, ConversationKind};
 use crate::db::Read;
@@ -54,8 +54,8 @@ pub struct DeviceDelivery {
 /// How far a device has come with a log.
 struct Progress {
     delivery: DeliveryRow,
-    /// The last seq its user has read.
-    read: u64,
+    /// The seqs its user has read.
+    read: Intervals,
 }
 
 struct Recipient {
@@ -165,7 +165,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
                 .map(|to| {
                     Ok(Progress {
                         delivery: logs::delivery(self.read, log, to.no)?,
-                        read: read_marks::of_log(self.read, log, to.no)?.seq,
+                        read: read_marks::of_log(self.read, log, to.no)?.seqs,
                     })
                 })
                 .collect::<Result<Vec<_>, StoreError>>()?;
@@ -177,7 +177,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
 
 fn state(row: &Progress, seq: u64) -> DeliveryState {
     if row.delivery.acked.contains(seq) {
-        if seq <= row.read {
+        if row.read.contains(seq) {
             DeliveryState::Read
         } else {
             DeliveryState::Delivered

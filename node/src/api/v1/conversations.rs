@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use parlour_crypto::ConversationId;
 use parlour_store::ConversationNo;
 use parlour_store::conversations::{self, ConversationRow};
 
@@ -128,7 +129,7 @@ async fn open_notes(
     State(state): State<ApiState>,
     Body(dto::Nothing {}): Body<dto::Nothing>,
 ) -> Result<Json<dto::Conversation>, ApiError> {
-    let (_, row) = wanted(&state, resolve::NOTES).await?;
+    let (_, row) = notes(&state).await?;
     Ok(Json(Reader::new(&state.account).conversation(&row)?))
 }
 
@@ -136,10 +137,19 @@ async fn open_notes(
 pub(super) async fn wanted(state: &Shared, text: &str) -> Result<(ConversationNo, ConversationRow), ApiError> {
     let (store, own) = (state.account.store(), state.account.facts().own);
     match resolve::conversation(store, own, text) {
-        Err(resolve::ResolveError::Unknown { .. }) if text == resolve::NOTES => {
-            state.account.decide(Decision::OpenNotes).await?;
-            Ok(resolve::conversation(store, own, text)?)
-        }
+        Err(resolve::ResolveError::Unknown { .. }) if text == resolve::NOTES => notes(state).await,
         found => Ok(found?),
     }
+}
+
+/// By its id alone: no name leads anywhere else.
+async fn notes(state: &Shared) -> Result<(ConversationNo, ConversationRow), ApiError> {
+    state.account.decide(Decision::OpenNotes).await?;
+    let store = state.account.store();
+    let id = ConversationId::notes(&state.account.facts().own.user);
+    let row = match conversations::number(store, &id)? {
+        Some(no) => conversations::get(store, no)?.map(|row| (no, row)),
+        None => None,
+    };
+    row.ok_or_else(|| ApiError::not_found("there is no conversation with yourself"))
 }

@@ -188,6 +188,11 @@ pub(crate) struct Safety {
     pub(crate) number: String,
     pub(crate) trust: &'static str,
     pub(crate) trust_since: Option<Time>,
+    /// What a decision about their devices names: 16 hexadecimal digits; nothing while their devices are not known.
+    pub(crate) devices: Option<String>,
+    /// What the user should know before they decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<&'static str>,
 }
 
 /// The digits that the other side shows.
@@ -195,6 +200,18 @@ pub(crate) struct Safety {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verify {
     pub(crate) code: String,
+    /// The devices that are accepted, as the safety number's answer names them.
+    #[serde(default)]
+    pub(crate) devices: Option<String>,
+}
+
+/// Somebody is taken as they are.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TakeAsTheyAre {
+    /// The devices that are accepted, as the safety number's answer names them.
+    #[serde(default)]
+    pub(crate) devices: Option<String>,
 }
 
 /// What somebody says about themselves.

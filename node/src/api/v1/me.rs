@@ -12,6 +12,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
 use crate::engine::Decision;
+use crate::runner::now_ms;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
@@ -55,7 +56,9 @@ async fn change_settings(
 
 async fn presence(State(state): State<ApiState>) -> Result<Json<dto::OwnPresence>, ApiError> {
     let shared = registers::settings(state.account.store())?.presence;
-    let until = state.account.ephemera().borrow().online_until;
+    // What was said last may be over by now.
+    let until = Some(state.account.ephemera().borrow().online_until).filter(|until| *until > now_ms());
+    let until = until.unwrap_or(0);
     Ok(Json(dto::OwnPresence {
         presence: presence_name(until > 0),
         until: dto::Time::unless_never(until),

@@ -8,10 +8,11 @@ use parlour_crypto::{CardDetails, ConversationId, DeviceId, EventId, ImageKind, 
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
-use parlour_store::registers::Trust;
+use parlour_store::registers::{Register, Trust};
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
 use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, LogKey, Store, StoreError, annotations, devices, events, registers, timeline,
+    ConversationNo, DeviceNo, EventKey, LogKey, Read, Store, StoreError, annotations, devices, events, registers,
+    timeline,
 };
 
 use super::dto::{self, Time, What};
@@ -25,10 +26,12 @@ use crate::text::{lines, one_line};
 
 mod content;
 
-const REPLACED: &str = "all devices of this contact were replaced; nothing is sent to them until you have compared the safety number \
-                        or accepted the new devices";
-const REPLACED_VERIFIED: &str = "you had verified this contact, and all their devices were replaced since; nothing is sent to them until \
-                                 you have compared the safety number again or accepted the new devices";
+const REPLACED: &str = "the devices of this contact have changed, and nothing is sent to them: ask them, by voice or face to face, \
+                        whether they set up a new device, and accept these devices only if they did";
+const REPLACED_VERIFIED: &str = "you had verified this contact, and their devices have changed since; nothing is sent to them: ask them, by \
+                                 voice or face to face, whether they set up a new device, and accept these devices only if they did; the \
+                                 safety number alone does not show it";
+const NEW_DEVICE: &str = "this contact has a new device: ask them whether they set it up";
 /// Message ids named in one receipt.
 const MAX_RECEIPT_IDS: usize = 256;
 /// Events looked at for one receipt; those behind them are counted as messages.
@@ -213,7 +216,7 @@ impl<'a> Reader<'a> {
                 });
             }
         }
-        let (trust, trust_since, warning) = trust(registers::trust(&self.rows, &row.user)?);
+        let (trust, trust_since, warning) = trust(&self.rows, &row.user)?;
         let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
         Ok(dto::Contact {
             user_id: row.user,
@@ -252,7 +255,7 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let kept = registers::kept(&self.rows, &row.id)?;
-        let (_, _, warning) = trust(registers::trust(&self.rows, with)?);
+        let (_, _, warning) = trust(&self.rows, with)?;
         Ok(dto::Conversation {
             warning,
             muted: kept.muted_until > now_ms(),
@@ -415,16 +418,21 @@ impl<'a> Reader<'a> {
 }
 
 /// How trust is called, since when it is so, and what to know about it.
-pub(crate) fn trust(trust: Trust) -> (&'static str, Option<Time>, Option<&'static str>) {
-    match trust {
-        Trust::Unverified => ("unverified", None, None),
-        Trust::Verified { at } => ("verified", Some(Time(at)), None),
+pub(crate) fn trust(
+    read: &impl Read,
+    user: &UserId,
+) -> Result<(&'static str, Option<Time>, Option<&'static str>), StoreError> {
+    let new_device = registers::get(read, Register::NewDevice(*user))?.unwrap_or(0u64) > 0;
+    let new_device = new_device.then_some(NEW_DEVICE);
+    Ok(match registers::trust(read, user)? {
+        Trust::Unverified => ("unverified", None, new_device),
+        Trust::Verified { at } => ("verified", Some(Time(at)), new_device),
         Trust::Changed {
             at,
             verified_before: true,
         } => ("changed", Some(Time(at)), Some(REPLACED_VERIFIED)),
         Trust::Changed { at, .. } => ("changed", Some(Time(at)), Some(REPLACED)),
-    }
+    })
 }
 
 /// What somebody says about themselves, fit to be shown.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parlour_crypto::{UserId, safety_number};
-use parlour_store::{contacts, registers};
+use parlour_store::contacts;
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 
@@ -15,7 +15,7 @@ use super::reader::{Reader, trust};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::Decision;
+use crate::engine::{Decision, ListCode, list_code};
 use crate::resolve;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -32,11 +32,13 @@ fn number(state: &Shared, user: &UserId) -> String {
 
 async fn show(State(state): State<ApiState>, Part(contact): Part) -> Result<Json<dto::Safety>, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
-    let (trust, trust_since, _) = trust(registers::trust(state.account.store(), &row.user)?);
+    let (trust, trust_since, warning) = trust(state.account.store(), &row.user)?;
     Ok(Json(dto::Safety {
         number: number(&state, &row.user),
         trust,
         trust_since,
+        devices: list_code(&row.device_list).map(|code| format!("{:016x}", u64::from_be_bytes(code))),
+        warning,
     }))
 }
 
@@ -58,16 +60,27 @@ async fn verify(
     Body(wish): Body<dto::Verify>,
 ) -> Result<Json<dto::Contact>, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
-    decided(&state, row.user, Decision::Verify(row.user, wish.code)).await
+    let devices = named_devices(wish.devices.as_deref())?;
+    decided(&state, row.user, Decision::Verify(row.user, wish.code, devices)).await
 }
 
 async fn accept(
     State(state): State<ApiState>,
     Part(contact): Part,
-    Body(dto::Nothing {}): Body<dto::Nothing>,
+    Body(wish): Body<dto::TakeAsTheyAre>,
 ) -> Result<Json<dto::Contact>, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
-    decided(&state, row.user, Decision::Accept(row.user)).await
+    let devices = named_devices(wish.devices.as_deref())?;
+    decided(&state, row.user, Decision::Accept(row.user, devices)).await
+}
+
+fn named_devices(text: Option<&str>) -> Result<Option<ListCode>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let code = Some(text)
+        .filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .and_then(|text| u64::from_str_radix(text, 16).ok());
+    let wrong = || ApiError::bad_field("devices", "the code of devices has 16 hexadecimal digits");
+    code.map(|code| Some(code.to_be_bytes())).ok_or_else(wrong)
 }
 
 async fn decided(state: &Shared, user: UserId, change: Decision) -> Result<Json<dto::Contact>, ApiError> {
