@@ -9,7 +9,7 @@ use parlour_store::view::Own;
 use parlour_store::{ConversationNo, Read, StoreError, events};
 use serde::Serialize;
 
-use crate::text::one_line;
+use crate::text;
 
 /// What the conversation with oneself is called, whatever others call themselves.
 pub(crate) const NOTES: &str = "notes";
@@ -184,7 +184,7 @@ fn whole_bytes(text: &str) -> Vec<u8> {
 /// How a contact is shown: petname, else profile name, else the beginning of the id.
 #[must_use]
 pub(crate) fn display(row: &ContactRow) -> String {
-    let name = one_line(row.petname.as_ref().unwrap_or(&row.name));
+    let name = text::name(row.petname.as_ref().unwrap_or(&row.name));
     if name.is_empty() { row.user.short() } else { name }
 }
 
@@ -196,10 +196,13 @@ fn by_id(read: &impl Read, id: &ConversationId) -> Result<Option<(ConversationNo
 }
 
 /// Petnames go before the names people give themselves.
-fn named(all: Vec<ContactRow>, text: &str) -> Vec<ContactRow> {
-    let (called, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.petname.as_deref() == Some(text));
+fn named(all: Vec<ContactRow>, wanted: &str) -> Vec<ContactRow> {
+    let (called, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.petname.as_deref() == Some(wanted));
     if called.is_empty() {
-        others.into_iter().filter(|row| row.name == text).collect()
+        others
+            .into_iter()
+            .filter(|row| text::name(&row.name) == wanted)
+            .collect()
     } else {
         called
     }

@@ -6,6 +6,24 @@ pub(crate) fn acts(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff9}'..='\u{fffb}' | '\u{feff}')
 }
 
+/// Characters that leave no mark, so that two names with and without them look the same. Joiners and variation selectors are not
+/// among them: scripts and emoji need them.
+pub(crate) fn invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'
+        | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A name as it is shown: one line, nothing that cannot be seen; empty if nothing is left to see.
+pub(crate) fn name(text: &str) -> String {
+    let shown: String = one_line(text).chars().filter(|c| !invisible(*c)).collect();
+    let marks = |c: char| !c.is_whitespace() && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    if shown.chars().any(marks) {
+        shown.trim().to_owned()
+    } else {
+        String::new()
+    }
+}
+
 /// The text on one line, without what acts: line breaks and tabs become spaces, the rest goes.
 pub(crate) fn one_line(text: &str) -> String {
     let shown: String = text
@@ -32,5 +50,14 @@ mod tests {
         assert_eq!(lines("a\r\n\u{202e}b"), "a\nb");
         let plain = "Grüße 你好 שלום 👩‍👩‍👧";
         assert_eq!(one_line(plain), plain);
+        assert_eq!(name(plain), plain);
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        assert_eq!(name("bo\u{200b}b\u{2060}\u{e0041} "), "bob");
+        for nothing in ["\u{3164}", "\u{200d}\u{fe0f}", " \u{2800}\u{ad}"] {
+            assert_eq!(name(nothing), "", "{nothing:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
 
 use crate::resolve::NOTES;
-use crate::text::acts;
+use crate::text;
 
 use super::Engine;
 use super::effects::Turn;
@@ -145,7 +145,7 @@ impl Engine {
 }
 
 pub(crate) fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> Result<Option<AddError>, StoreError> {
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(acts) {
+    if name.is_empty() || name.len() > MAX_NAME || text::name(name) != name.trim() {
         return Ok(Some(AddError::BadName { max: MAX_NAME }));
     }
     if name.eq_ignore_ascii_case(NOTES) {

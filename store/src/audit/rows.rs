@@ -2,12 +2,20 @@
 
 use super::{AuditReport, Problem};
 use crate::db::ReadError;
-use crate::keyspace::{Key, Kind};
+use crate::keyspace::Kind;
 use crate::store::Store;
 
 const STEP: u64 = 50_000;
 
-pub(super) const KINDS: [(Kind, &str); 30] = [
+/// What the rows of a kind are called.
+fn noun(first: u8) -> &'static str {
+    NOUNS
+        .iter()
+        .find(|(kind, _)| *kind as u8 == first)
+        .map_or("row", |(_, noun)| noun)
+}
+
+const NOUNS: [(Kind, &str); 40] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -38,22 +46,33 @@ pub(super) const KINDS: [(Kind, &str); 30] = [
     (Kind::OneTimeKey, "one-time key"),
     (Kind::Ephemeral, "ephemeral key"),
     (Kind::Invite, "invite"),
+    (Kind::TakeBack, "body to be erased"),
+    (Kind::Annotation, "edit, reaction or deletion"),
+    (Kind::PinOrder, "pin"),
+    (Kind::Gone, "erased message"),
+    (Kind::Hidden, "hidden message"),
+    (Kind::Due, "time to erase"),
+    (Kind::SentOnce, "message to be viewed once"),
+    (Kind::Views, "views"),
+    (Kind::ConversationTimer, "timer"),
+    (Kind::ClientId, "client id"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {
-    for (kind, noun) in KINDS.into_iter().chain([(Kind::ClientId, "client id")]) {
-        let (from, to) = Key::new(kind).range();
-        for row in store.db().scan(&from, &to) {
-            match row {
-                Ok(_) => {
-                    report.rows = report.rows.saturating_add(1);
-                    if report.rows.is_multiple_of(STEP) {
-                        progress("rows", report.rows);
-                    }
+    // All of the key space: no kind of row can be forgotten here.
+    for row in store.db().scan(&[], &[u8::MAX; 64]) {
+        match row {
+            Ok(_) => {
+                report.rows = report.rows.saturating_add(1);
+                if report.rows.is_multiple_of(STEP) {
+                    progress("rows", report.rows);
                 }
-                Err(ReadError::Damaged { key }) => report.found(Problem::Unreadable { noun, key }),
-                Err(ReadError::State { detail }) => report.found(Problem::Unreachable { noun, detail }),
             }
+            Err(ReadError::Damaged { key }) => {
+                let noun = noun(key.first().copied().unwrap_or_default());
+                report.found(Problem::Unreadable { noun, key });
+            }
+            Err(ReadError::State { detail }) => report.found(Problem::Unreachable { noun: "row", detail }),
         }
     }
     progress("rows", report.rows);

@@ -22,7 +22,7 @@ use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 use crate::runner::now_ms;
-use crate::text::{lines, one_line};
+use crate::text::{lines, name, one_line};
 
 mod content;
 
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
         let since = listed.iter().filter_map(|device| self.link(&device.device_id)).min();
         Ok(dto::Contact {
             user_id: row.user,
-            name: one_line(&row.name),
+            name: name(&row.name),
             petname: row.petname.clone(),
             display: resolve::display(row),
             state,
