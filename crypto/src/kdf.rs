@@ -5,7 +5,10 @@
 //!
 //! ctx(purpose) = "parlour/1" || 0 || purpose || 0; lp(x) = len(x) as u32 || x.
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use std::sync::LazyLock;
+
+use curve25519_dalek::constants::EIGHT_TORSION;
+use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -155,10 +158,16 @@ pub(crate) fn verify_strict(
     verify(key, &message, signature)
 }
 
+/// What `VerifyingKey::verify_strict` says, without taking R's square root: R is compared as bytes, so only the one way each
+/// small-order point is written can pass.
 fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-    VerifyingKey::from_bytes(key)
-        .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
-        .map_err(|_| BadSignature)
+    static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
+    let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
+    let signature = Signature::from_bytes(signature);
+    if key.is_weak() || SMALL_ORDER.contains(signature.r_bytes()) {
+        return Err(BadSignature);
+    }
+    key.verify(message, &signature).map_err(|_| BadSignature)
 }
 
 /// A signature does not verify.

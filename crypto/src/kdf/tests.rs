@@ -153,3 +153,38 @@ fn a_small_order_key_and_a_high_s_are_refused() {
         Err(BadSignature)
     );
 }
+
+/// Keys and nonce points with every small-order part, signed by somebody who knows the secrets: some verify without
+/// cofactor, those with a small-order key or R must not.
+#[test]
+fn what_is_strict_is_what_the_library_calls_strict() {
+    use curve25519_dalek::{EdwardsPoint, Scalar};
+    use sha2::Sha512;
+
+    let (a, r) = (Scalar::from(77u64), Scalar::from(1234u64));
+    let mut verified = [0; 2];
+    for key_part in EIGHT_TORSION {
+        for nonce_part in EIGHT_TORSION {
+            for (a, r) in [(a, r), (a, Scalar::ZERO), (Scalar::ZERO, r), (Scalar::ZERO, Scalar::ZERO)] {
+                let key = (EdwardsPoint::mul_base(&a) + key_part).compress().to_bytes();
+                let nonce = (EdwardsPoint::mul_base(&r) + nonce_part).compress().to_bytes();
+                let mut hash = Sha512::new();
+                hash.update(nonce);
+                hash.update(key);
+                hash.update(b"text");
+                let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&nonce);
+                signature[32..].copy_from_slice((r + k * a).as_bytes());
+
+                let library = VerifyingKey::from_bytes(&key).unwrap();
+                let strict = library.verify_strict(b"text", &Signature::from_bytes(&signature)).is_ok();
+                let lax = library.verify(b"text", &Signature::from_bytes(&signature)).is_ok();
+                assert_eq!(verify(&key, b"text", &signature).is_ok(), strict);
+                verified[0] += u32::from(strict);
+                verified[1] += u32::from(lax);
+            }
+        }
+    }
+    assert!(0 < verified[0] && verified[0] < verified[1], "{verified:?}");
+}
