@@ -161,7 +161,8 @@ pub(crate) fn verify_strict(
 /// What `VerifyingKey::verify_strict` says, without taking R's square root: R is compared as bytes, so only the one way each
 /// small-order point is written can pass.
 fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-    static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
+    static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
+        LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
     let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
     let signature = Signature::from_bytes(signature);
     if key.is_weak() || SMALL_ORDER.contains(signature.r_bytes()) {

@@ -165,7 +165,12 @@ fn what_is_strict_is_what_the_library_calls_strict() {
     let mut verified = [0; 2];
     for key_part in EIGHT_TORSION {
         for nonce_part in EIGHT_TORSION {
-            for (a, r) in [(a, r), (a, Scalar::ZERO), (Scalar::ZERO, r), (Scalar::ZERO, Scalar::ZERO)] {
+            for (a, r) in [
+                (a, r),
+                (a, Scalar::ZERO),
+                (Scalar::ZERO, r),
+                (Scalar::ZERO, Scalar::ZERO),
+            ] {
                 let key = (EdwardsPoint::mul_base(&a) + key_part).compress().to_bytes();
                 let nonce = (EdwardsPoint::mul_base(&r) + nonce_part).compress().to_bytes();
                 let mut hash = Sha512::new();
@@ -178,7 +183,9 @@ fn what_is_strict_is_what_the_library_calls_strict() {
                 signature[32..].copy_from_slice((r + k * a).as_bytes());
 
                 let library = VerifyingKey::from_bytes(&key).unwrap();
-                let strict = library.verify_strict(b"text", &Signature::from_bytes(&signature)).is_ok();
+                let strict = library
+                    .verify_strict(b"text", &Signature::from_bytes(&signature))
+                    .is_ok();
                 let lax = library.verify(b"text", &Signature::from_bytes(&signature)).is_ok();
                 assert_eq!(verify(&key, b"text", &signature).is_ok(), strict);
                 verified[0] += u32::from(strict);
