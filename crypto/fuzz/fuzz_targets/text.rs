@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{ConversationId, DeviceId, EventId, Invite, UserId, entropy_from_phrase};
+use parlour_crypto::{ConversationId, DeviceId, EventId, Invite, UserId, entropy_from_phrase, is_emoji};
 
 fuzz_target!(|text: &str| {
     if let Ok(invite) = Invite::parse(text) {
@@ -19,4 +19,5 @@ fuzz_target!(|text: &str| {
     let _ = text.parse::<EventId>();
     let _ = text.parse::<ConversationId>();
     let _ = entropy_from_phrase(text);
+    let _ = is_emoji(text);
 });

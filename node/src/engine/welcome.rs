@@ -20,7 +20,7 @@ use super::Engine;
 use super::cards::{check_card, follows};
 use super::contacts::{device_row, known_tag_key};
 use super::effects::Turn;
-use super::sessions::Which;
+use super::sessions::{Which, takes_part_in_refreshes};
 use super::timers::Timer;
 
 /// A first-contact envelope may be this many days old.
@@ -170,12 +170,12 @@ impl Engine {
             turn.now,
         );
         self.prekey = Some(secret);
-        let Ok(accepted) = opened else {
+        let Ok(mut accepted) = opened else {
             self.counters.unopened_envelopes += 1;
             return Ok(Welcome::Silent);
         };
         let Ok(Payload::Control {
-            control: Control::ContactHello { token, profile, .. },
+            control: Control::ContactHello { token, profile, ext },
             ..
         }) = Payload::decode(&accepted.payload)
         else {
@@ -214,6 +214,10 @@ impl Engine {
         let known = contacts::get(turn.txn, &user)?;
         if known.is_some_and(|contact| !follows(&contact.device_list, &list)) {
             return Ok(Welcome::Silent);
+        }
+        if takes_part_in_refreshes(&ext) {
+            // Written with the session.
+            let _: bool = accepted.session.know_refresh();
         }
         prekeys::mark_answered(turn.txn, serial, &flight.ephemeral());
         if let Some(id) = flight.one_time_id() {
