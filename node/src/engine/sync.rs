@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS, SYNC_VERSION,
-    SignedEvent, UserId, day_of,
+    ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS,
+    SYNC_VERSION, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox};

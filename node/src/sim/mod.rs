@@ -8,6 +8,7 @@ mod hostile;
 mod network;
 mod node;
 mod personal;
+mod refresh;
 mod scenario;
 
 use std::collections::BTreeMap;
