@@ -70,6 +70,11 @@ fn conversations_agree() {
 }
 
 #[test]
+fn refreshes_agree() {
+    topic("refreshes", &[("conversation", 5)]);
+}
+
+#[test]
 fn events_and_controls_agree() {
     topic(
         "events",
@@ -144,6 +149,7 @@ fn every_file_of_cases_has_its_test() {
         "knock",
         "prekey",
         "ratchet",
+        "refreshes",
         "refused",
         "safety_number",
         "streams",
