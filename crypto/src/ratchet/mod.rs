@@ -132,7 +132,6 @@ impl Ratchet {
     /// an offer or answer rides along.
     ///
     /// The caller has made sure that `payload` and [`OVERHEAD`] fit.
-    #[expect(clippy::too_many_arguments, reason = "what is sealed, under what, and where it goes")]
     pub(crate) fn seal(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
