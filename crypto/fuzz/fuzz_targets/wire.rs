@@ -1,4 +1,4 @@
-//! What anybody can put on the wire: envelopes, first flights, knocks, the beginnings and frames of streams.
+//! What anybody can put on the wire: envelopes, first flights, knocks, the beginnings of streams.
 #![no_main]
 
 use std::sync::OnceLock;
@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use parlour_crypto::{
     DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, Identity, KnockRequest, KnockResponse, ListReference,
-    PrekeyBundle, PrekeySecret, Session, StreamOpen, accept_stream, initiate, parse, relay_verdict,
+    PrekeyBundle, PrekeySecret, STREAM_ACCEPT_LEN, STREAM_OPEN_LEN, Session, StreamOpen, accept_stream, initiate,
+    parse, relay_verdict,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -80,11 +81,14 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = FirstFlight::parse(data);
     let _ = PrekeyBundle::verify(data, cert);
-    assert!(accept_stream(&mut rng(), data, [session], b"peer a", b"peer b").is_err());
-    let (state, opening) = StreamOpen::create(&mut rng(), session, b"peer a", b"peer b");
-    assert!(state.finish(data).is_err());
-    let (_, _, _, mut opener) = accept_stream(&mut rng(), &opening, [session], b"peer a", b"peer b").unwrap();
-    let _ = opener.open(data);
+    // Whatever has another length is refused at once, and making the other side costs most of the time.
+    if data.len() == STREAM_OPEN_LEN {
+        assert!(accept_stream(&mut rng(), data, [session], b"peer a", b"peer b").is_err());
+    }
+    if data.len() == STREAM_ACCEPT_LEN {
+        let (state, _) = StreamOpen::create(&mut rng(), session, b"peer a", b"peer b");
+        assert!(state.finish(data).is_err());
+    }
     if let Ok(request) = KnockRequest::decode(data) {
         assert_eq!(request.encode().unwrap(), data, "one encoding of a request");
     }

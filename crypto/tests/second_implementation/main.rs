@@ -81,7 +81,7 @@ fn events_and_controls_agree() {
         &[
             ("event", 5),
             ("message_body", 2),
-            ("control", 10),
+            ("control", 11),
             ("payload", 3),
             ("clock", 3),
             ("order", 1),
@@ -96,7 +96,10 @@ fn bodies_and_cards_agree() {
 
 #[test]
 fn knocks_agree() {
-    topic("knock", &[("knock_request", 2), ("knock_response", 5)]);
+    topic(
+        "knock",
+        &[("knock_request", 4), ("knock_response", 5), ("asking_work", 2)],
+    );
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn streams_agree() {
 
 #[test]
 fn invites_agree() {
-    topic("invite", &[("invite", 4)]);
+    topic("invite", &[("invite", 4), ("contact_address", 2)]);
 }
 
 #[test]
