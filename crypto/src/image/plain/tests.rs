@@ -1,3 +1,9 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test knows its numbers"
+)]
+
 use super::*;
 
 const SECRET: &[u8] = b"52.5200 13.4050";
