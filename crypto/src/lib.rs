@@ -73,7 +73,7 @@ pub use frame::{Frame, Hello, MAX_FRAME, Presence, SYNC_VERSION};
 pub use handshake::{HandshakeError, Initiated, initiate};
 pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
-pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind};
+pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind, plain_image};
 pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{
     ContactAddress, INVITE_PREFIX, Invite, InviteError, Link, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME,
