@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use parlour_crypto::{
-    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Payload, image_kind, unpad,
+    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Payload, image_kind, plain_image,
+    unpad,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -24,6 +25,9 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let _ = image_kind(data);
+    if let Ok(plain) = plain_image(data) {
+        assert_eq!(image_kind(&plain), image_kind(data), "the picture stays one");
+    }
     if data.len() <= MAX_AVATAR {
         card(&[1, 2, 3, 4, 5, 6].map(|number| (number, data.to_vec())).to_vec());
     }
