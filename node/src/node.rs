@@ -225,6 +225,7 @@ impl Inhabitant {
         let peer = keypair.peer();
 
         let (net, events) = parlour_net::start(net_config(options, data, keypair)?, stop.child_token())?;
+        let refused = net.refused();
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
         let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
         let (feed_tx, feed) = watch::channel(0);
@@ -264,6 +265,7 @@ impl Inhabitant {
             ephemera,
             feed,
             health,
+            refused,
             facts: Arc::new(facts),
         };
         Ok(Self {

@@ -22,9 +22,15 @@ use libp2p::{
 
 use tokio::time::Instant;
 
-use crate::{address, config::NetLimits};
+use crate::{
+    address,
+    config::NetLimits,
+    gossip::Bucket,
+    refusals::{Counter, Kind},
+};
 
-/// Half-open inbound handshakes of one address (loopback excepted), so that one host cannot take every place.
+/// Half-open inbound handshakes of one address (loopback excepted), so that one host cannot take every place; and those of
+/// an address from which a contact has come, when all other places are taken.
 const PENDING_PER_IP: usize = 16;
 const SHUN_FOR: Duration = Duration::from_secs(60);
 /// Peers refused for a while at once.
@@ -45,6 +51,8 @@ pub(crate) enum Refused {
     Total { max: usize },
     #[error("more than {max} connections to this peer are open")]
     PerPeer { max: usize },
+    #[error("too many strangers come at once")]
+    Hurry,
 }
 
 #[derive(Debug)]
@@ -59,11 +67,23 @@ pub(crate) struct Behaviour {
     established: HashMap<ConnectionId, bool>,
     inbound: usize,
     per_peer: HashMap<PeerId, usize>,
+    /// New connections of strangers.
+    strangers: Bucket,
+    /// From where contacts came, one address each.
+    homes: HashMap<PeerId, IpAddr>,
+    refusals: Counter,
 }
 
 impl Behaviour {
-    pub(crate) fn new(limits: NetLimits) -> Self {
+    pub(crate) fn new(limits: NetLimits, refusals: Counter) -> Self {
         Self {
+            strangers: Bucket::new(
+                f64::from(limits.inbound_per_second),
+                f64::from(limits.inbound_burst),
+                Instant::now(),
+            ),
+            homes: HashMap::new(),
+            refusals,
             limits,
             protected: HashSet::new(),
             blocked: HashSet::new(),
@@ -82,6 +102,7 @@ impl Behaviour {
 
     pub(crate) fn unprotect(&mut self, peer: &PeerId) {
         self.protected.remove(peer);
+        self.homes.remove(peer);
     }
 
     pub(crate) fn is_protected(&self, peer: &PeerId) -> bool {
@@ -108,12 +129,13 @@ impl Behaviour {
     }
 
     fn admit_pending_inbound(&mut self, id: ConnectionId, from: &Multiaddr) -> Result<(), Refused> {
-        let ip = address::ip_of(from);
+        let ip = address::ip_of(from).map(network_of);
         let max = self.limits.pending_inbound;
-        if self.pending_inbound.len() >= max {
+        let full = self.pending_inbound.len() >= max;
+        if full && !ip.is_some_and(|ip| self.homes.values().any(|home| *home == ip)) {
             return Err(Refused::Pending { max });
         }
-        if let Some(ip) = ip.filter(|ip| !ip.is_loopback()) {
+        if let Some(ip) = ip.filter(|ip| full || !ip.is_loopback()) {
             let same = self
                 .pending_inbound
                 .values()
@@ -142,7 +164,7 @@ impl Behaviour {
         Ok(())
     }
 
-    fn admit(&self, peer: &PeerId, inbound: bool) -> Result<(), Refused> {
+    fn admit(&mut self, peer: &PeerId, inbound: bool, now: Instant) -> Result<(), Refused> {
         if self.blocked.contains(peer) {
             return Err(Refused::Blocked);
         }
@@ -162,7 +184,15 @@ impl Behaviour {
         if self.per_peer.get(peer).copied().unwrap_or(0) >= limits.per_peer {
             return Err(Refused::PerPeer { max: limits.per_peer });
         }
+        if inbound && !self.strangers.take(1, now) {
+            return Err(Refused::Hurry);
+        }
         Ok(())
+    }
+
+    fn refused(&self, kind: Kind, refused: Refused) -> ConnectionDenied {
+        self.refusals.count(kind);
+        ConnectionDenied::new(refused)
     }
 
     fn opened(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) {
@@ -187,6 +217,17 @@ impl Behaviour {
     }
 }
 
+/// What one host has to itself: an IPv4 address, or a network of IPv6 addresses.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) if !ip.is_loopback() => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        ip => ip,
+    }
+}
+
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
@@ -197,7 +238,8 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit_pending_inbound(id, from).map_err(ConnectionDenied::new)
+        self.admit_pending_inbound(id, from)
+            .map_err(|refused| self.refused(Kind::Handshake, refused))
     }
 
     fn handle_established_inbound_connection(
@@ -205,10 +247,14 @@ impl NetworkBehaviour for Behaviour {
         id: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_inbound.remove(&id);
-        self.admit(&peer, true).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, true, Instant::now())
+            .map_err(|refused| self.refused(Kind::Connection, refused))?;
+        if let Some(ip) = address::ip_of(from).filter(|_| self.is_protected(&peer)) {
+            self.homes.insert(peer, network_of(ip));
+        }
         Ok(dummy::ConnectionHandler)
     }
 
@@ -232,7 +278,8 @@ impl NetworkBehaviour for Behaviour {
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_outbound.remove(&id);
-        self.admit(&peer, false).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, false, Instant::now())
+            .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -271,7 +318,11 @@ mod tests {
     use super::*;
 
     fn behaviour(limits: NetLimits) -> Behaviour {
-        Behaviour::new(limits)
+        Behaviour::new(limits, Counter::default())
+    }
+
+    fn now() -> Instant {
+        Instant::now()
     }
 
     fn id(n: usize) -> ConnectionId {
@@ -294,6 +345,63 @@ mod tests {
     }
 
     #[test]
+    fn one_ipv6_network_is_one_host() {
+        let mut limits = behaviour(NetLimits::default());
+        let from = |n: usize| format!("/ip6/2001:db8:1:2::{n:x}/tcp/1").parse().unwrap();
+        for n in 0..PENDING_PER_IP {
+            assert_eq!(limits.admit_pending_inbound(id(n), &from(n)), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(100), &from(100)),
+            Err(Refused::Pending { max: PENDING_PER_IP })
+        );
+    }
+
+    #[test]
+    fn where_a_contact_came_from_keeps_some_places_when_all_are_taken() {
+        let mut limits = behaviour(NetLimits::default());
+        let contact = PeerId::random();
+        let (home, flood): (Multiaddr, Multiaddr) = (
+            "/ip4/127.0.0.1/tcp/1".parse().unwrap(),
+            "/ip4/127.0.0.2/tcp/1".parse().unwrap(),
+        );
+        limits.protect(contact);
+        limits
+            .handle_established_inbound_connection(id(1_000), contact, &home, &home)
+            .unwrap();
+        for n in 0..64 {
+            assert_eq!(limits.admit_pending_inbound(id(n), &flood), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(64), &flood),
+            Err(Refused::Pending { max: 64 })
+        );
+        for n in 100..100 + PENDING_PER_IP {
+            assert_eq!(limits.admit_pending_inbound(id(n), &home), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(200), &home),
+            Err(Refused::Pending { max: PENDING_PER_IP })
+        );
+        limits.unprotect(&contact);
+        assert!(limits.homes.is_empty());
+    }
+
+    #[test]
+    fn strangers_who_come_by_the_hundred_are_refused_and_contacts_are_not() {
+        let mut limits = behaviour(NetLimits::default());
+        let start = now();
+        let admitted = (0..500).filter(|_| limits.admit(&PeerId::random(), true, start).is_ok());
+        assert_eq!(admitted.count(), 200);
+        let contact = PeerId::random();
+        limits.protect(contact);
+        assert_eq!(limits.admit(&contact, true, start), Ok(()));
+        let later = start + Duration::from_secs(1);
+        let admitted = (0..500).filter(|_| limits.admit(&PeerId::random(), true, later).is_ok());
+        assert_eq!(admitted.count(), 20);
+    }
+
+    #[test]
     fn protected_peer_bypasses_limits_but_not_a_block() {
         let mut limits = behaviour(NetLimits {
             total: 1,
@@ -301,11 +409,11 @@ mod tests {
         });
         let (stranger, contact) = (PeerId::random(), PeerId::random());
         limits.opened(id(1), stranger, true);
-        assert_eq!(limits.admit(&contact, true), Err(Refused::Total { max: 1 }));
+        assert_eq!(limits.admit(&contact, true, now()), Err(Refused::Total { max: 1 }));
         limits.protect(contact);
-        assert_eq!(limits.admit(&contact, true), Ok(()));
+        assert_eq!(limits.admit(&contact, true, now()), Ok(()));
         limits.block(contact);
-        assert_eq!(limits.admit(&contact, true), Err(Refused::Blocked));
+        assert_eq!(limits.admit(&contact, true, now()), Err(Refused::Blocked));
         assert_eq!(
             limits.admit_pending_outbound(id(2), Some(contact)),
             Err(Refused::Blocked)
@@ -317,10 +425,10 @@ mod tests {
         let mut limits = behaviour(NetLimits::default());
         let peer = PeerId::random();
         for n in 0..4 {
-            assert_eq!(limits.admit(&peer, true), Ok(()));
+            assert_eq!(limits.admit(&peer, true, now()), Ok(()));
             limits.opened(id(n), peer, true);
         }
-        assert_eq!(limits.admit(&peer, true), Err(Refused::PerPeer { max: 4 }));
+        assert_eq!(limits.admit(&peer, true, now()), Err(Refused::PerPeer { max: 4 }));
         for n in 0..4 {
             limits.closed(id(n), peer);
             limits.closed(id(n), peer);
