@@ -34,7 +34,7 @@ const REASON: usize = 512;
 /// What a knock, a stream and an announcement cost of the sender's bucket.
 const KNOCK_TOKENS: u32 = 20;
 const STREAM_TOKENS: u32 = 20;
-const IDENTIFY_TOKENS: u32 = 20;
+const IDENTIFY_TOKENS: u32 = 50;
 
 impl EventLoop {
     pub(super) fn translate(&mut self, event: SwarmEvent<BehaviourEvent>) {

@@ -29,7 +29,8 @@ type FromHandler = THandlerOutEvent<Inner>;
 
 /// Longest time an honest neighbour asks to be left alone, in seconds; ours ask for 60. Gossipsub would remember an hour.
 const MAX_BACK_OFF: u64 = 120;
-/// What an order that no honest neighbour gives costs.
+/// What an order costs, and one that no honest neighbour gives.
+const ORDER_TOKENS: u32 = 4;
 const FORBIDDEN_TOKENS: u32 = 50;
 /// Enough of a printed order to see what it is. A topic of ours is much shorter.
 const HEAD: usize = 192;
@@ -92,7 +93,7 @@ impl Behaviour {
         let within = free || take(&mut self.rates, 1);
         actions.retain(|action| {
             let forbidden = is_forbidden(action);
-            let paid = take(&mut self.rates, if forbidden { FORBIDDEN_TOKENS } else { 1 });
+            let paid = take(&mut self.rates, if forbidden { FORBIDDEN_TOKENS } else { ORDER_TOKENS });
             if forbidden {
                 self.refusals.count(Kind::GossipControl);
             } else if !paid {
