@@ -17,7 +17,11 @@ const SIGNED: &[u8] = b"noise-libp2p-static-key:";
 pub(crate) async fn handshake(to: SocketAddr, named: &[u8], signer: &Keypair) -> io::Result<bool> {
     let builder = snow::Builder::new(PATTERN.parse().map_err(wrong)?);
     let own = builder.generate_keypair().map_err(wrong)?;
-    let mut noise = builder.local_private_key(&own.private).map_err(wrong)?.build_initiator().map_err(wrong)?;
+    let mut noise = builder
+        .local_private_key(&own.private)
+        .map_err(wrong)?
+        .build_initiator()
+        .map_err(wrong)?;
     let mut socket = TcpStream::connect(to).await?;
     for line in ["/multistream/1.0.0\n", "/noise\n"] {
         socket.write_all(&said(line)).await?;
@@ -38,7 +42,9 @@ pub(crate) async fn handshake(to: SocketAddr, named: &[u8], signer: &Keypair) ->
     write(&mut socket, &message[..len]).await?;
     let mut transport = noise.into_transport_mode().map_err(wrong)?;
     // A node that believes it answers the next question; one that does not hangs up.
-    let len = transport.write_message(&said("/multistream/1.0.0\n"), &mut message).map_err(wrong)?;
+    let len = transport
+        .write_message(&said("/multistream/1.0.0\n"), &mut message)
+        .map_err(wrong)?;
     let asked = write(&mut socket, &message[..len]).await;
     match (asked, read(&mut socket).await) {
         (Ok(()), Ok(answer)) => Ok(transport.read_message(&answer, &mut payload).is_ok()),

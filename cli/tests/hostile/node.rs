@@ -47,7 +47,10 @@ impl Node {
             },
             peer: PeerId::random(),
         };
-        let made = node.command(&["init", "--name", name, "--no-password"]).status().unwrap();
+        let made = node
+            .command(&["init", "--name", name, "--no-password"])
+            .status()
+            .unwrap();
         assert!(made.success());
         node.start().await;
         node
@@ -58,7 +61,10 @@ impl Node {
         for name in ["DATA", "ACCOUNT", "PASSWORD_FILE", "API", "LISTEN"] {
             command.env_remove(format!("PARLOUR_{name}"));
         }
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.home.path().join("log"));
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.home.path().join("log"));
         command
             .env("PARLOUR_LOG", "warn,libp2p=error,parlour_net=debug")
             .stdin(Stdio::null())
@@ -126,15 +132,21 @@ impl Node {
             if look(&stats) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{}: {what} was not seen in {stats:#}", self.name);
+            assert!(
+                Instant::now() < deadline,
+                "{}: {what} was not seen in {stats:#}",
+                self.name
+            );
         }
     }
 
     /// Waits until `number` more of `what` were refused than `before`.
     pub(crate) async fn until_refused(&self, what: &str, before: u64, number: u64) {
         let shown = format!("{number} {what} refused");
-        self.until(&shown, |stats| stats["refused"][what].as_u64().unwrap() >= before + number)
-            .await;
+        self.until(&shown, |stats| {
+            stats["refused"][what].as_u64().unwrap() >= before + number
+        })
+        .await;
     }
 }
 
@@ -158,7 +170,8 @@ impl Api {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        self.answer(self.http.post(format!("{}/api/v1/{path}", self.base)).json(body)).await
+        self.answer(self.http.post(format!("{}/api/v1/{path}", self.base)).json(body))
+            .await
     }
 
     pub(crate) async fn stats(&self) -> Value {
@@ -194,7 +207,9 @@ impl Api {
                 rest.extend_from_slice(&chunk);
                 while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                     let line: Vec<u8> = rest.drain(..=end).collect();
-                    let Some(data) = line.strip_prefix(b"data: ") else { continue };
+                    let Some(data) = line.strip_prefix(b"data: ") else {
+                        continue;
+                    };
                     let event: Value = serde_json::from_slice(data).unwrap();
                     let message = &event["message"];
                     if event["type"] == "message" && message["own"] == false {

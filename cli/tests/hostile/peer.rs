@@ -34,7 +34,11 @@ impl BadPeer {
         let key = pair.public();
         let mut swarm = SwarmBuilder::with_existing_identity(pair)
             .with_tokio()
-            .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, yamux::Config::default)
+            .with_tcp(
+                tcp::Config::new().nodelay(true),
+                noise::Config::new,
+                yamux::Config::default,
+            )
             .unwrap()
             .with_quic()
             .with_behaviour(|_| libp2p_stream::Behaviour::new())
@@ -132,7 +136,11 @@ impl BadPeer {
     }
 
     pub(crate) async fn open_to(&self, node: PeerId, protocol: &'static str) -> Result<Stream, String> {
-        let opened = self.control.clone().open_stream(node, StreamProtocol::new(protocol)).await;
+        let opened = self
+            .control
+            .clone()
+            .open_stream(node, StreamProtocol::new(protocol))
+            .await;
         opened.map_err(|error| error.to_string())
     }
 

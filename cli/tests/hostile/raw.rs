@@ -57,7 +57,9 @@ async fn drive(mut muxer: StreamMuxerBox, mut requests: mpsc::Receiver<oneshot::
             if waiting.is_some()
                 && let Poll::Ready(opened) = muxer.poll_outbound_unpin(cx)
             {
-                let (Ok(stream), Some(answer)) = (opened, waiting.take()) else { return Poll::Ready(()) };
+                let (Ok(stream), Some(answer)) = (opened, waiting.take()) else {
+                    return Poll::Ready(());
+                };
                 let _ = answer.send(stream);
                 continue;
             }

@@ -103,7 +103,11 @@ pub(crate) fn read(arrived: &mut Vec<u8>) -> Vec<Said> {
             match field {
                 1 => said.extend(text(&value, 2).map(Said::Subscribe)),
                 2 => said.extend(text(&value, 4).map(|topic| Said::Message(topic, first(&value, 2)))),
-                3 => said.extend(fields(&value).into_iter().filter_map(|(order, value)| order_of(order, &value))),
+                3 => said.extend(
+                    fields(&value)
+                        .into_iter()
+                        .filter_map(|(order, value)| order_of(order, &value)),
+                ),
                 _ => {}
             }
         }

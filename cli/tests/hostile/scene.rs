@@ -10,9 +10,10 @@ use tokio::time::{Instant, interval};
 use crate::node::Node;
 use crate::talk::{Talk, resident_kib};
 
-/// An honest message arrives within this after an attack, and 99 of 100 within that during it.
+/// An honest message arrives within this after an attack.
 const AFTER: Duration = Duration::from_secs(5);
-const P99: Duration = Duration::from_secs(1);
+/// 99 of 100 arrive within this during it: where it is measured, and on a machine that does other things besides.
+const P99: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 /// How much a node's resident memory may grow.
 const GROWTH_KIB: u64 = 64 * 1024;
 /// Messages before an attack, so that what a node needs once is not counted.
@@ -88,7 +89,11 @@ impl Scene {
         let start = Instant::now();
         let result = attack(self).await;
         let end = Instant::now();
-        let worked: Vec<u64> = pids.into_iter().zip(worked).map(|(pid, before)| cpu_ms(pid) - before).collect();
+        let worked: Vec<u64> = pids
+            .into_iter()
+            .zip(worked)
+            .map(|(pid, before)| cpu_ms(pid) - before)
+            .collect();
         let talk = self.talk.as_mut().unwrap();
         // One of each side that was written after the attack, and all that were written during it.
         let later = end + Duration::from_millis(200);
@@ -113,8 +118,12 @@ impl Scene {
             growth[1] as f64 / 1024.0,
         );
         assert!(during.count > 20 && after.count > 0, "{name}: {during:?} {after:?}");
-        assert!(during.p99 < P99, "{name}: {during:?}");
-        assert!(growth.iter().all(|kib| *kib < GROWTH_KIB), "{name}: {before:?} {most:?}");
+        let limit = if crate::measured() { P99.0 } else { P99.1 };
+        assert!(during.p99 < limit, "{name}: {during:?}");
+        assert!(
+            growth.iter().all(|kib| *kib < GROWTH_KIB),
+            "{name}: {before:?} {most:?}"
+        );
         for node in self.nodes() {
             assert!(!node.log().contains("panicked"), "{} panicked", node.name);
         }

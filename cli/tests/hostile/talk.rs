@@ -55,7 +55,11 @@ impl Talk {
                     }
                 }
             });
-            let (api, pid, path) = (node.api.clone(), node.pid(), format!("conversations/{conversation}/messages"));
+            let (api, pid, path) = (
+                node.api.clone(),
+                node.pid(),
+                format!("conversations/{conversation}/messages"),
+            );
             let noted = seen.clone();
             tasks.spawn(async move {
                 let mut pace = interval(PACE);
@@ -88,10 +92,18 @@ impl Talk {
             let waiting: Vec<_> = open.map(|(text, written)| (text, written.elapsed())).collect();
             if !waiting.is_empty() {
                 let lost: Vec<_> = waiting.iter().filter(|(_, age)| *age > patience).collect();
-                assert!(lost.is_empty(), "{} of {} did not arrive: {lost:?}", lost.len(), seen.arrived.len());
+                assert!(
+                    lost.is_empty(),
+                    "{} of {} did not arrive: {lost:?}",
+                    lost.len(),
+                    seen.arrived.len()
+                );
                 continue;
             }
-            let of_time = seen.arrived.iter().filter(|(written, _)| (start..end).contains(written));
+            let of_time = seen
+                .arrived
+                .iter()
+                .filter(|(written, _)| (start..end).contains(written));
             let mut took: Vec<Duration> = of_time.map(|(_, took)| *took).collect();
             took.sort_unstable();
             let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or_default();

@@ -177,9 +177,15 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
 /// What strangers tried that was not let in.
 fn refused(stats: &Value) -> Check {
     let numbers = REFUSED.map(|(name, meaning)| (stats["refused"][name].as_u64().unwrap_or(0), meaning));
-    let sum = numbers.iter().fold(0u64, |sum, (number, _)| sum.saturating_add(*number));
+    let sum = numbers
+        .iter()
+        .fold(0u64, |sum, (number, _)| sum.saturating_add(*number));
     if sum <= FEW_REFUSALS {
-        return Check::ok("network", "refused", format!("{sum} things of strangers since the node started"));
+        return Check::ok(
+            "network",
+            "refused",
+            format!("{sum} things of strangers since the node started"),
+        );
     }
     let parts = numbers.iter().filter(|(number, _)| *number > 0);
     let parts: Vec<String> = parts.map(|(number, meaning)| format!("{number} {meaning}")).collect();

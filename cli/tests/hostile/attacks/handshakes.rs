@@ -22,7 +22,10 @@ const AT_ONCE: usize = 16;
 async fn from_elsewhere(node: &Node) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    socket.connect(SocketAddr::from(([127, 0, 0, 1], node.port))).await.unwrap()
+    socket
+        .connect(SocketAddr::from(([127, 0, 0, 1], node.port)))
+        .await
+        .unwrap()
 }
 
 /// Connections that say nothing, or begin and say no more.
@@ -30,7 +33,11 @@ async fn half_open(node: &Node) -> Vec<TcpStream> {
     let mut sockets = Vec::new();
     for n in 0..HUNDREDS {
         let mut socket = from_elsewhere(node).await;
-        let beginnings: [&[u8]; 3] = [b"", b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x07/noise\n\x00\x20half"];
+        let beginnings: [&[u8]; 3] = [
+            b"",
+            b"\x13/multistream/1.0.0\n",
+            b"\x13/multistream/1.0.0\n\x07/noise\n\x00\x20half",
+        ];
         // The node may have hung up already.
         let _ = socket.write_all(beginnings[n % 3]).await;
         sockets.push(socket);
@@ -58,7 +65,10 @@ async fn hundreds_of_handshakes_stay_half_open() {
 async fn contact_comes_back_while_all_places_for_handshakes_are_taken() {
     let mut scene = Scene::new().await;
     scene.be_silent().await;
-    let before = [scene.ada.refused("handshakes").await, scene.bo.refused("handshakes").await];
+    let before = [
+        scene.ada.refused("handshakes").await,
+        scene.bo.refused("handshakes").await,
+    ];
     let held = [half_open(&scene.ada).await, half_open(&scene.bo).await];
     for (node, before) in scene.nodes().into_iter().zip(before) {
         node.until_refused("handshakes", before, HUNDREDS as u64 - 64).await;
@@ -69,7 +79,11 @@ async fn contact_comes_back_while_all_places_for_handshakes_are_taken() {
     // It panics if they do not talk again.
     scene.talk_on().await;
     drop((held, again));
-    scene.stands("after a return", async |_| goes_on(length(), std::future::pending()).await).await;
+    scene
+        .stands("after a return", async |_| {
+            goes_on(length(), std::future::pending()).await
+        })
+        .await;
 }
 
 /// Passes the first packets of a QUIC handshake on and never an answer.
@@ -114,7 +128,10 @@ async fn strangers_come_and_go_by_the_hundred() {
     let mut scene = Scene::new().await;
     scene
         .stands("connection churn", async |scene| {
-            let before = [scene.ada.refused("connections").await, scene.bo.refused("connections").await];
+            let before = [
+                scene.ada.refused("connections").await,
+                scene.bo.refused("connections").await,
+            ];
             let enough = async |node: &Node, before: u64| node.refused("connections").await >= before + 50;
             let mut visitors = 0;
             // Fast enough to be too fast, on any machine in the end.

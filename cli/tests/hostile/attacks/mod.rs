@@ -10,6 +10,8 @@ mod streams;
 async fn nobody_attacks() {
     let mut scene = crate::scene::Scene::new().await;
     scene
-        .stands("nobody", async |_| crate::scene::goes_on(crate::length(), std::future::pending()).await)
+        .stands("nobody", async |_| {
+            crate::scene::goes_on(crate::length(), std::future::pending()).await
+        })
         .await;
 }

@@ -40,9 +40,15 @@ async fn sync_streams_are_opened_and_nobody_speaks() {
         .stands("silent sync streams", async |scene| {
             let before = scene.ada.refused("streams").await;
             let crowd = crowd(scene, SYNC).await;
-            scene.ada.until_refused("streams", before, (PEERS * (STREAMS - 4)) as u64).await;
+            scene
+                .ada
+                .until_refused("streams", before, (PEERS * (STREAMS - 4)) as u64)
+                .await;
             // Those that were let in are ended for their silence.
-            scene.ada.until_refused("streams", before, (PEERS * STREAMS) as u64).await;
+            scene
+                .ada
+                .until_refused("streams", before, (PEERS * STREAMS) as u64)
+                .await;
             drop(crowd);
         })
         .await;

@@ -41,7 +41,8 @@ const BACKLOG: usize = 256;
 const LANE: usize = 16;
 /// Commands taken at once, so that a burst of publications does not cost a wake-up each.
 const COMMANDS_AT_ONCE: usize = 64;
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Also how often it is seen whether the task keeps up.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long it is remembered which own addresses peers told.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 /// For saying goodbye to the peers.
@@ -131,7 +132,7 @@ impl EventLoop {
                 },
                 event = self.swarm.select_next_some(), if self.backlog.len() < BACKLOG => self.translate(event),
                 () = self.streams.ended() => {}
-                _ = sweep.tick() => self.sweep(),
+                due = sweep.tick() => self.sweep(due),
             }
         }
         self.stop().await;
@@ -160,13 +161,14 @@ impl EventLoop {
         }
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, due: Instant) {
         let now = Instant::now();
         if self.knocks.is_waiting() {
             self.knocks.expire(now);
         }
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gossip.rates.sweep(now);
+        behaviour.gossip.rates.keep_up(now.duration_since(due), now);
         behaviour.limits.sweep(now);
         if now.duration_since(self.told_since) >= TOLD_FOR {
             self.told.clear();

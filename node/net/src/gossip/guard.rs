@@ -16,7 +16,8 @@ use libp2p::{
     core::{Endpoint, transport::PortUse},
     gossipsub::{self, IdentityTransform, RawMessage, TopicHash, WhitelistSubscriptionFilter},
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
+        ToSwarm,
     },
 };
 use tokio::time::Instant;
@@ -79,12 +80,22 @@ impl Behaviour {
     }
 
     /// Leaves of an RPC what may pass; `false` if nothing of it may.
-    fn admit<A: Debug>(&mut self, peer: PeerId, messages: &mut Vec<RawMessage>, actions: &mut Vec<A>, more: bool) -> bool {
+    fn admit<A: Debug>(
+        &mut self,
+        peer: PeerId,
+        messages: &mut Vec<RawMessage>,
+        actions: &mut Vec<A>,
+        more: bool,
+    ) -> bool {
         let now = Instant::now();
         let stranger = !self.protected.contains(&peer);
         let mut flood = false;
         let mut take = |rates: &mut Rates, tokens: u32| {
-            let rate = if stranger { rates.take(peer, tokens, now) } else { Rate::Within };
+            let rate = if stranger {
+                rates.take(peer, tokens, now)
+            } else {
+                Rate::Within
+            };
             flood |= rate == Rate::Flood;
             rate == Rate::Within
         };
@@ -135,7 +146,8 @@ impl NetworkBehaviour for Behaviour {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.inner.handle_established_inbound_connection(id, peer, local, remote)
+        self.inner
+            .handle_established_inbound_connection(id, peer, local, remote)
     }
 
     fn handle_established_outbound_connection(

@@ -15,8 +15,8 @@ use std::{
 use libp2p::{
     PeerId,
     gossipsub::{
-        self, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, PublishError, TopicHash,
-        TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+        self, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, PublishError,
+        TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
     },
 };
 use tokio::time::Instant;

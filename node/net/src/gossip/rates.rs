@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
+    time::Duration,
 };
 
 use libp2p::PeerId;
@@ -17,6 +18,13 @@ const FLOOD_BURSTS: f64 = 10.0;
 /// What a neighbour may always bring, a second and at once, however much others send: somebody who forwards a message now
 /// and then is heard through a flood.
 const QUIET: (f64, f64) = (4.0, 50.0);
+/// How much of the strangers' rate is left at least when the node does not keep up, what is left of it after each tick that was
+/// late, and how fast it comes back.
+const LEAST: f64 = 0.02;
+const LATE: f64 = 0.25;
+const IN_TIME: f64 = 1.5;
+/// A tick that comes later than this says that the node does not keep up.
+const LATE_AFTER: Duration = Duration::from_millis(50);
 /// Messages remembered as seen, so that what several neighbours bring counts once.
 const SEEN: usize = 16_384;
 
@@ -85,7 +93,8 @@ pub(crate) struct Rates {
     per_second: f64,
     burst: f64,
     sources: HashMap<PeerId, Source>,
-    /// All strangers together.
+    /// All strangers together: what is configured, and what of it is allowed now.
+    strangers_per_second: f64,
     strangers: Bucket,
     seen: HashSet<u64>,
     /// The same in the order they came.
@@ -100,6 +109,7 @@ impl Rates {
             per_second: f64::from(limits.gossip_per_second),
             burst: f64::from(limits.gossip_burst),
             sources: HashMap::new(),
+            strangers_per_second: f64::from(limits.strangers_per_second),
             strangers: Bucket::new(
                 f64::from(limits.strangers_per_second),
                 f64::from(limits.strangers_burst),
@@ -123,7 +133,8 @@ impl Rates {
         if self.seen.contains(&mark) {
             return Rate::Within;
         }
-        let quiet = |all: &mut HashMap<PeerId, Source>| all.get_mut(&source).is_some_and(|of| of.quiet.take(price, now));
+        let quiet =
+            |all: &mut HashMap<PeerId, Source>| all.get_mut(&source).is_some_and(|of| of.quiet.take(price, now));
         if !quiet(&mut self.sources) && !self.strangers.take(price, now) {
             return Rate::Over;
         }
@@ -159,6 +170,18 @@ impl Rates {
             return Rate::Flood;
         }
         Rate::Over
+    }
+
+    /// Strangers get less while the node does not keep up, whoever is to blame, so that contacts wait for none of theirs.
+    pub(crate) fn keep_up(&mut self, late: Duration, now: Instant) {
+        let factor = if late > LATE_AFTER { LATE } else { IN_TIME };
+        let (most, least) = (self.strangers_per_second, self.strangers_per_second * LEAST);
+        self.strangers.tokens = self.strangers.level(now);
+        self.strangers.at = now;
+        self.strangers.per_second = (self.strangers.per_second * factor).min(most).max(least);
+        if late > LATE_AFTER {
+            self.strangers.tokens *= LATE;
+        }
     }
 
     /// Forgets the buckets that are full again.
@@ -283,6 +306,31 @@ mod tests {
             }
         }
         assert_eq!(rates.take_message(peers[0], &message(150, 4), start), Rate::Over);
+    }
+
+    #[test]
+    fn strangers_get_less_while_the_node_does_not_keep_up() {
+        let start = Instant::now();
+        let mut rates = Rates::new(&NetLimits::default(), start);
+        let mut next = 0;
+        let mut second = |rates: &mut Rates, now, late: u64| {
+            rates.keep_up(Duration::from_millis(late), now);
+            let passed = (0..12).filter(|_| {
+                next += 1;
+                rates.take_message(PeerId::random(), &message(next, 60_000), now) == Rate::Within
+            });
+            passed.count()
+        };
+        // One message of 59 KiB takes 59 tokens: too many for the share that everybody has.
+        let busy: Vec<usize> = (0..5)
+            .map(|n| second(&mut rates, after(start, n * 1_000), 200))
+            .collect();
+        assert_eq!(busy[0], 250 / 59);
+        assert_eq!(busy[4], 0);
+        let calm: Vec<usize> = (5..20)
+            .map(|n| second(&mut rates, after(start, n * 1_000), 1))
+            .collect();
+        assert!((7..=9).contains(&calm[14]), "{calm:?}");
     }
 
     #[test]
