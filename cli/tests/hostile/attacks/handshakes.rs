@@ -15,7 +15,7 @@ use crate::scene::{Scene, goes_on};
 
 const HUNDREDS: usize = 300;
 /// New names that come and go in all, and at once.
-const VISITORS: usize = 400;
+const VISITORS: usize = 300;
 const AT_ONCE: usize = 16;
 
 /// Another host than the contact's, as far as the node can see.
@@ -176,7 +176,7 @@ async fn connections_are_stuffed_with_streams_that_nobody_reads() {
                         let _ = stream.write_all(&stuff).await;
                         let _ = stream.flush().await;
                     };
-                    goes_on(std::time::Duration::from_millis(100), write).await;
+                    goes_on(std::time::Duration::from_millis(20), write).await;
                     written += 1;
                     held.push(stream);
                 }
