@@ -305,6 +305,7 @@ impl Resident {
 
         let config = net_config(options, &port, ports, keypair)?;
         let (net, events) = parlour_net::start(config, stop.child_token())?;
+        let refused = net.refused();
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
         let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
         let (feed_tx, feed) = watch::channel(0);
@@ -344,6 +345,7 @@ impl Resident {
             ephemera,
             feed,
             health,
+            refused,
             facts: Arc::new(facts),
         };
         let runner = run_on_own_thread(runner, first, stop.clone())?;

@@ -1,8 +1,11 @@
-//! Gossip: how gossipsub is set up, and how much of it one neighbour may send.
+//! Gossip: how gossipsub is set up, and who is subscribed to what.
 //!
 //! Messages carry no author and no signature; a message's id is the hash of its bytes. What a message is worth is told
-//! by the configured verdict and by the source's bucket, never by decryption or disk: or relaying would die with the
-//! first full disk, and recipients would show themselves.
+//! by its source's bucket (`guard`, `rates`) and by the configured verdict, never by decryption or disk: or relaying would die
+//! with the first full disk, and recipients would show themselves.
+
+mod guard;
+mod rates;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,39 +15,46 @@ use std::{
 use libp2p::{
     PeerId,
     gossipsub::{
-        self, IdentTopic, IdentityTransform, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-        PublishError, TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
+        self, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, PublishError,
+        TopicHash, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter,
     },
 };
 use tokio::time::Instant;
 
+pub(crate) use guard::{Behaviour, Event};
+pub(crate) use rates::{Bucket, Rate};
+
 use crate::{
     config::{NetLimits, Verdict},
     event::PublishResult,
+    refusals::Counter,
 };
+use rates::Rates;
 
 /// Longest gossip message. The rest of the 64 KiB frame is for the topic and the framing around it; a message that
 /// fills the frame would be queued here and refused by every receiver.
 pub const MAX_GOSSIP_BYTES: usize = MAX_TRANSMIT - 512;
 
 const MAX_TRANSMIT: usize = 64 * 1024;
-const MAX_CONTROL: usize = 256 * 1024;
+/// Orders in one frame.
+const MAX_CONTROL: usize = 16 * 1024;
+/// Message ids that are offered to a neighbour, and asked of it, in one heartbeat. What was promised is remembered for three
+/// seconds, by name. They fit into [`MAX_CONTROL`].
+const MAX_IDS: usize = 400;
+/// Messages in one frame; ours hold one.
+const MAX_MESSAGES: usize = 128;
+/// What waits for one neighbour that does not read; everything the engine publishes at once fits.
+const QUEUE: usize = 96;
+/// How long scores outlive a connection. Each is remembered, also of those who come and go under new names.
+const RETAIN_SCORE: Duration = Duration::from_secs(300);
 const HEARTBEAT: Duration = Duration::from_millis(700);
 const DUPLICATE_CACHE: Duration = Duration::from_secs(300);
 const PUBLISH_QUEUE: Duration = Duration::from_secs(30);
 const FORWARD_QUEUE: Duration = Duration::from_secs(5);
 /// Score of a protected peer.
 const PROTECTED_SCORE: f64 = 50.0;
-/// A message costs one token for each 4 KiB begun, so that the rate bounds bytes as well.
-const BYTES_PER_TOKEN: usize = 4096;
-/// A source that had this many bursts ignored without a pause is left: each ignored message still costs a place in the
-/// duplicate cache.
-const FLOOD_BURSTS: f64 = 10.0;
-
-pub(crate) type Behaviour = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
-
 /// Sets gossipsub up and subscribes to `topics`.
-pub(crate) fn behaviour(topics: &Topics) -> Result<Behaviour, String> {
+pub(crate) fn behaviour(topics: &Topics, limits: &NetLimits, refusals: Counter) -> Result<Behaviour, String> {
     let config = gossipsub::ConfigBuilder::default()
         .protocol_id_prefix("/parlour/mesh")
         .heartbeat_interval(HEARTBEAT)
@@ -59,6 +69,9 @@ pub(crate) fn behaviour(topics: &Topics) -> Result<Behaviour, String> {
         .flood_publish(true)
         .max_transmit_size(MAX_TRANSMIT)
         .max_control_message_size(MAX_CONTROL)
+        .max_control_messages_sent(MAX_IDS)
+        .max_publish_messages(MAX_MESSAGES)
+        .connection_handler_queue_len(QUEUE)
         .duplicate_cache_time(DUPLICATE_CACHE)
         .publish_queue_duration(PUBLISH_QUEUE)
         .forward_queue_duration(FORWARD_QUEUE)
@@ -69,12 +82,15 @@ pub(crate) fn behaviour(topics: &Topics) -> Result<Behaviour, String> {
         .map_err(|cause| cause.to_string())?;
     // The filter without a count: the counting one drops a peer's whole hello when it names too many topics.
     let filter = WhitelistSubscriptionFilter(topics.index.keys().cloned().collect());
-    let mut gossip = Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
+    let mut gossip =
+        gossipsub::Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
     gossip.with_peer_score(score(topics), PeerScoreThresholds::default())?;
     for topic in &topics.list {
         gossip.subscribe(topic).map_err(|cause| cause.to_string())?;
     }
-    Ok(gossip)
+    let rates = Rates::new(limits, Instant::now());
+    let known = topics.index.keys().cloned().collect();
+    Ok(Behaviour::new(gossip, known, rates, refusals))
 }
 
 /// Scores blame only what a peer did: rejected messages and protocol abuse. Neighbours behind one address are normal on
@@ -97,6 +113,7 @@ fn score(topics: &Topics) -> PeerScoreParams {
         // The default of 10 would turn +50 into +500.
         app_specific_weight: 1.0,
         ip_colocation_factor_weight: 0.0,
+        retain_score: RETAIN_SCORE,
         ..PeerScoreParams::default()
     }
 }
@@ -105,7 +122,8 @@ fn score(topics: &Topics) -> PeerScoreParams {
 /// be said again at each connection.
 pub(crate) fn set_protected(gossip: &mut Behaviour, peer: &PeerId, protected: bool) {
     let score = if protected { PROTECTED_SCORE } else { 0.0 };
-    gossip.set_application_score(peer, score);
+    gossip.set_protected(*peer, protected);
+    gossip.inner().set_application_score(peer, score);
 }
 
 impl From<Verdict> for gossipsub::MessageAcceptance {
@@ -195,138 +213,9 @@ impl Topics {
     }
 }
 
-/// What a source's bucket says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rate {
-    Within,
-    Over,
-    /// Over for so long that the source is to be left.
-    Flood,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    tokens: f64,
-    ignored: f64,
-    at: Instant,
-}
-
-/// One token bucket per neighbour. A bucket outlives the connection until it is full again: who comes back at once finds
-/// it as it was.
-#[derive(Debug)]
-pub(crate) struct Rates {
-    per_second: f64,
-    burst: f64,
-    buckets: HashMap<PeerId, Bucket>,
-}
-
-impl Rates {
-    pub(crate) fn new(limits: &NetLimits) -> Self {
-        Self {
-            per_second: f64::from(limits.gossip_per_second),
-            burst: f64::from(limits.gossip_burst),
-            buckets: HashMap::new(),
-        }
-    }
-
-    /// Takes the price of a message of `bytes` from the bucket of `source`.
-    pub(crate) fn take_message(&mut self, source: PeerId, bytes: usize, now: Instant) -> Rate {
-        let tokens = u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN).max(1)).unwrap_or(u32::MAX);
-        self.take(source, tokens, now)
-    }
-
-    /// Takes `tokens` from the bucket of `source`.
-    pub(crate) fn take(&mut self, source: PeerId, tokens: u32, now: Instant) -> Rate {
-        let (per_second, burst) = (self.per_second, self.burst);
-        let bucket = self.buckets.entry(source).or_insert(Bucket {
-            tokens: burst,
-            ignored: 0.0,
-            at: now,
-        });
-        let gained = now.duration_since(bucket.at).as_secs_f64() * per_second;
-        bucket.tokens = (bucket.tokens + gained).min(burst);
-        bucket.at = now;
-        let price = f64::from(tokens);
-        if bucket.tokens >= price {
-            bucket.tokens -= price;
-            return Rate::Within;
-        }
-        bucket.ignored += price;
-        if bucket.ignored > burst * FLOOD_BURSTS {
-            bucket.ignored = 0.0;
-            return Rate::Flood;
-        }
-        Rate::Over
-    }
-
-    /// Forgets the buckets that are full again.
-    pub(crate) fn sweep(&mut self, now: Instant) {
-        let (per_second, burst) = (self.per_second, self.burst);
-        self.buckets.retain(|_, bucket| {
-            let gained = now.duration_since(bucket.at).as_secs_f64() * per_second;
-            bucket.tokens + gained < burst
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rates() -> Rates {
-        Rates::new(&NetLimits {
-            gossip_per_second: 10,
-            gossip_burst: 20,
-            ..NetLimits::default()
-        })
-    }
-
-    fn after(start: Instant, millis: u64) -> Instant {
-        start + Duration::from_millis(millis)
-    }
-
-    #[test]
-    fn bucket_allows_a_burst_and_then_the_rate() {
-        let (mut rates, peer, start) = (rates(), PeerId::random(), Instant::now());
-        for _ in 0..20 {
-            assert_eq!(rates.take_message(peer, 512, start), Rate::Within);
-        }
-        assert_eq!(rates.take_message(peer, 512, start), Rate::Over);
-        assert_eq!(rates.take_message(PeerId::random(), 512, start), Rate::Within);
-        let later = after(start, 1000);
-        for _ in 0..10 {
-            assert_eq!(rates.take_message(peer, 512, later), Rate::Within);
-        }
-        assert_eq!(rates.take_message(peer, 512, later), Rate::Over);
-    }
-
-    #[test]
-    fn large_message_costs_more() {
-        let (mut rates, peer, start) = (rates(), PeerId::random(), Instant::now());
-        assert_eq!(rates.take_message(peer, 49152, start), Rate::Within);
-        assert_eq!(rates.take_message(peer, 49152, start), Rate::Over);
-        assert_eq!(rates.take_message(peer, 32768, start), Rate::Within);
-    }
-
-    #[test]
-    fn flooding_is_told_once_per_ten_bursts_ignored() {
-        let (mut rates, peer, start) = (rates(), PeerId::random(), Instant::now());
-        let verdicts: Vec<Rate> = (0..1000).map(|_| rates.take_message(peer, 1, start)).collect();
-        let position = verdicts.iter().position(|v| *v == Rate::Flood);
-        assert_eq!(position, Some(220));
-    }
-
-    #[test]
-    fn full_buckets_are_forgotten_and_empty_ones_are_not() {
-        let (mut rates, peer, start) = (rates(), PeerId::random(), Instant::now());
-        for _ in 0..20 {
-            rates.take_message(peer, 1, start);
-        }
-        rates.sweep(after(start, 1900));
-        assert_eq!(rates.buckets.len(), 1);
-        rates.sweep(after(start, 2100));
-        assert!(rates.buckets.is_empty());
-    }
 
     #[test]
     fn topics_are_numbered_once() {
