@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::accounts::Accounts;
+use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
+use crate::commands::requests::Requests;
 use crate::commands::settings::Settings;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
@@ -89,9 +92,13 @@ pub(crate) enum Command {
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),
+    Accounts(Accounts),
     Invite(Invite),
     Add(Add),
     Contacts(Contacts),
+    Requests(Requests),
+    Draft(Draft),
+    Typing(Typing),
     Send(Send),
     History(History),
     Read(Read),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+mod accounts;
 mod demo;
 #[cfg(unix)]
 mod doctor;
@@ -10,5 +11,6 @@ mod harness;
 mod offline;
 mod pair;
 mod personal;
+mod requests;
 mod store;
 mod waiting;

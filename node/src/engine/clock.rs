@@ -26,7 +26,12 @@ impl Engine {
                 link.acknowledged_at = link.acknowledged_at.saturating_sub(back);
             }
         }
-        let single = [&mut self.one_time_keys, &mut self.new_sessions, &mut self.searches];
+        let single = [
+            &mut self.one_time_keys,
+            &mut self.new_sessions,
+            &mut self.searches,
+            &mut self.asks,
+        ];
         for allowance in single.into_iter().chain(self.cards.values_mut()) {
             allowance.set_back(back);
         }

@@ -3,6 +3,7 @@
 
 mod account;
 mod append;
+mod asking;
 mod blocks;
 mod cards;
 mod change;
@@ -24,6 +25,7 @@ mod people;
 mod profile;
 mod read;
 mod reload;
+mod requests;
 mod rollback;
 mod serve;
 mod sessions;
@@ -44,6 +46,7 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, EventKey, Store, StoreError
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
+pub(crate) use cards::best_first;
 pub use change::{Change, ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
 pub(crate) use effects::Effects;
@@ -55,9 +58,11 @@ pub use input::{
 };
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
+pub(crate) use requests::is_open as is_open_request;
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
+use asking::Asking;
 use contacts::Knock;
 use dial::Dialer;
 use effects::Turn;
@@ -104,6 +109,7 @@ pub(crate) struct Engine {
     rollback_hinted: bool,
     one_time_keys: Allowance,
     new_sessions: Allowance,
+    asks: Allowance,
     searches: Allowance,
     known: BTreeMap<DeviceNo, Known>,
     numbers: HashMap<DeviceId, DeviceNo>,
@@ -117,6 +123,7 @@ pub(crate) struct Engine {
     opening: BTreeMap<DeviceNo, u64>,
     reopen: BTreeMap<DeviceNo, Backoff>,
     knocks: BTreeMap<u64, Knock>,
+    asking: BTreeMap<UserId, Asking>,
     knock_backoff: BTreeMap<DeviceNo, Backoff>,
     refusals: BTreeMap<DeviceNo, u32>,
     begun_again: BTreeMap<DeviceNo, u64>,
@@ -176,6 +183,7 @@ impl Engine {
             rollback_hinted: false,
             one_time_keys: Allowance::new(1_000, 10),
             new_sessions: Allowance::new(500, 4),
+            asks: Allowance::new(2_000, 5),
             searches: Allowance::new(200, 10),
             known: BTreeMap::new(),
             numbers: HashMap::new(),
@@ -189,6 +197,7 @@ impl Engine {
             opening: BTreeMap::new(),
             reopen: BTreeMap::new(),
             knocks: BTreeMap::new(),
+            asking: BTreeMap::new(),
             knock_backoff: BTreeMap::new(),
             refusals: BTreeMap::new(),
             begun_again: BTreeMap::new(),
@@ -466,6 +475,7 @@ impl Engine {
                 Timer::Controls(device) => self.on_controls_timer(turn, device)?,
                 Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
                 Timer::FlushSent => self.flush_sent(turn)?,
+                Timer::Asking => self.on_asking_timer(turn),
                 Timer::Presence => self.tell_presence(turn)?,
                 Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,
