@@ -15,6 +15,9 @@ type End = (usize, u64);
 /// A request without an answer fails after this.
 const REQUEST_MS: u64 = 10 * SECOND;
 
+/// A node is told that a connection has ended after this.
+const DROPPED_MS: u64 = 30;
+
 #[derive(Default)]
 pub(super) struct Network {
     /// From whom to whom nothing comes through.
@@ -166,7 +169,7 @@ impl Sim {
                 self.request_fails(self.now + 1, at, token, RequestFailed::Closed);
             }
         }
-        self.event_later(self.now + 30, at, NetEvent::Disconnected { peer });
+        self.event_later(self.now + DROPPED_MS, at, NetEvent::Disconnected { peer });
     }
 
     fn close_streams(&mut self, at: usize, of: usize) {
@@ -224,6 +227,8 @@ impl Sim {
             return;
         }
         let connection = self.number();
+        // After the end of the connection before this one was told.
+        let at = at + DROPPED_MS;
         for (index, other, outbound) in [(from, to, true), (to, from, false)] {
             if self.network.connected.insert((index, other), connection).is_some() {
                 // It held a dead one: what was on it ends, and nobody is told of another.

@@ -39,7 +39,15 @@ impl Sim {
             );
         }
         let (at_a, at_b) = (self.held(a, &conversation), self.held(b, &conversation));
-        assert_eq!(at_a, at_b, "{a} and {b} hold different events");
+        let apart: Vec<_> = at_a
+            .symmetric_difference(&at_b)
+            .map(|id| (id, at_a.contains(id), self.ledger.entries.get(id)))
+            .collect();
+        assert!(
+            apart.is_empty(),
+            "{a} and {b} hold different events (there at {a}?): {apart:?}; {:?}",
+            self.happened
+        );
         let mut present: Vec<&Entry> = Vec::new();
         for (id, entry) in self.ledger.of(&conversation) {
             if at_a.contains(id) {
@@ -131,8 +139,11 @@ impl Sim {
                 author != own || self.ledger.entries.contains_key(id),
                 "{a} holds words of its own that it never said"
             );
+            let place = events::place(store, id).expect("readable").expect("held");
+            let due = event.header().clock.saturating_sub(10 * super::MINUTE);
+            let waits = timeline::is_held(store, due, &place).expect("readable");
             let body = event.body().map(|(_, body)| Body::read(event.header().kind, body));
-            if let Some(Ok(body)) = body {
+            if let Some(Ok(body)) = body.filter(|_| !waits) {
                 meant.push(Entry {
                     by: if author == own { a } else { bad },
                     user: self.user(if author == own { a } else { bad }),
