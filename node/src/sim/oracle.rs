@@ -15,7 +15,7 @@ use super::ledger::Entry;
 impl Sim {
     /// Checks everything between the first `honest` nodes, and what they show of the others.
     pub(super) fn check(&self, honest: usize) {
-        self.watch_acknowledgements(honest);
+        self.watch_acknowledgements();
         for a in 0..honest {
             self.watch_start(a);
             self.check_store(a);

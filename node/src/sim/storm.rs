@@ -40,7 +40,7 @@ impl Storm {
             }
             storm.try_wishes();
             if step % 8 == 0 {
-                storm.sim.watch_acknowledgements(storm.honest);
+                storm.sim.watch_acknowledgements();
                 storm.watch_blocks();
             }
         }

@@ -26,11 +26,12 @@ pub(super) struct Watched {
 }
 
 impl Sim {
-    /// After a start: everything the node was told yes to is there.
+    /// After a start: everything the node was told yes to is there, and everything it has acknowledged.
     pub(super) fn watch_start(&self, index: usize) {
         if self.nodes[index].damaged {
             return;
         }
+        self.watch_acknowledgements();
         let store = self.nodes[index].store();
         for (id, entry) in &self.ledger.entries {
             if entry.by == index && entry.certain && !entry.away {
@@ -45,10 +46,12 @@ impl Sim {
     }
 
     /// What others count as delivered is on the disk of those who said so.
-    pub(super) fn watch_acknowledgements(&self, honest: usize) {
-        let steady: Vec<usize> = (0..honest)
-            .filter(|n| self.nodes[*n].is_up() && !self.nodes[*n].rolled_back)
-            .collect();
+    pub(super) fn watch_acknowledgements(&self) {
+        let is_steady = |n: &usize| {
+            let node = &self.nodes[*n];
+            node.is_up() && !node.rolled_back && !node.damaged && !node.bad
+        };
+        let steady: Vec<usize> = (0..self.nodes.len()).filter(is_steady).collect();
         for &a in &steady {
             for &b in steady.iter().filter(|b| **b != a) {
                 let (store, own) = (self.nodes[a].store(), self.nodes[a].engine().own());
