@@ -46,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// A disk was put back: its logs are read again.
+    /// A disk may hold less than before: its logs are read again.
     pub(super) fn forget_logs_of(&mut self, node: usize) {
         self.seen.retain(|(of, _), _| *of != node);
     }

@@ -186,6 +186,8 @@ impl Sim {
         let address = network::address_of(index);
         self.input_later(self.now + 1, index, Input::Net(NetEvent::Listening { address }));
         self.schedule_tick(index);
+        // What was being written may be gone, and its place be given out again.
+        self.ledger.forget_logs_of(index);
         self.watch_start(index);
     }
 

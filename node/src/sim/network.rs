@@ -138,12 +138,12 @@ impl Sim {
     /// A process is gone: the system tells the others, if it still runs.
     pub(super) fn cut_everything_of(&mut self, index: usize, told: bool) {
         for other in 0..self.nodes.len() {
-            self.drop_side(index, other);
             if told && !self.is_silent(index, other) {
                 self.drop_side(other, index);
             } else {
                 self.doubt(other, index);
             }
+            self.drop_side(index, other);
         }
     }
 
@@ -180,8 +180,12 @@ impl Sim {
             .collect();
         let peer = self.nodes[of].peer;
         for end in ends {
-            self.network.streams.remove(&end);
-            let due = self.now + self.delay().min(25);
+            let Some((other, _)) = self.network.streams.remove(&end) else {
+                continue;
+            };
+            // What is on its way arrives before the end of the stream.
+            let arriving = self.network.streams.get(&other).map_or(0, |(_, last)| last + 1);
+            let due = arriving.max(self.now + self.delay().min(25));
             self.event_later(due, at, NetEvent::StreamClosed { stream: end.1, peer });
         }
     }

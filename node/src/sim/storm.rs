@@ -176,6 +176,9 @@ impl Storm {
             let answer = self.sim.ask(wish.from, |reply| Command::Send(send, reply));
             if !matches!(answer, Some(Ok(_))) {
                 self.wishes.push(wish);
+            } else if self.sim.chance(100) {
+                // Some ask again, though they were answered.
+                self.sim.ask(wish.from, |reply| Command::Send(wish.send, reply));
             }
         }
     }
