@@ -172,11 +172,18 @@ pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option
             let (path, there) = (data.display(), there.join(", "));
             bail!("the account {wanted:?} does not run on the node of {path}; these do: {there}")
         }
-        None if there.len() > 1 => bail!(
-            "several accounts run here: choose one with --account ({})",
-            there.join(", ")
-        ),
-        _ => Ok(Some(client)),
+        // However many of them run: who is meant depends on nothing that changes by itself.
+        None => {
+            let all = DataDir::new(data).accounts()?;
+            if all.len() > 1 {
+                bail!(
+                    "there are several accounts here: choose one with --account ({})",
+                    all.join(", ")
+                );
+            }
+            Ok(Some(client))
+        }
+        Some(_) => Ok(Some(client)),
     }
 }
 
@@ -225,7 +232,8 @@ async fn probe(data: &Path, account: Option<&str>) -> Option<Found> {
     let data = DataDir::new(data);
     let Address { url, accounts } = serde_json::from_slice(&std::fs::read(data.address()).ok()?).ok()?;
     let known = account.filter(|wanted| accounts.iter().any(|name| name == wanted));
-    let cookie = known.map_or_else(|| data.cookie(), |name| data.cookie_of(name));
+    let cookie = known.or(accounts.first().map(String::as_str));
+    let cookie = cookie.map_or_else(|| data.cookie(), |name| data.cookie_of(name));
     let token = std::fs::read_to_string(cookie).ok()?;
     let client = Client::new(&url, &token, false).ok()?;
     match timeout(PROBE, client.get(&["me"], &[])).await.ok()? {

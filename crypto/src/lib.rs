@@ -90,7 +90,7 @@ pub use ratchet::{
 };
 pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
 pub use safety_number::safety_number;
-pub use session::Session;
+pub use session::{EXT_REFRESH, Session};
 pub use stream::{
     FrameOpener, FrameSealer, REFUSE, STREAM_ACCEPT_LEN, STREAM_OPEN_LEN, StreamError, StreamOpen, accept_stream,
 };

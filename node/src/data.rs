@@ -66,16 +66,33 @@ impl DataDir {
         self.root.join("api").join(format!("{account}.cookie"))
     }
 
-    /// A file of an account's network; one that a node of a single account had is taken over.
-    pub(crate) fn network_file(&self, account: &str, file: &str) -> io::Result<PathBuf> {
-        let own = self.account(account).join(file);
-        if !own.exists() {
-            match fs::rename(self.node(file), &own) {
+    /// The file with an account's port.
+    pub(crate) fn port(&self, account: &str) -> PathBuf {
+        self.account(account).join("port")
+    }
+
+    /// The transport key that a node had before each account had its own.
+    pub(crate) fn shared_peer(&self) -> io::Result<Option<Zeroizing<[u8; 32]>>> {
+        let path = self.node("peer");
+        if path.exists() {
+            secret(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Gives the network that a node had before each account had its own to this one.
+    pub(crate) fn inherit_network(&self, account: &str) -> io::Result<()> {
+        for file in ["port", "peer"] {
+            match fs::rename(self.node(file), self.account(account).join(file)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        Ok(own)
+        for folder in [self.account(account), self.root.join("node")] {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// The file that says where the running node's API is.
@@ -124,7 +141,7 @@ impl DataDir {
 
     /// An account's transport key, made at first use.
     pub(crate) fn peer_secret(&self, account: &str) -> io::Result<Zeroizing<[u8; 32]>> {
-        secret(&self.network_file(account, "peer")?)
+        secret(&self.account(account).join("peer"))
     }
 }
 

@@ -95,7 +95,10 @@ impl Entrance {
     /// Tells the command line where the API is, for whom, and how to use it.
     pub(crate) fn tell_where(&self) -> io::Result<()> {
         let cookie = |file: PathBuf, token: &str| write_private(&file, format!("{token}\n").as_bytes());
-        cookie(self.data.cookie(), &self.token)?;
+        // Of several accounts none is meant by itself.
+        if self.data.accounts()?.len() < 2 {
+            cookie(self.data.cookie(), &self.token)?;
+        }
         for (account, token) in &self.tokens {
             cookie(self.data.cookie_of(account), token)?;
         }

@@ -1,5 +1,6 @@
 //! A running node: its accounts, each with a network of its own, behind one local API, and the services around them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use parlour_crypto::{DataKey, RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
-use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreOpenError};
+use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
 use crate::api::{self, ApiLimits, BindError};
 use crate::data::{DataDir, write_private};
-use crate::engine::{Ephemera, Live, Start};
+use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
@@ -101,6 +102,7 @@ pub enum NodeError {
 pub struct Node {
     first: Resident,
     others: Vec<Resident>,
+    failures: Vec<(String, NodeError)>,
     entrance: Entrance,
 }
 
@@ -120,7 +122,7 @@ impl Node {
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let data = DataDir::new(&options.data);
         let (first, others) = match &options.account {
-            None if options.all_accounts => openable(&data, options.password.is_some())?,
+            None if options.all_accounts => all_of(&data)?,
             name => (Choice::only(choose_account(&data, name.as_deref())?), Vec::new()),
         };
         let entrance = Entrance::open(&options).await?;
@@ -134,39 +136,49 @@ impl Node {
         first: Choice,
         others: Vec<Choice>,
     ) -> Result<Self, NodeError> {
-        match Self::start_all(&mut entrance, &options, first, others) {
-            Ok((first, others)) => {
-                let accounts = [&first].into_iter().chain(&others);
-                let rooms = api::account_rooms(&entrance.door, accounts.map(|one| one.account.clone()).collect());
-                entrance.serve(rooms);
-                Ok(Self {
-                    first,
-                    others,
-                    entrance,
-                })
-            }
-            Err(error) => {
-                entrance.close().await;
-                entrance.forget_where();
-                Err(error)
+        let mut ports = BTreeSet::new();
+        let (mut residents, mut failures) = (Vec::new(), Vec::new());
+        for choice in [first].into_iter().chain(others) {
+            let account = choice.account.clone();
+            match Resident::start(&mut entrance, &options, choice, &mut ports) {
+                Ok(resident) => residents.push(resident),
+                Err(error) => failures.push((account, error)),
             }
         }
+        let names: Vec<String> = residents
+            .iter()
+            .map(|one| one.account.facts().account.clone())
+            .collect();
+        entrance.admit(&names);
+        if let Err(error) = entrance.tell_where() {
+            failures.insert(0, (String::new(), error.into()));
+            entrance.stop.cancel();
+            for resident in &mut residents {
+                resident.stop().await;
+            }
+            residents.clear();
+        }
+        if residents.is_empty() {
+            entrance.close().await;
+            entrance.forget_where();
+            let first = failures.into_iter().next();
+            return Err(first.map_or_else(|| io::Error::other("no account was chosen").into(), |(_, error)| error));
+        }
+        let accounts = residents.iter().map(|resident| resident.account.clone()).collect();
+        entrance.serve(api::account_rooms(&entrance.door, accounts));
+        let first = residents.remove(0);
+        Ok(Self {
+            first,
+            others: residents,
+            failures,
+            entrance,
+        })
     }
 
-    fn start_all(
-        entrance: &mut Entrance,
-        options: &NodeOptions,
-        first: Choice,
-        others: Vec<Choice>,
-    ) -> Result<(Resident, Vec<Resident>), NodeError> {
-        let chosen = [&first].into_iter().chain(&others);
-        let names: Vec<String> = chosen.map(|choice| choice.account.clone()).collect();
-        let first = Resident::start(entrance, options, first, Place::First)?;
-        let start = |choice| Resident::start(entrance, options, choice, Place::Further);
-        let others = others.into_iter().map(start).collect::<Result<_, _>>()?;
-        entrance.admit(&names);
-        entrance.tell_where()?;
-        Ok((first, others))
+    /// Accounts of this node that could not be started beside the others, and why.
+    #[must_use]
+    pub fn failures(&self) -> &[(String, NodeError)] {
+        &self.failures
     }
 
     /// The first account.
@@ -240,13 +252,6 @@ impl Drop for Node {
     }
 }
 
-/// Which of a node's accounts: addresses to listen on that were given are the first one's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    First,
-    Further,
-}
-
 /// An account that is to run.
 pub(crate) struct Choice {
     account: String,
@@ -264,44 +269,43 @@ impl Choice {
     }
 }
 
-/// The accounts that can be unlocked with what there is. Of several, the password is for those that need one.
-fn openable(data: &DataDir, has_password: bool) -> Result<(Choice, Vec<Choice>), AccountError> {
-    let all = data.accounts()?;
-    let mut open = Vec::new();
-    for account in all.iter().filter(|_| all.len() > 1) {
-        let with_password = needs_password(data, account)?;
-        if with_password && !has_password {
-            tracing::warn!(%account, "the account needs its password and does not run");
-            continue;
-        }
-        open.push(Choice {
-            account: account.clone(),
-            with_password,
-        });
-    }
-    if open.is_empty() {
-        // The only one; of several that need their passwords, one has to be named.
+/// All accounts. Of several, the password is for those that need one.
+fn all_of(data: &DataDir) -> Result<(Choice, Vec<Choice>), AccountError> {
+    let mut all = data.accounts()?;
+    if all.len() < 2 {
         return Ok((Choice::only(choose_account(data, None)?), Vec::new()));
     }
-    let first = open.remove(0);
-    Ok((first, open))
+    let choice = |account: String| Choice {
+        // One that cannot be read says so when it is started.
+        with_password: needs_password(data, &account).unwrap_or(true),
+        account,
+    };
+    let first = choice(all.remove(0));
+    Ok((first, all.into_iter().map(choice).collect()))
 }
 
 impl Resident {
     /// Unlocks the account, opens its store, joins the network, and has it looked after.
-    fn start(entrance: &mut Entrance, options: &NodeOptions, choice: Choice, place: Place) -> Result<Self, NodeError> {
+    fn start(
+        entrance: &mut Entrance,
+        options: &NodeOptions,
+        choice: Choice,
+        ports: &mut BTreeSet<u16>,
+    ) -> Result<Self, NodeError> {
         let (data, stop) = (&entrance.data, &entrance.stop);
         let name = choice.account;
         let password = options.password.as_ref().filter(|_| choice.with_password);
         let (account, key) = unlock_account(data, &name, password.map(|p| p.as_str()), now_ms())?;
         let (store, report) = Store::open(&data.account(&name), &key, DbOptions::default())?;
+        inherit_network(data, &name, &account, &store)?;
         let mut secret = *data.peer_secret(&name)?;
         let keypair = NodeKey::from_bytes(&mut secret);
         let peer = keypair.peer();
-        let port = data.network_file(&name, "port")?;
+        let port = data.port(&name);
 
-        let config = net_config(options, &port, place, keypair)?;
+        let config = net_config(options, &port, ports, keypair)?;
         let (net, events) = parlour_net::start(config, stop.child_token())?;
+        let refused = net.refused();
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
         let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
         let (feed_tx, feed) = watch::channel(0);
@@ -341,6 +345,7 @@ impl Resident {
             ephemera,
             feed,
             health,
+            refused,
             facts: Arc::new(facts),
         };
         let runner = run_on_own_thread(runner, first, stop.clone())?;
@@ -377,23 +382,45 @@ fn damage_text(report: &OpenReport) -> Vec<String> {
     text
 }
 
-fn net_config(options: &NodeOptions, port: &Path, place: Place, keypair: NodeKey) -> Result<NetConfig, NodeError> {
+/// An account whose contacts know it by the peer id that the node once had for all keeps it.
+fn inherit_network(data: &DataDir, name: &str, account: &Account, store: &Store) -> Result<(), NodeError> {
+    let Some(mut shared) = data.shared_peer()? else {
+        return Ok(());
+    };
+    let peer = NodeKey::from_bytes(&mut shared).peer().to_bytes();
+    let known = || {
+        let no = devices::number(store, &account.certificate.device())?;
+        let row = no.map(|no| devices::get(store, no)).transpose()?.flatten();
+        Ok::<_, StoreError>(row.is_some_and(|row| row.peer == peer))
+    };
+    if known().map_err(StartError::from)? {
+        data.inherit_network(name)?;
+    }
+    Ok(())
+}
+
+/// `ports` are taken by the accounts started before; addresses that were given are the first one's.
+fn net_config(
+    options: &NodeOptions,
+    port: &Path,
+    ports: &mut BTreeSet<u16>,
+    keypair: NodeKey,
+) -> Result<NetConfig, NodeError> {
     let mut config = NetConfig::new(keypair, now_ms);
     if options.network {
         config.mdns = options.mdns;
-        config.listen = match place {
-            Place::First => listen_addresses(&options.listen, port)?,
-            Place::Further => {
-                let port = remembered(port);
-                let given = listen_addresses(&options.listen, Path::new(""))?;
-                let mut own: Vec<_> = given
-                    .iter()
-                    .map(|address| parlour_net::with_port(address, port))
-                    .collect();
-                own.dedup();
-                own
-            }
+        let given = listen_addresses(&options.listen, port)?;
+        config.listen = if ports.is_empty() {
+            given
+        } else {
+            let own = Some(remembered(port)).filter(|own| !ports.contains(own)).unwrap_or(0);
+            let own = given.iter().map(|address| parlour_net::with_port(address, own));
+            // Two given addresses may differ by their ports only.
+            own.collect::<BTreeSet<_>>().into_iter().collect()
         };
+        // 0 among them: somebody was here.
+        ports.insert(0);
+        ports.extend(config.listen.iter().filter_map(port_of));
     }
     config.topics = (0..SHARDS).map(|shard| format!("/parlour/1/s/{shard}")).collect();
     config.validate = |bytes, now| match relay_verdict(bytes, day_of(now)) {

@@ -77,6 +77,11 @@ impl Add {
 /// An invite of another account of this node, for a minute.
 async fn local_invite(global: &Global, account: Option<&str>) -> Result<String> {
     let data = data_dir(global)?;
+    // Before anything is made.
+    running(&data, global.account.as_deref()).await?;
+    if account.is_some() && account == global.account.as_deref() {
+        bail!("this is the account itself: --local takes another one of this node");
+    }
     let Some(other) = running(&data, account).await? else {
         bail!("accounts of one node become contacts while it runs: `parlour up`");
     };
@@ -149,6 +154,7 @@ fn outcome(contact: &Value) -> String {
         ("asked", _) => format!("{who} has your request; they decide.\n"),
         ("refused", Some(reason)) => format!("{who} did not accept the invite: {reason}. Ask for a new one.\n"),
         ("refused", None) => format!("{who} did not accept the invite. Ask for a new one.\n"),
+        (_, Some(reason)) if reason.starts_with("connected") => format!("Waiting for {who}: {reason}.\n"),
         (_, Some(reason)) => format!("Waiting for {who}: their node is not reachable ({reason}).\n"),
         (_, None) => format!("Waiting for {who}: their node has not answered yet.\n"),
     }

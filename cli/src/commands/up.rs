@@ -168,10 +168,14 @@ async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
         introduce(&me, clients.len() > 1, out);
         accounts.push(me);
     }
-    let cookie = DataDir::new(data).cookie();
-    let cookie = match clients.len() {
-        1 => cookie,
-        _ => cookie.with_file_name("ACCOUNT.cookie"),
+    for (account, error) in node.failures() {
+        out.note(&format!("The account {account} does not run: {error}"));
+    }
+    let directory = DataDir::new(data);
+    let cookie = match (directory.accounts()?.len(), clients.len()) {
+        (0 | 1, _) => directory.cookie(),
+        (_, 1) => directory.cookie_of(&node.facts().account),
+        _ => directory.cookie_of("ACCOUNT"),
     };
     out.note(&format!(
         "  API         {} (token: {})",

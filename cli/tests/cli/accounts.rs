@@ -56,6 +56,8 @@ fn two_accounts_of_one_node_talk_like_any_two_users() {
         "127.0.0.1:0",
         "--no-mdns",
     ]);
-    assert_eq!(home.json(&["whoami"])["name"], "bob");
+    assert_eq!(home.json(&["--account", "bob", "whoami"])["name"], "bob");
+    // Who is meant does not depend on who runs.
+    home.run(&["whoami"]).failed(1, "--account (alice, bob)");
     home.run(&["--account", "alice", "whoami"]).failed(1, "these do: bob");
 }

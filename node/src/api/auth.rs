@@ -16,7 +16,7 @@ use crate::runner::now_ms;
 
 /// Longest token that is looked at.
 const MAX_TOKEN: usize = 512;
-/// Paired sessions at once; the one that ends first makes room.
+/// Paired sessions of an account at once; the one that ends first makes room.
 const MAX_SESSIONS: usize = 64;
 
 /// Whose token it was.
@@ -126,9 +126,12 @@ impl Auth {
         let token = random_token();
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.open.retain(|session| now < session.until);
-        if sessions.open.len() >= MAX_SESSIONS {
+        let own = |session: &&Session| session.account == account;
+        if sessions.open.iter().filter(own).count() >= MAX_SESSIONS {
             sessions.open.sort_by_key(|session| session.until);
-            sessions.open.remove(0);
+            if let Some(oldest) = sessions.open.iter().position(|session| session.account == account) {
+                sessions.open.remove(oldest);
+            }
         }
         sessions.made = sessions.made.saturating_add(1);
         let session = Session {
@@ -233,7 +236,10 @@ mod tests {
         );
         assert_eq!(auth.accepts(&token, 1_000), None);
         let later: Vec<_> = (0..MAX_SESSIONS).map(|_| auth.open_session(0, 0, 2_000)).collect();
-        assert_eq!(auth.accepts(&token, 0), None);
+        assert!(auth.accepts(&token, 0).is_some(), "another account's pages end nothing");
+        auth.open_session(0, 0, 2_000);
+        assert_eq!(auth.accepts(&later[0], 1_999), None);
+        let later = &later[1..];
         assert!(later.iter().all(|token| auth.accepts(token, 1_999).is_some()));
         auth.open_session(0, 2_000, 3_000);
         assert_eq!(auth.sessions.lock().unwrap().open.len(), 1);

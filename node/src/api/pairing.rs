@@ -1,6 +1,6 @@
 //! Pairing: a one-time code that only somebody who sees the node's terminal has, exchanged for a token.
 //!
-//! There is one code at a time; a new one takes the place of the one before. Only its hash is kept.
+//! There is one code for an account at a time; a new one takes the place of the one before. Only its hash is kept.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -19,9 +19,9 @@ use crate::random::SystemRng;
 /// Longest code that is looked at.
 const MAX_CODE: usize = 64;
 
-/// The code that is out, if one is.
+/// The codes that are out, one for an account.
 pub(crate) struct Pairing {
-    code: Mutex<Option<Code>>,
+    codes: Mutex<Vec<Code>>,
     wrong: Buckets<IpAddr>,
 }
 
@@ -34,7 +34,7 @@ struct Code {
 impl Pairing {
     pub(crate) fn new(limits: &ApiLimits) -> Self {
         Self {
-            code: Mutex::new(None),
+            codes: Mutex::default(),
             wrong: Buckets::new(limits.pairing),
         }
     }
@@ -46,7 +46,9 @@ impl Pairing {
         let mut text = Zeroizing::new(BASE32_NOPAD.encode(bytes.as_slice()));
         text.make_ascii_lowercase();
         let hash = blake3::hash(text.as_bytes());
-        *self.code.lock().unwrap_or_else(PoisonError::into_inner) = Some(Code { account, hash, until });
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.retain(|code| code.account != account);
+        codes.push(Code { account, hash, until });
         text
     }
 
@@ -67,8 +69,9 @@ impl Pairing {
             return None;
         }
         let given = blake3::hash(code.as_bytes());
-        let mut slot = self.code.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.take_if(|known| same(&given, &known.hash))
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = codes.iter().position(|known| same(&given, &known.hash))?;
+        Some(codes.swap_remove(at))
             .filter(|known| now_ms < known.until)
             .map(|known| known.account)
     }

@@ -161,7 +161,11 @@ impl Sim {
             match pending {
                 Pending::Start => self.start(index),
                 Pending::Lost { peer, connection } => self.lose(index, peer, connection),
-                Pending::Input { life, input } if life == self.nodes[index].life => self.turn(index, input),
+                Pending::Input { life, input } if life == self.nodes[index].life => {
+                    if !self.is_over(index, &input) {
+                        self.turn(index, input);
+                    }
+                }
                 Pending::Tick { life } if life == self.nodes[index].life => {
                     self.nodes[index].ticks_at = None;
                     self.turn(index, Input::Tick);

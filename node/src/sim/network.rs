@@ -51,6 +51,15 @@ impl Sim {
         self.network.last
     }
 
+    /// A connection that was cut before the news of it came: the news of its end, which takes less time, came first.
+    pub(super) fn is_over(&self, index: usize, input: &Input) -> bool {
+        let Input::Net(NetEvent::Connected { peer, .. }) = input else {
+            return false;
+        };
+        let other = self.index_of(peer);
+        !other.is_some_and(|other| self.network.connected.contains_key(&(index, other)))
+    }
+
     /// The ends of streams at a node.
     pub(super) fn streams_of(&self, index: usize) -> Vec<u64> {
         let ends = self.network.streams.keys();

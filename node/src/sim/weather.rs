@@ -50,6 +50,15 @@ pub(super) const CALM: Weather = Weather {
     attack: 0,
 };
 
+/// What happens to messages and processes in a middling storm.
+pub(super) const STORM: Weather = Weather {
+    loss: 150,
+    repeat: 100,
+    max_delay_ms: 400,
+    crash: 4,
+    ..CALM
+};
+
 impl Sim {
     /// The weather of this seed.
     pub(super) fn draw_weather(&mut self) -> Weather {

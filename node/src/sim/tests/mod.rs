@@ -13,6 +13,7 @@ mod links;
 mod presence;
 mod profiles;
 mod read_marks;
+mod refresh;
 mod storm;
 mod trust;
 mod viewed_once;
