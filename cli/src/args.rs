@@ -9,6 +9,7 @@ use crate::commands::notes::Notes;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
+use crate::commands::requests::Requests;
 use crate::commands::settings::Settings;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
@@ -92,6 +93,7 @@ pub(crate) enum Command {
     Invite(Invite),
     Add(Add),
     Contacts(Contacts),
+    Requests(Requests),
     Send(Send),
     History(History),
     Read(Read),

@@ -9,6 +9,7 @@ use crate::codec::{ByteReader, DecodeError, decode_strict, encode, variant_index
 use crate::envelope::MAX_ENVELOPE;
 use crate::ids::{ConversationId, DeviceId, EventId};
 use crate::intervals::{Intervals, MAX_INTERVALS};
+use crate::invite::MAX_INVITE;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -21,6 +22,8 @@ pub const MAX_CONTROL: usize = MAX_ENVELOPE;
 pub const MAX_NAME: usize = 64;
 /// Longest peer id.
 pub const MAX_PEER: usize = 64;
+/// Longest text of a contact request, bytes of UTF-8.
+pub const MAX_REQUEST_NOTE: usize = 512;
 /// Most addresses of a profile.
 pub const MAX_ADDRESSES: usize = 8;
 /// Bytes of one address.
@@ -65,10 +68,19 @@ pub enum Control {
     },
     /// The sender's user has read a conversation up to here, in the order of (clock, event id).
     Read(ReadMark),
+    /// Asks the recipient to become a contact; in an envelope that asks, and nowhere else.
+    ContactRequest {
+        /// An invite of the sender's, for the recipient alone; at most 400 characters.
+        link: String,
+        /// What the sender says to it, at most 512 bytes.
+        note: String,
+        /// Fields of later versions.
+        ext: Ext,
+    },
 }
 
 /// Number of [`Control`] variants this version knows.
-const KNOWN_CONTROLS: u32 = 6;
+const KNOWN_CONTROLS: u32 = 7;
 
 /// How far a user has read a conversation: a place in the order of (clock, event id). The larger of two counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +181,11 @@ impl Control {
             Self::Have(have) => have.validate(),
             Self::Received { ids } => limit("ids", ids.len(), MAX_RECEIVED),
             Self::Read(_) => Ok(()),
+            Self::ContactRequest { link, note, ext } => {
+                limit("link", link.len(), MAX_INVITE)?;
+                limit("note", note.len(), MAX_REQUEST_NOTE)?;
+                limit("ext", ext.len(), MAX_EXT)
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Invites: what one user hands to another, as a link (PROTOCOL.md section 10).
+//! Invites and contact addresses: what one user hands to another, as a link (PROTOCOL.md section 10).
 //!
 //! `parlour:` || base64url of TLV || HASH("invite checksum", TLV)[0..4]. The checksum is looked at first, so that a typo is
 //! told from everything else.
@@ -48,41 +48,17 @@ impl Invite {
     /// Addresses behind the fourth, and from the first one on that does not fit, are left out; a name is cut to 32 bytes.
     #[must_use]
     pub fn to_link(&self) -> String {
-        let mut count = self.addresses.len().min(MAX_INVITE_ADDRESSES);
-        loop {
-            let link = self.link_with(count);
-            match count.checked_sub(1) {
-                Some(fewer) if link.len() > MAX_INVITE => count = fewer,
-                _ => return link,
-            }
-        }
+        shortened(self.addresses.len(), |count| self.link_with(count))
     }
 
     fn link_with(&self, count: usize) -> String {
-        let mut addresses = Vec::new();
-        for address in self.addresses.iter().take(count) {
-            let Ok(len) = u8::try_from(address.len()) else {
-                break;
-            };
-            addresses.push(len);
-            addresses.extend_from_slice(address);
-        }
         let mut writer = TlvWriter::new();
+        begin(&mut writer, &self.user, &self.peer, &self.addresses, count);
         writer
-            .field(1, &[VERSION])
-            .field(2, self.user.as_bytes())
-            .field(3, self.peer.get(..self.peer.len().min(MAX_PEER)).unwrap_or_default())
-            .field(4, &addresses)
             .field(5, &self.bundle_hash)
             .field(6, &self.token)
             .field(7, &self.expires.to_be_bytes());
-        if let Some(name) = &self.name {
-            writer.field(8, cut(name).as_bytes());
-        }
-        let mut bytes = writer.finish();
-        let checksum = checksum(&bytes);
-        bytes.extend_from_slice(&checksum);
-        format!("{INVITE_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+        end(writer, self.name.as_deref())
     }
 
     /// Reads a link; white space around it does not matter.
@@ -90,57 +66,19 @@ impl Invite {
     /// # Errors
     /// See [`InviteError`]. Expiry is not an error here.
     pub fn parse(text: &str) -> Result<Self, InviteError> {
-        let text = text.trim();
-        let encoded = text.strip_prefix(INVITE_PREFIX).ok_or(InviteError::NotAnInvite)?;
-        if text.len() > MAX_INVITE {
-            return Err(InviteError::TooLong { got: text.len() });
-        }
-        let bytes = BASE64URL_NOPAD
-            .decode(encoded.as_bytes())
-            .map_err(|_| InviteError::Typo)?;
-        let split = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(InviteError::Typo)?;
-        let (tlv, sum) = bytes.split_at(split);
-        if checksum(tlv) != sum {
-            return Err(InviteError::Typo);
-        }
-        Self::decode(tlv)
+        Self::decode(&unwrap(text)?)
     }
 
     fn decode(tlv: &[u8]) -> Result<Self, InviteError> {
         let mut reader = TlvReader::new(tlv);
-        let version = reader.u8(1)?;
-        if version != VERSION {
-            return Err(InviteError::Version { got: version });
-        }
-        let user = UserId::from_bytes(reader.array(2)?);
-        let peer = reader.required(3)?;
-        let addresses = decode_addresses(reader.required(4)?)?;
+        let (user, peer, addresses) = read_begin(&mut reader)?;
         let bundle_hash = reader.array(5)?;
         let token = reader.array(6)?;
         let expires = reader.u64(7)?;
-        let name = reader.optional(8)?;
-        reader.finish()?;
-        if peer.len() > MAX_PEER {
-            return Err(TlvError::Width {
-                tag: 3,
-                got: peer.len(),
-            }
-            .into());
-        }
-        let name = match name {
-            None => None,
-            Some(name) if name.len() > MAX_INVITE_NAME => {
-                return Err(TlvError::Width {
-                    tag: 8,
-                    got: name.len(),
-                }
-                .into());
-            }
-            Some(name) => Some(std::str::from_utf8(name).map_err(|_| InviteError::Name)?.to_owned()),
-        };
+        let name = read_name(reader)?;
         Ok(Self {
             user,
-            peer: peer.to_vec(),
+            peer,
             addresses,
             bundle_hash,
             token,
@@ -164,6 +102,174 @@ impl fmt::Debug for Invite {
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
+}
+
+/// Where a user can be asked to become a contact: an invite that invites nobody in particular, and never ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactAddress {
+    /// Who.
+    pub user: UserId,
+    /// libp2p peer id of a device, at most 64 bytes.
+    pub peer: Vec<u8>,
+    /// Multiaddresses of that device, the best first, at most 4.
+    pub addresses: Vec<Vec<u8>>,
+    /// How the user calls themselves, at most 32 bytes.
+    pub name: Option<String>,
+}
+
+impl ContactAddress {
+    /// The link, as [`Invite::to_link`].
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        shortened(self.addresses.len(), |count| {
+            let mut writer = TlvWriter::new();
+            begin(&mut writer, &self.user, &self.peer, &self.addresses, count);
+            end(writer, self.name.as_deref())
+        })
+    }
+
+    fn decode(tlv: &[u8]) -> Result<Self, InviteError> {
+        let mut reader = TlvReader::new(tlv);
+        let (user, peer, addresses) = read_begin(&mut reader)?;
+        let name = read_name(reader)?;
+        Ok(Self {
+            user,
+            peer,
+            addresses,
+            name,
+        })
+    }
+}
+
+/// What a link leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Its holder was invited.
+    Invite(Invite),
+    /// Its holder may ask.
+    Address(ContactAddress),
+}
+
+impl Link {
+    /// Reads a link; white space around it does not matter.
+    ///
+    /// # Errors
+    /// See [`InviteError`]. Expiry is not an error here.
+    pub fn parse(text: &str) -> Result<Self, InviteError> {
+        let tlv = unwrap(text)?;
+        match ContactAddress::decode(&tlv) {
+            Ok(address) => Ok(Self::Address(address)),
+            // What it has more than an address are the fields of an invite.
+            Err(InviteError::Form(TlvError::Trailing { .. })) => Invite::decode(&tlv).map(Self::Invite),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        match self {
+            Self::Invite(invite) => &invite.user,
+            Self::Address(address) => &address.user,
+        }
+    }
+
+    /// libp2p peer id of their device.
+    #[must_use]
+    pub fn peer(&self) -> &[u8] {
+        match self {
+            Self::Invite(invite) => &invite.peer,
+            Self::Address(address) => &address.peer,
+        }
+    }
+}
+
+/// The link with as many addresses as fit.
+fn shortened(addresses: usize, link_with: impl Fn(usize) -> String) -> String {
+    let mut count = addresses.min(MAX_INVITE_ADDRESSES);
+    loop {
+        let link = link_with(count);
+        match count.checked_sub(1) {
+            Some(fewer) if link.len() > MAX_INVITE => count = fewer,
+            _ => return link,
+        }
+    }
+}
+
+fn begin(writer: &mut TlvWriter, user: &UserId, peer: &[u8], addresses: &[Vec<u8>], count: usize) {
+    let mut listed = Vec::new();
+    for address in addresses.iter().take(count) {
+        let Ok(len) = u8::try_from(address.len()) else {
+            break;
+        };
+        listed.push(len);
+        listed.extend_from_slice(address);
+    }
+    writer
+        .field(1, &[VERSION])
+        .field(2, user.as_bytes())
+        .field(3, peer.get(..peer.len().min(MAX_PEER)).unwrap_or_default())
+        .field(4, &listed);
+}
+
+fn end(mut writer: TlvWriter, name: Option<&str>) -> String {
+    if let Some(name) = name {
+        writer.field(8, cut(name).as_bytes());
+    }
+    let mut bytes = writer.finish();
+    let checksum = checksum(&bytes);
+    bytes.extend_from_slice(&checksum);
+    format!("{INVITE_PREFIX}{}", BASE64URL_NOPAD.encode(&bytes))
+}
+
+/// The TLV of a link.
+fn unwrap(text: &str) -> Result<Vec<u8>, InviteError> {
+    let text = text.trim();
+    let encoded = text.strip_prefix(INVITE_PREFIX).ok_or(InviteError::NotAnInvite)?;
+    if text.len() > MAX_INVITE {
+        return Err(InviteError::TooLong { got: text.len() });
+    }
+    let mut bytes = BASE64URL_NOPAD
+        .decode(encoded.as_bytes())
+        .map_err(|_| InviteError::Typo)?;
+    let split = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(InviteError::Typo)?;
+    let sum = bytes.split_off(split);
+    if checksum(&bytes) != *sum {
+        return Err(InviteError::Typo);
+    }
+    Ok(bytes)
+}
+
+type Begin = (UserId, Vec<u8>, Vec<Vec<u8>>);
+
+/// User, peer, addresses.
+fn read_begin(reader: &mut TlvReader<'_>) -> Result<Begin, InviteError> {
+    let version = reader.u8(1)?;
+    if version != VERSION {
+        return Err(InviteError::Version { got: version });
+    }
+    let user = UserId::from_bytes(reader.array(2)?);
+    let peer = reader.required(3)?;
+    if peer.len() > MAX_PEER {
+        return Err(too_wide(3, peer));
+    }
+    Ok((user, peer.to_vec(), decode_addresses(reader.required(4)?)?))
+}
+
+fn read_name(mut reader: TlvReader<'_>) -> Result<Option<String>, InviteError> {
+    let name = reader.optional(8)?;
+    reader.finish()?;
+    match name {
+        Some(name) if name.len() > MAX_INVITE_NAME => Err(too_wide(8, name)),
+        Some(name) => Ok(Some(
+            std::str::from_utf8(name).map_err(|_| InviteError::Name)?.to_owned(),
+        )),
+        None => Ok(None),
+    }
+}
+
+fn too_wide(tag: u8, value: &[u8]) -> InviteError {
+    TlvError::Width { tag, got: value.len() }.into()
 }
 
 fn checksum(tlv: &[u8]) -> [u8; CHECKSUM_LEN] {

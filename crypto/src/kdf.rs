@@ -61,6 +61,8 @@ purposes! {
     STREAM_SALT = "stream salt";
     STREAM_KEYS = "stream keys";
     STREAM_NEXT_KEY = "stream next key";
+    CONTACT_REQUEST = "contact request";
+    CONTACT_REQUEST_WORK = "contact request work";
     INVITE_CHECKSUM = "invite checksum";
     SAFETY_NUMBER = "safety number";
     KEYSTORE_PASSWORD = "keystore password";

@@ -3,7 +3,9 @@
 //! Rates, and what an answer is made of, are decided elsewhere.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use crate::asking::MAX_ASKING_ENVELOPE;
 use crate::codec::{DecodeError, decode_strict, encode};
+use crate::ids::UserId;
 use serde::{Deserialize, Serialize};
 
 /// Largest request and largest response: 64 KiB.
@@ -20,6 +22,21 @@ pub enum KnockRequest {
     /// Takes an envelope of first contact.
     Deliver {
         /// The envelope.
+        #[serde(with = "serde_bytes")]
+        envelope: Vec<u8>,
+    },
+    /// The newest prekey bundle of a user who can be asked to become a contact.
+    BundleOf {
+        /// Who.
+        user: UserId,
+    },
+    /// Takes an envelope that asks its recipient to become a contact.
+    Ask {
+        /// Who is asked.
+        user: UserId,
+        /// Shows the work that was done for this envelope ([`AskingWork`](crate::AskingWork)).
+        nonce: u64,
+        /// The envelope, at most 4 096 bytes.
         #[serde(with = "serde_bytes")]
         envelope: Vec<u8>,
     },
@@ -62,9 +79,15 @@ impl KnockRequest {
     /// Reads a request.
     ///
     /// # Errors
-    /// When it is not one.
+    /// When it is not one, or asks at too great length.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode_strict(bytes, MAX_KNOCK)
+        match decode_strict(bytes, MAX_KNOCK)? {
+            Self::Ask { envelope, .. } if envelope.len() > MAX_ASKING_ENVELOPE => Err(DecodeError::TooLong {
+                got: envelope.len(),
+                max: MAX_ASKING_ENVELOPE,
+            }),
+            request => Ok(request),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod aead;
 mod agreement;
+mod asking;
 mod body;
 mod card;
 mod codec;
@@ -41,6 +42,7 @@ mod suite;
 mod testing;
 
 pub use agreement::LowOrder;
+pub use asking::{ASKING_WORK_BITS, AskingWork, MAX_ASKING_ENVELOPE};
 pub use body::{
     Body, BodyError, Content, Delete, Edit, Ext, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION,
     KIND_TIMER, MAX_EXT, MAX_MENTIONS, MAX_TARGETS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
@@ -53,7 +55,7 @@ pub use codec::{
 };
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
-    MAX_RECEIVED, Payload, Profile, ReadMark,
+    MAX_RECEIVED, MAX_REQUEST_NOTE, Payload, Profile, ReadMark,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
@@ -73,7 +75,9 @@ pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
 pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind};
 pub use intervals::{Intervals, MAX_INTERVALS};
-pub use invite::{INVITE_PREFIX, Invite, InviteError, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME};
+pub use invite::{
+    ContactAddress, INVITE_PREFIX, Invite, InviteError, Link, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME,
+};
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
 pub use keys::DeviceKeys;
 pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};

@@ -5,10 +5,12 @@
 use parlour_crypto::{ConversationId, EventId, UserId};
 use parlour_store::contacts::{self, ContactRow};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
+use parlour_store::requests::{self, RequestRow};
 use parlour_store::view::Own;
 use parlour_store::{ConversationNo, Read, StoreError, events};
 use serde::Serialize;
 
+use crate::engine::is_open_request;
 use crate::text;
 
 /// What the conversation with oneself is called, whatever others call themselves.
@@ -82,6 +84,30 @@ pub(crate) fn contact(read: &impl Read, text: &str) -> Result<ContactRow, Resolv
         id: row.user.to_string(),
         name: display(row),
     })
+}
+
+/// The open contact request meant by a user id, the beginning of one, or the name of whoever asks.
+///
+/// # Errors
+/// See [`ResolveError`].
+pub(crate) fn request(read: &impl Read, text: &str, now: u64) -> Result<RequestRow, ResolveError> {
+    let mut matching = requests::all(read)?;
+    matching.retain(|row| is_open_request(row, now));
+    match id_text(text, UserId::PREFIX)? {
+        Some(_) => matching.retain(|row| row.user.to_string().starts_with(text)),
+        None => matching.retain(|row| asking_name(row) == text),
+    }
+    one("contact request", text, matching, |row| Candidate {
+        id: row.user.to_string(),
+        name: asking_name(row),
+    })
+}
+
+/// How whoever asks is shown.
+#[must_use]
+pub(crate) fn asking_name(row: &RequestRow) -> String {
+    let name = text::name(&row.name);
+    if name.is_empty() { row.user.short() } else { name }
 }
 
 /// The conversation meant by its id, the beginning of one, or whatever means the contact it is with.

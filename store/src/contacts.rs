@@ -23,6 +23,17 @@ pub enum ContactState {
     },
     /// Both sides have each other.
     Accepted,
+    /// We ask them without an invite of theirs.
+    Asked {
+        /// Token of the invite in the request, which only they may use.
+        token: [u8; 16],
+        /// When that ends, ms.
+        expires: u64,
+        /// What we say to it.
+        note: String,
+        /// When the request reached a node of theirs, ms.
+        told: Option<u64>,
+    },
 }
 
 /// Why an invite did not work.

@@ -67,6 +67,11 @@ pub enum FeedRow {
         /// The newly read seqs.
         seqs: Intervals,
     },
+    /// Somebody asks to become a contact, or does no more.
+    Request {
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl Row for FeedRow {

@@ -129,6 +129,7 @@ pub(crate) enum Kind {
     OneTimeKey = 0x71,
     Ephemeral = 0x72,
     Invite = 0x80,
+    ContactRequest = 0x81,
     ClientId = 0x90,
     Register = 0xA0,
 }

@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod prekeys;
 pub mod read_marks;
 pub mod registers;
+pub mod requests;
 pub mod sessions;
 pub mod timeline;
 pub mod view;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use parlour_crypto::Invite;
+use parlour_crypto::Link;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -18,9 +18,10 @@ use crate::view::Contact;
 const EXAMPLES: &str = "\
 Examples:
   parlour add parlour:... --petname bob
-  parlour add - --petname bob < link.txt";
+  parlour add - --petname bob < link.txt
+  parlour add parlour:... --note \"we met at the fair\"    with a contact address: they decide";
 
-/// Open somebody's invite, which makes you contacts of each other
+/// Open somebody's invite, which makes you contacts of each other, or ask at their contact address
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Add {
@@ -30,6 +31,9 @@ pub(crate) struct Add {
     /// What you want to call them
     #[arg(long, value_name = "NAME")]
     petname: Option<String>,
+    /// What to tell them when asking at a contact address
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
     /// How long to wait for their node's answer
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     timeout: Duration,
@@ -57,41 +61,57 @@ impl Add {
         if let Some(petname) = &self.petname {
             wish["petname"] = json!(petname);
         }
+        if let Some(note) = &self.note {
+            wish["note"] = json!(note);
+        }
         let added = client.post(&["contacts"], &wish).await?;
-        let user = added["user_id"].as_str().unwrap_or_default();
-        let read = async || client.get(&["contacts", user], &[]).await;
-        let decided = |contact: &Value| contact["state"] != json!("waiting");
-        let (mut contact, _) = client.wait_until(deadline, read, decided).await?;
-        contact["already"] = added["already"].clone();
-        if contact["state"] == json!("waiting") && contact["reason"].is_null() {
-            contact["reason"] = unreachable(client, &self.link)
-                .await?
-                .map_or(Value::Null, Value::String);
-        }
-        out.data(&contact, || outcome(&contact))?;
-        Ok(self.explain(&contact, client, out))
+        become_contacts(client, out, &added, Some(&self.link), deadline).await
     }
+}
 
-    fn explain(&self, contact: &Value, client: &Client, out: &Output) -> ExitCode {
-        let shown = Contact::of(contact);
-        match shown.state.as_str() {
-            "refused" => return ExitCode::FAILURE,
-            "waiting" if client.is_embedded() => {
-                out.note("The link is kept, and tried again when a node runs: `parlour up`.");
-            }
-            "waiting" => out.note("The node keeps trying; `parlour contacts` shows when it has worked."),
-            _ if !out.is_json() => out.note(&format!("Next: parlour send {:?} \"hello\"", shown.display())),
-            _ => {}
-        }
-        ExitCode::SUCCESS
+/// Waits until it is known what became of somebody who was just added, and tells.
+pub(crate) async fn become_contacts(
+    client: &Client,
+    out: &Output,
+    added: &Value,
+    link: Option<&str>,
+    deadline: Instant,
+) -> Result<ExitCode> {
+    let user = added["user_id"].as_str().unwrap_or_default();
+    let read = async || client.get(&["contacts", user], &[]).await;
+    let decided = |contact: &Value| contact["state"] != json!("waiting");
+    let (mut contact, _) = client.wait_until(deadline, read, decided).await?;
+    contact["already"] = added["already"].clone();
+    if let Some(link) = link
+        && contact["state"] == json!("waiting")
+        && contact["reason"].is_null()
+    {
+        contact["reason"] = unreachable(client, link).await?.map_or(Value::Null, Value::String);
     }
+    out.data(&contact, || outcome(&contact))?;
+    Ok(explain(&contact, client, out))
+}
+
+fn explain(contact: &Value, client: &Client, out: &Output) -> ExitCode {
+    let shown = Contact::of(contact);
+    match shown.state.as_str() {
+        "refused" => return ExitCode::FAILURE,
+        "asked" => out.note("`parlour contacts` shows when they have accepted; what you send until then waits here."),
+        "waiting" if client.is_embedded() => {
+            out.note("The link is kept, and tried again when a node runs: `parlour up`.");
+        }
+        "waiting" => out.note("The node keeps trying; `parlour contacts` shows when it has worked."),
+        _ if !out.is_json() => out.note(&format!("Next: parlour send {:?} \"hello\"", shown.display())),
+        _ => {}
+    }
+    ExitCode::SUCCESS
 }
 
 /// Why the node that made the invite cannot be reached.
 async fn unreachable(client: &Client, link: &str) -> Result<Option<String>, CallError> {
-    let peer = Invite::parse(link)
+    let peer = Link::parse(link)
         .ok()
-        .and_then(|invite| parlour_net::peer_from_bytes(&invite.peer).ok());
+        .and_then(|link| parlour_net::peer_from_bytes(link.peer()).ok());
     let Some(peer) = peer.map(|peer| parlour_net::peer_to_text(&peer)) else {
         return Ok(None);
     };
@@ -109,6 +129,7 @@ fn outcome(contact: &Value) -> String {
     match (shown.state.as_str(), reason) {
         ("accepted", _) if contact["already"] == json!(true) => format!("{who} is your contact already.\n"),
         ("accepted", _) => format!("{who} is your contact now.\n"),
+        ("asked", _) => format!("{who} has your request; they decide.\n"),
         ("refused", Some(reason)) => format!("{who} did not accept the invite: {reason}. Ask for a new one.\n"),
         ("refused", None) => format!("{who} did not accept the invite. Ask for a new one.\n"),
         (_, Some(reason)) => format!("Waiting for {who}: their node is not reachable ({reason}).\n"),

@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour invite                          one use, seven days
   parlour invite new --uses 5 --expires 2h
+  parlour invite address                  for a profile or a card: who opens it asks, and you decide
   parlour invite list
   parlour invite revoke TOKEN";
 
@@ -42,6 +43,8 @@ pub(crate) struct Invite {
 enum Action {
     /// Make a link
     New(New),
+    /// Show your contact address: it never ends, and whoever opens it asks to become your contact
+    Address,
     /// List the links made, and what became of them
     List,
     /// Take a link back, so that nobody can use it any more
@@ -66,7 +69,7 @@ impl Invite {
     /// A link holds addresses, so that making one needs the network; the rest does not.
     pub(crate) fn reach(&self) -> Reach {
         match self.action {
-            None | Some(Action::New(_)) => Reach::Network,
+            None | Some(Action::New(_) | Action::Address) => Reach::Network,
             Some(Action::List | Action::Revoke { .. }) => Reach::Disk,
         }
     }
@@ -75,6 +78,7 @@ impl Invite {
         match &self.action {
             None => make(&self.new, client, out).await?,
             Some(Action::New(new)) => make(new, client, out).await?,
+            Some(Action::Address) => address(client, out).await?,
             Some(Action::List) => list(client, out).await?,
             Some(Action::Revoke { token }) => {
                 client.delete(&["invites", token]).await?;
@@ -88,30 +92,18 @@ impl Invite {
 
 async fn make(new: &New, client: &Client, out: &Output) -> Result<()> {
     let wish = json!({ "expires_in_s": new.expires.as_secs(), "max_uses": new.uses });
-    let invite = once_listening(client, &wish).await?;
-    let field = |name: &str| text::one_line(invite[name].as_str().unwrap_or_default());
-    let link = field("link");
-    if out.is_watched() {
-        if let Some(code) = qr(&link) {
-            out.note(&code);
-        }
-        out.note("Give this to one person you trust, over any channel; they run `parlour add LINK`:\n");
-    }
-    out.data(&invite, || format!("{link}\n"))?;
+    let invite = once_listening(async || client.post(&["invites"], &wish).await).await?;
+    let heading = "Give this to one person you trust, over any channel; they run `parlour add LINK`:\n";
+    let works = show(&invite, heading, out)?;
     if !out.is_json() {
         let people = if new.uses == 1 {
             "one person".to_owned()
         } else {
             format!("{} people", new.uses)
         };
-        out.note(&format!(
-            "\nWorks for {people} on {}, until {}.",
-            field("works"),
-            text::local_time(&field("expires_at"))
-        ));
-        if !field("hint").is_empty() {
-            out.note(&sentence(&field("hint")));
-        }
+        let until = text::local_time(invite["expires_at"].as_str().unwrap_or_default());
+        out.note(&format!("\nWorks for {people} on {works}, until {until}."));
+        hint(&invite, out);
     }
     if client.is_embedded() {
         out.note("The node is not running: nobody can use the link until `parlour up` runs.");
@@ -119,11 +111,45 @@ async fn make(new: &New, client: &Client, out: &Output) -> Result<()> {
     Ok(())
 }
 
+async fn address(client: &Client, out: &Output) -> Result<()> {
+    let address = once_listening(async || client.get(&["me", "address"], &[]).await).await?;
+    let heading = "Whoever has this can ask to become your contact, with `parlour add LINK`:\n";
+    let works = show(&address, heading, out)?;
+    if !out.is_json() {
+        out.note(&format!(
+            "\nWorks on {works}. `parlour requests` shows who asks; nothing goes back to them before you accept."
+        ));
+        hint(&address, out);
+    }
+    Ok(())
+}
+
+/// Prints a link, with a QR code where somebody looks on; returns where it works.
+fn show(made: &Value, heading: &str, out: &Output) -> Result<String> {
+    let link = text::one_line(made["link"].as_str().unwrap_or_default());
+    if out.is_watched() {
+        if let Some(code) = qr(&link) {
+            out.note(&code);
+        }
+        out.note(heading);
+    }
+    out.data(made, || format!("{link}\n"))?;
+    Ok(text::one_line(made["works"].as_str().unwrap_or_default()))
+}
+
+/// What would make a link of more use.
+fn hint(made: &Value, out: &Output) {
+    let hint = text::one_line(made["hint"].as_str().unwrap_or_default());
+    if !hint.is_empty() {
+        out.note(&sentence(&hint));
+    }
+}
+
 /// A node that has just started may need a moment until it has addresses to put into the link.
-async fn once_listening(client: &Client, wish: &Value) -> Result<Value, CallError> {
+async fn once_listening(make: impl AsyncFn() -> Result<Value, CallError>) -> Result<Value, CallError> {
     let deadline = Instant::now() + LISTENING;
     loop {
-        match client.post(&["invites"], wish).await {
+        match make().await {
             Err(CallError::Refused(problem)) if problem.code == "no_address" && Instant::now() < deadline => {
                 sleep(LISTENING_STEP).await;
             }

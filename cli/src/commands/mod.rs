@@ -17,6 +17,7 @@ pub(crate) mod pins;
 pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod read;
+pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod settings;
@@ -70,6 +71,9 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Whoami(whoami) => with_node(global, Reach::Disk, async |client| whoami.run(client, out).await).await,
         Command::Contacts(contacts) => {
             with_node(global, contacts.reach(), async |client| contacts.run(client, out).await).await
+        }
+        Command::Requests(requests) => {
+            with_node(global, requests.reach(), async |client| requests.run(client, out).await).await
         }
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await

@@ -10,5 +10,6 @@ mod harness;
 mod offline;
 mod pair;
 mod personal;
+mod requests;
 mod store;
 mod waiting;

@@ -24,7 +24,7 @@ fn have() -> Have {
     }
 }
 
-fn all() -> [Control; 5] {
+fn all() -> [Control; 7] {
     [
         Control::ContactHello {
             token: Some([6; 16]),
@@ -43,6 +43,16 @@ fn all() -> [Control; 5] {
         Control::Received {
             ids: vec![[9; 16], [1; 16]],
         },
+        Control::Read(ReadMark {
+            conversation: ConversationId::from_bytes([7; 32]),
+            clock: 300,
+            event: EventId::from_bytes([5; 32]),
+        }),
+        Control::ContactRequest {
+            link: "parlour:".to_owned(),
+            note: "hi".to_owned(),
+            ext: vec![],
+        },
     ]
 }
 
@@ -57,6 +67,9 @@ fn the_bytes_are_those_of_the_page() {
     let held = [&[3][..], &[7; 32], &[1, 1], &[8; 32], &[2, 1, 1, 0xAC, 0x02]].concat();
     assert_eq!(all()[3].encode().unwrap(), held);
     assert_eq!(all()[4].encode().unwrap(), [&[4, 2][..], &[9; 16], &[1; 16]].concat());
+    let read = [&[5][..], &[7; 32], &[0xAC, 0x02], &[5; 32]].concat();
+    assert_eq!(all()[5].encode().unwrap(), read);
+    assert_eq!(all()[6].encode().unwrap(), b"\x06\x08parlour:\x02hi\x00");
 }
 
 #[test]
@@ -85,7 +98,7 @@ fn controls_and_payloads_read_back_and_every_cut_or_longer_form_is_refused() {
 
 #[test]
 fn what_is_newer_is_told_from_what_is_wrong() {
-    assert_eq!(Control::decode(&[6]), Err(ControlError::NeedsNewerVersion));
+    assert_eq!(Control::decode(&[7]), Err(ControlError::NeedsNewerVersion));
     assert_eq!(
         Control::decode(&[]),
         Err(ControlError::Malformed(DecodeError::Malformed))
@@ -205,6 +218,6 @@ fn limits_hold_in_both_directions() {
 fn acknowledgements_are_not_acknowledged() {
     assert_eq!(
         all().map(|control| control.is_acknowledged()),
-        [true, true, true, false, false]
+        [true, true, true, false, false, true, true]
     );
 }

@@ -1,7 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test knows its numbers")]
 
 use super::*;
-use crate::testing::{NOW, malformed, with_field};
+use crate::testing::{NOW, fields, join, malformed, with_field};
 
 fn invite() -> Invite {
     // Four QUIC addresses on IPv6: /ip6/…/udp/…/quic-v1 is 23 bytes.
@@ -172,4 +172,34 @@ fn what_does_not_fit_is_left_out() {
 fn debug_shows_no_token() {
     let shown = format!("{:?}", invite());
     assert!(shown.contains("expires") && !shown.contains("token") && !shown.contains("Zoë"));
+}
+
+fn address() -> ContactAddress {
+    let invite = invite();
+    ContactAddress {
+        user: invite.user,
+        peer: invite.peer,
+        addresses: invite.addresses,
+        name: invite.name,
+    }
+}
+
+#[test]
+fn a_link_is_an_invite_or_an_address_and_never_half_of_both() {
+    assert_eq!(Link::parse(&invite().to_link()), Ok(Link::Invite(invite())));
+    assert_eq!(Link::parse(&address().to_link()), Ok(Link::Address(address())));
+    let nameless = ContactAddress {
+        name: None,
+        addresses: vec![],
+        ..address()
+    };
+    assert_eq!(Link::parse(&nameless.to_link()), Ok(Link::Address(nameless)));
+    assert!(Invite::parse(&address().to_link()).is_err());
+    for tag in [5, 6, 7] {
+        let mut rest = fields(&tlv());
+        rest.retain(|field| field.0 != tag);
+        assert!(Link::parse(&link(&join(&rest))).is_err(), "without {tag}");
+        rest.retain(|field| !(5..=7).contains(&field.0) || field.0 == 5 + (tag - 4) % 3);
+        assert!(Link::parse(&link(&join(&rest))).is_err(), "one of three");
+    }
 }

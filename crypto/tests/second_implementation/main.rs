@@ -76,7 +76,7 @@ fn events_and_controls_agree() {
         &[
             ("event", 5),
             ("message_body", 2),
-            ("control", 9),
+            ("control", 10),
             ("payload", 3),
             ("clock", 3),
             ("order", 1),
@@ -86,7 +86,10 @@ fn events_and_controls_agree() {
 
 #[test]
 fn knocks_agree() {
-    topic("knock", &[("knock_request", 2), ("knock_response", 5)]);
+    topic(
+        "knock",
+        &[("knock_request", 4), ("knock_response", 5), ("asking_work", 2)],
+    );
 }
 
 #[test]
@@ -96,7 +99,7 @@ fn streams_agree() {
 
 #[test]
 fn invites_agree() {
-    topic("invite", &[("invite", 4)]);
+    topic("invite", &[("invite", 4), ("contact_address", 2)]);
 }
 
 #[test]

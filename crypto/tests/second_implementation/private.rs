@@ -1,6 +1,9 @@
 //! What passes between people, and what stays on the disk: invites, safety numbers, keystores.
 
-use parlour_crypto::{Argon2Params, DeviceList, Invite, Keystore, Secrets, Unlock, UserId, safety_number};
+use parlour_crypto::{
+    Argon2Params, AskingWork, ContactAddress, DeviceList, Invite, Keystore, Link, Secrets, Unlock, UserId,
+    safety_number,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -21,6 +24,27 @@ pub(crate) fn invite(i: Given<'_>) -> Found {
     let link = invite.to_link();
     assert!(Invite::parse(&link).unwrap() == invite, "the invite reads as another");
     Found::out(json!({"invite_text": link}))
+}
+
+pub(crate) fn contact_address(i: Given<'_>) -> Found {
+    let address = ContactAddress {
+        user: UserId::from_bytes(i.array("user")),
+        peer: i.bytes("peer"),
+        addresses: i.list("addresses"),
+        name: i.has("name_text").then(|| i.text("name_text").to_owned()),
+    };
+    let text = address.to_link();
+    assert_eq!(
+        Link::parse(&text),
+        Ok(Link::Address(address)),
+        "the address reads as another"
+    );
+    Found::out(json!({"address_text": text}))
+}
+
+pub(crate) fn asking_work(i: Given<'_>) -> Found {
+    let work = AskingWork::new(&UserId::from_bytes(i.array("user")), &i.bytes("envelope"));
+    Found::out(json!({"done": work.is_done_by(i.int("nonce"))}))
 }
 
 pub(crate) fn safety(i: Given<'_>) -> Found {

@@ -54,6 +54,11 @@ pub(crate) fn control(value: &Value) -> Control {
             clock: v.int("clock"),
             event: EventId::from_bytes(v.array("event")),
         }),
+        "ContactRequest" => Control::ContactRequest {
+            link: v.text("link").to_owned(),
+            note: v.text("note").to_owned(),
+            ext: ext(&v),
+        },
         other => panic!("unknown control {other}"),
     }
 }
@@ -102,6 +107,14 @@ pub(crate) fn knock_request(value: &Value) -> KnockRequest {
     match variant(value) {
         ("Bundle", v) => KnockRequest::Bundle { hash: v.array("hash") },
         ("Deliver", v) => KnockRequest::Deliver {
+            envelope: v.bytes("envelope"),
+        },
+        ("BundleOf", v) => KnockRequest::BundleOf {
+            user: UserId::from_bytes(v.array("user")),
+        },
+        ("Ask", v) => KnockRequest::Ask {
+            user: UserId::from_bytes(v.array("user")),
+            nonce: v.int("nonce"),
             envelope: v.bytes("envelope"),
         },
         (other, _) => panic!("unknown request {other}"),

@@ -245,6 +245,7 @@ impl From<AddError> for ApiError {
             AddError::Own => Self::new(StatusCode::CONFLICT, "own_invite", detail).at("link"),
             AddError::Expired => Self::new(StatusCode::GONE, "expired", detail).at("link"),
             AddError::OtherDevice(_) => Self::new(StatusCode::CONFLICT, "other_device", detail).at("link"),
+            AddError::NoteTooLong { .. } => Self::bad_request("too_long", detail).at("note"),
             AddError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
             AddError::NameReserved(_) => Self::bad_request("name_reserved", detail).at("petname"),
             AddError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),
@@ -267,7 +268,9 @@ impl From<DecisionError> for ApiError {
     fn from(error: DecisionError) -> Self {
         let detail = error.to_string();
         match error {
-            DecisionError::UnknownConversation | DecisionError::UnknownContact => Self::not_found(detail),
+            DecisionError::UnknownConversation | DecisionError::UnknownContact | DecisionError::UnknownRequest => {
+                Self::not_found(detail)
+            }
             DecisionError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("petname"),
             DecisionError::NameReserved(_) => Self::bad_request("name_reserved", detail).at("petname"),
             DecisionError::BadName { .. } => Self::bad_request("bad_name", detail).at("petname"),

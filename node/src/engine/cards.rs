@@ -29,16 +29,8 @@ const CARD_EVERY_MS: u64 = 5_000;
 const CARDS_AT_ONCE: u64 = 6;
 
 impl Engine {
-    /// Where we can be reached, best first: the internet, the LAN, this machine.
     pub(crate) fn best_addresses(&self, max: usize) -> Vec<Multiaddr> {
-        let mut addresses = self.listening.clone();
-        addresses.sort_by_key(|address| match parlour_net::scope(address) {
-            Scope::Internet => 0,
-            Scope::Lan => 1,
-            Scope::Machine => 2,
-        });
-        addresses.truncate(max);
-        addresses
+        best_first(&self.listening, max)
     }
 
     pub(crate) fn card(&self, now: u64) -> Profile {
@@ -228,6 +220,8 @@ impl Engine {
                     return Ok(());
                 }
             }
+            // Whoever is here need not ask.
+            Control::ContactRequest { .. } => {}
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),
@@ -342,6 +336,18 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Where we can be reached, best first: the internet, the LAN, this machine.
+pub(crate) fn best_first(listening: &[Multiaddr], max: usize) -> Vec<Multiaddr> {
+    let mut addresses = listening.to_vec();
+    addresses.sort_by_key(|address| match parlour_net::scope(address) {
+        Scope::Internet => 0,
+        Scope::Lan => 1,
+        Scope::Machine => 2,
+    });
+    addresses.truncate(max);
+    addresses
 }
 
 /// The verified device list of a card that a device of `user` sent; `known` has the proofs of certificates verified before.

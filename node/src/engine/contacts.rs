@@ -40,6 +40,10 @@ pub(crate) enum Knock {
     Bundle(UserId),
     /// A first-contact envelope for a device.
     Deliver(DeviceNo),
+    /// The prekey bundle of somebody we ask to become a contact.
+    BundleToAsk(UserId),
+    /// The request itself.
+    Ask(UserId),
 }
 
 impl Engine {
@@ -68,22 +72,30 @@ impl Engine {
             return Ok(());
         }
         for row in contacts::all(turn.txn)? {
-            let ContactState::Invited {
-                bundle_hash, refused, ..
-            } = &row.state
-            else {
-                continue;
-            };
-            if row.peer != peer.to_bytes() || refused.is_some() || self.is_blocked(&row.user) {
+            if row.peer != peer.to_bytes() || self.is_blocked(&row.user) {
                 continue;
             }
-            self.drop_stale_flight(turn, &row)?;
-            let waiting = self.first_contact_of(turn, &row.user)?;
-            if let Some(device) = waiting {
-                self.deliver_first_contact(turn, device)?;
-            } else {
-                let request = KnockRequest::Bundle { hash: *bundle_hash };
-                self.knock(turn, peer, Knock::Bundle(row.user), &request);
+            match row.state {
+                ContactState::Invited {
+                    bundle_hash,
+                    refused: None,
+                    ..
+                } => {
+                    self.drop_stale_flight(turn, &row)?;
+                    if let Some(device) = self.first_contact_of(turn, &row.user)? {
+                        self.deliver_first_contact(turn, device)?;
+                    } else {
+                        let request = KnockRequest::Bundle { hash: bundle_hash };
+                        self.knock(turn, peer, Knock::Bundle(row.user), &request);
+                    }
+                }
+                ContactState::Asked {
+                    told: None, expires, ..
+                } if expires > turn.now && !self.asking.contains_key(&row.user) => {
+                    let request = KnockRequest::BundleOf { user: row.user };
+                    self.knock(turn, peer, Knock::BundleToAsk(row.user), &request);
+                }
+                ContactState::Invited { .. } | ContactState::Asked { .. } | ContactState::Accepted => {}
             }
         }
         Ok(())
@@ -111,7 +123,7 @@ impl Engine {
         Ok(())
     }
 
-    fn knock(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId, purpose: Knock, request: &KnockRequest) {
+    pub(crate) fn knock(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId, purpose: Knock, request: &KnockRequest) {
         let token = self.token();
         self.knocks.insert(token, purpose);
         match request.encode() {
@@ -231,6 +243,16 @@ impl Engine {
                     one_time,
                 }),
             ) => self.begin_contact(turn, &user, &device_list, &bundle, one_time),
+            (
+                Knock::BundleToAsk(user),
+                Some(KnockResponse::Bundle {
+                    device_list,
+                    bundle,
+                    one_time,
+                }),
+            ) => self.begin_asking(turn, &user, &device_list, &bundle, one_time),
+            (Knock::Ask(user), Some(KnockResponse::Received)) => self.request_arrived(turn, &user),
+            (Knock::BundleToAsk(user) | Knock::Ask(user), _) => self.ask_later(turn, &user),
             (Knock::Bundle(user), answer) => {
                 let pause = if answer.is_some() { UNKNOWN_MS } else { UNANSWERED_MS };
                 tracing::debug!(user = %user.short(), "the maker of the invite gave no prekey bundle");
@@ -266,7 +288,7 @@ impl Engine {
         if self.first_contact_of(turn, user)?.is_some() {
             return Ok(());
         }
-        let Some((certificate, bundle)) = check_bundle(user, list, bundle, &bundle_hash) else {
+        let Some((certificate, bundle)) = check_bundle(user, list, bundle, Some(&bundle_hash)) else {
             tracing::warn!(user = %user.short(), "the invite's node gave a prekey bundle that is not the invite's");
             return Ok(());
         };
@@ -393,12 +415,18 @@ pub(crate) fn known_tag_key(bundle_hash: &[u8; 32]) -> [u8; 16] {
     key
 }
 
-/// The bundle the invite names, and the certificate of the device that signed it.
-fn check_bundle(user: &UserId, list: &[u8], bundle: &[u8], hash: &[u8; 32]) -> Option<(DeviceCert, PrekeyBundle)> {
+/// A bundle of this user, the one that the invite names if there is one, and the certificate of the device that signed it.
+pub(crate) fn check_bundle(
+    user: &UserId,
+    list: &[u8],
+    bundle: &[u8],
+    hash: Option<&[u8; 32]>,
+) -> Option<(DeviceCert, PrekeyBundle)> {
     let list = DeviceList::verify(list).ok().filter(|list| list.user() == *user)?;
     list.certs().iter().find_map(|certificate| {
         let bundle = PrekeyBundle::verify(bundle, certificate).ok()?;
-        (bundle.hash() == *hash).then(|| (certificate.clone(), bundle))
+        hash.is_none_or(|hash| bundle.hash() == *hash)
+            .then(|| (certificate.clone(), bundle))
     })
 }
 

@@ -37,6 +37,8 @@ pub enum Decision {
     Verify(UserId, String, Option<ListCode>),
     /// A contact is taken as they are, without having compared anything; and the devices that are accepted, if they have changed.
     Accept(UserId, Option<ListCode>),
+    /// A request to become a contact is declined, without a word to whoever asks.
+    DeclineRequest(UserId),
     /// What the user says about themselves.
     Profile(ProfileChange),
     /// Their picture; `None` = none.
@@ -89,6 +91,9 @@ pub enum DecisionError {
     /// No such contact.
     #[error("there is no such contact")]
     UnknownContact,
+    /// Nobody of that name asks.
+    #[error("there is no such contact request")]
+    UnknownRequest,
     /// Somebody else has the petname.
     #[error("the name {0:?} is already taken by another contact")]
     NameTaken(String),
@@ -166,6 +171,7 @@ impl Engine {
             Decision::Avatar(avatar) => self.change_avatar(turn, avatar),
             Decision::Verify(user, code, devices) => self.verify(turn, &user, &code, devices),
             Decision::Accept(user, devices) => self.accept_as_is(turn, &user, devices),
+            Decision::DeclineRequest(user) => self.decline_request(turn, &user),
             Decision::OpenNotes => self.ensure_notes(turn).map(Ok),
             Decision::Online(ms) => self.set_online(turn, ms).map(Ok),
         }

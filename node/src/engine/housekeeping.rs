@@ -30,6 +30,7 @@ impl Engine {
     pub(crate) fn housekeeping(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         self.renew_prekey(turn)?;
         self.purge_keys(turn)?;
+        self.drop_old_requests(turn)?;
         self.sessions.set_day(Self::today(turn));
         self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
         self.envelopes.drop_unmatched(turn.now);

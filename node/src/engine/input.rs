@@ -239,13 +239,15 @@ pub enum RevokeError {
     Storage(#[from] StorageFailed),
 }
 
-/// An invite to open.
+/// An invite to open, or an address at which to ask.
 #[derive(Debug, Clone)]
 pub struct AddContact {
     /// `parlour:…`
     pub link: String,
     /// What to call them.
     pub petname: Option<String>,
+    /// What to say when asking, at most 512 bytes; nothing where it is an invite.
+    pub note: Option<String>,
 }
 
 /// What opening an invite led to.
@@ -275,6 +277,14 @@ pub enum AddError {
          them open it there, so that it is proved to be theirs"
     )]
     OtherDevice(String),
+    /// Too much to say.
+    #[error("the note is {got} bytes long; at most {max} are sent with a request")]
+    NoteTooLong {
+        /// Bytes given.
+        got: usize,
+        /// The limit.
+        max: usize,
+    },
     /// Somebody else has the petname.
     #[error("the name {0:?} is already taken by another contact")]
     NameTaken(String),

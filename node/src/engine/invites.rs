@@ -1,11 +1,12 @@
 //! Invites: made for others, opened from others. What happens between the two nodes then is in [`super::contacts`].
 
-use parlour_crypto::{Invite, UserId};
+use parlour_crypto::{Invite, Link, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME, MAX_REQUEST_NOTE, UserId};
 use parlour_net::PeerId;
 use parlour_store::StoreError;
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
+use parlour_store::requests;
 
 use crate::resolve::NOTES;
 use crate::text;
@@ -16,8 +17,6 @@ use super::input::{AddContact, AddError, Added, MadeInvite, MakeInviteError, New
 
 /// Open invites of one account.
 const MAX_INVITES: usize = 256;
-/// Addresses in an invite.
-const MAX_ADDRESSES: usize = 4;
 /// Bytes of a petname.
 const MAX_NAME: usize = 64;
 
@@ -31,23 +30,13 @@ impl Engine {
         if open.iter().filter(|row| !row.revoked && row.expires > turn.now).count() >= MAX_INVITES {
             return Ok(Err(MakeInviteError::TooMany { max: MAX_INVITES }));
         }
-        let addresses = self.best_addresses(MAX_ADDRESSES);
+        let addresses = self.best_addresses(MAX_INVITE_ADDRESSES);
         if addresses.is_empty() {
             return Ok(Err(MakeInviteError::NoAddress));
         }
         let expires = turn.now.saturating_add(new.valid_ms);
         let token = self.random_id();
-        let mut name = self.account.name.clone();
-        name.truncate(name.floor_char_boundary(32));
-        let invite = Invite {
-            user: self.account.user(),
-            peer: self.peer.to_bytes(),
-            addresses: addresses.iter().map(|a| a.to_vec()).collect(),
-            bundle_hash: self.bundle_hash,
-            token,
-            expires,
-            name: (!name.is_empty()).then_some(name),
-        };
+        let invite = self.invite(token, expires);
         invites::put(
             turn.txn,
             &InviteRow {
@@ -65,6 +54,22 @@ impl Engine {
             expires,
             addresses,
         }))
+    }
+
+    /// An invite to this device.
+    pub(crate) fn invite(&self, token: [u8; 16], expires: u64) -> Invite {
+        let mut name = self.account.name.clone();
+        name.truncate(name.floor_char_boundary(MAX_INVITE_NAME));
+        let addresses = self.best_addresses(MAX_INVITE_ADDRESSES);
+        Invite {
+            user: self.account.user(),
+            peer: self.peer.to_bytes(),
+            addresses: addresses.iter().map(|a| a.to_vec()).collect(),
+            bundle_hash: self.bundle_hash,
+            token,
+            expires,
+            name: (!name.is_empty()).then_some(name),
+        }
     }
 
     pub(crate) fn revoke_invite(
@@ -85,11 +90,11 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         add: &AddContact,
     ) -> Result<Result<Added, AddError>, StoreError> {
-        let invite = match Invite::parse(&add.link) {
-            Ok(invite) => invite,
+        let link = match Link::parse(&add.link) {
+            Ok(link) => link,
             Err(error) => return Ok(Err(AddError::Link(error))),
         };
-        let (user, me) = (invite.user, self.account.user());
+        let (user, me) = (*link.user(), self.account.user());
         if user == me {
             return Ok(Err(AddError::Own));
         }
@@ -100,10 +105,17 @@ impl Engine {
         {
             return Ok(Err(error));
         }
+        let note = add.note.as_deref().unwrap_or_default().trim();
+        if note.len() > MAX_REQUEST_NOTE {
+            return Ok(Err(AddError::NoteTooLong {
+                got: note.len(),
+                max: MAX_REQUEST_NOTE,
+            }));
+        }
         let petname = petname.map(str::to_owned);
         let known = contacts::get(turn.txn, &user)?;
         if let Some(mut row) = known.clone().filter(|row| row.state == ContactState::Accepted) {
-            if !self.has_device_at(turn, &user, &invite.peer)? {
+            if !self.has_device_at(turn, &user, link.peer())? {
                 return Ok(Err(AddError::OtherDevice(row.petname.unwrap_or(row.name))));
             }
             row.petname = petname.or(row.petname);
@@ -111,36 +123,72 @@ impl Engine {
             feed::append(turn.txn, &FeedRow::Contact { user })?;
             return Ok(Ok(Added { user, already: true }));
         }
-        if invite.expires <= turn.now {
+        let already = known.is_some();
+        let petname = petname.or(known.as_ref().and_then(|row| row.petname.clone()));
+        // Whoever asks us has sent an invite along.
+        let asked = requests::get(turn.txn, &user)?.filter(|row| row.expires > turn.now);
+        let row = match (link, asked) {
+            (Link::Invite(invite), _) => invited(&invite, petname, turn.now),
+            (Link::Address(_), Some(asked)) => match Invite::parse(&asked.link) {
+                Ok(invite) => invited(&invite, petname, turn.now),
+                Err(error) => return Ok(Err(AddError::Link(error))),
+            },
+            (Link::Address(address), None) => match known.filter(|row| is_waiting(row, turn.now)) {
+                Some(row) => ContactRow { petname, ..row },
+                None => self.asked(address, petname, note, turn.now),
+            },
+        };
+        if matches!(row.state, ContactState::Invited { expires, .. } if expires <= turn.now) {
             return Ok(Err(AddError::Expired));
         }
-        let row = ContactRow {
-            user,
-            petname,
-            name: invite.name.clone().unwrap_or_default(),
-            device_list: Vec::new(),
-            state: ContactState::Invited {
-                token: invite.token,
-                bundle_hash: invite.bundle_hash,
-                expires: invite.expires,
-                refused: None,
-            },
-            peer: invite.peer.clone(),
-            addresses: invite.addresses.clone(),
-            created: turn.now,
-        };
-        contacts::put(turn.txn, &row);
+        self.approach(turn, &row)?;
+        Ok(Ok(Added { user, already }))
+    }
+
+    /// Keeps a contact that is to be won, and begins to.
+    pub(crate) fn approach(&mut self, turn: &mut Turn<'_, '_>, row: &ContactRow) -> Result<(), StoreError> {
+        let user = row.user;
+        contacts::put(turn.txn, row);
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;
-        if let Ok(peer) = PeerId::from_bytes(&invite.peer) {
+        if requests::get(turn.txn, &user)?.is_some() {
+            requests::delete(turn.txn, &user);
+            feed::append(turn.txn, &FeedRow::Request { user })?;
+        }
+        if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);
             self.dial_now(turn, peer);
             self.knock_invited(turn, peer)?;
         }
-        Ok(Ok(Added {
-            user,
-            already: known.is_some(),
-        }))
+        Ok(())
+    }
+}
+
+/// The contact that an invite of theirs is to lead to.
+pub(crate) fn invited(invite: &Invite, petname: Option<String>, now: u64) -> ContactRow {
+    ContactRow {
+        user: invite.user,
+        petname,
+        name: invite.name.clone().unwrap_or_default(),
+        device_list: Vec::new(),
+        state: ContactState::Invited {
+            token: invite.token,
+            bundle_hash: invite.bundle_hash,
+            expires: invite.expires,
+            refused: None,
+        },
+        peer: invite.peer.clone(),
+        addresses: invite.addresses.clone(),
+        created: now,
+    }
+}
+
+/// Whether what was begun with a contact may still lead to something.
+fn is_waiting(row: &ContactRow, now: u64) -> bool {
+    match row.state {
+        ContactState::Invited { refused, expires, .. } => refused.is_none() && expires > now,
+        ContactState::Asked { expires, .. } => expires > now,
+        ContactState::Accepted => false,
     }
 }
 

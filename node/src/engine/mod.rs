@@ -3,6 +3,7 @@
 
 mod account;
 mod append;
+mod asking;
 mod blocks;
 mod cards;
 mod change;
@@ -23,6 +24,7 @@ mod people;
 mod profile;
 mod read;
 mod reload;
+mod requests;
 mod rollback;
 mod serve;
 mod sessions;
@@ -43,6 +45,7 @@ use parlour_store::{Batch, ConversationNo, DeviceNo, EventKey, Store, StoreError
 use rand_core::{CryptoRng, Rng};
 
 pub(crate) use account::Account;
+pub(crate) use cards::best_first;
 pub use change::{Change, ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
 pub(crate) use effects::Effects;
@@ -54,9 +57,11 @@ pub use input::{
 };
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
+pub(crate) use requests::is_open as is_open_request;
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
+use asking::Asking;
 use contacts::Knock;
 use dial::Dialer;
 use effects::Turn;
@@ -102,6 +107,7 @@ pub(crate) struct Engine {
     rollback_hint: u64,
     one_time_keys: Allowance,
     new_sessions: Allowance,
+    asks: Allowance,
     searches: Allowance,
     known: BTreeMap<DeviceNo, Known>,
     numbers: HashMap<DeviceId, DeviceNo>,
@@ -115,6 +121,7 @@ pub(crate) struct Engine {
     opening: BTreeMap<DeviceNo, u64>,
     reopen: BTreeMap<DeviceNo, Backoff>,
     knocks: BTreeMap<u64, Knock>,
+    asking: BTreeMap<UserId, Asking>,
     knock_backoff: BTreeMap<DeviceNo, Backoff>,
     refusals: BTreeMap<DeviceNo, u32>,
     begun_again: BTreeMap<DeviceNo, u64>,
@@ -172,6 +179,7 @@ impl Engine {
             rollback_hint: 0,
             one_time_keys: Allowance::new(1_000, 10),
             new_sessions: Allowance::new(500, 4),
+            asks: Allowance::new(2_000, 5),
             searches: Allowance::new(200, 10),
             known: BTreeMap::new(),
             numbers: HashMap::new(),
@@ -185,6 +193,7 @@ impl Engine {
             opening: BTreeMap::new(),
             reopen: BTreeMap::new(),
             knocks: BTreeMap::new(),
+            asking: BTreeMap::new(),
             knock_backoff: BTreeMap::new(),
             refusals: BTreeMap::new(),
             begun_again: BTreeMap::new(),
@@ -438,6 +447,7 @@ impl Engine {
                 Timer::Controls(device) => self.on_controls_timer(turn, device)?,
                 Timer::Knock(device) => self.deliver_first_contact(turn, device)?,
                 Timer::FlushSent => self.flush_sent(turn)?,
+                Timer::Asking => self.on_asking_timer(turn),
                 Timer::Presence => self.tell_presence(turn)?,
                 Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,

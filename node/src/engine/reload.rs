@@ -50,6 +50,7 @@ impl Engine {
         self.opening.clear();
         self.reopen.clear();
         self.knocks.clear();
+        self.asking.clear();
         self.knock_backoff.clear();
         self.refusals.clear();
         self.begun_again.clear();

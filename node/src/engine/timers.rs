@@ -36,6 +36,8 @@ pub(crate) enum Timer {
     ReadMarks(DeviceNo),
     /// Ask the maker of an invite again.
     Knock(DeviceNo),
+    /// Go on with the work for requests to become contacts.
+    Asking,
     /// Say again whether the user is there.
     Presence,
     /// Forget typing and presence that were not said again.

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    CardDetails, Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest, KnockResponse,
-    OneTimeSecret, Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag,
+    Accepted, CardDetails, Control, DeviceCert, DeviceId, DeviceList, EnvelopePrefix, FirstFlight, KnockRequest,
+    KnockResponse, OneTimeSecret, Payload, PrekeyBundle, PrekeySecret, Profile, UserId, day_of, first_contact_tag,
     parse as parse_envelope,
 };
 use parlour_net::{NetCommand, PeerId};
@@ -42,8 +42,28 @@ enum Welcome {
 enum Reason {
     /// Its tag names an invite of ours.
     Invite(InviteRow),
+    /// Its tag names the invite in a request of ours: whom we asked has accepted.
+    Asked(UserId),
     /// Its tag names a prekey bundle of ours: a contact that begins anew.
     Contact,
+}
+
+/// A first flight that opened.
+pub(crate) struct OpenedFlight {
+    pub(crate) accepted: Accepted,
+    serial: u32,
+    ephemeral: [u8; 32],
+    one_time: Option<u32>,
+}
+
+impl OpenedFlight {
+    /// It is not opened again.
+    pub(crate) fn settle(&self, turn: &mut Turn<'_, '_>) {
+        prekeys::mark_answered(turn.txn, self.serial, &self.ephemeral);
+        if let Some(id) = self.one_time {
+            prekeys::delete_one_time(turn.txn, id);
+        }
+    }
 }
 
 impl Engine {
@@ -61,6 +81,8 @@ impl Engine {
                 Welcome::Closed(InviteRefusal::Expired) => KnockResponse::Closed { reason: 1 },
                 Welcome::Closed(InviteRefusal::Revoked) => KnockResponse::Closed { reason: 2 },
             },
+            Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(turn, &user)?,
+            Ok(KnockRequest::Ask { user, nonce, envelope }) => self.on_ask(turn, &user, nonce, &envelope)?,
             Err(_) => KnockResponse::Nothing,
         };
         match response.encode() {
@@ -73,7 +95,7 @@ impl Engine {
         Ok(())
     }
 
-    fn give_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
+    pub(crate) fn give_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
         let bundle = self.bundle.clone();
         self.bundle_response(turn, bundle)
     }
@@ -117,6 +139,14 @@ impl Engine {
         if let Some(invite) = invites::all(turn.txn)?.into_iter().find(|row| named(&row.token)) {
             return Ok(Some(Reason::Invite(invite)));
         }
+        for contact in contacts::all(turn.txn)? {
+            match contact.state {
+                ContactState::Asked { token, expires, .. } if named(&token) && expires > turn.now => {
+                    return Ok(Some(Reason::Asked(contact.user)));
+                }
+                _ => {}
+            }
+        }
         let bundles = prekeys::all(turn.txn)?;
         let ours = bundles
             .iter()
@@ -126,54 +156,16 @@ impl Engine {
 
     /// Opens a first-contact envelope that names one of our invites, or comes from a contact that begins anew.
     fn welcome(&mut self, turn: &mut Turn<'_, '_>, envelope: &[u8]) -> Result<Welcome, StoreError> {
-        let today = day_of(turn.now);
         let Ok((prefix, body)) = parse_envelope(envelope) else {
             return Ok(Welcome::Silent);
         };
-        if prefix.day > today.saturating_add(1) || prefix.day < today.saturating_sub(FLIGHT_DAYS) {
-            return Ok(Welcome::Silent);
-        }
         let Some(reason) = self.reason_to_open(turn, &prefix)? else {
             return Ok(Welcome::Silent);
         };
-        let Ok(flight) = FirstFlight::parse(body) else {
+        let Some(opened) = self.open_flight(turn, &prefix, body)? else {
             return Ok(Welcome::Silent);
         };
-        let serial = flight.prekey_serial();
-        if prekeys::is_answered(turn.txn, serial, &flight.ephemeral())? {
-            return Ok(Welcome::Silent);
-        }
-        let Some(prekey) = prekeys::get(turn.txn, serial)? else {
-            return Ok(Welcome::Silent);
-        };
-        let one_time = match flight.one_time_id() {
-            Some(id) => match prekeys::one_time(turn.txn, id)? {
-                Some(row) => OneTimeSecret::from_bytes(&row.secret).ok(),
-                None => return Ok(Welcome::Silent),
-            },
-            None => None,
-        };
-        let secret = match self.prekey.take() {
-            Some(kept) if kept.serial() == serial => kept,
-            _ => PrekeySecret::from_bytes(&prekey.secret).map_err(|_| StoreError::Malformed { noun: "prekey" })?,
-        };
-        let hash = PrekeyBundle::hash_of(&prekey.bundle);
-        let account = &self.account;
-        let opened = flight.open(
-            &prefix,
-            &account.keys,
-            &account.certificate,
-            &secret,
-            hash,
-            one_time.as_ref(),
-            |device| self.proof_of(device),
-            turn.now,
-        );
-        self.prekey = Some(secret);
-        let Ok(accepted) = opened else {
-            self.counters.unopened_envelopes += 1;
-            return Ok(Welcome::Silent);
-        };
+        let accepted = &opened.accepted;
         let Ok(Payload::Control {
             control: Control::ContactHello { token, profile, .. },
             ..
@@ -185,6 +177,7 @@ impl Engine {
         let known = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
+            Reason::Asked(asked) => token.is_some() && user == *asked,
             Reason::Contact => token.is_none() && known,
         };
         if !welcome {
@@ -215,12 +208,66 @@ impl Engine {
         if known.is_some_and(|contact| !follows(&contact.device_list, &list)) {
             return Ok(Welcome::Silent);
         }
-        prekeys::mark_answered(turn.txn, serial, &flight.ephemeral());
-        if let Some(id) = flight.one_time_id() {
-            prekeys::delete_one_time(turn.txn, id);
-        }
-        self.admit(turn, reason, &profile, &accepted.peer_cert, &list, accepted.session)?;
+        opened.settle(turn);
+        let Accepted { session, peer_cert, .. } = opened.accepted;
+        self.admit(turn, reason, &profile, &peer_cert, &list, session)?;
         Ok(Welcome::Done)
+    }
+
+    /// Opens a first flight with the prekeys it names.
+    pub(crate) fn open_flight(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        prefix: &EnvelopePrefix,
+        body: &[u8],
+    ) -> Result<Option<OpenedFlight>, StoreError> {
+        let today = day_of(turn.now);
+        if prefix.day > today.saturating_add(1) || prefix.day < today.saturating_sub(FLIGHT_DAYS) {
+            return Ok(None);
+        }
+        let Ok(flight) = FirstFlight::parse(body) else {
+            return Ok(None);
+        };
+        let (serial, ephemeral) = (flight.prekey_serial(), flight.ephemeral());
+        if prekeys::is_answered(turn.txn, serial, &ephemeral)? {
+            return Ok(None);
+        }
+        let Some(prekey) = prekeys::get(turn.txn, serial)? else {
+            return Ok(None);
+        };
+        let one_time = match flight.one_time_id() {
+            Some(id) => match prekeys::one_time(turn.txn, id)? {
+                Some(row) => OneTimeSecret::from_bytes(&row.secret).ok(),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let secret = match self.prekey.take() {
+            Some(kept) if kept.serial() == serial => kept,
+            _ => PrekeySecret::from_bytes(&prekey.secret).map_err(|_| StoreError::Malformed { noun: "prekey" })?,
+        };
+        let account = &self.account;
+        let opened = flight.open(
+            prefix,
+            &account.keys,
+            &account.certificate,
+            &secret,
+            PrekeyBundle::hash_of(&prekey.bundle),
+            one_time.as_ref(),
+            |device| self.proof_of(device),
+            turn.now,
+        );
+        self.prekey = Some(secret);
+        let Ok(accepted) = opened else {
+            self.counters.unopened_envelopes += 1;
+            return Ok(None);
+        };
+        Ok(Some(OpenedFlight {
+            accepted,
+            serial,
+            ephemeral,
+            one_time: flight.one_time_id(),
+        }))
     }
 
     /// The holder of an invite of ours becomes a contact, or a contact begins anew.

@@ -46,6 +46,7 @@ impl Sim {
         let add = AddContact {
             link: link.to_owned(),
             petname: None,
+            note: None,
         };
         self.ask(by, |reply| Command::Add(add, reply)).expect("up")
     }

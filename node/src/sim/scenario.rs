@@ -58,6 +58,7 @@ impl Sim {
         let add = AddContact {
             link: made.link,
             petname: None,
+            note: None,
         };
         self.ask(b, |reply| Command::Add(add, reply))
             .expect("up")

@@ -158,6 +158,7 @@ async fn notes_stay_at_home_whatever_a_contact_calls_themselves() {
     let mallory = parlour_node::AddContact {
         link: super::support::invite_of([9; 32], "notes"),
         petname: None,
+        note: None,
     };
     api.account().add(mallory).await.unwrap();
     let sent = api

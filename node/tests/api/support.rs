@@ -81,6 +81,7 @@ impl TestApi {
         let add = parlour_node::AddContact {
             link: invite_link(7),
             petname: Some("bob".into()),
+            note: None,
         };
         let user = api.account().add(add).await.unwrap().user;
         let own = api.account().facts().own.user;

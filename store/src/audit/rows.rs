@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 40] = [
+const NOUNS: [(Kind, &str); 41] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -46,6 +46,7 @@ const NOUNS: [(Kind, &str); 40] = [
     (Kind::OneTimeKey, "one-time key"),
     (Kind::Ephemeral, "ephemeral key"),
     (Kind::Invite, "invite"),
+    (Kind::ContactRequest, "contact request"),
     (Kind::TakeBack, "body to be erased"),
     (Kind::Annotation, "edit, reaction or deletion"),
     (Kind::PinOrder, "pin"),

@@ -61,7 +61,8 @@ fn ids(draw: &mut Draw, width: u64) -> Vec<Value> {
 }
 
 fn control(draw: &mut Draw) -> Value {
-    match draw.below(6) {
+    match draw.below(7) {
+        6 => json!(["ContactRequest", {"link": "parlour:A", "note": "hello", "ext": ext(draw)}]),
         5 => json!(["Read", {"conversation": draw.hex(32), "clock": draw.number(64), "event": draw.hex(32)}]),
         0 => json!(["ContactHello", {
             "token": draw.or_null(50, |draw| draw.hex(16)), "profile": profile(draw), "ext": ext(draw),
@@ -189,6 +190,8 @@ pub(super) fn knocks(draw: &mut Draw) -> Vec<Case> {
     let requests = [
         json!(["Bundle", {"hash": draw.hex(32)}]),
         json!(["Deliver", {"envelope": envelope}]),
+        json!(["BundleOf", {"user": draw.hex(32)}]),
+        json!(["Ask", {"user": draw.hex(32), "nonce": draw.number(64), "envelope": envelope}]),
     ];
     let responses = [
         json!(["Nothing", null]),

@@ -243,6 +243,20 @@ def invite(i, stated):
 
 
 @kind
+def contact_address(i, stated):
+    f = {"user": i("user"), "peer": i("peer"), "addresses": i("addresses"), "name": i.get("name_text")}
+    body = local.address_tlv(f)
+    text = local.invite_text(body)
+    require(local.read_address(stated.get("address_text") or text) == f, "reads as another address")
+    return {"tlv": body}, {"address_text": text}
+
+
+@kind
+def asking_work(i, _):
+    return {}, {"done": streams.asking_work(i("user"), i("envelope"), i["nonce"])}
+
+
+@kind
 def safety_number(i, _):
     halves = [local.half_number(i("user")), local.half_number(i("other_user"))]
     return {"halves_text": halves}, {"number_text": local.safety_number(i("user"), i("other_user"))}

@@ -99,7 +99,9 @@ def as_bytes(wrong):
 
 def knocks(draw):
     right = streams.REQUEST.write(("Bundle", {"hash": draw(32)}))
-    wrong = {"an unknown variant": b"\2" + right[1:], "cut short": right[:-1], "a byte left over": right + b"\0",
+    asking = streams.REQUEST.write(("Ask", {"user": draw(32), "nonce": 1, "envelope": b""}))
+    wrong = {"an unknown variant": b"\4" + right[1:], "an envelope that asks is too long": asking[:-1] + b"\x81\x20" + bytes(4097),
+             "cut short": right[:-1], "a byte left over": right + b"\0",
              "an envelope cut short": b"\1\5aaaa", "empty": b""}
     yield "knock, request", "knock_request", {"bytes": right}, as_bytes(wrong), {}
     right = streams.RESPONSE.write(("Bundle", {"device_list": b"a", "bundle": b"b", "one_time": (7, draw(32))}))

@@ -2,6 +2,7 @@
 
 from parlour import keys
 from parlour.events import CONTROL, MESSAGE_BODY
+from parlour.streams import asking_work
 
 from .people import NOW, Draw, Person, event_inputs, make_event, message, peer_id
 
@@ -46,7 +47,8 @@ def events():
                 "Have, full": ["Have", have_json(draw, logs)], "Have, one log": ["Have", have_json(draw, logs[:1])],
                 "Have, nothing": ["Have", have_json(draw, [])],
                 "Received": ["Received", {"ids": [draw(16).hex() for _ in range(3)]}],
-                "Read": ["Read", {"conversation": draw(32).hex(), "clock": NOW, "event": draw(32).hex()}]}
+                "Read": ["Read", {"conversation": draw(32).hex(), "clock": NOW, "event": draw(32).hex()}],
+                "ContactRequest": ["ContactRequest", {"link": "parlour:", "note": "Grüße", "ext": []}]}
     for name, value in controls.items():
         yield "control", name, {"value": value}
     yield "payload", "an event", {"wire": make_event(first).wire()}
@@ -104,6 +106,12 @@ def knock():
     lists = {"device_list": ada.signed_list.hex(), "bundle": ada.signed_bundle.hex()}
     yield "knock_request", "Bundle", {"value": ["Bundle", {"hash": draw(32).hex()}]}
     yield "knock_request", "Deliver", {"value": ["Deliver", {"envelope": draw(512).hex()}]}
+    user, envelope = draw(32), draw(4096)
+    yield "knock_request", "BundleOf", {"value": ["BundleOf", {"user": user.hex()}]}
+    yield "knock_request", "Ask", {"value": ["Ask", {"user": user.hex(), "nonce": 300, "envelope": envelope.hex()}]}
+    done = next(nonce for nonce in range(2 ** 64) if asking_work(user, envelope, nonce))
+    for name, nonce in {"enough": done, "not enough": done + 1}.items():
+        yield "asking_work", name, {"user": user, "envelope": envelope, "nonce": nonce}
     short = {"device_list": "", "bundle": "01"}
     for name, value in {"Nothing": ["Nothing", None],
                         "Bundle": ["Bundle", {**lists, "one_time": [300, draw(32).hex()]}],
@@ -123,6 +131,9 @@ def invite():
                          "four addresses": {"addresses": [draw(n) for n in (8, 1, 20, 0)], "name_text": "Ümläut 🙂"},
                          "longest name": {"name_text": "n" * 32, "expires": 2 ** 64 - 1}}.items():
         yield "invite", name, invite_inputs(draw, **fields)
+    for name, fields in {"with a name": {}, "nothing optional": {"addresses": [], "name_text": None}}.items():
+        inputs = invite_inputs(draw, **fields)
+        yield "contact_address", name, {key: inputs[key] for key in ("user", "peer", "addresses", "name_text")}
 
 
 def safety_number():

@@ -123,7 +123,8 @@ CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, 
                   Contact=Struct(profile=PROFILE, ext=EXT),
                   Have=HAVE,
                   Received=Struct(ids=IDS),
-                  Read=Struct(conversation=BYTES32, clock=U64, event=BYTES32))
+                  Read=Struct(conversation=BYTES32, clock=U64, event=BYTES32),
+                  ContactRequest=Struct(link=Text(400), note=Text(512), ext=EXT))
 
 
 # -- payloads ----------------------------------------------------------------------------------------------------------

@@ -15,13 +15,23 @@ from .keys import device_id, identity_seed, read_certificate, read_list
 SCHEME = "parlour:"
 INVITE = [(1, "version", "u8"), (2, "user", 32), (3, "peer", None), (4, "addresses", None), (5, "bundle_hash", 32),
           (6, "token", 16), (7, "expires", "u64"), (8, "name", None, "optional")]
+ADDRESS = [field for field in INVITE if field[0] not in (5, 6, 7)]
+
+
+def link_fields(f):
+    """The fields that every link has."""
+    addresses = b"".join(uint(len(a), 1) + a for a in f["addresses"])
+    name = None if f["name"] is None else f["name"].encode()
+    return [(1, b"\1"), (2, f["user"]), (3, f["peer"]), (4, addresses), (8, name)]
 
 
 def invite_tlv(f):
-    addresses = b"".join(uint(len(a), 1) + a for a in f["addresses"])
-    name = None if f["name"] is None else f["name"].encode()
-    return tlv((1, b"\1"), (2, f["user"]), (3, f["peer"]), (4, addresses), (5, f["bundle_hash"]), (6, f["token"]),
-               (7, uint(f["expires"], 8)), (8, name))
+    own = [(5, f["bundle_hash"]), (6, f["token"]), (7, uint(f["expires"], 8))]
+    return tlv(*sorted(link_fields(f) + own, key=lambda field: field[0]))
+
+
+def address_tlv(f):
+    return tlv(*link_fields(f))
 
 
 def invite_text(body):
@@ -33,6 +43,14 @@ def invite_text(body):
 
 
 def read_invite(text):
+    return read_link(text, INVITE)
+
+
+def read_address(text):
+    return read_link(text, ADDRESS)
+
+
+def read_link(text, fields):
     text = text.strip()
     require(len(text) <= 400, "invite too long")
     require(re.fullmatch(SCHEME + "[A-Za-z0-9_-]*", text), "letters of the invite")
@@ -43,7 +61,7 @@ def read_invite(text):
     require(len(data) >= 4, "invite cut short")
     body, checksum = data[:-4], data[-4:]
     require(same(hash_blake("invite checksum", body)[:4], checksum), "checksum of the invite")
-    f = read_tlv(body, INVITE)
+    f = read_tlv(body, fields)
     require(f.pop("version") == 1, "version of the invite")
     require(len(f["peer"]) <= 64, "peer id of the invite")
     addresses, rest = [], f["addresses"]

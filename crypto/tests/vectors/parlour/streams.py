@@ -1,6 +1,6 @@
 """Requests between peers and the sync stream (PROTOCOL.md section 9)."""
 
-from .blocks import aead_open, aead_seal, dh, hash_sha, kdf, mac, require, same, uint
+from .blocks import aead_open, aead_seal, dh, hash_blake, hash_sha, kdf, mac, require, same, uint, xof
 from .codec import BOOL, BYTES32, EXT, U8, U16, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Tuple, Type, Vec, split
 from .events import CONTROL, HAVE, IDS, MAX_WIRE
 
@@ -22,12 +22,23 @@ def check_one_time(value):
     require(value["one_time"] is None or value["one_time"][0] >= 1, "a one-time key 0")
 
 
-REQUEST = Enum(Bundle=Struct(hash=BYTES32), Deliver=Struct(envelope=Bytes()))
+def check_asking(value):
+    require(len(value["envelope"]) <= 4_096, "an envelope that asks is too long")
+
+
+REQUEST = Enum(Bundle=Struct(hash=BYTES32), Deliver=Struct(envelope=Bytes()), BundleOf=Struct(user=BYTES32),
+               Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()))
 RESPONSE = Enum(Nothing=Empty(),
                 Bundle=Struct(check_one_time, device_list=Bytes(), bundle=Bytes(),
                               one_time=Option(Tuple(U32, BYTES32))),
                 Received=Empty(),
                 Closed=Struct(reason=U8))
+
+
+def asking_work(user, envelope, nonce):
+    """Whether the nonce is work enough to ask the user with this envelope."""
+    base = hash_blake("contact request", user, envelope)
+    return int.from_bytes(xof(base, "contact request work", 4, uint(nonce, 8)), "big") >> 12 == 0
 
 
 def read_knock(what, data):

@@ -36,13 +36,17 @@ async fn add(
     State(state): State<ApiState>,
     Body(wish): Body<dto::AddContact>,
 ) -> Result<(StatusCode, Json<dto::AddedContact>), ApiError> {
-    let added = state
-        .account
-        .add(AddContact {
-            link: wish.link,
-            petname: wish.petname,
-        })
-        .await?;
+    add_link(&state, wish.link, wish.petname, wish.note).await
+}
+
+/// Opens an invite, or asks at an address.
+pub(crate) async fn add_link(
+    state: &ApiState,
+    link: String,
+    petname: Option<String>,
+    note: Option<String>,
+) -> Result<(StatusCode, Json<dto::AddedContact>), ApiError> {
+    let added = state.account.add(AddContact { link, petname, note }).await?;
     let row = contacts::get(state.account.store(), &added.user)?.ok_or_else(|| {
         tracing::error!("a contact is gone right after it was added");
         ApiError::internal()

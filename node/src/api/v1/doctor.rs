@@ -130,7 +130,7 @@ fn patient(
             since: Time(failed.since),
         }),
         invite_expires_at: match &row.state {
-            ContactState::Invited { expires, .. } => Some(Time(*expires)),
+            ContactState::Invited { expires, .. } | ContactState::Asked { expires, .. } => Some(Time(*expires)),
             ContactState::Accepted => None,
         },
         certificate_expires_at: expires,

@@ -257,6 +257,27 @@ pub(crate) struct ContactDevice {
     pub(crate) last_seen: Option<Time>,
 }
 
+/// Somebody who asks to become a contact.
+#[derive(Debug, Serialize)]
+pub(crate) struct Request {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) display: String,
+    pub(crate) note: String,
+    pub(crate) received_at: Time,
+    pub(crate) expires_at: Time,
+}
+
+/// Where this account can be asked.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContactAddress {
+    pub(crate) link: String,
+    pub(crate) addresses: Vec<String>,
+    /// From where it can be used, and what would widen that.
+    pub(crate) works: &'static str,
+    pub(crate) hint: &'static str,
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct AddedContact {
     #[serde(flatten)]
@@ -412,6 +433,11 @@ pub(crate) enum What {
     Conversation {
         conversation: Box<Conversation>,
     },
+    /// Somebody asks to become a contact; without a request, they do no more.
+    Request {
+        user_id: UserId,
+        request: Option<Box<Request>>,
+    },
 }
 
 impl What {
@@ -424,6 +450,7 @@ impl What {
             Self::Receipt { .. } => "receipt",
             Self::Contact { .. } => "contact",
             Self::Conversation { .. } => "conversation",
+            Self::Request { .. } => "request",
         }
     }
 }
@@ -607,6 +634,14 @@ impl MakeInvite {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddContact {
     pub(crate) link: String,
+    pub(crate) petname: Option<String>,
+    /// What to say when asking at a contact address.
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AcceptRequest {
     pub(crate) petname: Option<String>,
 }
 

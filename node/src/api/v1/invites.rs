@@ -89,16 +89,16 @@ async fn create(
 }
 
 /// From where an invite with these addresses can be used.
-fn reach(addresses: &[Multiaddr]) -> (&'static str, &'static str) {
+pub(crate) fn reach(addresses: &[Multiaddr]) -> (&'static str, &'static str) {
     match addresses.iter().map(parlour_net::scope).max() {
-        Some(Scope::Internet) => ("anywhere", "both nodes must be running when the invite is opened"),
+        Some(Scope::Internet) => ("anywhere", "both nodes must be running when it is opened"),
         Some(Scope::Lan) => (
             "this LAN",
-            "both nodes must be running in the same network when the invite is opened",
+            "both nodes must be running in the same network when it is opened",
         ),
         Some(Scope::Machine) | None => (
             "this machine",
-            "start the node with a listen address other machines can reach, and make a new invite",
+            "start the node with a listen address other machines can reach, and make a new one",
         ),
     }
 }

@@ -4,19 +4,22 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 
+use parlour_crypto::{ContactAddress, MAX_INVITE_ADDRESSES};
 use parlour_store::registers;
 
 use super::dto;
+use super::invites::reach;
 use super::passing::presence_name;
 use crate::api::error::ApiError;
 use crate::api::extract::Body;
 use crate::api::state::ApiState;
-use crate::engine::Decision;
+use crate::engine::{Decision, MakeInviteError, best_first};
 use crate::runner::now_ms;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/me", get(me))
+        .route("/me/address", get(address))
         .route("/me/presence", get(presence).put(set_presence))
         .route("/me/settings", get(settings).patch(change_settings))
 }
@@ -32,6 +35,28 @@ async fn me(State(state): State<ApiState>) -> Json<dto::Me> {
         listen: state.account.live().listening.iter().map(ToString::to_string).collect(),
         version: env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// Where this account can be asked, for anybody who wants to become a contact.
+async fn address(State(state): State<ApiState>) -> Result<Json<dto::ContactAddress>, ApiError> {
+    let facts = state.account.facts();
+    let addresses = best_first(&state.account.live().listening, MAX_INVITE_ADDRESSES);
+    if addresses.is_empty() {
+        return Err(MakeInviteError::NoAddress.into());
+    }
+    let address = ContactAddress {
+        user: facts.own.user,
+        peer: facts.peer.to_bytes(),
+        addresses: addresses.iter().map(|address| address.to_vec()).collect(),
+        name: Some(state.account.name()).filter(|name| !name.is_empty()),
+    };
+    let (works, hint) = reach(&addresses);
+    Ok(Json(dto::ContactAddress {
+        link: address.to_link(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        works,
+        hint,
+    }))
 }
 
 async fn settings(State(state): State<ApiState>) -> Result<Json<dto::Settings>, ApiError> {

@@ -16,6 +16,7 @@ pub(crate) mod passing;
 mod profile;
 mod reader;
 mod remembering;
+mod requests;
 mod safety;
 mod search;
 pub(crate) mod session;
@@ -40,6 +41,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(doctor::router())
         .merge(invites::router())
         .merge(contacts::router())
+        .merge(requests::router())
         .merge(conversations::router())
         .merge(messages::router())
         .merge(message::router())

@@ -9,6 +9,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::feed::FeedRow;
 use parlour_store::registers::{Register, Trust};
+use parlour_store::requests;
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, Read, Store, StoreError, annotations, devices, events, registers,
@@ -18,7 +19,7 @@ use parlour_store::{
 use super::dto::{self, Time, What};
 use super::passing::presence_name;
 use super::remembering::Remembering;
-use crate::engine::{Ephemera, Live};
+use crate::engine::{Ephemera, Live, is_open_request};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 use crate::runner::now_ms;
@@ -204,6 +205,15 @@ impl<'a> Reader<'a> {
                 Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer")),
             ),
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
+            ContactState::Asked { expires, .. } if *expires <= now_ms() => (
+                "refused",
+                Some("they have not accepted the request, and its time is over: ask again".to_owned()),
+            ),
+            ContactState::Asked { told: Some(_), .. } => ("asked", Some("waiting for them to accept".to_owned())),
+            ContactState::Asked { told: None, .. } => (
+                "waiting",
+                Some(self.why_peer_unreachable(&row.peer, "connected; the request is on its way")),
+            ),
         };
         let shares = contacts::shares_presence(&self.rows, &row.user)?;
         let mut listed = Vec::new();
@@ -312,6 +322,13 @@ impl<'a> Reader<'a> {
                     .transpose()?;
                 Ok(contact.map(|contact| What::Contact {
                     contact: Box::new(contact),
+                }))
+            }
+            FeedRow::Request { user } => {
+                let row = requests::get(&self.rows, user)?.filter(|row| is_open_request(row, now_ms()));
+                Ok(Some(What::Request {
+                    user_id: *user,
+                    request: row.as_ref().map(super::requests::request).map(Box::new),
                 }))
             }
             FeedRow::Conversation { conversation } => {

@@ -1,0 +1,117 @@
+//! Asking at a contact address, and deciding about whoever asks.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Home, eventually};
+
+fn address_of(home: &Home) -> String {
+    home.json(&["invite", "address"])["link"].as_str().unwrap().to_owned()
+}
+
+fn asked(home: &Home) -> Vec<Value> {
+    home.json(&["requests"]).as_array().unwrap().clone()
+}
+
+fn wait_for_request(home: &Home) -> Value {
+    eventually("the request is there", || {
+        asked(home).pop().ok_or_else(|| "nobody asks".to_owned())
+    })
+}
+
+#[test]
+fn whoever_asks_waits_and_hears_nothing_until_accepted() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let address = address_of(&bob);
+
+    let added = alice.json(&["add", &address, "--petname", "bobby", "--note", "from the fair"]);
+    assert_eq!((&added["state"], &added["petname"]), (&json!("asked"), &json!("bobby")));
+    assert!(added["reason"].as_str().unwrap().contains("accept"), "{added}");
+    let sent = alice.json(&["send", "bobby", "hello?"]);
+    assert_eq!(sent["status"], "sending", "{sent}");
+
+    let request = wait_for_request(&bob);
+    assert_eq!(
+        (&request["name"], &request["note"]),
+        (&json!("alice"), &json!("from the fair"))
+    );
+    assert_eq!(request["user_id"], alice.json(&["whoami"])["user_id"]);
+    assert_eq!(bob.json(&["contacts"]), json!([]), "nothing comes of it by itself");
+    assert_eq!(alice.json(&["contacts"])[0]["state"], "asked");
+
+    // Asking again changes nothing, and is no second request.
+    let again = alice.json(&["add", &address]);
+    assert_eq!((&again["already"], &again["petname"]), (&json!(true), &json!("bobby")));
+    assert_eq!(asked(&bob).len(), 1);
+
+    let accepted = bob.json(&["requests", "accept", "alice", "--petname", "al"]);
+    assert_eq!(
+        (&accepted["state"], &accepted["petname"]),
+        (&json!("accepted"), &json!("al"))
+    );
+    assert!(asked(&bob).is_empty());
+    eventually("what was said meanwhile arrives", || {
+        let history = bob.json(&["history", "al"]);
+        match history[0]["text"].as_str() {
+            Some("hello?") => Ok(()),
+            _ => Err(history.to_string()),
+        }
+    });
+    bob.json(&["send", "al", "hello!", "--wait", "delivered", "--timeout", "20s"]);
+    assert_eq!(alice.json(&["contacts"])[0]["state"], "accepted");
+}
+
+#[test]
+fn a_declined_request_is_gone_and_does_not_come_back() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, running) = (alice.up(), bob.up());
+    let address = address_of(&bob);
+    alice.json(&["add", &address]);
+    wait_for_request(&bob);
+    // It is on the disk.
+    drop(running);
+    let _bob = bob.up();
+    assert_eq!(asked(&bob).len(), 1);
+    bob.json(&["requests", "decline", "alice"]);
+    assert!(asked(&bob).is_empty());
+    let refused = bob.run(&["requests", "accept", "alice"]);
+    assert!(
+        refused.code != Some(0) && refused.stderr.contains("no contact request"),
+        "{refused:?}"
+    );
+    assert_eq!(alice.json(&["contacts"])[0]["state"], "asked", "nobody told her");
+}
+
+#[test]
+fn two_who_ask_each_other_are_contacts() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let (to_alice, to_bob) = (address_of(&alice), address_of(&bob));
+    alice.json(&["add", &to_bob]);
+    wait_for_request(&bob);
+    let added = bob.json(&["add", &to_alice]);
+    assert_eq!(added["state"], "accepted", "{added}");
+    alice.json(&["send", "bob", "at once", "--wait", "delivered", "--timeout", "20s"]);
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_by_name() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let own = alice.run(&["add", &address_of(&alice)]);
+    assert!(own.code != Some(0) && own.stderr.contains("your own"), "{own:?}");
+    let long = "x".repeat(513);
+    let address = address_of(&bob);
+    let refused = alice.run(&["add", &address, "--note", &long]);
+    assert!(
+        refused.code != Some(0) && refused.stderr.contains("at most 512"),
+        "{refused:?}"
+    );
+    assert_eq!(alice.json(&["contacts"]), json!([]));
+    let damaged = format!("{}A", &address[..address.len() - 1]);
+    let refused = alice.run(&["add", &damaged]);
+    assert!(
+        refused.code != Some(0) && refused.stderr.contains("typo"),
+        "{refused:?}"
+    );
+}
