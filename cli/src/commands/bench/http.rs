@@ -227,8 +227,8 @@ mod tests {
     fn changes_of_all_kinds_are_read() {
         let read = |json: &str| serde_json::from_str::<Change>(json).unwrap();
         let receipt = read(r#"{"seq":7,"type":"receipt","state":"delivered","count":300,"message_ids":[]}"#);
-        assert_eq!((receipt.state, receipt.count), (Some(State::Delivered), Some(300)));
         assert!(!receipt.is_new_message());
+        assert_eq!((receipt.state, receipt.count), (Some(State::Delivered), Some(300)));
         let message = read(r#"{"seq":8,"type":"message","message":{"id":"e","text":"hi","own":true,"status":"sent"}}"#);
         assert!(message.is_new_message());
         assert_eq!(message.message.unwrap().text.as_deref(), Some("hi"));

@@ -187,18 +187,9 @@ fn ours() -> Ours {
         hash: [1; 8],
     };
     let prefix = EnvelopePrefix { day: DAY, tag: [7; 8] };
-    let (mut from, envelope) = initiate(
-        &mut rng,
-        &a,
-        &a_cert,
-        list,
-        &b_cert,
-        &bundle,
-        Some(&one_time.public()),
-        NOW,
-    )
-    .and_then(|flight| flight.seal(&mut rng, &prefix, b"hello"))
-    .expect("begun");
+    let one = one_time.public();
+    let flight = initiate(&mut rng, &a, &a_cert, list, &b_cert, &bundle, Some(&one), NOW).expect("begun");
+    let (mut from, envelope) = flight.seal(&mut rng, &prefix, b"hello").expect("sealed");
     let (prefix, body) = parse(&envelope).expect("an envelope");
     let flight = FirstFlight::parse(body).expect("a first flight");
     let opened = flight.open(
