@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::accounts::Accounts;
+use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
@@ -90,10 +92,13 @@ pub(crate) enum Command {
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),
+    Accounts(Accounts),
     Invite(Invite),
     Add(Add),
     Contacts(Contacts),
     Requests(Requests),
+    Draft(Draft),
+    Typing(Typing),
     Send(Send),
     History(History),
     Read(Read),

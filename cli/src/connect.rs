@@ -51,7 +51,7 @@ impl Session {
         let deadline = Instant::now() + HELD;
         loop {
             match start(options.clone()).await {
-                Ok(node) => return Self::embedded(&data, reach, node),
+                Ok(node) => return Self::embedded(reach, node),
                 Err(error) if is_data_in_use(&error) && Instant::now() < deadline => sleep(HELD_STEP).await,
                 Err(error) => return Err(error),
             }
@@ -62,12 +62,9 @@ impl Session {
     }
 
     /// A node that reads the disk for a moment is nothing that others should come to rely on.
-    fn embedded(data: &Path, reach: Reach, node: Node) -> Result<Self> {
+    fn embedded(reach: Reach, node: Node) -> Result<Self> {
         if reach == Reach::Disk {
-            let data = DataDir::new(data);
-            for file in [data.address(), data.cookie()] {
-                let _ = std::fs::remove_file(file);
-            }
+            node.hide();
         }
         Ok(Self {
             client: client_of(&node, true)?,
@@ -89,6 +86,19 @@ impl Session {
 /// Never, for a node that has started.
 pub(crate) fn client_of(node: &Node, embedded: bool) -> Result<Client> {
     Ok(Client::new(&node.api_url(), node.token(), embedded)?)
+}
+
+/// As [`client_of`], for each account that runs there.
+///
+/// # Errors
+/// Never, for a node that has started.
+pub(crate) fn clients_of(node: &Node) -> Result<Vec<Client>> {
+    let tokens = node
+        .accounts()
+        .filter_map(|account| node.token_of(&account.facts().account));
+    tokens
+        .map(|token| Ok(Client::new(&node.api_url(), token, false)?))
+        .collect()
 }
 
 /// Fills in which account is meant, and its password if one was given.
@@ -120,6 +130,7 @@ fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
     NodeOptions {
         data: data.to_owned(),
         account: None,
+        all_accounts: false,
         password: None,
         api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         listen: Vec::new(),
@@ -147,37 +158,46 @@ pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
 /// # Errors
 /// One runs, for another account or without one.
 pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option<Client>> {
-    let (client, serves) = match probe(data).await {
+    let (client, there) = match probe(data, account).await {
         None => return Ok(None),
         Some(Found::Waiting(_)) => bail!(
             "the node that runs on {} has no account yet: make one with `parlour init --name NAME`, or in a browser with \
              the link that `parlour open` prints",
             data.display()
         ),
-        Some(Found::Account(client, serves)) => (client, serves),
+        Some(Found::Accounts(client, there)) => (client, there),
     };
     match account {
-        Some(wanted) if wanted != serves => {
-            bail!(
-                "the node that runs on {} serves the account {serves:?}, not {wanted:?}",
-                data.display()
-            )
+        Some(wanted) if !there.iter().any(|name| name == wanted) => {
+            let (path, there) = (data.display(), there.join(", "));
+            bail!("the account {wanted:?} does not run on the node of {path}; these do: {there}")
         }
-        _ => Ok(Some(client)),
+        // However many of them run: who is meant depends on nothing that changes by itself.
+        None => {
+            let all = DataDir::new(data).accounts()?;
+            if all.len() > 1 {
+                bail!(
+                    "there are several accounts here: choose one with --account ({})",
+                    all.join(", ")
+                );
+            }
+            Ok(Some(client))
+        }
+        Some(_) => Ok(Some(client)),
     }
 }
 
 /// The node that runs on a data directory and waits for an account, if one does.
 pub(crate) async fn waiting(data: &Path) -> Option<Client> {
-    match probe(data).await? {
+    match probe(data, None).await? {
         Found::Waiting(client) => Some(client),
-        Found::Account(..) => None,
+        Found::Accounts(..) => None,
     }
 }
 
 /// Whether a node with an account answers on a data directory.
 pub(crate) async fn is_complete(data: &Path) -> bool {
-    matches!(probe(data).await, Some(Found::Account(..)))
+    matches!(probe(data, None).await, Some(Found::Accounts(..)))
 }
 
 /// Waits until the node that was given an account has gone on with it; answers whether it has.
@@ -194,8 +214,8 @@ pub(crate) async fn completed(data: &Path) -> bool {
 
 /// Whoever answers on a data directory.
 enum Found {
-    /// A node, and the name of its account.
-    Account(Client, String),
+    /// A node that runs these accounts, by the token of the one that was named, or of the first one.
+    Accounts(Client, Vec<String>),
     /// A node without an account.
     Waiting(Client),
 }
@@ -203,19 +223,21 @@ enum Found {
 #[derive(Deserialize)]
 struct Address {
     url: String,
+    #[serde(default)]
+    accounts: Vec<String>,
 }
 
 /// A node that has died leaves its files behind, and its port may be another's by now: only an answer to its own token counts.
-async fn probe(data: &Path) -> Option<Found> {
-    let api = data.join("api");
-    let address: Address = serde_json::from_slice(&std::fs::read(api.join("address")).ok()?).ok()?;
-    let token = std::fs::read_to_string(api.join("cookie")).ok()?;
-    let client = Client::new(&address.url, &token, false).ok()?;
+async fn probe(data: &Path, account: Option<&str>) -> Option<Found> {
+    let data = DataDir::new(data);
+    let Address { url, accounts } = serde_json::from_slice(&std::fs::read(data.address()).ok()?).ok()?;
+    let known = account.filter(|wanted| accounts.iter().any(|name| name == wanted));
+    let cookie = known.or(accounts.first().map(String::as_str));
+    let cookie = cookie.map_or_else(|| data.cookie(), |name| data.cookie_of(name));
+    let token = std::fs::read_to_string(cookie).ok()?;
+    let client = Client::new(&url, &token, false).ok()?;
     match timeout(PROBE, client.get(&["me"], &[])).await.ok()? {
-        Ok(me) => Some(Found::Account(
-            client,
-            me["account"].as_str().unwrap_or_default().to_owned(),
-        )),
+        Ok(_) => Some(Found::Accounts(client, accounts)),
         Err(CallError::Refused(problem)) if problem.code == "no_account" => Some(Found::Waiting(client)),
         Err(_) => None,
     }

@@ -135,17 +135,26 @@ pub fn pad(payload: &[u8], size: usize) -> Result<Zeroizing<Vec<u8>>, PadError> 
 /// # Errors
 /// `Length` when it is cut short, `NotZero` when the padding holds anything.
 pub fn unpad(padded: &[u8]) -> Result<&[u8], PadError> {
+    unpad_parts(padded, 0).map(|(payload, _)| payload)
+}
+
+/// The payload, and the `behind` bytes that ride behind it.
+///
+/// # Errors
+/// As [`unpad`].
+pub(crate) fn unpad_parts(padded: &[u8], behind: usize) -> Result<(&[u8], &[u8]), PadError> {
     let mut reader = ByteReader::new(padded);
     let len = reader
         .u32()
         .and_then(|len| usize::try_from(len).ok())
         .ok_or(PadError::Length)?;
     let payload = reader.take(len).ok_or(PadError::Length)?;
+    let part = reader.take(behind).ok_or(PadError::Length)?;
     // Without an early end the compiler takes many bytes at once; which byte is wrong matters to nobody.
     if reader.rest().iter().fold(0, |seen, byte| seen | byte) != 0 {
         return Err(PadError::NotZero);
     }
-    Ok(payload)
+    Ok((payload, part))
 }
 
 /// Why a payload could not be padded or unpadded.

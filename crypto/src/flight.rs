@@ -17,7 +17,7 @@ use crate::agreement::{RemoteKey, agree_all, dh};
 use crate::codec::ByteReader;
 use crate::device::{CertClaim, CertProof, DeviceCert, Statement};
 use crate::device_list::ListReference;
-use crate::envelope::EnvelopePrefix;
+use crate::envelope::{EnvelopePrefix, day_of};
 use crate::handshake::{FLIGHT_NONCE, HandshakeError, Offer, Role, Secrets};
 use crate::ids::DeviceId;
 use crate::kem::KEM_CIPHERTEXT_LEN;
@@ -124,7 +124,7 @@ impl<'a> FirstFlight<'a> {
         let dh1 = dh(secret.spk_secret(), &PublicKey::from(claim.statement().dh_key))?;
         let (keys, start) = secrets.schedule(&offer, claim.statement(), own_cert.statement(), &dh1, Role::Responder);
         let binding = Binding::new(&keys.th, &prefix.encode());
-        let (ratchet, payload) = Ratchet::answer(start, &binding, self.message)?;
+        let (ratchet, payload) = Ratchet::answer(start, keys.role(), day_of(now), &binding, self.message)?;
         Ok(Accepted {
             session: Session::new(keys, ratchet),
             peer_cert: claim.verify(known)?,

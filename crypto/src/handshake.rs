@@ -24,7 +24,7 @@ use crate::aead;
 use crate::agreement::{LowOrder, RemoteKey, SharedSecret, agree_and_publish};
 use crate::device::{CertError, DeviceCert, Statement};
 use crate::device_list::ListReference;
-use crate::envelope::EnvelopePrefix;
+use crate::envelope::{EnvelopePrefix, day_of};
 use crate::kdf::{self, Purpose};
 use crate::keys::{self, DeviceKeys};
 use crate::prekey::{OneTimeKey, PrekeyBundle};
@@ -113,7 +113,9 @@ pub fn initiate(
         &dh1,
         Role::Initiator,
     );
-    let session = Session::new(keys, Ratchet::initiate(RatchetKey::new(ratchet, ratchet_public), start));
+    let own = RatchetKey::new(ratchet, ratchet_public);
+    let ratchet = Ratchet::initiate(own, start, keys.role(), day_of(now));
+    let session = Session::new(keys, ratchet);
     Ok(Initiated { session, front })
 }
 

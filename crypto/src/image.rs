@@ -1,8 +1,12 @@
 //! What small pictures are, told by their first bytes: nothing is decoded here (PROTOCOL.md section 8, avatars).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod plain;
+
 use crate::codec::ByteReader;
 use thiserror::Error;
+
+pub use plain::plain_image;
 
 /// Most pixels on a side.
 pub const MAX_IMAGE_SIDE: u32 = 512;

@@ -49,6 +49,8 @@ purposes! {
     RATCHET_ROOT = "ratchet root";
     RATCHET_STEP = "ratchet step";
     RATCHET_MESSAGE = "ratchet message";
+    REFRESH_SECRET = "refresh secret";
+    RATCHET_REFRESH = "ratchet refresh";
     ENVELOPE_TAG = "envelope tag";
     FIRST_CONTACT_TAG = "first contact tag";
     EVENT = "event";

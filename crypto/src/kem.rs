@@ -1,4 +1,4 @@
-//! ML-KEM-768 (FIPS 203): the post-quantum half of a handshake (PROTOCOL.md section 4).
+//! ML-KEM-768 (FIPS 203): the post-quantum half of a handshake, and of refreshes (PROTOCOL.md sections 4 and 5).
 
 use libcrux_ml_kem::mlkem768::{
     self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey, decapsulate, encapsulate, generate_key_pair,

@@ -73,7 +73,7 @@ pub use frame::{Frame, Hello, MAX_FRAME, Presence, SYNC_VERSION};
 pub use handshake::{HandshakeError, Initiated, initiate};
 pub use identity::Identity;
 pub use ids::{ConversationId, DeviceId, EventId, IdParseError, SessionId, UserId};
-pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind};
+pub use image::{ImageError, ImageKind, MAX_IMAGE_SIDE, image_kind, plain_image};
 pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{
     ContactAddress, INVITE_PREFIX, Invite, InviteError, Link, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME,
@@ -91,7 +91,7 @@ pub use ratchet::{
 };
 pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
 pub use safety_number::safety_number;
-pub use session::Session;
+pub use session::{EXT_REFRESH, Session};
 pub use stream::{
     FrameOpener, FrameSealer, REFUSE, STREAM_ACCEPT_LEN, STREAM_OPEN_LEN, StreamError, StreamOpen, accept_stream,
 };

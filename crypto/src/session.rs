@@ -6,8 +6,9 @@
 //! envelope leaves or the payload is used.
 //!
 //! ```text
-//! core = 1 || suite u8 || th 32 || tag key out 32 || tag key in 32 || exporter 32 || ratchet state
+//! core = 2 || suite u8 || th 32 || tag key out 32 || tag key in 32 || exporter 32 || ratchet state
 //! ```
+//! Version 1 had no refreshes, and a ratchet state without theirs.
 
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -16,10 +17,15 @@ use crate::codec::ByteReader;
 use crate::envelope::{self, EnvelopePrefix, PREFIX_LEN};
 use crate::ids::SessionId;
 use crate::kdf::{self, Purpose};
-use crate::ratchet::{Binding, LoadError, MAX_STATE, OVERHEAD, OpenError, Ratchet, RecordChange, RecordKey, SealError};
+use crate::ratchet::{
+    Binding, LoadError, MAX_STATE, OVERHEAD, OpenError, Ratchet, RecordChange, RecordKey, Role, SealError,
+};
 use crate::suite::Suite;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_REFRESHES: u8 = 1;
+/// Number of the ext entry of a `ContactHello` or [`Hello`](crate::Hello) by which a device says that it takes part in refreshes.
+pub const EXT_REFRESH: u16 = 1;
 /// The most bytes of a core.
 const MAX_CORE: usize = 2 + 4 * 32 + MAX_STATE;
 
@@ -48,6 +54,17 @@ pub(crate) struct TagKey(pub(crate) [u8; 32]);
 /// The secret of the session that other channels between the two devices are keyed with.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Exporter(pub(crate) [u8; 32]);
+
+impl SessionKeys {
+    /// Who offers and who answers in refreshes: both sides find it in what they share.
+    pub(crate) fn role(&self) -> Role {
+        match self.suite {
+            Suite::Classic => Role::None,
+            Suite::Hybrid if self.tag_out.0 < self.tag_in.0 => Role::Offers,
+            Suite::Hybrid => Role::Answers,
+        }
+    }
+}
 
 impl Exporter {
     /// A copy for a stream that outlives its borrow of the session.
@@ -102,7 +119,8 @@ impl Session {
         &self.keys.exporter
     }
 
-    /// Seals `payload` as a whole envelope of the smallest size that fits, at most 48 KiB.
+    /// Seals `payload` as a whole envelope of the smallest size that fits, at most 48 KiB. While a refresh is under way, what it
+    /// needs rides along, and the envelope may be larger for that.
     ///
     /// Write [`core`](Self::core) and [`take_changes`](Self::take_changes) before the envelope leaves.
     ///
@@ -137,12 +155,12 @@ impl Session {
             got: payload.len(),
             max,
         })?;
-        let prefix = prefix.encode();
+        let (day, prefix) = (prefix.day, prefix.encode());
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(&prefix);
         out.extend_from_slice(front);
         let binding = Binding::new(&self.keys.th, &prefix);
-        self.ratchet.seal(rng, &binding, payload, &mut out, size)?;
+        self.ratchet.seal(rng, day, &binding, payload, &mut out, size)?;
         Ok(out)
     }
 
@@ -160,6 +178,25 @@ impl Session {
         let prefix = envelope.first_chunk().ok_or(OpenError::Malformed)?;
         let binding = Binding::new(&self.keys.th, prefix);
         self.ratchet.open(&binding, message, now)
+    }
+
+    /// How many post-quantum refreshes the session has had.
+    #[must_use]
+    pub fn refreshes(&self) -> u32 {
+        self.ratchet.refreshes()
+    }
+
+    /// Notes that the other side takes part in refreshes ([`EXT_REFRESH`]); `true` if that changes the core. What is sealed from
+    /// then on says so, too.
+    #[must_use = "a change is to be written"]
+    pub fn know_refresh(&mut self) -> bool {
+        self.ratchet.know_refresh()
+    }
+
+    /// Makes the next chain of this side begin a refresh, however young the last one is, if it is the side that offers and the
+    /// other one takes part.
+    pub fn ask_for_refresh(&mut self) {
+        self.ratchet.ask_for_refresh();
     }
 
     /// Forgets the keys of messages that were skipped before `before`, ms, and have not come since. Returns whether there were any.
@@ -196,13 +233,14 @@ impl Session {
         records: impl IntoIterator<Item = (RecordKey, Zeroizing<Vec<u8>>)>,
     ) -> Result<Self, LoadError> {
         let mut reader = ByteReader::new(core);
-        match reader.u8() {
-            Some(VERSION) => {}
+        let refreshes = match reader.u8() {
+            Some(VERSION) => true,
+            Some(WITHOUT_REFRESHES) => false,
             Some(version) => return Err(LoadError::UnknownVersion(version)),
             None => return Err(LoadError::Malformed),
-        }
+        };
         let keys = read_keys(&mut reader).ok_or(LoadError::Malformed)?;
-        let ratchet = Ratchet::load(reader.rest(), records)?;
+        let ratchet = Ratchet::load(reader.rest(), keys.role(), refreshes, records)?;
         Ok(Self::new(keys, ratchet))
     }
 }
@@ -228,4 +266,27 @@ fn read_keys(reader: &mut ByteReader<'_>) -> Option<SessionKeys> {
         tag_in: TagKey(reader.array()?),
         exporter: Exporter(reader.array()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_side_offers_and_the_other_answers_unless_the_suite_has_no_post_quantum_part() {
+        let role = |suite, tag_out, tag_in| {
+            let keys = SessionKeys {
+                suite,
+                th: [0; 32],
+                tag_out: TagKey([tag_out; 32]),
+                tag_in: TagKey([tag_in; 32]),
+                exporter: Exporter([0; 32]),
+            };
+            keys.role()
+        };
+        assert_eq!(role(Suite::Hybrid, 1, 2), Role::Offers);
+        assert_eq!(role(Suite::Hybrid, 2, 1), Role::Answers);
+        assert_eq!(role(Suite::Classic, 1, 2), Role::None);
+        assert_eq!(role(Suite::Classic, 2, 1), Role::None);
+    }
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlour_crypto::{OpenError, PREFIX_LEN, RecordKey, Session};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
-use support::{DAY, NOW, rng, sessions};
+use support::{DAY, NOW, eager_sides, rng};
 use zeroize::Zeroizing;
 
 const PAYLOAD: &[u8] = b"always the same words";
@@ -159,7 +159,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (a, b) = sessions(seed);
+        let [a, b] = eager_sides(seed).map(|side| side.session);
         Self {
             nodes: [Node::new(a, seed ^ 0xA), Node::new(b, seed ^ 0xB)],
             sealed: Sealed::default(),
@@ -188,6 +188,7 @@ impl World {
 
     fn send(&mut self, from: usize, stop: Stop) {
         let node = &mut self.nodes[from];
+        node.session.ask_for_refresh();
         let envelope = node.session.seal(&mut node.rng, DAY, PAYLOAD).unwrap();
         self.sealed.note(&envelope);
         if stop == Stop::Before {
@@ -265,13 +266,15 @@ proptest! {
 /// One exchange, stopped at each of its points in turn, and at each pair of them.
 #[test]
 fn every_point_of_an_exchange_can_be_the_last() {
-    let exchange = [(0, true), (1, false), (1, true), (0, false), (0, true), (1, false)];
+    // From the offer of a refresh to the chain after the one that mixes it in, whichever side offers.
+    let turn = [(1, true), (0, false), (0, true), (1, false)];
+    let exchange: Vec<_> = [turn, turn, turn].into_iter().flatten().collect();
     let stops = [Stop::Never, Stop::Before, Stop::After];
     for first in 0..exchange.len() {
         for second in first..exchange.len() {
             for (one, other) in stops.iter().flat_map(|one| stops.map(|other| (*one, other))) {
                 let mut world = World::new(7);
-                for (at, (side, sends)) in exchange.into_iter().enumerate() {
+                for (at, &(side, sends)) in exchange.iter().enumerate() {
                     let stop = match at {
                         _ if at == first => one,
                         _ if at == second => other,
@@ -290,6 +293,9 @@ fn every_point_of_an_exchange_can_be_the_last() {
                         world.deliver(side, id, &envelope, Stop::Never);
                         assert!(world.nodes[side].disk.read.contains(&id));
                     }
+                }
+                if (one, other) == (Stop::Never, Stop::Never) {
+                    assert_eq!(world.nodes.map(|node| node.session.refreshes()), [1, 1]);
                 }
             }
         }

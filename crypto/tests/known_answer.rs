@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use support::{PREFIX, Side, device, rng};
 
 const WIRE: &str = "9a0513ead399cc04691960c1eeedfa913c79d892d08a768167db1edf2d8405b5";
-const DISK: &str = "0736dea10a753e4b6f77efcedfd27d87224827a02c5e1a15acee1b831858a436";
+const DISK: &str = "a30a41730a86656a972313e28a6aa471aaa3fb4ef7087d52d7aaaa502669b4d9";
 
 fn hex(hash: Sha256) -> String {
     HEXLOWER.encode(&hash.finalize())
@@ -36,6 +36,7 @@ fn a_conversation_has_the_bytes_it_always_had() {
         session,
         records: Default::default(),
         rng: rng(seed),
+        eager: false,
     };
     let mut sides = [side(session, 5), side(accepted.session, 6)];
     wire.update(sides[0].session.id().as_bytes());

@@ -1,13 +1,17 @@
-//! Seeded mutations of every encoding: whatever comes in, decoders answer and do not panic.
+//! Seeded mutations of every encoding, and of what coverage-guided fuzzing has found (`fuzz/seeds`): whatever comes in, decoders
+//! answer and do not panic.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use data_encoding::HEXLOWER;
 use parlour_crypto::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::hint::black_box;
 
 const NOW: u64 = 1_767_225_600_000;
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 300;
+/// Mutations of each seed; there are many.
+const SEED_ROUNDS: usize = 2;
 
 /// Good encodings of everything.
 fn samples() -> Vec<Vec<u8>> {
@@ -72,6 +76,10 @@ fn samples() -> Vec<Vec<u8>> {
         list: list.clone(),
         name: String::new(),
     };
+    let session = include_bytes!("data/session-1.txt");
+    let session = HEXLOWER
+        .decode(session.split(|byte| *byte == b'\n').next().unwrap())
+        .unwrap();
     let (keystore, _) = Keystore::create(&mut rng, &secrets, None, Some(&[1; 32])).unwrap();
     let mut envelope = EnvelopePrefix { day: 1, tag: [1; 8] }.encode().to_vec();
     envelope.extend_from_slice(&pad(b"payload", 501).unwrap());
@@ -112,6 +120,7 @@ fn samples() -> Vec<Vec<u8>> {
         one_time.public().key.to_vec(),
         keystore,
         envelope,
+        session,
     ]
 }
 
@@ -128,7 +137,11 @@ fn offer(bytes: &[u8], cert: &DeviceCert) {
         black_box(Body::read(kind, bytes).is_ok());
     }
     black_box(Payload::decode(bytes).is_ok());
-    black_box(Control::decode(bytes).is_ok());
+    if let Ok(Control::Contact { profile, .. } | Control::ContactHello { profile, .. }) = Control::decode(bytes) {
+        CardDetails::from_ext(&profile.ext).validate().unwrap();
+    }
+    black_box(plain_image(bytes).is_ok());
+    black_box(Session::load(bytes, []).is_ok());
     black_box(Frame::decode(bytes).is_ok());
     black_box(KnockRequest::decode(bytes).is_ok());
     black_box(KnockResponse::decode(bytes).is_ok());
@@ -140,6 +153,7 @@ fn offer(bytes: &[u8], cert: &DeviceCert) {
     black_box(Invite::parse(&text).is_ok());
     black_box(text.parse::<UserId>().is_ok());
     black_box(entropy_from_phrase(&text).is_ok());
+    black_box(is_emoji(&text));
 }
 
 fn mutate(rng: &mut ChaCha20Rng, good: &[u8]) -> Vec<u8> {
@@ -174,6 +188,12 @@ fn no_mutation_makes_a_decoder_panic() {
             offer(&mutate(&mut rng, good), &cert);
         }
     }
+    for seed in seeds() {
+        offer(&seed, &cert);
+        for _ in 0..SEED_ROUNDS {
+            offer(&mutate(&mut rng, &seed), &cert);
+        }
+    }
     for len in 0..600 {
         let mut noise = vec![0; len];
         rng.fill_bytes(&mut noise);
@@ -181,17 +201,18 @@ fn no_mutation_makes_a_decoder_panic() {
     }
 }
 
-/// Seeds for the targets in `fuzz`: `PARLOUR_SEEDS_DIR=crypto/fuzz/corpus/wire` names the folder.
-#[test]
-#[ignore = "writes files"]
-fn samples_are_written_as_seeds() {
-    let folder = std::env::var_os("PARLOUR_SEEDS_DIR").expect("PARLOUR_SEEDS_DIR names a folder");
-    std::fs::create_dir_all(&folder).unwrap();
-    for (number, sample) in samples().iter().enumerate() {
-        std::fs::write(
-            std::path::Path::new(&folder).join(format!("sample-{number:02}")),
-            sample,
-        )
-        .unwrap();
-    }
+/// What the targets in `fuzz` found to reach new code, in order.
+fn seeds() -> Vec<Vec<u8>> {
+    let files = |folder: &std::path::Path| {
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        files
+    };
+    let folders = files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds"));
+    assert_eq!(folders.len(), 7, "a folder for each target");
+    let seeds: Vec<_> = folders.iter().flat_map(|folder| files(folder)).collect();
+    seeds.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }

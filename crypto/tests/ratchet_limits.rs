@@ -9,7 +9,7 @@
 mod support;
 
 use parlour_crypto::{LoadError, MAX_SKIP, MAX_SKIPPED, OpenError, SealError, Session};
-use support::{DAY, NOW, Side, rng, sides};
+use support::{DAY, NOW, Side, eager_sides, offering, rng, sides};
 use zeroize::Zeroizing;
 
 /// An envelope of every way there is to open one, and the side that has yet to open it.
@@ -53,7 +53,41 @@ fn every_way() -> Vec<(&'static str, Side, Vec<u8>)> {
         }
         ("of an old chain", b, old)
     };
-    vec![next, ahead, late, turn, turn_with_gap, old]
+    let [offer, answer, mixed] = refresh();
+    vec![next, ahead, late, turn, turn_with_gap, old, offer, answer, mixed]
+}
+
+/// The same of what a refresh is made of.
+fn refresh() -> [(&'static str, Side, Vec<u8>); 3] {
+    // The first offer, or what follows it after so many `turns`.
+    let begun = |turns: usize| {
+        let mut sides = eager_sides(7);
+        let offers = offering(&sides);
+        let mut from = 1 - offers;
+        loop {
+            let envelope = sides[from].seal(b"turn");
+            if from == offers && envelope.len() > 1024 {
+                break last(sides, from, envelope, turns);
+            }
+            sides[1 - from].open(&envelope).unwrap();
+            from = 1 - from;
+        }
+    };
+    [("an offer", 0), ("an answer", 1), ("the first of a refreshed chain", 2)].map(|(way, turns)| {
+        let (side, envelope) = begun(turns);
+        (way, side, envelope)
+    })
+}
+
+/// Hands `envelope` over, and so on for so many `turns`; then gives the side that has yet to open the last one.
+fn last(mut sides: [Side; 2], mut from: usize, mut envelope: Vec<u8>, turns: usize) -> (Side, Vec<u8>) {
+    for _ in 0..turns {
+        from = 1 - from;
+        sides[from].open(&envelope).unwrap();
+        envelope = sides[from].seal(b"turn");
+    }
+    let [a, b] = sides;
+    (if from == 0 { b } else { a }, envelope)
 }
 
 #[test]
@@ -267,8 +301,8 @@ fn a_damaged_core_is_refused() {
             Some(LoadError::Malformed)
         );
         let mut newer = core.to_vec();
-        newer[0] = 2;
-        assert_eq!(Session::load(&newer, []).err(), Some(LoadError::UnknownVersion(2)));
+        newer[0] = 3;
+        assert_eq!(Session::load(&newer, []).err(), Some(LoadError::UnknownVersion(3)));
     }
 }
 

@@ -3,10 +3,11 @@
 //! ```text
 //! DATA/lock                        one process at a time
 //! DATA/node/key                    32 bytes that unlock accounts without a password
-//! DATA/node/peer                   32 bytes, the transport key
-//! DATA/node/port                   the listening port, chosen once
-//! DATA/api/cookie, api/address     how the command line reaches a running node
+//! DATA/api/address                 where the running node's API is, and whose
+//! DATA/api/cookie, api/NAME.cookie how the command line is let in there: for the first account, and for each
 //! DATA/accounts/NAME/keystore      identity and device keys
+//! DATA/accounts/NAME/peer          32 bytes, the transport key
+//! DATA/accounts/NAME/port          the listening port, chosen once
 //! DATA/accounts/NAME/db, search    history, and its index
 //! ```
 
@@ -53,10 +54,45 @@ impl DataDir {
         self.root.join("node").join(file)
     }
 
-    /// The file with the token for the command line.
+    /// The file with the command line's token for the first account.
     #[must_use]
     pub fn cookie(&self) -> PathBuf {
         self.root.join("api").join("cookie")
+    }
+
+    /// The file with the command line's token for this account.
+    #[must_use]
+    pub fn cookie_of(&self, account: &str) -> PathBuf {
+        self.root.join("api").join(format!("{account}.cookie"))
+    }
+
+    /// The file with an account's port.
+    pub(crate) fn port(&self, account: &str) -> PathBuf {
+        self.account(account).join("port")
+    }
+
+    /// The transport key that a node had before each account had its own.
+    pub(crate) fn shared_peer(&self) -> io::Result<Option<Zeroizing<[u8; 32]>>> {
+        let path = self.node("peer");
+        if path.exists() {
+            secret(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Gives the network that a node had before each account had its own to this one.
+    pub(crate) fn inherit_network(&self, account: &str) -> io::Result<()> {
+        for file in ["port", "peer"] {
+            match fs::rename(self.node(file), self.account(account).join(file)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        for folder in [self.account(account), self.root.join("node")] {
+            fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// The file that says where the running node's API is.
@@ -100,24 +136,32 @@ impl DataDir {
 
     /// 32 secret bytes kept in a file of the node, made at first use.
     pub(crate) fn node_secret(&self, file: &str) -> io::Result<Zeroizing<[u8; 32]>> {
-        let path = self.node(file);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let bytes = Zeroizing::new(bytes);
-                let secret = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-                    let text = format!("{} is damaged: it should hold 32 bytes", path.display());
-                    io::Error::new(io::ErrorKind::InvalidData, text)
-                })?;
-                Ok(Zeroizing::new(secret))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut secret = Zeroizing::new([0; 32]);
-                rand_core::Rng::fill_bytes(&mut SystemRng, secret.as_mut_slice());
-                write_private(&path, secret.as_slice())?;
-                Ok(secret)
-            }
-            Err(error) => Err(error),
+        secret(&self.node(file))
+    }
+
+    /// An account's transport key, made at first use.
+    pub(crate) fn peer_secret(&self, account: &str) -> io::Result<Zeroizing<[u8; 32]>> {
+        secret(&self.account(account).join("peer"))
+    }
+}
+
+fn secret(path: &Path) -> io::Result<Zeroizing<[u8; 32]>> {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let bytes = Zeroizing::new(bytes);
+            let secret = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+                let text = format!("{} is damaged: it should hold 32 bytes", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            })?;
+            Ok(Zeroizing::new(secret))
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut secret = Zeroizing::new([0; 32]);
+            rand_core::Rng::fill_bytes(&mut SystemRng, secret.as_mut_slice());
+            write_private(path, secret.as_slice())?;
+            Ok(secret)
+        }
+        Err(error) => Err(error),
     }
 }
 

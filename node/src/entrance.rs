@@ -1,10 +1,10 @@
-//! What a node has before it has an account: the data directory's lock, the API's address, and the files that tell the
+//! What a node has before it has accounts: the data directory's lock, the API's address, and the files that tell the
 //! command line of both. What is served there can change; nothing else does.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use parlour_store::DataLock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, Door};
+use crate::api::{self, ApiConfig, Door, Rooms};
 use crate::data::{DataDir, write_private};
 use crate::node::{NodeError, NodeOptions};
 
@@ -20,10 +20,13 @@ use crate::node::{NodeError, NodeOptions};
 pub(crate) struct Entrance {
     pub(crate) data: DataDir,
     pub(crate) door: Door,
+    /// The command line's token for the first account.
     pub(crate) token: Zeroizing<String>,
+    /// Those for each account, by number.
+    tokens: Vec<(String, Zeroizing<String>)>,
     pub(crate) stop: CancellationToken,
     pub(crate) services: JoinSet<()>,
-    rooms: watch::Sender<Router>,
+    rooms: watch::Sender<Rooms>,
     /// Until it is served.
     listener: Option<TcpListener>,
     pub(crate) lock: Arc<DataLock>,
@@ -39,11 +42,8 @@ impl Entrance {
         data.create()?;
         let lock = DataLock::acquire(data.root())?;
         // What a node that died left behind must not lead anybody to whoever has its port now.
-        for left in [data.address(), data.cookie()] {
-            match std::fs::remove_file(left) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
+        for left in left_behind(&data)? {
+            std::fs::remove_file(left)?;
         }
         let listener = api::bind(options.api).await?;
         let token = api::random_token();
@@ -54,16 +54,17 @@ impl Entrance {
             data,
             door: Door::new(listener.local_addr()?, config, stop.child_token()),
             token,
+            tokens: Vec::new(),
             stop,
             services: JoinSet::new(),
-            rooms: watch::channel(Router::new()).0,
+            rooms: watch::channel(Rooms::from([])).0,
             listener: Some(listener),
             lock: Arc::new(lock),
         })
     }
 
     /// Serves this from now on.
-    pub(crate) fn serve(&mut self, rooms: Router) {
+    pub(crate) fn serve(&mut self, rooms: Rooms) {
         self.rooms.send_modify(|behind| *behind = rooms);
         if let Some(listener) = self.listener.take() {
             self.services
@@ -71,10 +72,38 @@ impl Entrance {
         }
     }
 
-    /// Tells the command line where the API is and how to use it.
+    /// Has a token for each of these accounts, in this order. The first one keeps the token there was before.
+    pub(crate) fn admit(&mut self, accounts: &[String]) {
+        for name in accounts {
+            let token = if self.tokens.is_empty() {
+                self.token.clone()
+            } else {
+                let token = api::random_token();
+                self.door.guard.add_cookie(&token);
+                token
+            };
+            self.tokens.push((name.clone(), token));
+        }
+    }
+
+    /// The command line's token for an account.
+    pub(crate) fn token_of(&self, account: &str) -> Option<&str> {
+        let (_, token) = self.tokens.iter().find(|(name, _)| name == account)?;
+        Some(token)
+    }
+
+    /// Tells the command line where the API is, for whom, and how to use it.
     pub(crate) fn tell_where(&self) -> io::Result<()> {
-        write_private(&self.data.cookie(), format!("{}\n", self.token.as_str()).as_bytes())?;
-        let address = serde_json::json!({ "url": self.url(), "pid": std::process::id() });
+        let cookie = |file: PathBuf, token: &str| write_private(&file, format!("{token}\n").as_bytes());
+        // Of several accounts none is meant by itself.
+        if self.data.accounts()?.len() < 2 {
+            cookie(self.data.cookie(), &self.token)?;
+        }
+        for (account, token) in &self.tokens {
+            cookie(self.data.cookie_of(account), token)?;
+        }
+        let accounts: Vec<&str> = self.tokens.iter().map(|(account, _)| account.as_str()).collect();
+        let address = serde_json::json!({ "url": self.url(), "pid": std::process::id(), "accounts": accounts });
         write_private(&self.data.address(), address.to_string().as_bytes())
     }
 
@@ -91,10 +120,25 @@ impl Entrance {
 
     /// Takes back what [`Entrance::tell_where`] said.
     pub(crate) fn forget_where(&self) {
-        for file in [self.data.address(), self.data.cookie()] {
+        for file in left_behind(&self.data).unwrap_or_default() {
             let _ = std::fs::remove_file(file);
         }
     }
+}
+
+/// The files that tell of a node.
+fn left_behind(data: &DataDir) -> io::Result<Vec<PathBuf>> {
+    let Some(folder) = data.cookie().parent().map(ToOwned::to_owned) else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path == data.address() || path == data.cookie() || path.extension().is_some_and(|end| end == "cookie") {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 impl std::fmt::Debug for Entrance {

@@ -32,6 +32,7 @@ pub struct AccountHandle {
     pub(crate) ephemera: watch::Receiver<Arc<Ephemera>>,
     pub(crate) feed: watch::Receiver<u64>,
     pub(crate) health: watch::Receiver<Health>,
+    pub(crate) refused: parlour_net::Refused,
     pub(crate) facts: Arc<Facts>,
 }
 
@@ -97,6 +98,12 @@ impl AccountHandle {
     #[must_use]
     pub fn feed(&self) -> watch::Receiver<u64> {
         self.feed.clone()
+    }
+
+    /// What the network has refused since the start.
+    #[must_use]
+    pub fn refused(&self) -> parlour_net::Refusals {
+        self.refused.so_far()
     }
 
     /// Whether writing works.

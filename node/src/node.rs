@@ -1,22 +1,23 @@
-//! A running node: one account, the network, the local API, and the services around them.
+//! A running node: its accounts, each with a network of its own, behind one local API, and the services around them.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlour_crypto::{DataKey, RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
-use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreOpenError};
+use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::account::{AccountError, choose_account, unlock_account};
+use crate::account::{AccountError, choose_account, needs_password, unlock_account};
 use crate::api::{self, ApiLimits, BindError};
 use crate::data::{DataDir, write_private};
-use crate::engine::{Ephemera, Live, Start};
+use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
@@ -40,6 +41,8 @@ pub struct NodeOptions {
     pub data: PathBuf,
     /// Which account; the only one if not named.
     pub account: Option<String>,
+    /// Without a named account, all of them run that can be unlocked.
+    pub all_accounts: bool,
     /// Unlocks the account; the node's key does if not given.
     pub password: Option<Zeroizing<String>>,
     /// Where the local API listens.
@@ -97,18 +100,18 @@ pub enum NodeError {
 /// A running node. Dropping it without [`Node::stop`] is like a crash: nothing accepted is lost.
 #[derive(Debug)]
 pub struct Node {
-    account: AccountHandle,
-    report: OpenReport,
-    runner: Option<std::thread::JoinHandle<()>>,
+    first: Resident,
+    others: Vec<Resident>,
+    failures: Vec<(String, NodeError)>,
     entrance: Entrance,
 }
 
 /// An account that runs.
-struct Inhabitant {
+#[derive(Debug)]
+struct Resident {
     account: AccountHandle,
     report: OpenReport,
-    runner: std::thread::JoinHandle<()>,
-    key: DataKey,
+    runner: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Node {
@@ -117,65 +120,92 @@ impl Node {
     /// # Errors
     /// See [`NodeError`]; nothing keeps running.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
-        let account = choose_account(&DataDir::new(&options.data), options.account.as_deref())?;
+        let data = DataDir::new(&options.data);
+        let (first, others) = match &options.account {
+            None if options.all_accounts => all_of(&data)?,
+            name => (Choice::only(choose_account(&data, name.as_deref())?), Vec::new()),
+        };
         let entrance = Entrance::open(&options).await?;
-        Self::enter(entrance, options, account).await
+        Self::enter(entrance, options, first, others).await
     }
 
-    /// Starts an account behind a door that is ours.
+    /// Starts accounts behind a door that is ours.
     pub(crate) async fn enter(
         mut entrance: Entrance,
         options: NodeOptions,
-        account: String,
+        first: Choice,
+        others: Vec<Choice>,
     ) -> Result<Self, NodeError> {
-        let entered = Inhabitant::start(&entrance, &options, account)
-            .and_then(|inhabitant| entrance.tell_where().map(|()| inhabitant).map_err(NodeError::Io));
-        let Inhabitant {
-            account,
-            report,
-            runner,
-            key,
-        } = match entered {
-            Ok(inhabitant) => inhabitant,
-            Err(error) => {
-                entrance.close().await;
-                entrance.forget_where();
-                return Err(error);
+        let mut ports = BTreeSet::new();
+        let (mut residents, mut failures) = (Vec::new(), Vec::new());
+        for choice in [first].into_iter().chain(others) {
+            let account = choice.account.clone();
+            match Resident::start(&mut entrance, &options, choice, &mut ports) {
+                Ok(resident) => residents.push(resident),
+                Err(error) => failures.push((account, error)),
             }
-        };
-        entrance.serve(api::account_rooms(&entrance.door, account.clone()));
-        let stop = entrance.stop.child_token();
-        entrance.services.spawn(keep_index(account.clone(), stop.clone()));
-        let data = entrance.data.clone();
-        let keystore = data.keystore(&account.facts().account);
-        entrance
-            .services
-            .spawn(keep_certificate(account.clone(), keystore, key, stop.clone()));
-        entrance.services.spawn(remember_port(account.clone(), data, stop));
+        }
+        let names: Vec<String> = residents
+            .iter()
+            .map(|one| one.account.facts().account.clone())
+            .collect();
+        entrance.admit(&names);
+        if let Err(error) = entrance.tell_where() {
+            failures.insert(0, (String::new(), error.into()));
+            entrance.stop.cancel();
+            for resident in &mut residents {
+                resident.stop().await;
+            }
+            residents.clear();
+        }
+        if residents.is_empty() {
+            entrance.close().await;
+            entrance.forget_where();
+            let first = failures.into_iter().next();
+            return Err(first.map_or_else(|| io::Error::other("no account was chosen").into(), |(_, error)| error));
+        }
+        let accounts = residents.iter().map(|resident| resident.account.clone()).collect();
+        entrance.serve(api::account_rooms(&entrance.door, accounts));
+        let first = residents.remove(0);
         Ok(Self {
-            account,
-            report,
-            runner: Some(runner),
+            first,
+            others: residents,
+            failures,
             entrance,
         })
     }
 
-    /// The account.
+    /// Accounts of this node that could not be started beside the others, and why.
+    #[must_use]
+    pub fn failures(&self) -> &[(String, NodeError)] {
+        &self.failures
+    }
+
+    /// The first account.
     #[must_use]
     pub fn account(&self) -> &AccountHandle {
-        &self.account
+        &self.first.account
     }
 
-    /// Who runs here.
+    /// All accounts that run, the first one first.
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountHandle> {
+        self.residents().map(|resident| &resident.account)
+    }
+
+    fn residents(&self) -> impl Iterator<Item = &Resident> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+
+    /// Who runs here first.
     #[must_use]
     pub fn facts(&self) -> &Facts {
-        self.account.facts()
+        self.first.account.facts()
     }
 
-    /// What opening the store found.
+    /// What opening the first account's store found.
     #[must_use]
     pub fn report(&self) -> &OpenReport {
-        &self.report
+        &self.first.report
     }
 
     /// Where the API is: `http://IP:PORT`.
@@ -184,22 +214,28 @@ impl Node {
         self.entrance.url()
     }
 
-    /// The token of the command line.
+    /// The command line's token for the first account.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.entrance.token
     }
 
-    /// Stops: sockets are drained, what was accepted is on disk, the store is closed cleanly.
+    /// The command line's token for an account that runs.
+    #[must_use]
+    pub fn token_of(&self, account: &str) -> Option<&str> {
+        self.entrance.token_of(account)
+    }
+
+    /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.
+    pub fn hide(&self) {
+        self.entrance.forget_where();
+    }
+
+    /// Stops: sockets are drained, what was accepted is on disk, the stores are closed cleanly.
     pub async fn stop(mut self) {
         self.entrance.close().await;
-        if let Some(runner) = self.runner.take() {
-            let _ = tokio::task::spawn_blocking(move || runner.join()).await;
-        }
-        let store = self.account.store.clone();
-        let closed = tokio::task::spawn_blocking(move || store.db().checkpoint()).await;
-        if let Ok(Err(error)) = closed {
-            tracing::error!(%error, "the last checkpoint failed");
+        for resident in [&mut self.first].into_iter().chain(&mut self.others) {
+            resident.stop().await;
         }
         self.entrance.forget_where();
     }
@@ -208,23 +244,68 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.entrance.stop.cancel();
-        if let Some(runner) = self.runner.take() {
-            let _ = runner.join();
+        for resident in [&mut self.first].into_iter().chain(&mut self.others) {
+            if let Some(runner) = resident.runner.take() {
+                let _ = runner.join();
+            }
         }
     }
 }
 
-impl Inhabitant {
-    /// Unlocks the account, opens its store, joins the network.
-    fn start(entrance: &Entrance, options: &NodeOptions, name: String) -> Result<Self, NodeError> {
+/// An account that is to run.
+pub(crate) struct Choice {
+    account: String,
+    /// The password that was given is its own.
+    with_password: bool,
+}
+
+impl Choice {
+    /// An account that runs alone.
+    pub(crate) fn only(account: String) -> Self {
+        Self {
+            account,
+            with_password: true,
+        }
+    }
+}
+
+/// All accounts. Of several, the password is for those that need one.
+fn all_of(data: &DataDir) -> Result<(Choice, Vec<Choice>), AccountError> {
+    let mut all = data.accounts()?;
+    if all.len() < 2 {
+        return Ok((Choice::only(choose_account(data, None)?), Vec::new()));
+    }
+    let choice = |account: String| Choice {
+        // One that cannot be read says so when it is started.
+        with_password: needs_password(data, &account).unwrap_or(true),
+        account,
+    };
+    let first = choice(all.remove(0));
+    Ok((first, all.into_iter().map(choice).collect()))
+}
+
+impl Resident {
+    /// Unlocks the account, opens its store, joins the network, and has it looked after.
+    fn start(
+        entrance: &mut Entrance,
+        options: &NodeOptions,
+        choice: Choice,
+        ports: &mut BTreeSet<u16>,
+    ) -> Result<Self, NodeError> {
         let (data, stop) = (&entrance.data, &entrance.stop);
-        let (account, key) = unlock_account(data, &name, options.password.as_ref().map(|p| p.as_str()), now_ms())?;
+        let name = choice.account;
+        let password = options.password.as_ref().filter(|_| choice.with_password);
+        let (account, key) = unlock_account(data, &name, password.map(|p| p.as_str()), now_ms())?;
         let (store, report) = Store::open(&data.account(&name), &key, DbOptions::default())?;
-        let mut secret = *data.node_secret("peer")?;
+        inherit_network(data, &name, &account, &store)?;
+        let mut secret = *data.peer_secret(&name)?;
         let keypair = NodeKey::from_bytes(&mut secret);
         let peer = keypair.peer();
+        let port = data.port(&name);
 
-        let (net, events) = parlour_net::start(net_config(options, data, keypair)?, stop.child_token())?;
+        let config = net_config(options, &port, ports, keypair)?;
+        let (net, events) = parlour_net::start(config, stop.child_token())?;
+        let refused = net.refused();
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
         let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
         let (feed_tx, feed) = watch::channel(0);
@@ -264,14 +345,31 @@ impl Inhabitant {
             ephemera,
             feed,
             health,
+            refused,
             facts: Arc::new(facts),
         };
+        let runner = run_on_own_thread(runner, first, stop.clone())?;
+        let (keystore, stop) = (data.keystore(&account.facts().account), stop.child_token());
+        let services = &mut entrance.services;
+        services.spawn(keep_index(account.clone(), stop.clone()));
+        services.spawn(keep_certificate(account.clone(), keystore, key, stop.clone()));
+        services.spawn(remember_port(account.clone(), port, stop));
         Ok(Self {
             account,
             report,
-            runner: run_on_own_thread(runner, first, stop.clone())?,
-            key,
+            runner: Some(runner),
         })
+    }
+
+    async fn stop(&mut self) {
+        if let Some(runner) = self.runner.take() {
+            let _ = tokio::task::spawn_blocking(move || runner.join()).await;
+        }
+        let store = self.account.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.db().checkpoint()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::error!(%error, "the last checkpoint failed");
+        }
     }
 }
 
@@ -284,11 +382,45 @@ fn damage_text(report: &OpenReport) -> Vec<String> {
     text
 }
 
-fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result<NetConfig, NodeError> {
+/// An account whose contacts know it by the peer id that the node once had for all keeps it.
+fn inherit_network(data: &DataDir, name: &str, account: &Account, store: &Store) -> Result<(), NodeError> {
+    let Some(mut shared) = data.shared_peer()? else {
+        return Ok(());
+    };
+    let peer = NodeKey::from_bytes(&mut shared).peer().to_bytes();
+    let known = || {
+        let no = devices::number(store, &account.certificate.device())?;
+        let row = no.map(|no| devices::get(store, no)).transpose()?.flatten();
+        Ok::<_, StoreError>(row.is_some_and(|row| row.peer == peer))
+    };
+    if known().map_err(StartError::from)? {
+        data.inherit_network(name)?;
+    }
+    Ok(())
+}
+
+/// `ports` are taken by the accounts started before; addresses that were given are the first one's.
+fn net_config(
+    options: &NodeOptions,
+    port: &Path,
+    ports: &mut BTreeSet<u16>,
+    keypair: NodeKey,
+) -> Result<NetConfig, NodeError> {
     let mut config = NetConfig::new(keypair, now_ms);
     if options.network {
         config.mdns = options.mdns;
-        config.listen = listen_addresses(&options.listen, data)?;
+        let given = listen_addresses(&options.listen, port)?;
+        config.listen = if ports.is_empty() {
+            given
+        } else {
+            let own = Some(remembered(port)).filter(|own| !ports.contains(own)).unwrap_or(0);
+            let own = given.iter().map(|address| parlour_net::with_port(address, own));
+            // Two given addresses may differ by their ports only.
+            own.collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        // 0 among them: somebody was here.
+        ports.insert(0);
+        ports.extend(config.listen.iter().filter_map(port_of));
     }
     config.topics = (0..SHARDS).map(|shard| format!("/parlour/1/s/{shard}")).collect();
     config.validate = |bytes, now| match relay_verdict(bytes, day_of(now)) {
@@ -299,14 +431,17 @@ fn net_config(options: &NodeOptions, data: &DataDir, keypair: NodeKey) -> Result
     Ok(config)
 }
 
+/// The port of the last start; 0 = any.
+fn remembered(port: &Path) -> u16 {
+    let port = std::fs::read_to_string(port).ok();
+    port.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
 /// The given addresses, or the remembered port on all interfaces (a free one at the first start).
-pub(crate) fn listen_addresses(given: &[String], data: &DataDir) -> Result<Vec<Multiaddr>, NodeError> {
+pub(crate) fn listen_addresses(given: &[String], port: &Path) -> Result<Vec<Multiaddr>, NodeError> {
     let mut addresses = Vec::new();
     if given.is_empty() {
-        let port = std::fs::read_to_string(data.node("port"))
-            .ok()
-            .and_then(|text| text.trim().parse::<u16>().ok());
-        addresses.extend(parlour_net::parse_listen(&format!("0.0.0.0:{}", port.unwrap_or(0)))?);
+        addresses.extend(parlour_net::parse_listen(&format!("0.0.0.0:{}", remembered(port)))?);
     }
     for text in given {
         addresses.extend(parlour_net::parse_listen(text)?);
@@ -383,12 +518,12 @@ fn port_of(address: &Multiaddr) -> Option<u16> {
 }
 
 /// Keeps the port of the first start, so that addresses given to others stay true.
-async fn remember_port(account: AccountHandle, data: DataDir, stop: CancellationToken) {
+async fn remember_port(account: AccountHandle, file: PathBuf, stop: CancellationToken) {
     let mut live = account.live.clone();
     loop {
         let port = live.borrow_and_update().listening.iter().find_map(port_of);
         if let Some(port) = port {
-            if let Err(error) = write_private(&data.node("port"), format!("{port}\n").as_bytes()) {
+            if let Err(error) = write_private(&file, format!("{port}\n").as_bytes()) {
                 tracing::warn!(%error, "the listening port could not be remembered");
             }
             return;

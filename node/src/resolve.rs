@@ -95,7 +95,23 @@ pub(crate) fn request(read: &impl Read, text: &str, now: u64) -> Result<RequestR
     matching.retain(|row| is_open_request(row, now));
     match id_text(text, UserId::PREFIX)? {
         Some(_) => matching.retain(|row| row.user.to_string().starts_with(text)),
-        None => matching.retain(|row| asking_name(row) == text),
+        None => {
+            matching.retain(|row| asking_name(row) == text);
+            // A stranger may call themselves as a friend does.
+            let friends = named(contacts::all(read)?, text);
+            if !matching.is_empty() && !friends.is_empty() {
+                let candidate = |user: &UserId, name| Candidate {
+                    id: user.to_string(),
+                    name,
+                };
+                let asking = matching.iter().map(|row| candidate(&row.user, asking_name(row)));
+                return Err(ResolveError::Ambiguous {
+                    noun: "person",
+                    text: text.to_owned(),
+                    candidates: asking.take(MAX_CANDIDATES).collect(),
+                });
+            }
+        }
     }
     one("contact request", text, matching, |row| Candidate {
         id: row.user.to_string(),

@@ -1,11 +1,13 @@
 //! A node without an account: it holds its place and serves its API, takes an account through it, and goes on with that.
 
+use std::path::Path;
+
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::api::{self, Made, Setup};
 use crate::entrance::Entrance;
-use crate::node::{Node, NodeError, NodeOptions, listen_addresses};
+use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses};
 
 /// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ impl WaitingNode {
     /// As [`Node::start`], as far as it can be known without an account.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let mut entrance = Entrance::open(&options).await?;
-        listen_addresses(&options.listen, &entrance.data)?;
+        listen_addresses(&options.listen, Path::new(""))?;
         let (setup, made) = Setup::new(entrance.door.clone(), entrance.data.clone(), entrance.lock.clone());
         if let Some(account) = entrance.data.accounts()?.into_iter().next() {
             setup.found(account, options.password.clone()).await;
@@ -59,7 +61,7 @@ impl WaitingNode {
     /// A new link to the page: good once, for some minutes. It makes the one before useless.
     #[must_use]
     pub fn link(&self) -> Zeroizing<String> {
-        self.entrance.door.link().secret
+        self.entrance.door.link(0).secret
     }
 
     /// Waits until there is an account. The wait may be given up and begun again.
@@ -92,7 +94,7 @@ impl WaitingNode {
             entrance, mut options, ..
         } = self;
         options.password = password;
-        Box::pin(Node::enter(entrance, options, account)).await
+        Box::pin(Node::enter(entrance, options, Choice::only(account), Vec::new())).await
     }
 
     /// Stops waiting.

@@ -130,6 +130,7 @@ pub(crate) enum Kind {
     Ephemeral = 0x72,
     Invite = 0x80,
     ContactRequest = 0x81,
+    Asking = 0x82,
     ClientId = 0x90,
     Register = 0xA0,
 }

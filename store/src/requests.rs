@@ -1,4 +1,5 @@
-//! Users who ask to become contacts, one request each. A declined one stays for a while, so that nobody asks again and again.
+//! Users who ask to become contacts, one request each; a declined one stays for a while, so that nobody asks again and again. And
+//! whom we ask: the token in our request is good for that user alone, whatever becomes of the contact meanwhile.
 
 use parlour_crypto::UserId;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,45 @@ pub fn delete(txn: &mut Txn<'_>, user: &UserId) {
 /// As [`get`].
 pub fn all(read: &impl Read) -> Result<Vec<RequestRow>, StoreError> {
     record::scan(read, &Key::new(Kind::ContactRequest).range())
+        .map(|row| row.map(|(_, row)| row))
+        .collect()
+}
+
+/// A request of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskingRow {
+    /// The token of the invite in it.
+    pub token: [u8; 16],
+    /// Who alone may use it.
+    pub user: UserId,
+    /// When it ends, ms.
+    pub expires: u64,
+}
+
+impl Row for AskingRow {
+    const NOUN: &'static str = "own contact request";
+}
+
+fn asking_key(token: &[u8; 16]) -> Vec<u8> {
+    Key::new(Kind::Asking).bytes(token).done()
+}
+
+/// Writes a request of ours.
+pub fn put_asking(txn: &mut Txn<'_>, row: &AskingRow) {
+    record::put(txn, asking_key(&row.token), row);
+}
+
+/// Forgets a request of ours.
+pub fn delete_asking(txn: &mut Txn<'_>, token: &[u8; 16]) {
+    txn.delete(asking_key(token));
+}
+
+/// All requests of ours.
+///
+/// # Errors
+/// As [`get`].
+pub fn all_asking(read: &impl Read) -> Result<Vec<AskingRow>, StoreError> {
+    record::scan(read, &Key::new(Kind::Asking).range())
         .map(|row| row.map(|(_, row)| row))
         .collect()
 }

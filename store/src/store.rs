@@ -27,6 +27,8 @@ const KEPT: &[u8] = &[
     Kind::ConversationName as u8,
     Kind::Prekey as u8,
     Kind::Invite as u8,
+    Kind::ContactRequest as u8,
+    Kind::Asking as u8,
     Kind::Register as u8,
     Kind::ReadMark as u8,
     Kind::ReadLog as u8,

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use parlour_crypto::Link;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::args::duration;
+use crate::args::{Global, duration};
 use crate::client::{CallError, Client};
+use crate::connect::{data_dir, running};
 use crate::output::Output;
 use crate::text;
 use crate::view::Contact;
@@ -26,8 +27,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Add {
     /// The link they gave you; `-` reads it from stdin
-    #[arg(value_name = "LINK")]
+    #[arg(value_name = "LINK", required_unless_present = "local", default_value = "")]
     link: String,
+    /// Another account of this node instead of a link: both are contacts at once
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "link")]
+    local: Option<String>,
     /// What you want to call them
     #[arg(long, value_name = "NAME")]
     petname: Option<String>,
@@ -43,9 +47,10 @@ impl Add {
     /// Takes the link from where it is.
     ///
     /// # Errors
-    /// Stdin cannot be read.
-    pub(crate) fn read(self) -> Result<Self> {
+    /// Stdin cannot be read; the other account does not run.
+    pub(crate) async fn read(self, global: &Global) -> Result<Self> {
         let link = match self.link.as_str() {
+            _ if self.local.is_some() => local_invite(global, self.local.as_deref()).await?,
             "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the link from stdin")?,
             link => link.to_owned(),
         };
@@ -67,6 +72,23 @@ impl Add {
         let added = client.post(&["contacts"], &wish).await?;
         become_contacts(client, out, &added, Some(&self.link), deadline).await
     }
+}
+
+/// An invite of another account of this node, for a minute.
+async fn local_invite(global: &Global, account: Option<&str>) -> Result<String> {
+    let data = data_dir(global)?;
+    // Before anything is made.
+    running(&data, global.account.as_deref()).await?;
+    if account.is_some() && account == global.account.as_deref() {
+        bail!("this is the account itself: --local takes another one of this node");
+    }
+    let Some(other) = running(&data, account).await? else {
+        bail!("accounts of one node become contacts while it runs: `parlour up`");
+    };
+    let invite = other
+        .post(&["invites"], &json!({ "expires_in_s": 60, "max_uses": 1 }))
+        .await?;
+    Ok(invite["link"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Waits until it is known what became of somebody who was just added, and tells.
@@ -101,7 +123,7 @@ fn explain(contact: &Value, client: &Client, out: &Output) -> ExitCode {
             out.note("The link is kept, and tried again when a node runs: `parlour up`.");
         }
         "waiting" => out.note("The node keeps trying; `parlour contacts` shows when it has worked."),
-        _ if !out.is_json() => out.note(&format!("Next: parlour send {:?} \"hello\"", shown.display())),
+        _ if !out.is_json() => out.note(&format!("Next: `parlour send {:?} \"hello\"`", shown.display())),
         _ => {}
     }
     ExitCode::SUCCESS
@@ -132,6 +154,7 @@ fn outcome(contact: &Value) -> String {
         ("asked", _) => format!("{who} has your request; they decide.\n"),
         ("refused", Some(reason)) => format!("{who} did not accept the invite: {reason}. Ask for a new one.\n"),
         ("refused", None) => format!("{who} did not accept the invite. Ask for a new one.\n"),
+        (_, Some(reason)) if reason.starts_with("connected") => format!("Waiting for {who}: {reason}.\n"),
         (_, Some(reason)) => format!("Waiting for {who}: their node is not reachable ({reason}).\n"),
         (_, None) => format!("Waiting for {who}: their node has not answered yet.\n"),
     }

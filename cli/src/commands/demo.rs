@@ -119,6 +119,7 @@ impl Guest {
         let options = NodeOptions {
             data: data.clone(),
             account: None,
+            all_accounts: false,
             password: None,
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             listen: vec!["127.0.0.1:0".to_owned()],

@@ -69,7 +69,13 @@ impl Init {
         };
         let (made, by_node) = make_here_or_there(&data, new).await?;
         show(&made, &data, out)?;
-        if !by_node {
+        let several = DataDir::new(&data).accounts()?.len() > 1;
+        if several && !by_node {
+            out.note(&format!(
+                "\nNext: `parlour up` runs all accounts; with several of them, commands need `--account {}` or another one.",
+                made.account
+            ));
+        } else if !by_node {
             out.note("\nNext: `parlour up` runs the node, `parlour invite` makes a link for somebody.");
         } else if completed(&data).await {
             out.note("\nThe node runs with it. Next: `parlour invite` makes a link for somebody.");
@@ -103,7 +109,12 @@ async fn make_here_or_there(data: &Path, new: NewAccount) -> Result<(Made, bool)
                     return Ok((make_there(&node, &new).await?, true));
                 }
                 // A node that starts holds the directory for a moment before it answers.
-                if Instant::now() >= deadline || is_complete(data).await {
+                if is_complete(data).await {
+                    bail!(
+                        "{error}, by a node that runs: stop it (Ctrl-C), make the account, and start it again with all of them"
+                    );
+                }
+                if Instant::now() >= deadline {
                     return Err(error);
                 }
                 sleep(HELD_STEP).await;

@@ -1,11 +1,13 @@
 //! One file a command. A command's `run` gets a node to talk to and a place for its results; this file only dispatches.
 
+pub(crate) mod accounts;
 pub(crate) mod add;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod contacts;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod draft;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod invite;
@@ -54,6 +56,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Init(init) => init.run(global, out).await,
         Command::Demo(demo) => Box::pin(demo.run(out)).await,
         Command::Bench(bench) => Box::pin(bench.run(out)).await,
+        Command::Accounts(accounts) => accounts.run(global, out).await,
         Command::Open(open) => open.run(global, out).await,
         Command::Completions(completions) => completions.run(out),
         Command::Send(send) => {
@@ -61,7 +64,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             with_node(global, Reach::Network, async |client| message.run(client, out).await).await
         }
         Command::Add(add) => {
-            let add = add.read()?;
+            let add = Box::pin(add.read(global)).await?;
             with_node(global, Reach::Network, async |client| add.run(client, out).await).await
         }
         Command::Invite(invite) => {
@@ -75,6 +78,8 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Requests(requests) => {
             with_node(global, requests.reach(), async |client| requests.run(client, out).await).await
         }
+        Command::Draft(draft) => with_node(global, Reach::Disk, async |client| draft.run(client, out).await).await,
+        Command::Typing(typing) => with_node(global, Reach::Disk, async |client| typing.run(client, out).await).await,
         Command::History(history) => {
             with_node(global, Reach::Disk, async |client| history.run(client, out).await).await
         }

@@ -15,6 +15,9 @@ use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
 
+/// Lines shown of what somebody says to it.
+const NOTE_LINES: usize = 6;
+
 const EXAMPLES: &str = "\
 Examples:
   parlour requests
@@ -107,7 +110,7 @@ fn entry(request: &Value) -> String {
         text::local_time(field("received_at")),
         text::one_line(field("user_id"))
     );
-    for line in text::visible(field("note")).lines() {
+    for line in text::visible(field("note")).lines().take(NOTE_LINES) {
         entry.push_str(&format!("  {line}\n"));
     }
     entry

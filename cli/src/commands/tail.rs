@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::client::{CallError, Client};
@@ -27,6 +27,7 @@ Examples:
   parlour tail                 the last messages of all conversations
   parlour tail -f bob          follow one conversation
   parlour tail -f --presence   also who writes and who is there
+  parlour tail -f --json --changes | jq 'select(.changed)'
   parlour tail -f --json | while read -r message; do ...; done";
 
 /// Show the last messages, and with -f those that follow
@@ -39,6 +40,10 @@ pub(crate) struct Tail {
     /// How many of the last messages
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: u16,
+    /// Also messages as they stand after an edit, a deletion, a reaction or a pin, while following; with --json only if
+    /// asked for
+    #[arg(long, requires = "follow")]
+    changes: bool,
     /// Also who writes something and who is there, while following
     #[arg(long, requires = "follow")]
     presence: bool,
@@ -68,6 +73,7 @@ impl Tail {
             seen: BTreeSet::new(),
             only,
             presence: self.presence,
+            changes: self.changes || !out.is_json(),
             out,
         };
         for message in backlog {
@@ -129,6 +135,7 @@ struct Page<'a> {
     seen: BTreeSet<String>,
     only: Option<String>,
     presence: bool,
+    changes: bool,
     out: &'a Output,
 }
 
@@ -161,6 +168,8 @@ impl Page<'_> {
             if name == "message" {
                 let message = &data["message"];
                 self.show(client, message).await?;
+            } else if name == "message_updated" && self.changes {
+                self.show_changed(client, data["message"].clone()).await?;
             } else if matches!(name.as_str(), "typing" | "presence") {
                 self.show_passing(client, &data).await?;
             }
@@ -194,15 +203,38 @@ impl Page<'_> {
 
     async fn show(&mut self, client: &Client, value: &Value) -> Result<()> {
         let message = Message::of(value);
-        let elsewhere = self.only.as_ref().is_some_and(|only| *only != message.conversation);
-        if elsewhere || !self.seen.insert(message.id.clone()) {
+        if self.is_elsewhere(&message) || !self.seen.insert(message.id.clone()) {
             return Ok(());
         }
+        let out = self.out;
+        let place = self.place_of(client, &message).await?;
+        out.item(value, || message.line(place))?;
+        Ok(())
+    }
+
+    /// A message as it stands after a change.
+    async fn show_changed(&mut self, client: &Client, mut value: Value) -> Result<()> {
+        let message = Message::of(&value);
+        if self.is_elsewhere(&message) {
+            return Ok(());
+        }
+        value["changed"] = json!(true);
+        let out = self.out;
+        let place = self.place_of(client, &message).await?;
+        out.item(&value, || format!("~ {}", message.line(place)))?;
+        Ok(())
+    }
+
+    fn is_elsewhere(&self, message: &Message) -> bool {
+        self.only.as_ref().is_some_and(|only| *only != message.conversation)
+    }
+
+    /// What has to be said of where a message is.
+    async fn place_of(&mut self, client: &Client, message: &Message) -> Result<Option<&str>> {
         if self.only.is_none() && !self.out.is_json() && !self.places.contains_key(&message.conversation) {
             self.places = titles(client).await?;
         }
         let place = self.places.get(&message.conversation).filter(|_| self.only.is_none());
-        self.out.item(value, || message.line(place.map(String::as_str)))?;
-        Ok(())
+        Ok(place.map(String::as_str))
     }
 }

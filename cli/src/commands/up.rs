@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
-use crate::connect::{HELD, HELD_STEP, client_of, data_dir, is_complete, running, start, unlocked, waiting};
+use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
 use crate::output::Output;
 use crate::stop::Stop;
@@ -31,7 +31,7 @@ Examples:
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
-/// Run the node until Ctrl-C
+/// Run the node until Ctrl-C, with all accounts of the data directory or the one that --account names
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Up {
@@ -63,6 +63,7 @@ impl Up {
         let options = NodeOptions {
             data: data.clone(),
             account: None,
+            all_accounts: true,
             password: None,
             api: self.api,
             listen: self.listen,
@@ -160,43 +161,73 @@ async fn patiently<T>(data: &Path, start: impl AsyncFn() -> Result<T>) -> Result
 
 /// Says who runs here, where, and what can be done now. The last line is `ready`, for programs that wait for it.
 async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
-    let client = client_of(node, false)?;
-    let me = listening(&client).await?;
+    let clients = clients_of(node)?;
+    let mut accounts = Vec::new();
+    for client in &clients {
+        let me = listening(client).await?;
+        introduce(&me, clients.len() > 1, out);
+        accounts.push(me);
+    }
+    for (account, error) in node.failures() {
+        out.note(&format!("The account {account} does not run: {error}"));
+    }
+    let directory = DataDir::new(data);
+    let cookie = match (directory.accounts()?.len(), clients.len()) {
+        (0 | 1, _) => directory.cookie(),
+        (_, 1) => directory.cookie_of(&node.facts().account),
+        _ => directory.cookie_of("ACCOUNT"),
+    };
+    out.note(&format!(
+        "  API         {} (token: {})",
+        node.api_url(),
+        cookie.display()
+    ));
+    out.note(next(&clients).await?);
+    out.note("Ctrl-C stops the node.");
+    if out.is_json()
+        && let Some(first) = accounts.first()
+    {
+        let mut ready = first.clone();
+        ready["api"] = json!(node.api_url());
+        ready["data"] = json!(data.display().to_string());
+        ready["accounts"] = accounts.iter().map(|me| me["account"].clone()).collect();
+        out.item(&ready, String::new)?;
+    }
+    out.note("ready");
+    Ok(())
+}
+
+/// Says who an account is and where it is reached.
+fn introduce(me: &Value, of_several: bool, out: &Output) {
+    let field = |name: &str| text::one_line(me[name].as_str().unwrap_or_default());
+    out.note(&format!("{} ({})", field("name"), field("user_id")));
+    if of_several {
+        out.note(&format!("  account     {}", field("account")));
+    }
     let addresses: Vec<&str> = me["listen"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let field = |name: &str| text::one_line(me[name].as_str().unwrap_or_default());
-    out.note(&format!("{} ({})", field("name"), field("user_id")));
     for address in &addresses {
         out.note(&format!("  listens on  {}", text::one_line(address)));
     }
     if addresses.is_empty() {
         out.note("  listens nowhere yet: others cannot reach this node");
     }
-    out.note(&format!(
-        "  API         {} (token: {})",
-        node.api_url(),
-        DataDir::new(data).cookie().display()
-    ));
-    if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
-        out.note(
-            "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one.",
-        );
+}
+
+/// What can be done now.
+async fn next(clients: &[Client]) -> Result<&'static str> {
+    let [client] = clients else {
+        return Ok("Next, in another terminal: `parlour accounts`, and any command with --account NAME.");
+    };
+    Ok(if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
+        "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one."
     } else {
-        out.note("Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`.");
-    }
-    out.note("Ctrl-C stops the node.");
-    if out.is_json() {
-        let mut ready = me.clone();
-        ready["api"] = json!(node.api_url());
-        ready["data"] = json!(data.display().to_string());
-        out.item(&ready, String::new)?;
-    }
-    out.note("ready");
-    Ok(())
+        "Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
+    })
 }
 
 /// Who we are, once we listen somewhere or it takes too long.

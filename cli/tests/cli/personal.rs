@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Pair, eventually};
+use crate::harness::{Pair, Running, eventually};
 
 /// Waits until a command of a home shows what is wanted.
 fn shows(what: &str, look: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -89,4 +89,56 @@ fn contacts_are_renamed_blocked_verified_and_notes_stay_at_home() {
     alice.run(&["profile", "set", "--about", "gardener"]).done();
     let profile = || bob.json(&["profile", "alicia"]);
     shows("the profile", profile, |profile| profile["about"] == "gardener");
+}
+
+#[test]
+fn a_follower_sees_what_is_done_with_messages_if_asked_for() {
+    let pair = Pair::new();
+    let sent = pair
+        .alice
+        .json(&["send", "bob", "helo", "--wait", "delivered", "--timeout", "20s"]);
+    let id = sent["id"].as_str().unwrap();
+    let mut people = Running::start(&mut pair.bob.command(&["tail", "-f"]));
+    let mut programs = Running::start(&mut pair.bob.command(&["tail", "-f", "--json"]));
+    let mut asked = Running::start(&mut pair.bob.command(&["tail", "-f", "--json", "--changes"]));
+    let next = |tail: &mut Running| serde_json::from_str::<Value>(&tail.line()).unwrap();
+    assert!(people.line().ends_with("helo"));
+    assert_eq!(
+        (&next(&mut programs)["text"], &next(&mut asked)["text"]),
+        (&"helo".into(), &"helo".into())
+    );
+    pair.alice.json(&["message", "edit", id, "hello"]);
+    let line = people.line();
+    assert!(line.starts_with("~ ") && line.contains("hello"), "{line}");
+    let changed = next(&mut asked);
+    assert_eq!((&changed["text"], &changed["changed"]), (&"hello".into(), &true.into()));
+    pair.alice.json(&["send", "bob", "next"]);
+    let new = next(&mut programs);
+    assert_eq!((&new["text"], &new["changed"]), (&"next".into(), &Value::Null));
+}
+
+#[test]
+fn drafts_are_kept_and_writing_is_shown() {
+    let pair = Pair::new();
+    assert_eq!(pair.alice.json(&["draft", "bob"])["draft"], Value::Null);
+    pair.alice.json(&["draft", "bob", "about friday"]);
+    assert_eq!(pair.alice.run(&["draft", "bob"]).done().stdout, "about friday\n");
+    pair.alice.json(&["draft", "bob", "--clear"]);
+    assert_eq!(pair.alice.json(&["draft", "bob"])["draft"], Value::Null);
+
+    let reachable = |contacts: &Value| contacts[0]["reachable"] == true;
+    shows("alice can be reached", || pair.bob.json(&["contacts"]), reachable);
+    shows("bob can be reached", || pair.alice.json(&["contacts"]), reachable);
+    let mut tail = Running::start(&mut pair.bob.command(&["tail", "-f", "--presence"]));
+    // Whether she is there is told, too.
+    let mut writing = || loop {
+        let line = tail.line();
+        if line.contains("writing") {
+            return line;
+        }
+    };
+    pair.alice.json(&["typing", "bob"]);
+    assert_eq!(writing(), "* al is writing");
+    pair.alice.json(&["typing", "bob", "--stop"]);
+    assert_eq!(writing(), "* al has stopped writing");
 }

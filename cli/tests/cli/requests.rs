@@ -80,6 +80,39 @@ fn a_declined_request_is_gone_and_does_not_come_back() {
         "{refused:?}"
     );
     assert_eq!(alice.json(&["contacts"])[0]["state"], "asked", "nobody told her");
+
+    // Whoever declined may ask themselves.
+    bob.json(&["add", &address_of(&alice)]);
+    eventually("both have asked, and are contacts", || {
+        let contacts = bob.json(&["contacts"]);
+        match contacts[0]["state"].as_str() {
+            Some("accepted") => Ok(()),
+            _ => Err(contacts.to_string()),
+        }
+    });
+}
+
+#[test]
+fn a_stranger_with_the_name_of_a_contact_is_accepted_by_id_only() {
+    let (alice, bob, stranger) = (Home::of("alice"), Home::of("bob"), Home::of("alice"));
+    let (_alice, _bob, _stranger) = (alice.up(), bob.up(), stranger.up());
+    let invite = bob.json(&["invite"]);
+    alice.json(&["add", invite["link"].as_str().unwrap()]);
+    stranger.json(&["add", &address_of(&bob)]);
+    let request = wait_for_request(&bob);
+    let refused = bob.run(&["requests", "accept", "alice"]);
+    assert!(
+        refused.code != Some(0) && refused.stderr.contains("more than one"),
+        "{refused:?}"
+    );
+    let accepted = bob.json(&[
+        "requests",
+        "accept",
+        request["user_id"].as_str().unwrap(),
+        "--petname",
+        "other alice",
+    ]);
+    assert_eq!(accepted["state"], "accepted", "{accepted}");
 }
 
 #[test]

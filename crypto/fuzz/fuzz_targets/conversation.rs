@@ -1,12 +1,14 @@
-//! Two sessions and a network that may do anything: each byte of the input is one thing that happens.
+//! Two sessions and a network that may do anything: each byte of the input is one thing that happens. Both sides refresh the root as
+//! often as they can, or as seldom as they do by themselves: the first byte says which.
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use parlour_crypto::{
-    DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, Identity, ListReference, PrekeySecret, Session, initiate,
-    parse,
+    DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, Identity, ListReference, PrekeySecret, RecordKey, Session,
+    initiate, parse,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -49,6 +51,11 @@ fn pair() -> [Session; 2] {
 fuzz_target!(|data: &[u8]| {
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let mut sessions = pair();
+    let eager = data.first().is_some_and(|byte| byte & 1 == 0);
+    for session in &mut sessions {
+        assert!(session.know_refresh());
+    }
+    let mut disks = [BTreeMap::new(), BTreeMap::new()];
     let mut on_the_way: [Vec<(u32, Vec<u8>)>; 2] = [Vec::new(), Vec::new()];
     let mut opened = [std::collections::BTreeSet::new(), std::collections::BTreeSet::new()];
     for (number, &byte) in data.iter().take(OPERATIONS).enumerate() {
@@ -56,6 +63,9 @@ fuzz_target!(|data: &[u8]| {
         let (to, queue) = (1 - side, &mut on_the_way[side]);
         match (byte >> 1) & 7 {
             0..=2 => {
+                if eager {
+                    sessions[side].ask_for_refresh();
+                }
                 if let Ok(envelope) = sessions[side].seal(&mut rng, DAY, &number.to_be_bytes()) {
                     queue.push((number, envelope));
                 }
@@ -82,7 +92,22 @@ fuzz_target!(|data: &[u8]| {
                     "a damaged envelope is refused"
                 );
             }
+            7 => reload(&mut sessions[side], &mut disks[side]),
             _ => {}
         }
     }
+    let [a, b] = sessions.map(|session| session.refreshes());
+    assert!(a.abs_diff(b) <= 1, "a side is at most one refresh ahead");
 });
+
+/// Reads a session back from what was written of it.
+fn reload(session: &mut Session, disk: &mut BTreeMap<RecordKey, Vec<u8>>) {
+    for change in session.take_changes() {
+        match change.value {
+            Some(value) => disk.insert(change.key, value.to_vec()),
+            None => disk.remove(&change.key),
+        };
+    }
+    let records = disk.iter().map(|(key, value)| (*key, value.clone().into()));
+    *session = Session::load(&session.core(), records).expect("what was written is read again");
+}

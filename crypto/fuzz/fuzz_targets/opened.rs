@@ -2,7 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{Body, Control, Frame, KIND_MESSAGE, KIND_TIMER, Payload, unpad};
+use parlour_crypto::{
+    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Payload, image_kind, plain_image,
+    unpad,
+};
 
 fuzz_target!(|data: &[u8]| {
     let _ = unpad(data);
@@ -14,8 +17,28 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(control) = Control::decode(data) {
         assert_eq!(control.encode().unwrap(), data, "one encoding of a control");
+        if let Control::ContactHello { profile, .. }
+        | Control::ContactAccept { profile, .. }
+        | Control::Contact { profile, .. } = control
+        {
+            card(&profile.ext);
+        }
+    }
+    let _ = image_kind(data);
+    if let Ok(plain) = plain_image(data) {
+        assert_eq!(image_kind(&plain), image_kind(data), "the picture stays one");
+    }
+    if data.len() <= MAX_AVATAR {
+        card(&[1, 2, 3, 4, 5, 6].map(|number| (number, data.to_vec())).to_vec());
     }
     if let Ok(frame) = Frame::decode(data) {
         assert_eq!(frame.encode().unwrap(), data, "one encoding of a frame");
     }
 });
+
+/// What a card says is within the limits that its maker has to keep.
+fn card(ext: &Ext) {
+    let details = CardDetails::from_ext(ext);
+    details.validate().expect("what was read keeps the rules");
+    let _ = details.avatar_kind();
+}

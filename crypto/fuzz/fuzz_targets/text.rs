@@ -2,16 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{ConversationId, DeviceId, EventId, Invite, UserId, entropy_from_phrase};
+use parlour_crypto::{ConversationId, DeviceId, EventId, Invite, Link, UserId, entropy_from_phrase, is_emoji};
 
 fuzz_target!(|text: &str| {
-    if let Ok(invite) = Invite::parse(text) {
-        assert_eq!(
-            Invite::parse(&invite.to_link()),
-            Ok(invite),
-            "a link says the same again"
-        );
+    let link = match Link::parse(text) {
+        Ok(Link::Invite(invite)) => Some(invite.to_link()),
+        Ok(Link::Address(address)) => Some(address.to_link()),
+        Err(_) => None,
+    };
+    if let Some(link) = link {
+        assert_eq!(Link::parse(&link), Link::parse(text), "a link says the same again");
     }
+    assert!(Invite::parse(text).is_err() || Link::parse(text).is_ok());
     if let Ok(id) = text.parse::<UserId>() {
         assert_eq!(id.to_string(), text);
     }
@@ -19,4 +21,5 @@ fuzz_target!(|text: &str| {
     let _ = text.parse::<EventId>();
     let _ = text.parse::<ConversationId>();
     let _ = entropy_from_phrase(text);
+    let _ = is_emoji(text);
 });

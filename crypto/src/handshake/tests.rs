@@ -178,7 +178,7 @@ fn the_keys_are_cut_from_the_key_schedule_in_the_order_of_the_protocol_page() {
         assert_eq!((keys.th, keys.exporter.0), (th, exporter));
 
         let mut state = Vec::new();
-        Ratchet::initiate(RatchetKey::generate(&mut rng(9)), start).write(&mut state);
+        Ratchet::initiate(RatchetKey::generate(&mut rng(9)), start, keys.role(), 0).write(&mut state);
         let (left, right) = state.split_at(3 * 32 + 1 + 2 * 32);
         assert_eq!(left[..96], [root, next_header_ab, header_ba].concat());
         assert_eq!(right[..64], [header_ab, chain_ab].concat());
@@ -211,14 +211,15 @@ fn whoever_sees_any_field_of_the_transcript_otherwise_has_no_session() {
         let (offer, a, b) = said();
         let (keys, start) = secrets.schedule(&offer, &a, &b, &dh1, Role::Initiator);
         let th = keys.th;
-        let mut session = Session::new(keys, Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start));
+        let ratchet = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start, keys.role(), 0);
+        let mut session = Session::new(keys, ratchet);
         let envelope = session.seal_behind(&mut rng(2), &PREFIX, &[], b"hello").unwrap();
         (th, envelope[11..].to_vec())
     };
     let open = |(offer, a, b): (Offer<'_>, Statement, Statement)| {
         let (keys, start) = secrets.schedule(&offer, &a, &b, &dh1, Role::Responder);
         let binding = Binding::new(&keys.th, &PREFIX.encode());
-        let opened = Ratchet::answer(start, &binding, &message).map(|(_, payload)| payload);
+        let opened = Ratchet::answer(start, keys.role(), 0, &binding, &message).map(|(_, payload)| payload);
         (keys.th, opened)
     };
     let (same, payload) = open(said());

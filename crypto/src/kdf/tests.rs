@@ -213,3 +213,12 @@ fn what_is_strict_is_what_the_library_calls_strict() {
     }
     assert!(0 < verified[0] && verified[0] < verified[1], "{verified:?}");
 }
+
+/// Only with the `zeroize` features of their crates; HMAC and HKDF are made of these hashes.
+#[test]
+fn what_holds_a_key_erases_itself() {
+    fn erases<T: zeroize::ZeroizeOnDrop>() {}
+    erases::<Sha256>();
+    erases::<chacha20poly1305::ChaCha20Poly1305>();
+    erases::<chacha20poly1305::XChaCha20Poly1305>();
+}

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! KDF_RK(root, dh)              = KDF(salt = root, ikm = dh, "ratchet root", 96) = root' || chain key || next header key
+//! KDF_RK(root, dh, s)           = KDF(salt = root, ikm = dh || s, "ratchet refresh", 96), the same parts
 //! message key || next chain key = XOF(chain key, "ratchet step", 64)
 //! key 32 || nonce 12            = XOF(message key, "ratchet message", 44, header nonce)
 //! ```
@@ -49,19 +50,33 @@ secret! {
     ChainKey;
     /// `MK_n`: seals or opens one message.
     MessageKey;
+    /// `s`: mixed with one Diffie-Hellman result.
+    RefreshSecret;
 }
 
 impl RootKey {
-    /// `KDF_RK(root, dh)`: the next root, a chain and the header key of the chain after that.
-    pub(super) fn step(&self, dh: &SharedSecret) -> (Self, ChainKey, HeaderKey) {
+    /// `KDF_RK(root, dh)`, or `KDF_RK(root, dh, s)`: the next root, a chain and the header key of the chain after that.
+    pub(super) fn step(&self, dh: &SharedSecret, refresh: Option<&RefreshSecret>) -> (Self, ChainKey, HeaderKey) {
         let mut okm = Zeroizing::new([[0; KEY]; 3]);
-        kdf::kdf(
-            &self.0,
-            dh.as_bytes(),
-            Purpose::RATCHET_ROOT,
-            &[],
-            okm.as_flattened_mut(),
-        );
+        match refresh {
+            None => kdf::kdf(
+                &self.0,
+                dh.as_bytes(),
+                Purpose::RATCHET_ROOT,
+                &[],
+                okm.as_flattened_mut(),
+            ),
+            Some(secret) => {
+                let ikm = Zeroizing::new([*dh.as_bytes(), secret.0]);
+                kdf::kdf(
+                    &self.0,
+                    ikm.as_flattened(),
+                    Purpose::RATCHET_REFRESH,
+                    &[],
+                    okm.as_flattened_mut(),
+                );
+            }
+        }
         (Self(okm[0]), ChainKey(okm[1]), HeaderKey(okm[2]))
     }
 }

@@ -1,6 +1,6 @@
 //! A ratchet message: `header nonce 24 || sealed header 64 || sealed body` (PROTOCOL.md section 5).
 //!
-//! Header, 48 bytes: ratchet key 32 | pn u32 | n u32 | pq epoch u32 = 0 | flags u16 = 0 | 0 u16.
+//! Header, 48 bytes: ratchet key 32 | pn u32 | n u32 | pq epoch u32 | flags u16 | 0 u16.
 //! The associated data of the header is `th || prefix`, that of the body the same and both parts before it.
 
 use rand_core::CryptoRng;
@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::keys::{HeaderKey, MessageKey, XNONCE};
 use super::{MAX_CHAIN, OpenError};
 use crate::aead;
-use crate::envelope::{PREFIX_LEN, unpad};
+use crate::envelope::{PREFIX_LEN, unpad_parts};
+use crate::kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
 
 /// Width of a header's nonce.
 const HEADER: usize = 48;
@@ -52,29 +53,105 @@ pub(super) struct Header {
     pub(super) pn: u32,
     /// Number of this message in its chain.
     pub(super) n: u32,
+    /// Refreshes up to and with this chain.
+    pub(super) epoch: u32,
+    /// The sender knows that both sides take part in refreshes.
+    pub(super) takes_part: bool,
+    /// What follows the payload.
+    pub(super) rides: Rides,
+}
+
+/// What follows the payload of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rides {
+    Nothing,
+    Offer,
+    Answer,
+}
+
+/// The same with its bytes.
+pub(super) enum Part<'a> {
+    Nothing,
+    /// An ML-KEM key.
+    Offer(&'a [u8; KEM_KEY_LEN]),
+    /// A ciphertext for it.
+    Answer(&'a [u8; KEM_CIPHERTEXT_LEN]),
+}
+
+impl Part<'_> {
+    pub(super) fn rides(&self) -> Rides {
+        match self {
+            Self::Nothing => Rides::Nothing,
+            Self::Offer(_) => Rides::Offer,
+            Self::Answer(_) => Rides::Answer,
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Offer(key) => *key,
+            Self::Answer(ciphertext) => *ciphertext,
+        }
+    }
 }
 
 impl Header {
+    /// Of a sender that takes part in no refresh.
+    #[cfg(test)]
+    pub(super) fn plain(key: PublicKey, pn: u32, n: u32) -> Self {
+        Self {
+            key,
+            pn,
+            n,
+            epoch: 0,
+            takes_part: false,
+            rides: Rides::Nothing,
+        }
+    }
+
+    fn flags(&self) -> u16 {
+        match self.rides {
+            Rides::Nothing => u16::from(self.takes_part),
+            Rides::Offer => 3,
+            Rides::Answer => 5,
+        }
+    }
+
     fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         bytes[..32].copy_from_slice(self.key.as_bytes());
         bytes[32..36].copy_from_slice(&self.pn.to_be_bytes());
         bytes[36..40].copy_from_slice(&self.n.to_be_bytes());
+        bytes[40..44].copy_from_slice(&self.epoch.to_be_bytes());
+        bytes[44..46].copy_from_slice(&self.flags().to_be_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8; HEADER]) -> Result<Self, OpenError> {
         let (key, rest) = bytes.split_first_chunk::<32>().ok_or(OpenError::Malformed)?;
         let (pn, rest) = rest.split_first_chunk::<4>().ok_or(OpenError::Malformed)?;
-        let (n, reserved) = rest.split_first_chunk::<4>().ok_or(OpenError::Malformed)?;
+        let (n, rest) = rest.split_first_chunk::<4>().ok_or(OpenError::Malformed)?;
+        let (epoch, rest) = rest.split_first_chunk::<4>().ok_or(OpenError::Malformed)?;
+        let (flags, reserved) = rest.split_first_chunk::<2>().ok_or(OpenError::Malformed)?;
         let (pn, n) = (u32::from_be_bytes(*pn), u32::from_be_bytes(*n));
         if reserved.iter().any(|&byte| byte != 0) || n >= MAX_CHAIN || pn > MAX_CHAIN {
             return Err(OpenError::Malformed);
         }
+        let (takes_part, rides) = match u16::from_be_bytes(*flags) {
+            0 => (false, Rides::Nothing),
+            1 => (true, Rides::Nothing),
+            3 => (true, Rides::Offer),
+            5 => (true, Rides::Answer),
+            _ => return Err(OpenError::Malformed),
+        };
         Ok(Self {
             key: PublicKey::from(*key),
             pn,
             n,
+            epoch: u32::from_be_bytes(*epoch),
+            takes_part,
+            rides,
         })
     }
 }
@@ -87,14 +164,15 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Appends the message to `out` and pads it until `out` is `size` bytes long.
+    /// Appends the message, with `part` behind its payload, to `out` and pads it until `out` is `size` bytes long.
     ///
-    /// The caller has made sure that `payload` fits.
+    /// The caller has made sure that both fit.
     pub(super) fn seal(
         self,
         rng: &mut (impl CryptoRng + ?Sized),
         binding: &Binding,
         payload: &[u8],
+        part: &[u8],
         out: &mut Vec<u8>,
         size: usize,
     ) {
@@ -102,6 +180,7 @@ impl Outgoing<'_> {
         let (nonce, ad) = self.seal_header(rng, binding, out);
         out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
         out.extend_from_slice(payload);
+        out.extend_from_slice(part);
         out.resize(size - aead::TAG_LEN, 0);
         let tag = self.key.seal(&nonce, &ad, &mut out[body..]);
         out.extend_from_slice(&tag);
@@ -185,16 +264,44 @@ impl<'a> Sealed<'a> {
         }
     }
 
-    /// The payload, if body and padding are right.
-    pub(super) fn payload(&self, key: &MessageKey) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    /// The body of a message with this header, if it and its padding are right.
+    pub(super) fn body(&self, key: &MessageKey, header: &Header) -> Result<Body, OpenError> {
         let mut text = Zeroizing::new(self.body.to_vec());
         let ad = self.binding.with_front(self.front);
         key.open(self.nonce, &ad, &mut text, self.body_tag)
             .map_err(|_| OpenError::NotAuthentic)?;
 
-        let length = unpad(&text).map_err(|_| OpenError::Malformed)?.len();
+        let behind = match header.rides {
+            Rides::Nothing => 0,
+            Rides::Offer => KEM_KEY_LEN,
+            Rides::Answer => KEM_CIPHERTEXT_LEN,
+        };
+        let (payload, part) = unpad_parts(&text, behind).map_err(|_| OpenError::Malformed)?;
+        let (length, part) = (payload.len(), part.to_vec());
         text.copy_within(LENGTH.., 0);
         text.truncate(length);
-        Ok(text)
+        Ok(Body {
+            payload: text,
+            rides: header.rides,
+            part,
+        })
+    }
+}
+
+/// What an authentic message holds.
+pub(super) struct Body {
+    pub(super) payload: Zeroizing<Vec<u8>>,
+    rides: Rides,
+    part: Vec<u8>,
+}
+
+impl Body {
+    pub(super) fn part(&self) -> Result<Part<'_>, OpenError> {
+        let wrong = |_| OpenError::Malformed;
+        Ok(match self.rides {
+            Rides::Nothing => Part::Nothing,
+            Rides::Offer => Part::Offer(self.part.as_slice().try_into().map_err(wrong)?),
+            Rides::Answer => Part::Answer(self.part.as_slice().try_into().map_err(wrong)?),
+        })
     }
 }

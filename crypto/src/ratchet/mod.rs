@@ -5,6 +5,8 @@
 //! first message on it is sealed: its key pair is then as fresh as can be, and the key before it is already erased.
 //! The first chain of all comes from the handshake's keys, so message 0 costs neither side a Diffie-Hellman step.
 //!
+//! Now and then a post-quantum secret goes into a root step (`refresh`).
+//!
 //! Not here: envelopes, tags and what a session is made from (`session`, `handshake`).
 
 mod chain;
@@ -12,6 +14,7 @@ mod chain;
 mod keys;
 mod message;
 mod past;
+mod refresh;
 mod state;
 
 use rand_core::CryptoRng;
@@ -20,14 +23,17 @@ use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
 use self::chain::{Position, ReceivingChain, SendingChain};
-use self::keys::MessageKey;
 pub(crate) use self::keys::{ChainKey, HeaderKey, RatchetKey, RootKey};
+use self::keys::{MessageKey, RefreshSecret};
 pub(crate) use self::message::{Binding, OVERHEAD};
-use self::message::{Header, Outgoing, Sealed};
+use self::message::{Body, Header, Outgoing, Part, Sealed};
 use self::past::Past;
 pub use self::past::{RecordChange, RecordKey};
+use self::refresh::Refresh;
+pub(crate) use self::refresh::Role;
 pub(crate) use self::state::MAX_STATE;
 use crate::agreement::{LowOrder, dh, refuse_low_order};
+use crate::envelope::{PREFIX_LEN, size_for};
 
 /// A message may be this far ahead of the last one of its chain that was opened.
 pub const MAX_SKIP: u32 = 1000;
@@ -46,6 +52,7 @@ pub(crate) struct Ratchet {
     receiving: Option<ReceivingChain>,
     next_receiving_header: HeaderKey,
     past: Past,
+    refresh: Refresh,
 }
 
 /// Whose turn it is to make a new key.
@@ -67,8 +74,8 @@ pub(crate) struct Start {
 }
 
 impl Ratchet {
-    /// The side that starts; `own` is a fresh key.
-    pub(crate) fn initiate(own: RatchetKey, start: Start) -> Self {
+    /// The side that starts, on `day`; `own` is a fresh key.
+    pub(crate) fn initiate(own: RatchetKey, start: Start, role: Role, day: u16) -> Self {
         Self {
             root: start.root,
             sending: Sending::Active {
@@ -79,24 +86,29 @@ impl Ratchet {
             receiving: None,
             next_receiving_header: start.header_ba,
             past: Past::default(),
+            refresh: Refresh::new(role, day),
         }
     }
 
     /// The side that answers: opens message 0, whose ratchet key its own first chain will start from.
     pub(crate) fn answer(
         start: Start,
+        role: Role,
+        day: u16,
         binding: &Binding,
         message: &[u8],
     ) -> Result<(Self, Zeroizing<Vec<u8>>), OpenError> {
         let sealed = Sealed::parse(binding, message)?;
         let header = sealed.header(&start.header_ab)?.ok_or(OpenError::NoKey)?;
-        if header.n != 0 || header.pn != 0 {
+        if header.n != 0 || header.pn != 0 || header.epoch != 0 || header.takes_part {
             return Err(OpenError::Malformed);
         }
         // No Diffie-Hellman step meets the key until this side answers: too late to refuse the session.
         refuse_low_order(&header.key)?;
         let (position, _, message_key) = Position::start(start.chain_ab).step();
-        let payload = sealed.payload(&message_key)?;
+        let Body { payload, .. } = sealed.body(&message_key, &header)?;
+        let mut refresh = Refresh::new(role, day);
+        refresh.count();
         let ratchet = Self {
             root: start.root,
             sending: Sending::Owed {
@@ -111,23 +123,26 @@ impl Ratchet {
             }),
             next_receiving_header: start.next_header_ab,
             past: Past::default(),
+            refresh,
         };
         Ok((ratchet, payload))
     }
 
-    /// Appends a message to `out` and pads it until `out` is `size` bytes long.
+    /// Appends a message to `out`, which holds what is before it, and pads it until `out` is `size` bytes long, or longer where
+    /// an offer or answer rides along.
     ///
     /// The caller has made sure that `payload` and [`OVERHEAD`] fit.
     pub(crate) fn seal(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
+        day: u16,
         binding: &Binding,
         payload: &[u8],
         out: &mut Vec<u8>,
         size: usize,
     ) -> Result<(), SealError> {
         if let Sending::Owed { remote, previous } = self.sending {
-            self.start_chain(rng, &remote, previous)?;
+            self.start_chain(rng, day, &remote, previous)?;
         }
         let Sending::Active { own, chain } = &mut self.sending else {
             return Err(SealError::ChainExhausted);
@@ -135,10 +150,17 @@ impl Ratchet {
         if chain.is_exhausted() {
             return Err(SealError::ChainExhausted);
         }
+        self.refresh.answer(rng);
+        let (part, size) = with_part(self.refresh.part(chain.n), out.len(), payload.len(), size);
+        // In one piece before the first byte of the payload comes: growing would leave a copy of it behind.
+        out.reserve_exact(size.saturating_sub(out.len()));
         let header = Header {
             key: *own.public(),
             pn: chain.previous,
             n: chain.n,
+            epoch: self.refresh.epoch(),
+            takes_part: self.refresh.knows_peer(),
+            rides: part.rides(),
         };
         let key = chain.next();
         Outgoing {
@@ -146,11 +168,12 @@ impl Ratchet {
             header_key: &chain.header_key,
             key,
         }
-        .seal(rng, binding, payload, out, size);
+        .seal(rng, binding, payload, part.as_bytes(), out, size);
+        self.refresh.count();
         Ok(())
     }
 
-    /// Opens `message`; `now` is kept with the keys it makes this side skip.
+    /// Opens `message`; `now`, ms, is kept with the keys it makes this side skip.
     pub(crate) fn open(
         &mut self,
         binding: &Binding,
@@ -163,22 +186,26 @@ impl Ratchet {
         {
             return if header.n < chain.position.n {
                 let number = chain.number;
-                self.open_late(&sealed, number, header.n)
+                self.open_late(&sealed, number, &header, now)
             } else {
-                self.open_next(&sealed, header.n, now)
+                self.open_next(&sealed, &header, now)
             };
         }
         if let Sending::Active { own, chain } = &self.sending
             && let Some(header) = sealed.header(&self.next_receiving_header)?
         {
-            let turn = Turn::attempt(&self.root, own, self.receiving.as_ref(), &header)?;
-            let payload = sealed.payload(&turn.message_key)?;
+            let secret = self.refresh.mixes(&header)?;
+            let mixed = secret.is_some();
+            let turn = Turn::attempt(&self.root, own, self.receiving.as_ref(), &header, secret)?;
+            let body = sealed.body(&turn.message_key, &header)?;
+            let news = self.refresh.read(&header, &body.part()?, mixed)?;
             let previous = chain.n;
             self.apply(turn, header.key, previous, now);
-            return Ok(payload);
+            self.refresh.opened(&header, news, mixed, now);
+            return Ok(body.payload);
         }
-        let (number, n) = self.past.find(&sealed)?.ok_or(OpenError::NoKey)?;
-        self.open_late(&sealed, number, n)
+        let (number, header) = self.past.find(&sealed)?.ok_or(OpenError::NoKey)?;
+        self.open_late(&sealed, number, &header, now)
     }
 
     /// Forgets keys that were skipped before `before`. Returns whether there were any.
@@ -187,17 +214,37 @@ impl Ratchet {
     }
 
     pub(crate) fn take_changes(&mut self) -> Vec<RecordChange> {
-        self.past.take_changes()
+        let mut changes = self.past.take_changes();
+        changes.extend(self.refresh.take_change());
+        changes
+    }
+
+    /// How many refreshes the root has had.
+    pub(crate) fn refreshes(&self) -> u32 {
+        self.refresh.epoch()
+    }
+
+    /// The other side takes part in refreshes, which is news if this is `true`.
+    pub(crate) fn know_refresh(&mut self) -> bool {
+        self.refresh.know_peer()
+    }
+
+    /// Makes the next chain of this side begin a refresh, if it is the one that offers.
+    pub(crate) fn ask_for_refresh(&mut self) {
+        self.refresh.ask();
     }
 
     fn start_chain(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
+        day: u16,
         remote: &PublicKey,
         previous: u32,
     ) -> Result<(), LowOrder> {
         let own = RatchetKey::generate(rng);
-        let (root, key, next) = self.root.step(&dh(own.secret(), remote)?);
+        let shared = dh(own.secret(), remote)?;
+        let secret = self.refresh.begin_chain(rng, day);
+        let (root, key, next) = self.root.step(&shared, secret.as_ref());
         let header_key = std::mem::replace(&mut self.next_sending_header, next);
         self.root = root;
         self.sending = Sending::Active {
@@ -208,27 +255,37 @@ impl Ratchet {
     }
 
     /// A message of the current chain that is not older than the last.
-    fn open_next(&mut self, sealed: &Sealed<'_>, n: u32, now: u64) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn open_next(&mut self, sealed: &Sealed<'_>, header: &Header, now: u64) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let Some(chain) = &mut self.receiving else {
             return Err(OpenError::NoKey);
         };
-        let (position, gap) = chain.position.attempt().skip_to(n)?;
+        let (position, gap) = chain.position.attempt().skip_to(header.n)?;
         let (position, _, key) = position.step();
-        let payload = sealed.payload(&key)?;
+        let body = sealed.body(&key, header)?;
+        let news = self.refresh.read(header, &body.part()?, false)?;
         chain.position = position;
         if !gap.is_empty() {
             let number = chain.number;
             self.past.keep(number, gap, now);
         }
-        Ok(payload)
+        self.refresh.opened(header, news, false, now);
+        Ok(body.payload)
     }
 
     /// A message whose key was skipped, or used.
-    fn open_late(&mut self, sealed: &Sealed<'_>, chain: u64, n: u32) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let key = self.past.key(chain, n).ok_or(OpenError::Replayed)?;
-        let payload = sealed.payload(key)?;
-        self.past.spend(chain, n);
-        Ok(payload)
+    fn open_late(
+        &mut self,
+        sealed: &Sealed<'_>,
+        chain: u64,
+        header: &Header,
+        now: u64,
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let key = self.past.key(chain, header.n).ok_or(OpenError::Replayed)?;
+        let body = sealed.body(key, header)?;
+        let news = self.refresh.read(header, &body.part()?, false)?;
+        self.past.spend(chain, header.n);
+        self.refresh.opened(header, news, false, now);
+        Ok(body.payload)
     }
 
     fn apply(&mut self, turn: Turn, remote: PublicKey, previous: u32, now: u64) {
@@ -252,6 +309,18 @@ impl Ratchet {
     }
 }
 
+/// What rides along, and the size of what `before` bytes, the message and that take: nothing where no envelope is so large.
+fn with_part(part: Part<'_>, before: usize, payload: usize, size: usize) -> (Part<'_>, usize) {
+    if matches!(part, Part::Nothing) {
+        return (part, size);
+    }
+    let needed = before + OVERHEAD + payload + part.as_bytes().len();
+    match size_for(needed.saturating_sub(PREFIX_LEN)) {
+        Some(larger) => (part, larger.max(size)),
+        None => (Part::Nothing, size),
+    }
+}
+
 /// The state after the first message of the other side's new chain, before it is known to be authentic.
 struct Turn {
     root: RootKey,
@@ -268,12 +337,13 @@ impl Turn {
         own: &RatchetKey,
         old: Option<&ReceivingChain>,
         header: &Header,
+        secret: Option<&RefreshSecret>,
     ) -> Result<Self, OpenError> {
         let old_gap = match old {
             Some(chain) => chain.position.attempt().skip_to(header.pn)?.1,
             None => chain::Gap::new(),
         };
-        let (root, key, next_header) = root.step(&dh(own.secret(), &header.key)?);
+        let (root, key, next_header) = root.step(&dh(own.secret(), &header.key)?, secret);
         let (position, gap) = Position::start(key).skip_to(header.n)?;
         let (position, _, message_key) = position.step();
         Ok(Self {

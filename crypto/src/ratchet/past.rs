@@ -5,7 +5,7 @@
 //! An old chain lives as long as a key of it does.
 //!
 //! ```text
-//! record key   = kind u8 || chain u64 || n u32          kind 1: skipped key; kind 2: old chain, n = 0
+//! record key   = kind u8 || chain u64 || n u32          kind 1: skipped key; kind 2: old chain, n = 0; kind 3: `refresh`
 //! skipped key  = message key 32 || since u64            since: ms, when it was skipped
 //! old chain    = header key 32
 //! ```
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::chain::{Gap, ReceivingChain};
 use super::keys::{HeaderKey, MessageKey};
-use super::message::Sealed;
+use super::message::{Header, Sealed};
 use super::{LoadError, MAX_OLD_CHAINS, MAX_SKIPPED, OpenError};
 use crate::codec::ByteReader;
 
@@ -63,11 +63,11 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// The old chain a message belongs to and its number there; the newest chains are tried first.
-    pub(super) fn find(&self, sealed: &Sealed<'_>) -> Result<Option<(u64, u32)>, OpenError> {
+    /// The old chain a message belongs to and its header; the newest chains are tried first.
+    pub(super) fn find(&self, sealed: &Sealed<'_>) -> Result<Option<(u64, Header)>, OpenError> {
         for (&chain, key) in self.chains.iter().rev() {
             if let Some(header) = sealed.header(key)? {
-                return Ok(Some((chain, header.n)));
+                return Ok(Some((chain, header)));
             }
         }
         Ok(None)

@@ -5,6 +5,7 @@
 //! || 1 || ratchet secret 32 || ratchet key 32 || header key 32 || chain key 32 || n u32 || previous u32
 //!  | 2 || remote ratchet key 32 || previous u32
 //! || 0 | 1 || chain number u64 || header key 32 || chain key 32 || n u32
+//! || state of refreshes
 //! ```
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -14,11 +15,12 @@ use zeroize::Zeroizing;
 use super::chain::{Position, ReceivingChain, SendingChain};
 use super::keys::{ChainKey, HeaderKey, RatchetKey, RootKey};
 use super::past::{Past, RecordKey};
+use super::refresh::{KIND_REFRESH, MAX_REFRESH, Refresh, Role};
 use super::{LoadError, MAX_CHAIN, Ratchet, Sending};
 use crate::codec::ByteReader;
 
 /// The most bytes [`Ratchet::write`] appends.
-pub(crate) const MAX_STATE: usize = 3 * 32 + (1 + 4 * 32 + 8) + (1 + 8 + 2 * 32 + 4);
+pub(crate) const MAX_STATE: usize = 3 * 32 + (1 + 4 * 32 + 8) + (1 + 8 + 2 * 32 + 4) + MAX_REFRESH;
 
 const ACTIVE: u8 = 1;
 const OWED: u8 = 2;
@@ -57,16 +59,33 @@ impl Ratchet {
                 out.extend_from_slice(&chain.position.n.to_be_bytes());
             }
         }
+        self.refresh.write(out);
     }
 
-    /// Rebuilds the state from what [`write`](Self::write) wrote and the records.
+    /// Rebuilds the state from what [`write`](Self::write) wrote and the records. `refreshes` is `false` for what a version wrote
+    /// that had none: such a state ends before them.
     pub(crate) fn load(
         state: &[u8],
+        role: Role,
+        refreshes: bool,
         records: impl IntoIterator<Item = (RecordKey, Zeroizing<Vec<u8>>)>,
     ) -> Result<Self, LoadError> {
-        let mut ratchet = read_state(state).ok_or(LoadError::Malformed)?;
+        let mut reader = ByteReader::new(state);
+        let mut ratchet = read_state(&mut reader, role).ok_or(LoadError::Malformed)?;
+        let mut of_refresh = None;
         for (key, value) in records {
-            ratchet.past.restore(&key, &value)?;
+            match key {
+                [KIND_REFRESH, rest @ ..] if rest == [0; 12] => of_refresh = Some(value),
+                _ => ratchet.past.restore(&key, &value)?,
+            }
+        }
+        if refreshes {
+            ratchet.refresh = Refresh::read_state(&mut reader, role, of_refresh)?;
+        } else if of_refresh.is_some() {
+            return Err(LoadError::Inconsistent);
+        }
+        if !reader.is_empty() {
+            return Err(LoadError::Malformed);
         }
         let current = ratchet.receiving.as_ref().map(|chain| (chain.number, chain.position.n));
         ratchet.past.check(current)?;
@@ -74,8 +93,8 @@ impl Ratchet {
     }
 }
 
-fn read_state(state: &[u8]) -> Option<Ratchet> {
-    let mut reader = ByteReader::new(state);
+/// Everything but the records and the refreshes, of which there have been none.
+fn read_state(reader: &mut ByteReader<'_>, role: Role) -> Option<Ratchet> {
     let root = RootKey::new(reader.array()?);
     let next_sending_header = HeaderKey::new(reader.array()?);
     let next_receiving_header = HeaderKey::new(reader.array()?);
@@ -84,7 +103,7 @@ fn read_state(state: &[u8]) -> Option<Ratchet> {
             let own = RatchetKey::new(reader.array::<32>()?.into(), reader.array::<32>()?.into());
             let header_key = HeaderKey::new(reader.array()?);
             let key = ChainKey::new(reader.array()?);
-            let (n, previous) = (length(&mut reader)?, length(&mut reader)?);
+            let (n, previous) = (length(reader)?, length(reader)?);
             Sending::Active {
                 own,
                 chain: SendingChain {
@@ -97,7 +116,7 @@ fn read_state(state: &[u8]) -> Option<Ratchet> {
         }
         OWED => Sending::Owed {
             remote: PublicKey::from(reader.array::<32>()?),
-            previous: length(&mut reader)?,
+            previous: length(reader)?,
         },
         _ => return None,
     };
@@ -108,7 +127,7 @@ fn read_state(state: &[u8]) -> Option<Ratchet> {
             let header_key = HeaderKey::new(reader.array()?);
             let position = Position {
                 key: ChainKey::new(reader.array()?),
-                n: length(&mut reader)?,
+                n: length(reader)?,
             };
             Some(ReceivingChain {
                 number,
@@ -118,15 +137,15 @@ fn read_state(state: &[u8]) -> Option<Ratchet> {
         }
         _ => return None,
     };
-    let ratchet = Ratchet {
+    Some(Ratchet {
         root,
         sending,
         next_sending_header,
         receiving,
         next_receiving_header,
         past: Past::default(),
-    };
-    reader.is_empty().then_some(ratchet)
+        refresh: Refresh::new(role, 0),
+    })
 }
 
 /// A count of messages in a chain.

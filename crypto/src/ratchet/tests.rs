@@ -3,9 +3,10 @@ use crate::testing::{LOW_ORDER, rng};
 use x25519_dalek::StaticSecret;
 
 const TH: [u8; 32] = [1; 32];
-const SIZE: usize = 512;
+pub(super) const SIZE: usize = 512;
+pub(super) const DAY: u16 = 20_454;
 
-fn binding() -> Binding {
+pub(super) fn binding() -> Binding {
     Binding::new(&TH, &[2; 11])
 }
 
@@ -21,19 +22,19 @@ fn start() -> Start {
 
 fn seal(ratchet: &mut Ratchet, payload: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut out = Vec::new();
-    ratchet.seal(&mut rng(7), &binding(), payload, &mut out, SIZE)?;
+    ratchet.seal(&mut rng(7), DAY, &binding(), payload, &mut out, SIZE)?;
     Ok(out)
 }
 
-fn pair() -> (Ratchet, Ratchet) {
-    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start());
+pub(super) fn pair() -> (Ratchet, Ratchet) {
+    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start(), Role::Offers, DAY);
     let first = seal(&mut a, b"first").unwrap();
-    let (b, payload) = Ratchet::answer(start(), &binding(), &first).unwrap();
+    let (b, payload) = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &first).unwrap();
     assert_eq!(payload.as_slice(), b"first");
     (a, b)
 }
 
-fn state(ratchet: &Ratchet) -> Vec<u8> {
+pub(super) fn state(ratchet: &Ratchet) -> Vec<u8> {
     let mut out = Vec::new();
     ratchet.write(&mut out);
     out
@@ -59,7 +60,7 @@ fn seal_as(header_key: &HeaderKey, header: Header, key: MessageKey) -> Vec<u8> {
         header_key,
         key,
     };
-    message.seal(&mut rng(3), &binding(), b"forged", &mut out, SIZE);
+    message.seal(&mut rng(3), &binding(), b"forged", &[], &mut out, SIZE);
     out
 }
 
@@ -68,11 +69,7 @@ fn a_low_order_ratchet_key_is_refused_and_moves_nothing() {
     let (mut a, _) = pair();
     for low in LOW_ORDER {
         let before = state(&a);
-        let header = Header {
-            key: PublicKey::from(low),
-            pn: 0,
-            n: 0,
-        };
+        let header = Header::plain(PublicKey::from(low), 0, 0);
         let forged = forge(&a.next_receiving_header, header);
         assert_eq!(
             a.open(&binding(), &forged, 0).unwrap_err(),
@@ -81,12 +78,12 @@ fn a_low_order_ratchet_key_is_refused_and_moves_nothing() {
         assert_eq!(state(&a), before);
 
         // Authentic in all else: there is no Diffie-Hellman step that could fail.
-        let error = Ratchet::answer(start(), &binding(), &first_message(header)).err();
+        let error = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &first_message(header)).err();
         assert_eq!(error, Some(OpenError::LowOrder(LowOrder)), "in message 0");
     }
     let key = PublicKey::from(&StaticSecret::from([6; 32]));
-    let good = first_message(Header { key, pn: 0, n: 0 });
-    let (mut b, _) = Ratchet::answer(start(), &binding(), &good).unwrap();
+    let good = first_message(Header::plain(key, 0, 0));
+    let (mut b, _) = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &good).unwrap();
     assert!(seal(&mut b, b"answer").is_ok());
 }
 
@@ -127,7 +124,7 @@ fn the_first_chain_needs_no_step_and_the_second_is_one_from_the_root() {
     let Sending::Active { own, chain } = &b.sending else {
         panic!("b has a chain")
     };
-    let (root, _, next) = start().root.step(&dh(a_own.secret(), own.public()).unwrap());
+    let (root, _, next) = start().root.step(&dh(a_own.secret(), own.public()).unwrap(), None);
     assert_eq!(b.root.as_bytes(), root.as_bytes());
     assert_eq!(b.next_sending_header.as_bytes(), next.as_bytes());
     assert_eq!(chain.header_key.as_bytes(), &[5; 32]);
@@ -135,11 +132,11 @@ fn the_first_chain_needs_no_step_and_the_second_is_one_from_the_root() {
 
 #[test]
 fn messages_sent_before_the_answer_open_in_any_order_after_it() {
-    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start());
+    let mut a = Ratchet::initiate(RatchetKey::generate(&mut rng(1)), start(), Role::Offers, DAY);
     let sent = [b"0", b"1", b"2", b"3"].map(|payload| seal(&mut a, payload).unwrap());
-    let error = Ratchet::answer(start(), &binding(), &sent[1]).err();
+    let error = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &sent[1]).err();
     assert_eq!(error, Some(OpenError::Malformed), "message 0 comes first");
-    let (mut b, _) = Ratchet::answer(start(), &binding(), &sent[0]).unwrap();
+    let (mut b, _) = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &sent[0]).unwrap();
     assert_eq!(b.open(&binding(), &sent[0], 0).unwrap_err(), OpenError::Replayed);
     b.open(&binding(), &sent[2], 0).unwrap();
     a.open(&binding(), &seal(&mut b, b"answer").unwrap(), 0).unwrap();
@@ -180,23 +177,12 @@ fn a_header_no_correct_sender_writes_is_refused() {
     let (mut a, b) = pair();
     let key = PublicKey::from(&StaticSecret::from([6; 32]));
     let before = state(&a);
-    for header in [
-        Header {
-            key,
-            pn: 0,
-            n: MAX_CHAIN,
-        },
-        Header {
-            key,
-            pn: MAX_CHAIN + 1,
-            n: 0,
-        },
-    ] {
+    for header in [Header::plain(key, 0, MAX_CHAIN), Header::plain(key, MAX_CHAIN + 1, 0)] {
         let forged = forge(&b.next_sending_header, header);
         assert_eq!(a.open(&binding(), &forged, 0).unwrap_err(), OpenError::Malformed);
     }
-    for header in [Header { key, pn: 1, n: 0 }, Header { key, pn: 0, n: 1 }] {
-        let error = Ratchet::answer(start(), &binding(), &first_message(header)).err();
+    for header in [Header::plain(key, 1, 0), Header::plain(key, 0, 1)] {
+        let error = Ratchet::answer(start(), Role::Answers, DAY, &binding(), &first_message(header)).err();
         assert_eq!(
             error,
             Some(OpenError::Malformed),
@@ -209,11 +195,7 @@ fn a_header_no_correct_sender_writes_is_refused() {
 #[test]
 fn a_right_header_over_a_wrong_body_moves_nothing() {
     let (mut a, b) = pair();
-    let header = Header {
-        key: PublicKey::from(&StaticSecret::from([6; 32])),
-        pn: 0,
-        n: 900,
-    };
+    let header = Header::plain(PublicKey::from(&StaticSecret::from([6; 32])), 0, 900);
     let before = state(&a);
     let forged = forge(&b.next_sending_header, header);
     assert_eq!(a.open(&binding(), &forged, 0).unwrap_err(), OpenError::NotAuthentic);
@@ -227,7 +209,7 @@ fn a_side_that_owes_a_key_seals_under_a_fresh_one_each_turn() {
     let mut seen = Vec::new();
     for turn in 0..6_u64 {
         let mut message = Vec::new();
-        b.seal(&mut rng(100 + turn), &binding(), b"pong", &mut message, SIZE)
+        b.seal(&mut rng(100 + turn), DAY, &binding(), b"pong", &mut message, SIZE)
             .unwrap();
         let Sending::Active { own, .. } = &b.sending else {
             panic!("b has a chain")
@@ -236,7 +218,7 @@ fn a_side_that_owes_a_key_seals_under_a_fresh_one_each_turn() {
         seen.push(*own.public());
         a.open(&binding(), &message, 0).unwrap();
         let mut message = Vec::new();
-        a.seal(&mut rng(200 + turn), &binding(), b"ping", &mut message, SIZE)
+        a.seal(&mut rng(200 + turn), DAY, &binding(), b"ping", &mut message, SIZE)
             .unwrap();
         b.open(&binding(), &message, 0).unwrap();
         assert!(matches!(b.sending, Sending::Owed { .. }), "the used key is erased");
@@ -251,11 +233,7 @@ fn nonzero_padding_and_a_length_past_the_end_are_refused() {
         let Sending::Active { own, chain } = &mut a.sending else {
             panic!("a has a chain")
         };
-        let header = Header {
-            key: *own.public(),
-            pn: 0,
-            n: chain.n,
-        };
+        let header = Header::plain(*own.public(), 0, chain.n);
         let message = Outgoing {
             header,
             header_key: &header_key,

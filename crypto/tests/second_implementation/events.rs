@@ -2,8 +2,8 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use parlour_crypto::{
-    Control, ConversationId, DeviceId, EventHeader, EventId, KnockRequest, KnockResponse, Message, Payload,
-    SignedEvent, VerifiedEvent, body_hash,
+    Body, CardDetails, Control, ConversationId, DeviceId, EventHeader, EventId, ImageKind, KnockRequest, KnockResponse,
+    Message, Payload, SignedEvent, VerifiedEvent, body_hash,
 };
 use serde_json::{Value, json};
 
@@ -71,6 +71,25 @@ pub(crate) fn message_body(i: Given<'_>) -> Found {
     let written = value.encode().unwrap();
     assert_eq!(Message::decode(&written).unwrap(), value);
     bytes(&written)
+}
+
+pub(crate) fn event_body(i: Given<'_>) -> Found {
+    let kind = i.int("event_kind");
+    let value = values::body(kind, i.value("value"));
+    let written = value.encode().unwrap();
+    assert_eq!(value.kind(), kind);
+    assert_eq!(Body::read(kind, &written).unwrap(), value);
+    bytes(&written)
+}
+
+/// What a card with these fields says.
+pub(crate) fn card(i: Given<'_>) -> Found {
+    let said = CardDetails::from_ext(&values::ext(&i));
+    said.validate().unwrap();
+    Found::out(json!({
+        "about_text": said.about, "pronouns_text": said.pronouns, "status_text": said.status, "emoji_text": said.emoji,
+        "status_expires": said.status_expires, "avatar_text": said.avatar_kind().map(ImageKind::media_type),
+    }))
 }
 
 pub(crate) fn control(i: Given<'_>) -> Found {

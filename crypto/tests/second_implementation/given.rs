@@ -149,3 +149,47 @@ impl TryRng for Script {
 }
 
 impl TryCryptoRng for Script {}
+
+/// A generator for a step that seals: which of the values given are needed shows by the widths that are asked for.
+pub(crate) struct Chosen {
+    pub(crate) ratchet_secret: Option<[u8; 32]>,
+    pub(crate) kem_seed: Option<[u8; 64]>,
+    pub(crate) kem_random: Option<[u8; 32]>,
+    /// Of the header; as often as it is asked for.
+    pub(crate) nonce: [u8; 24],
+}
+
+impl Chosen {
+    /// What a chain begins with must have been used.
+    pub(crate) fn end(self) {
+        assert_eq!(self.ratchet_secret, None, "the ratchet secret is left over");
+    }
+}
+
+impl TryRng for Chosen {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        panic!("only bytes are asked for");
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        panic!("only bytes are asked for");
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        let missing = "a random value that no case gives";
+        match out.len() {
+            24 => out.copy_from_slice(&self.nonce),
+            32 => {
+                let value = self.ratchet_secret.take().or_else(|| self.kem_random.take());
+                out.copy_from_slice(&value.expect(missing));
+            }
+            64 => out.copy_from_slice(&self.kem_seed.take().expect(missing)),
+            width => panic!("nothing has {width} bytes"),
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Chosen {}

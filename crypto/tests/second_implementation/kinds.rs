@@ -49,6 +49,8 @@ pub(crate) fn run(kind: &str, i: Given<'_>) -> Found {
         "padding" => sessions::padding(i),
         "event" => events::event(i),
         "message_body" => events::message_body(i),
+        "event_body" => events::event_body(i),
+        "card" => events::card(i),
         "control" => events::control(i),
         "payload" => events::payload(i),
         "clock" => events::clock(i),

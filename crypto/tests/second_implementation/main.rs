@@ -70,18 +70,28 @@ fn conversations_agree() {
 }
 
 #[test]
+fn refreshes_agree() {
+    topic("refreshes", &[("conversation", 5)]);
+}
+
+#[test]
 fn events_and_controls_agree() {
     topic(
         "events",
         &[
             ("event", 5),
             ("message_body", 2),
-            ("control", 10),
+            ("control", 11),
             ("payload", 3),
             ("clock", 3),
             ("order", 1),
         ],
     );
+}
+
+#[test]
+fn bodies_and_cards_agree() {
+    topic("bodies", &[("event_body", 29), ("event", 6), ("card", 29)]);
 }
 
 #[test]
@@ -94,7 +104,7 @@ fn knocks_agree() {
 
 #[test]
 fn streams_agree() {
-    topic("streams", &[("stream", 2), ("next_key", 1)]);
+    topic("streams", &[("stream", 3), ("next_key", 1)]);
 }
 
 #[test]
@@ -114,7 +124,7 @@ fn keystores_agree() {
 
 #[test]
 fn the_same_is_refused() {
-    topic("refused", &[("refused", 29)]);
+    topic("refused", &[("refused", 34)]);
 }
 
 /// The other direction; the folder is named by `PARLOUR_CASES_DIR`.
@@ -137,6 +147,7 @@ fn every_file_of_cases_has_its_test() {
     names.sort();
     let inside = "identifiers";
     let read = [
+        "bodies",
         "device",
         "events",
         "handshake",
@@ -147,6 +158,7 @@ fn every_file_of_cases_has_its_test() {
         "knock",
         "prekey",
         "ratchet",
+        "refreshes",
         "refused",
         "safety_number",
         "streams",

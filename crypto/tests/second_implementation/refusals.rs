@@ -1,7 +1,7 @@
 //! What must be refused: something right, and small changes that make it wrong.
 
 use parlour_crypto::{
-    Control, ConversationId, DeviceCert, DeviceId, DeviceList, EventId, Frame, Invite, Keystore, KnockRequest,
+    Body, Control, ConversationId, DeviceCert, DeviceId, DeviceList, EventId, Frame, Invite, Keystore, KnockRequest,
     KnockResponse, MAX_FRAME, Message, Payload, PrekeyBundle, SignedEvent, Unlock, UserId, accept_stream,
     entropy_from_phrase, parse, unpad,
 };
@@ -74,6 +74,7 @@ fn read(reader: &str, i: Given<'_>) -> Verdict {
         "padded_payload" => verdict(unpad(&bytes())),
         "event" | "direct_event" => event(i, &bytes()),
         "payload" => payload(&bytes()),
+        "event_body" => verdict(Body::read(i.int("event_kind"), &bytes())),
         "message_body" => verdict(Message::decode(&bytes())),
         "control" => verdict(Control::decode(&bytes())),
         "knock_request" => verdict(KnockRequest::decode(&bytes())),

@@ -7,7 +7,7 @@ use parlour_crypto::{
 use serde_json::{Value, json};
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use super::given::{Given, Script, hex, hexes};
+use super::given::{Chosen, Given, Script, hex, hexes};
 use super::kinds::Found;
 use super::people::{certificate, device_keys, one_time_secret, prekey_secret};
 
@@ -165,28 +165,26 @@ fn side(name: &str) -> usize {
 
 impl Conversation<'_> {
     fn seal(&mut self, step: Given<'_>) {
-        let (secret, nonce, payload) = (secret(step), step.bytes("header_nonce"), step.bytes("payload"));
-        let mut script = Script::new([&secret[..], &nonce]);
+        let (mut random, payload) = (random(step, step.array("header_nonce")), step.bytes("payload"));
         let session = &mut self.sides[side(step.text("by"))];
-        let envelope = session.seal(&mut script, step.int("day"), &payload).expect("a message");
-        script.end();
-        self.headers.push(header(session));
+        let envelope = session.seal(&mut random, step.int("day"), &payload).expect("a message");
+        random.end();
+        self.headers.push(header(session, payload.len()));
         self.envelopes.push(envelope);
         self.payloads.push(payload);
     }
 
     /// Seals `count` times with nothing that matters, and gives the last envelope.
     fn quietly(&mut self, step: Given<'_>, count: usize) -> Vec<u8> {
-        let (secret, nonces, payload) = (secret(step), vec![0; 24 * count], self.flight.bytes("payload"));
-        let mut script = Script::new([&secret[..], &nonces]);
+        let (mut random, payload) = (random(step, [0; 24]), self.flight.bytes("payload"));
         let session = &mut self.sides[side(step.text("by"))];
         let mut last = Vec::new();
         for _ in 0..count {
             last = session
-                .seal(&mut script, self.flight.int("day"), &payload)
+                .seal(&mut random, self.flight.int("day"), &payload)
                 .expect("a message");
         }
-        script.end();
+        random.end();
         last
     }
 
@@ -205,12 +203,22 @@ impl Conversation<'_> {
         assert_eq!(*opened, self.payloads[message]);
     }
 
+    fn open_given(&mut self, step: Given<'_>) {
+        let session = &mut self.sides[side(step.text("by"))];
+        let opened = session.open(&step.bytes("envelope"), NOW).expect("the message opens");
+        assert_eq!(*opened, step.bytes("payload"));
+    }
+
     fn refuse(&mut self, step: Given<'_>, change: impl FnOnce(&mut Vec<u8>)) {
         let mut envelope = self.envelopes[step.int::<usize>("message")].clone();
         change(&mut envelope);
+        self.refuse_bytes(step, &envelope);
+    }
+
+    fn refuse_bytes(&mut self, step: Given<'_>, envelope: &[u8]) {
         unchanged(&mut self.sides[side(step.text("by"))], |session| {
             assert!(
-                session.open(&envelope, NOW).is_err(),
+                session.open(envelope, NOW).is_err(),
                 "opened: {}",
                 step.text("why_text")
             );
@@ -235,17 +243,18 @@ fn unchanged(session: &mut Session, action: impl FnOnce(&mut Session)) {
     assert!(session.take_changes().is_empty(), "a record has changed");
 }
 
-/// The fresh ratchet secret of a step that begins a chain.
-fn secret(step: Given<'_>) -> Vec<u8> {
-    if step.has("ratchet_secret") {
-        step.bytes("ratchet_secret")
-    } else {
-        Vec::new()
+/// The random values of a step that seals.
+fn random(step: Given<'_>, nonce: [u8; 24]) -> Chosen {
+    Chosen {
+        ratchet_secret: step.optional("ratchet_secret"),
+        kem_seed: step.optional("kem_seed"),
+        kem_random: step.optional("kem_random"),
+        nonce,
     }
 }
 
-/// The header of the message a session has just sealed, by what it would write to disk.
-fn header(session: &Session) -> [u8; 48] {
+/// The header of the message a session has just sealed around `length` bytes, by what it would write to disk.
+fn header(session: &Session, length: usize) -> [u8; 48] {
     let core = session.core();
     let chain = &core[2 + 7 * 32..];
     assert_eq!(chain[0], 1, "a side that has sealed has a chain");
@@ -255,6 +264,19 @@ fn header(session: &Session) -> [u8; 48] {
     header[..32].copy_from_slice(&chain[33..65]);
     header[32..36].copy_from_slice(&previous.to_be_bytes());
     header[36..40].copy_from_slice(&n.to_be_bytes());
+
+    let receiving = &chain[137..];
+    let refresh = &receiving[if receiving[0] == 0 { 1 } else { 77 }..];
+    let (known, epoch, state) = (refresh[0], &refresh[1..5], refresh[11]);
+    // Offered: the key rides; answered: the ciphertext.
+    let (riding, part) = match state {
+        1 => (3, 1184),
+        4 => (5, 1088),
+        _ => (known, 0),
+    };
+    let rides = (n < 16 || n % 16 == 0) && 11 + 108 + length + part <= 49_152;
+    header[40..44].copy_from_slice(epoch);
+    header[45] = if rides { riding } else { known };
     header
 }
 
@@ -277,12 +299,19 @@ pub(crate) fn conversation(i: Given<'_>) -> Found {
             "refuse" => talk.refuse(step, |_| {}),
             "refuse_changed" => talk.refuse(step, |envelope| envelope[step.int::<usize>("at")] ^= 1),
             "refuse_seal" => talk.refuse_seal(step),
+            "refuse_given" => talk.refuse_bytes(step, &step.bytes("envelope")),
+            "open_given" => talk.open_given(step),
+            "know" => drop(talk.sides[side(step.text("by"))].know_refresh()),
+            "ask" => talk.sides[side(step.text("by"))].ask_for_refresh(),
             other => panic!("unknown step {other}"),
         }
     }
     Found {
         mid: json!({"headers": hexes(&talk.headers)}),
-        out: json!({"envelopes": hexes(&talk.envelopes)}),
+        out: json!({
+            "envelopes": hexes(&talk.envelopes),
+            "refreshes": talk.sides.iter().map(Session::refreshes).max(),
+        }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Postcard values in JSON: structures by field name, enums as `[variant, value]`, bytes as hex.
 
 use parlour_crypto::{
-    Content, Control, ConversationId, DeviceId, EventId, Ext, Frame, Have, Hello, Intervals, KnockRequest,
-    KnockResponse, LogHave, Message, Presence, Profile, ReadMark, UserId,
+    Body, Content, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
+    KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KnockRequest, KnockResponse, LogHave,
+    Message, Pin, Presence, Profile, Reaction, ReadMark, Timer, UserId,
 };
 use serde_json::Value;
 
@@ -28,6 +29,46 @@ pub(crate) fn message(value: &Value) -> Message {
         visibility: v.int("visibility"),
         expires_after_ms: v.has("expires_after_ms").then(|| v.int("expires_after_ms")),
         ext: ext(&v),
+    }
+}
+
+/// The body of an event of `kind`.
+pub(crate) fn body(kind: u16, value: &Value) -> Body {
+    let v = Given(value);
+    let target = || EventId::from_bytes(v.array("target"));
+    let on = || v.value("on").as_bool().expect("a bool");
+    match kind {
+        KIND_MESSAGE => Body::Message(message(value)),
+        KIND_EDIT => {
+            let (content, text) = variant(v.value("content"));
+            assert_eq!(content, "Text");
+            Body::Edit(Edit {
+                target: target(),
+                content: Content::Text(text.0.as_str().expect("text").to_owned()),
+                mentions: v.ids("mentions").into_iter().map(UserId::from_bytes).collect(),
+                ext: ext(&v),
+            })
+        }
+        KIND_DELETE => Body::Delete(Delete {
+            targets: v.ids("targets").into_iter().map(EventId::from_bytes).collect(),
+            ext: ext(&v),
+        }),
+        KIND_REACTION => Body::Reaction(Reaction {
+            target: target(),
+            emoji: v.text("emoji").to_owned(),
+            on: on(),
+            ext: ext(&v),
+        }),
+        KIND_PIN => Body::Pin(Pin {
+            target: target(),
+            on: on(),
+            ext: ext(&v),
+        }),
+        KIND_TIMER => Body::Timer(Timer {
+            expires_after_ms: v.has("expires_after_ms").then(|| v.int("expires_after_ms")),
+            ext: ext(&v),
+        }),
+        other => panic!("unknown kind {other}"),
     }
 }
 
@@ -179,7 +220,7 @@ fn short_ids(v: &Given<'_>) -> Vec<[u8; 16]> {
         .collect()
 }
 
-fn ext(v: &Given<'_>) -> Ext {
+pub(crate) fn ext(v: &Given<'_>) -> Ext {
     let entries = v.value("ext").as_array().expect("ext").iter();
     let number = |value: &Value| value.as_u64().and_then(|number| number.try_into().ok()).expect("u16");
     entries.map(|entry| (number(&entry[0]), unhex(&entry[1]))).collect()

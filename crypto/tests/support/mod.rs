@@ -100,6 +100,8 @@ pub(crate) struct Side {
     pub(crate) session: Session,
     pub(crate) records: BTreeMap<RecordKey, Vec<u8>>,
     pub(crate) rng: ChaCha20Rng,
+    /// Begins a refresh whenever it can.
+    pub(crate) eager: bool,
 }
 
 pub(crate) fn sides(seed: u64) -> [Side; 2] {
@@ -108,11 +110,30 @@ pub(crate) fn sides(seed: u64) -> [Side; 2] {
         rng: rng(seed),
         session,
         records: BTreeMap::new(),
+        eager: false,
     })
+}
+
+/// As [`sides`], of two devices that know that both take part in refreshes, and begin one whenever they can.
+pub(crate) fn eager_sides(seed: u64) -> [Side; 2] {
+    sides(seed).map(|mut side| {
+        assert!(side.session.know_refresh());
+        side.eager = true;
+        side
+    })
+}
+
+/// Which of two sides offers in refreshes: the one with the smaller outgoing tag key (PROTOCOL.md section 5).
+pub(crate) fn offering(sides: &[Side; 2]) -> usize {
+    let core = sides[0].session.core();
+    usize::from(core[34..66] > core[66..98])
 }
 
 impl Side {
     pub(crate) fn seal(&mut self, payload: &[u8]) -> Vec<u8> {
+        if self.eager {
+            self.session.ask_for_refresh();
+        }
         let envelope = self.session.seal(&mut self.rng, DAY, payload).unwrap();
         self.save();
         envelope

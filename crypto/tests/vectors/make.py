@@ -14,13 +14,19 @@ enums as [variant, value], sequences as lists, and in it strings are text where 
 first_flight: `a` starts and `b` answers; `tag_key` keys the envelope's tag; the last list reference of A is in `a`.
 conversation: begins with the `first_flight` given. Message 0 is that envelope, and each `seal` step makes the next
 message; `envelopes` holds them all, `headers` and `message_keys` those of the `seal` steps. Steps, each `by` a or b:
-  seal            seal `payload`; has `ratchet_secret` exactly where it begins a sending chain
+  seal            seal `payload`; has `ratchet_secret` exactly where it begins a sending chain; `kem_seed` is for an offer
+                  and `kem_random` for an answer, where there is one to make, and may be there without need
   drop            seal `count` times, what and with what header nonce does not matter, and throw the envelopes away
   pass            seal, what and with what header nonce does not matter; the other side opens it at once
   open            open message `message`
   refuse          message `message` must be refused, leaving the state as it was
   refuse_changed  so must it with the lowest bit of byte `at` of the envelope turned over
   refuse_seal     sealing must fail
+  refuse_given    so must opening `envelope`, which the right keys sealed
+  open_given      `envelope`, which the right keys sealed, opens with `payload`
+  know            it becomes known that the other side takes part in refreshes
+  ask             a refresh is due from now on, as after 50 messages
+`drop` and `pass` have random values as `seal` has. `refreshes` is the higher count of the two sides at the end.
 stream: `open` and `accept` are without their length, `records` are whole frames, length included.
 refused: `reader` accepts `right` and must refuse each of `wrong`, all with the other inputs as context. What is read is
 `bytes` or `given_text`; `edits` instead of `bytes` change those of `right`: from byte `at`, `cut` bytes give way to
@@ -33,12 +39,12 @@ import json
 import pathlib
 import sys
 
-from cases import kinds, readers, refusals, sessions, topics, topics_more  # noqa: F401, some add to the kinds
+from cases import bodies, kinds, readers, refreshes, refusals, sessions, topics, topics_more  # noqa: F401, some add to the kinds
 from cases.given import plain, run
 
 TOPICS = {"identifiers": topics.identifiers, "identity": topics.identity, "device": topics.device,
-          "prekey": topics.prekey, "handshake": topics.handshake, "ratchet": topics.ratchet,
-          "events": topics_more.events, "streams": topics_more.streams, "knock": topics_more.knock,
+          "prekey": topics.prekey, "handshake": topics.handshake, "ratchet": topics.ratchet, "refreshes": refreshes.refreshes,
+          "events": topics_more.events, "bodies": bodies.bodies, "streams": topics_more.streams, "knock": topics_more.knock,
           "invite": topics_more.invite, "safety_number": topics_more.safety_number,
           "keystore": topics_more.keystore, "refused": refusals.refused}
 

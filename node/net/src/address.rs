@@ -110,6 +110,18 @@ pub fn parse_listen(text: &str) -> Result<Vec<Multiaddr>, ListenError> {
     ])
 }
 
+/// The same address with another port; 0 = any that is free.
+pub fn with_port(address: &Multiaddr, port: u16) -> Multiaddr {
+    address
+        .iter()
+        .map(|part| match part {
+            Protocol::Tcp(_) => Protocol::Tcp(port),
+            Protocol::Udp(_) => Protocol::Udp(port),
+            other => other,
+        })
+        .collect()
+}
+
 /// How far `address` reaches.
 pub fn scope(address: &Multiaddr) -> Scope {
     if address.iter().any(|part| part == Protocol::P2pCircuit) {
@@ -176,6 +188,14 @@ mod tests {
 
     fn addr(text: &str) -> Multiaddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_port_is_another() {
+        let address: Multiaddr = "/ip4/127.0.0.1/udp/4001/quic-v1".parse().unwrap();
+        assert_eq!(with_port(&address, 7).to_string(), "/ip4/127.0.0.1/udp/7/quic-v1");
+        let address: Multiaddr = "/ip6/::1/tcp/4001".parse().unwrap();
+        assert_eq!(with_port(&address, 0).to_string(), "/ip6/::1/tcp/0");
     }
 
     #[test]

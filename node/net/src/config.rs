@@ -99,10 +99,18 @@ pub struct NetLimits {
     pub per_peer: usize,
     /// New connections are refused while the process holds more memory than this.
     pub memory_bytes: usize,
-    /// Gossip messages a second from one neighbour, beyond which they are ignored.
+    /// New connections of strangers a second. Each new name that comes and goes leaves a trace for some minutes.
+    pub inbound_per_second: u32,
+    /// New connections of strangers at once.
+    pub inbound_burst: u32,
+    /// Gossip messages of at most 1 KiB a second from one neighbour, beyond which they are dropped; larger ones count more.
     pub gossip_per_second: u32,
     /// Gossip messages a quiet neighbour may send at once.
     pub gossip_burst: u32,
+    /// Gossip messages a second from all strangers together; each stranger may always bring a few.
+    pub strangers_per_second: u32,
+    /// Gossip messages of all strangers at once.
+    pub strangers_burst: u32,
     /// Knocks under way, in and out each.
     pub knocks: usize,
     /// Inbound streams of one peer.
@@ -120,8 +128,12 @@ impl Default for NetLimits {
             total: 1024,
             per_peer: 4,
             memory_bytes: 1 << 30,
+            inbound_per_second: 10,
+            inbound_burst: 100,
             gossip_per_second: 500,
             gossip_burst: 2000,
+            strangers_per_second: 500,
+            strangers_burst: 1000,
             knocks: 64,
             streams_per_peer: 4,
             streams: 256,

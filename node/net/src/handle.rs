@@ -3,18 +3,26 @@
 use libp2p::PeerId;
 use tokio::sync::mpsc;
 
-use crate::NetCommand;
+use crate::{
+    NetCommand,
+    refusals::{Counter, Refusals},
+};
 
 /// Sends commands to the swarm task; cheap to clone. The task stops when the last handle is gone.
 #[derive(Debug, Clone)]
 pub struct NetHandle {
     commands: mpsc::Sender<NetCommand>,
     local_peer: PeerId,
+    refusals: Counter,
 }
 
 impl NetHandle {
-    pub(crate) fn new(commands: mpsc::Sender<NetCommand>, local_peer: PeerId) -> Self {
-        Self { commands, local_peer }
+    pub(crate) fn new(commands: mpsc::Sender<NetCommand>, local_peer: PeerId, refusals: Counter) -> Self {
+        Self {
+            commands,
+            local_peer,
+            refusals,
+        }
     }
 
     /// Queues `command`; waits while the queue is full. The swarm task never waits for the receiver of events, so
@@ -43,6 +51,22 @@ impl NetHandle {
     /// This node's transport name.
     pub fn local_peer(&self) -> PeerId {
         self.local_peer
+    }
+
+    /// Where the network counts what it refuses.
+    pub fn refused(&self) -> Refused {
+        Refused(self.refusals.clone())
+    }
+}
+
+/// A view of what the network has refused, which outlives the network and keeps nothing running.
+#[derive(Debug, Clone)]
+pub struct Refused(Counter);
+
+impl Refused {
+    /// The numbers now.
+    pub fn so_far(&self) -> Refusals {
+        self.0.so_far()
     }
 }
 

@@ -20,8 +20,8 @@ pub const MAX_KNOCK_BYTES: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For the engine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// Exchanges under way on one connection.
-const PER_CONNECTION: usize = 8;
+/// Exchanges under way on one connection. Each may keep 64 KiB for the whole time.
+const PER_CONNECTION: usize = 4;
 /// Unanswered requests of one peer.
 const PER_PEER: usize = 4;
 
@@ -128,10 +128,18 @@ impl Knocks {
         }
     }
 
-    /// Takes an inbound request in and numbers it; `None` when there are too many. The dropped channel tells the peer.
-    pub(crate) fn admit(&mut self, peer: PeerId, channel: ResponseChannel<Bytes>, now: Instant) -> Option<u64> {
+    /// Takes an inbound request in and numbers it; `None` when there are too many, of strangers or of this peer. The dropped
+    /// channel tells the peer.
+    pub(crate) fn admit(
+        &mut self,
+        peer: PeerId,
+        protected: bool,
+        channel: ResponseChannel<Bytes>,
+        now: Instant,
+    ) -> Option<u64> {
         let of_peer = self.waiting.values().filter(|w| w.peer == peer).count();
-        if self.waiting.len() >= self.max || of_peer >= PER_PEER {
+        let full = self.waiting.len() >= self.max && !protected;
+        if full || of_peer >= PER_PEER {
             return None;
         }
         let request = self.next;

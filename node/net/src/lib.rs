@@ -16,20 +16,24 @@ mod event_loop;
 mod gossip;
 mod handle;
 mod knock;
+mod lan;
 mod limits;
+mod refusals;
 mod start;
 mod streams;
+mod whereabouts;
 
 pub use address::{
     AddressError, ListenError, MAX_ADDRESS_BYTES, Scope, address_from_bytes, address_to_bytes, parse_listen,
-    peer_from_bytes, peer_from_text, peer_to_bytes, peer_to_text, scope,
+    peer_from_bytes, peer_from_text, peer_to_bytes, peer_to_text, scope, with_port,
 };
 pub use command::NetCommand;
 pub use config::{NetConfig, NetLimits, NodeKey, Verdict};
 pub use event::{NetEvent, PublishResult, RequestFailed};
 pub use gossip::MAX_GOSSIP_BYTES;
-pub use handle::{Closed, NetHandle, TrySendError};
+pub use handle::{Closed, NetHandle, Refused, TrySendError};
 pub use knock::MAX_KNOCK_BYTES;
 pub use libp2p::{Multiaddr, PeerId};
+pub use refusals::Refusals;
 pub use start::{NetError, start};
 pub use streams::MAX_FRAME_BYTES;

@@ -2,9 +2,13 @@
 //!
 //! Everything is forgotten when its connection is, so strangers who come and go leave nothing behind. A protected peer
 //! bypasses every limit that is checked once the peer is known; it does not bypass a block.
+//!
+//! A node dials nobody whom it is connected to. Who comes again has lost the connection that stands here, because it was
+//! killed or its address changed, and here that would show only after some pings. Both would believe in different things,
+//! gossip most of all. So all ends that is older than two dials at once can be, and the peer is let in when it tries again.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
     net::IpAddr,
     task::{Context, Poll},
@@ -15,17 +19,26 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        ConnectionClosed, ConnectionDenied, ConnectionId, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour,
-        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished, dummy,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, DialFailure, FromSwarm, ListenFailure,
+        NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
+        dummy,
     },
 };
 
 use tokio::time::Instant;
 
-use crate::{address, config::NetLimits};
+use crate::{
+    address,
+    config::NetLimits,
+    gossip::Bucket,
+    refusals::{Counter, Kind},
+};
 
-/// Half-open inbound handshakes of one address (loopback excepted), so that one host cannot take every place.
+/// Half-open inbound handshakes of one address (loopback excepted), so that one host cannot take every place; and those of
+/// an address from which a contact has come, when all other places are taken.
 const PENDING_PER_IP: usize = 16;
+/// Two nodes that dial each other at once are connected twice within this.
+const TWO_DIALS: Duration = Duration::from_secs(5);
 const SHUN_FOR: Duration = Duration::from_secs(60);
 /// Peers refused for a while at once.
 const SHUNNED: usize = 4096;
@@ -45,6 +58,17 @@ pub(crate) enum Refused {
     Total { max: usize },
     #[error("more than {max} connections to this peer are open")]
     PerPeer { max: usize },
+    #[error("too many strangers come at once")]
+    Hurry,
+    #[error("the peer comes again: what stood is closed first")]
+    Again,
+}
+
+#[derive(Debug)]
+struct Standing {
+    peer: PeerId,
+    inbound: bool,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -56,14 +80,28 @@ pub(crate) struct Behaviour {
     shunned: HashMap<PeerId, Instant>,
     pending_inbound: HashMap<ConnectionId, Option<IpAddr>>,
     pending_outbound: HashSet<ConnectionId>,
-    established: HashMap<ConnectionId, bool>,
+    established: HashMap<ConnectionId, Standing>,
+    /// To be closed.
+    stale: VecDeque<(PeerId, ConnectionId)>,
     inbound: usize,
     per_peer: HashMap<PeerId, usize>,
+    /// New connections of strangers.
+    strangers: Bucket,
+    /// Where contacts were last, one address each.
+    homes: HashMap<PeerId, IpAddr>,
+    refusals: Counter,
 }
 
 impl Behaviour {
-    pub(crate) fn new(limits: NetLimits) -> Self {
+    pub(crate) fn new(limits: NetLimits, refusals: Counter) -> Self {
         Self {
+            strangers: Bucket::new(
+                f64::from(limits.inbound_per_second),
+                f64::from(limits.inbound_burst),
+                Instant::now(),
+            ),
+            homes: HashMap::new(),
+            refusals,
             limits,
             protected: HashSet::new(),
             blocked: HashSet::new(),
@@ -71,6 +109,7 @@ impl Behaviour {
             pending_inbound: HashMap::new(),
             pending_outbound: HashSet::new(),
             established: HashMap::new(),
+            stale: VecDeque::new(),
             inbound: 0,
             per_peer: HashMap::new(),
         }
@@ -82,6 +121,7 @@ impl Behaviour {
 
     pub(crate) fn unprotect(&mut self, peer: &PeerId) {
         self.protected.remove(peer);
+        self.homes.remove(peer);
     }
 
     pub(crate) fn is_protected(&self, peer: &PeerId) -> bool {
@@ -108,12 +148,13 @@ impl Behaviour {
     }
 
     fn admit_pending_inbound(&mut self, id: ConnectionId, from: &Multiaddr) -> Result<(), Refused> {
-        let ip = address::ip_of(from);
+        let ip = address::ip_of(from).map(network_of);
         let max = self.limits.pending_inbound;
-        if self.pending_inbound.len() >= max {
+        let full = self.pending_inbound.len() >= max;
+        if full && !ip.is_some_and(|ip| self.homes.values().any(|home| *home == ip)) {
             return Err(Refused::Pending { max });
         }
-        if let Some(ip) = ip.filter(|ip| !ip.is_loopback()) {
+        if let Some(ip) = ip.filter(|ip| full || !ip.is_loopback()) {
             let same = self
                 .pending_inbound
                 .values()
@@ -142,9 +183,12 @@ impl Behaviour {
         Ok(())
     }
 
-    fn admit(&self, peer: &PeerId, inbound: bool) -> Result<(), Refused> {
+    fn admit(&mut self, peer: &PeerId, inbound: bool, now: Instant) -> Result<(), Refused> {
         if self.blocked.contains(peer) {
             return Err(Refused::Blocked);
+        }
+        if inbound && self.closes_stale(peer, now) {
+            return Err(Refused::Again);
         }
         if self.is_protected(peer) {
             return Ok(());
@@ -162,11 +206,41 @@ impl Behaviour {
         if self.per_peer.get(peer).copied().unwrap_or(0) >= limits.per_peer {
             return Err(Refused::PerPeer { max: limits.per_peer });
         }
+        if inbound && !self.strangers.take(1, now) {
+            return Err(Refused::Hurry);
+        }
         Ok(())
     }
 
-    fn opened(&mut self, id: ConnectionId, peer: PeerId, inbound: bool) {
-        if self.established.insert(id, inbound).is_none() {
+    fn note_home(&mut self, peer: PeerId, at: &Multiaddr) {
+        if let Some(ip) = address::ip_of(at).filter(|_| self.is_protected(&peer)) {
+            self.homes.insert(peer, network_of(ip));
+        }
+    }
+
+    /// Whether the peer stood here for longer than two dials at once take; if so, that ends.
+    fn closes_stale(&mut self, peer: &PeerId, now: Instant) -> bool {
+        if !self.per_peer.contains_key(peer) {
+            return false;
+        }
+        let of_peer = self.established.iter().filter(|(_, standing)| standing.peer == *peer);
+        let ids: Vec<ConnectionId> = of_peer.clone().map(|(id, _)| *id).collect();
+        let newest = of_peer.map(|(_, standing)| standing.since).max();
+        let stale = newest.is_some_and(|since| now.duration_since(since) > TWO_DIALS);
+        if stale {
+            self.stale.extend(ids.into_iter().map(|id| (*peer, id)));
+        }
+        stale
+    }
+
+    fn refused(&self, kind: Kind, refused: Refused) -> ConnectionDenied {
+        self.refusals.count(kind);
+        ConnectionDenied::new(refused)
+    }
+
+    fn opened(&mut self, id: ConnectionId, peer: PeerId, inbound: bool, since: Instant) {
+        let standing = Standing { peer, inbound, since };
+        if self.established.insert(id, standing).is_none() {
             self.inbound = self.inbound.saturating_add(usize::from(inbound));
             let count = self.per_peer.entry(peer).or_default();
             *count = count.saturating_add(1);
@@ -174,7 +248,7 @@ impl Behaviour {
     }
 
     fn closed(&mut self, id: ConnectionId, peer: PeerId) {
-        let Some(inbound) = self.established.remove(&id) else {
+        let Some(Standing { inbound, .. }) = self.established.remove(&id) else {
             return;
         };
         self.inbound = self.inbound.saturating_sub(usize::from(inbound));
@@ -184,6 +258,17 @@ impl Behaviour {
                 self.per_peer.remove(&peer);
             }
         }
+    }
+}
+
+/// What one host has to itself: an IPv4 address, or a network of IPv6 addresses.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) if !ip.is_loopback() => {
+            let [a, b, c, d, ..] = ip.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        ip => ip,
     }
 }
 
@@ -197,7 +282,8 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit_pending_inbound(id, from).map_err(ConnectionDenied::new)
+        self.admit_pending_inbound(id, from)
+            .map_err(|refused| self.refused(Kind::Handshake, refused))
     }
 
     fn handle_established_inbound_connection(
@@ -205,10 +291,12 @@ impl NetworkBehaviour for Behaviour {
         id: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_inbound.remove(&id);
-        self.admit(&peer, true).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, true, Instant::now())
+            .map_err(|refused| self.refused(Kind::Connection, refused))?;
+        self.note_home(peer, from);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -227,12 +315,14 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         id: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        at: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.pending_outbound.remove(&id);
-        self.admit(&peer, false).map_err(ConnectionDenied::new)?;
+        self.admit(&peer, false, Instant::now())
+            .map_err(ConnectionDenied::new)?;
+        self.note_home(peer, at);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -243,7 +333,7 @@ impl NetworkBehaviour for Behaviour {
                 connection_id,
                 endpoint,
                 ..
-            }) => self.opened(connection_id, peer_id, endpoint.is_listener()),
+            }) => self.opened(connection_id, peer_id, endpoint.is_listener(), Instant::now()),
             FromSwarm::ConnectionClosed(ConnectionClosed {
                 peer_id, connection_id, ..
             }) => self.closed(connection_id, peer_id),
@@ -262,7 +352,13 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        Poll::Pending
+        let stale = self.stale.pop_front();
+        stale.map_or(Poll::Pending, |(peer_id, connection)| {
+            Poll::Ready(ToSwarm::CloseConnection {
+                peer_id,
+                connection: CloseConnection::One(connection),
+            })
+        })
     }
 }
 
@@ -271,7 +367,11 @@ mod tests {
     use super::*;
 
     fn behaviour(limits: NetLimits) -> Behaviour {
-        Behaviour::new(limits)
+        Behaviour::new(limits, Counter::default())
+    }
+
+    fn now() -> Instant {
+        Instant::now()
     }
 
     fn id(n: usize) -> ConnectionId {
@@ -294,18 +394,94 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_again_ends_what_stood_and_two_dials_at_once_do_not() {
+        let mut limits = behaviour(NetLimits::default());
+        let (peer, start) = (PeerId::random(), now());
+        limits.protect(peer);
+        limits.opened(id(1), peer, false, start);
+        assert_eq!(limits.admit(&peer, true, start + Duration::from_secs(1)), Ok(()));
+        limits.opened(id(2), peer, true, start + Duration::from_secs(1));
+        let later = start + Duration::from_secs(7);
+        assert_eq!(limits.admit(&peer, true, later), Err(Refused::Again));
+        let mut closed: Vec<_> = limits.stale.drain(..).collect();
+        closed.sort_unstable();
+        assert_eq!(closed, [(peer, id(1)), (peer, id(2))]);
+        limits.closed(id(1), peer);
+        limits.closed(id(2), peer);
+        assert_eq!(limits.admit(&peer, true, later), Ok(()));
+        assert!(limits.stale.is_empty());
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_host() {
+        let mut limits = behaviour(NetLimits::default());
+        let from = |n: usize| format!("/ip6/2001:db8:1:2::{n:x}/tcp/1").parse().unwrap();
+        for n in 0..PENDING_PER_IP {
+            assert_eq!(limits.admit_pending_inbound(id(n), &from(n)), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(100), &from(100)),
+            Err(Refused::Pending { max: PENDING_PER_IP })
+        );
+    }
+
+    #[test]
+    fn where_a_contact_came_from_keeps_some_places_when_all_are_taken() {
+        let mut limits = behaviour(NetLimits::default());
+        let contact = PeerId::random();
+        let (home, flood): (Multiaddr, Multiaddr) = (
+            "/ip4/127.0.0.1/tcp/1".parse().unwrap(),
+            "/ip4/127.0.0.2/tcp/1".parse().unwrap(),
+        );
+        limits.protect(contact);
+        limits
+            .handle_established_inbound_connection(id(1_000), contact, &home, &home)
+            .unwrap();
+        for n in 0..64 {
+            assert_eq!(limits.admit_pending_inbound(id(n), &flood), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(64), &flood),
+            Err(Refused::Pending { max: 64 })
+        );
+        for n in 100..100 + PENDING_PER_IP {
+            assert_eq!(limits.admit_pending_inbound(id(n), &home), Ok(()));
+        }
+        assert_eq!(
+            limits.admit_pending_inbound(id(200), &home),
+            Err(Refused::Pending { max: PENDING_PER_IP })
+        );
+        limits.unprotect(&contact);
+        assert!(limits.homes.is_empty());
+    }
+
+    #[test]
+    fn strangers_who_come_by_the_hundred_are_refused_and_contacts_are_not() {
+        let mut limits = behaviour(NetLimits::default());
+        let start = now();
+        let admitted = (0..500).filter(|_| limits.admit(&PeerId::random(), true, start).is_ok());
+        assert_eq!(admitted.count(), 100);
+        let contact = PeerId::random();
+        limits.protect(contact);
+        assert_eq!(limits.admit(&contact, true, start), Ok(()));
+        let later = start + Duration::from_secs(1);
+        let admitted = (0..500).filter(|_| limits.admit(&PeerId::random(), true, later).is_ok());
+        assert_eq!(admitted.count(), 10);
+    }
+
+    #[test]
     fn protected_peer_bypasses_limits_but_not_a_block() {
         let mut limits = behaviour(NetLimits {
             total: 1,
             ..NetLimits::default()
         });
         let (stranger, contact) = (PeerId::random(), PeerId::random());
-        limits.opened(id(1), stranger, true);
-        assert_eq!(limits.admit(&contact, true), Err(Refused::Total { max: 1 }));
+        limits.opened(id(1), stranger, true, now());
+        assert_eq!(limits.admit(&contact, true, now()), Err(Refused::Total { max: 1 }));
         limits.protect(contact);
-        assert_eq!(limits.admit(&contact, true), Ok(()));
+        assert_eq!(limits.admit(&contact, true, now()), Ok(()));
         limits.block(contact);
-        assert_eq!(limits.admit(&contact, true), Err(Refused::Blocked));
+        assert_eq!(limits.admit(&contact, true, now()), Err(Refused::Blocked));
         assert_eq!(
             limits.admit_pending_outbound(id(2), Some(contact)),
             Err(Refused::Blocked)
@@ -317,10 +493,10 @@ mod tests {
         let mut limits = behaviour(NetLimits::default());
         let peer = PeerId::random();
         for n in 0..4 {
-            assert_eq!(limits.admit(&peer, true), Ok(()));
-            limits.opened(id(n), peer, true);
+            assert_eq!(limits.admit(&peer, true, now()), Ok(()));
+            limits.opened(id(n), peer, true, now());
         }
-        assert_eq!(limits.admit(&peer, true), Err(Refused::PerPeer { max: 4 }));
+        assert_eq!(limits.admit(&peer, true, now()), Err(Refused::PerPeer { max: 4 }));
         for n in 0..4 {
             limits.closed(id(n), peer);
             limits.closed(id(n), peer);

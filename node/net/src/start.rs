@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     behaviour::Behaviour, config::NetConfig, event::NetEvent, event_loop::EventLoop, gossip::Topics, handle::NetHandle,
+    refusals::Counter,
 };
 
 /// Commands that wait: a turn of the engine makes at most a few hundred.
@@ -25,7 +26,8 @@ const QUIC_STREAMS: u32 = 1024;
 /// take 7 GB.
 const QUIC_STREAM_BYTES: u32 = 4 << 20;
 const QUIC_CONNECTION_BYTES: u32 = 8 << 20;
-const YAMUX_STREAMS: usize = 512;
+/// Streams of one TCP connection. Each may send 256 KiB before it is read, and an honest peer has less than twenty.
+const YAMUX_STREAMS: usize = 64;
 /// Inbound streams of one connection that have not said their protocol yet.
 const NEGOTIATING: usize = 32;
 
@@ -60,18 +62,19 @@ pub fn start(config: NetConfig, cancel: CancellationToken) -> Result<(NetHandle,
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| NetError::NoRuntime)?;
     let topics = Topics::new(&config.topics).ok_or(NetError::Topics)?;
-    let swarm = build(&config, &topics)?;
+    let refusals = Counter::default();
+    let swarm = build(&config, &topics, &refusals)?;
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (events, event_queue) = mpsc::channel(EVENTS);
-    let handle = NetHandle::new(commands, *swarm.local_peer_id());
-    let event_loop = EventLoop::new(swarm, topics, &config, command_queue, &events, cancel);
+    let handle = NetHandle::new(commands, *swarm.local_peer_id(), refusals.clone());
+    let event_loop = EventLoop::new(swarm, topics, &config, command_queue, &events, cancel, refusals);
     runtime.spawn(event_loop.run(events, config.listen, config.external));
     Ok((handle, event_queue))
 }
 
-fn build(config: &NetConfig, topics: &Topics) -> Result<Swarm<Behaviour>, NetError> {
+fn build(config: &NetConfig, topics: &Topics, refusals: &Counter) -> Result<Swarm<Behaviour>, NetError> {
     let key = config.keypair.clone().into_keypair();
-    let behaviour = Behaviour::new(&key, config, topics)?;
+    let behaviour = Behaviour::new(&key, config, topics, refusals)?;
     let transports = || {
         SwarmBuilder::with_existing_identity(key.clone())
             .with_tokio()

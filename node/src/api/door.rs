@@ -70,10 +70,10 @@ impl Door {
         format!("http://{address}")
     }
 
-    /// A new link for a browser. It makes the one before useless.
-    pub(crate) fn link(&self) -> Until {
+    /// A new link for a browser, to an account. It makes the one before useless.
+    pub(crate) fn link(&self, account: usize) -> Until {
         let until = now_ms().saturating_add(ms(self.limits.pairing_code));
-        let code = self.pairing.new_code(until);
+        let code = self.pairing.new_code(account, until);
         Until {
             secret: Zeroizing::new(format!("{}/#pair={}", self.url(), code.as_str())),
             until,
@@ -83,10 +83,10 @@ impl Door {
     /// Exchanges the code of a link for a token.
     pub(crate) fn pair(&self, code: &str, from: IpAddr) -> Result<Until, ApiError> {
         let now = now_ms();
-        self.pairing.redeem(code, from, Instant::now(), now)?;
+        let account = self.pairing.redeem(code, from, Instant::now(), now)?;
         let until = now.saturating_add(ms(self.limits.paired_session));
         Ok(Until {
-            secret: self.guard.open_session(now, until),
+            secret: self.guard.open_session(account, now, until),
             until,
         })
     }

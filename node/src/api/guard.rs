@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::auth::{Auth, Caller};
+use super::auth::{Auth, Caller, Program};
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::rate::{Buckets, client};
@@ -35,7 +35,7 @@ pub(crate) struct Guard {
     auth: Auth,
     body_bytes: usize,
     anonymous: Buckets<IpAddr>,
-    cookie: Buckets<()>,
+    cookie: Buckets<usize>,
     paired: Buckets<u64>,
 }
 
@@ -109,16 +109,21 @@ impl Guard {
 
     /// Whether this caller may send one more command.
     pub(crate) fn admit_command(&self, caller: Caller, now: Instant) -> Result<(), ApiError> {
-        let taken = match caller {
-            Caller::Cookie => self.cookie.take((), now),
-            Caller::Paired { session, .. } => self.paired.take(session, now),
+        let taken = match caller.program {
+            Program::CommandLine => self.cookie.take(caller.account, now),
+            Program::Page { session, .. } => self.paired.take(session, now),
         };
         taken.map_err(ApiError::too_many)
     }
 
     /// A new token for a page that has shown a valid code.
-    pub(crate) fn open_session(&self, now: u64, until: u64) -> Zeroizing<String> {
-        self.auth.open_session(now, until)
+    pub(crate) fn open_session(&self, account: usize, now: u64, until: u64) -> Zeroizing<String> {
+        self.auth.open_session(account, now, until)
+    }
+
+    /// Takes the command line's token for one more account.
+    pub(crate) fn add_cookie(&self, cookie: &str) {
+        self.auth.add_cookie(cookie);
     }
 
     fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {

@@ -27,9 +27,13 @@ pub(crate) async fn live() -> impl IntoResponse {
 }
 
 async fn ready(State(state): State<ApiState>) -> Response {
-    match state.account.health() {
-        Health::Ready => Json(json!({ "status": "ok" })).into_response(),
-        Health::ReadOnly(why) => {
+    let read_only = state.all().iter().find_map(|state| match state.account.health() {
+        Health::Ready => None,
+        Health::ReadOnly(why) => Some(why),
+    });
+    match read_only {
+        None => Json(json!({ "status": "ok" })).into_response(),
+        Some(why) => {
             let body = json!({ "status": "read_only", "detail": why.to_string() });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }

@@ -24,5 +24,5 @@ pub(crate) use auth::random_token;
 pub(crate) use door::Door;
 pub use limits::{ApiLimits, RateLimit};
 pub use server::{ApiConfig, BindError, bind, serve};
-pub(crate) use server::{account_rooms, run, setup_rooms};
+pub(crate) use server::{Rooms, account_rooms, run, setup_rooms};
 pub(crate) use setup::{Made, Setup};

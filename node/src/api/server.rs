@@ -123,12 +123,12 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiConfig, stop: CancellationToken) {
     let address = listener.local_addr().unwrap_or(config.listen);
     let door = Door::new(address, config, stop);
-    let (_, rooms) = watch::channel(account_rooms(&door, account));
+    let (_, rooms) = watch::channel(account_rooms(&door, vec![account]));
     run(listener, door, rooms).await;
 }
 
 /// Serves whatever is behind the door at the time of each request, until the door's `stop` is cancelled.
-pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receiver<Router>) {
+pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receiver<Rooms>) {
     let places = Arc::new(Semaphore::new(door.limits.connections));
     let abort = CancellationToken::new();
     loop {
@@ -162,15 +162,19 @@ pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receive
     }
 }
 
-/// What is behind the door of a node with an account.
-pub(crate) fn account_rooms(door: &Door, account: AccountHandle) -> Router {
-    let state = Arc::new(Shared::new(door.clone(), account));
-    with_fallbacks(Router::new().merge(health::router()).nest("/api/v1", v1::router())).with_state(state)
+/// What is behind a door: one router for each account, by number. The first one answers what needs no token.
+pub(crate) type Rooms = Arc<[Router]>;
+
+/// What is behind the door of a node with accounts.
+pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
+    let router =
+        |state| with_fallbacks(Router::new().merge(health::router()).nest("/api/v1", v1::router())).with_state(state);
+    Shared::of_all(door, accounts).into_iter().map(router).collect()
 }
 
 /// What is behind the door of a node that waits for its account.
-pub(crate) fn setup_rooms(setup: Setup) -> Router {
-    with_fallbacks(setup::router()).with_state(setup)
+pub(crate) fn setup_rooms(setup: Setup) -> Rooms {
+    Arc::new([with_fallbacks(setup::router()).with_state(setup)])
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
@@ -196,7 +200,7 @@ async fn converse(
     socket: TcpStream,
     connection: Arc<Connection>,
     door: Door,
-    rooms: watch::Receiver<Router>,
+    rooms: watch::Receiver<Rooms>,
     abort: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
@@ -236,7 +240,7 @@ async fn converse(
 }
 
 /// Guard, router, hardening.
-async fn answer(door: &Door, mut rooms: Router, connection: &Arc<Connection>, request: Request<Incoming>) -> Response {
+async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request: Request<Incoming>) -> Response {
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
@@ -248,8 +252,13 @@ async fn answer(door: &Door, mut rooms: Router, connection: &Arc<Connection>, re
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
             }
-            let Ok(response) = rooms.call(request).await;
-            response
+            match rooms.get(caller.map_or(0, |caller| caller.account)).cloned() {
+                Some(mut router) => {
+                    let Ok(response) = router.call(request).await;
+                    response
+                }
+                None => ApiError::internal().into_response(),
+            }
         }
     };
     if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {

@@ -9,6 +9,7 @@ use parlour_net::PeerId;
 use parlour_store::StoreError;
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::feed::{self, FeedRow};
+use parlour_store::requests::{self, AskingRow};
 
 use super::Engine;
 use super::contacts::{Knock, check_bundle, known_tag_key};
@@ -34,25 +35,28 @@ impl Engine {
     /// The contact that asking is to lead to.
     pub(crate) fn asked(
         &mut self,
+        turn: &mut Turn<'_, '_>,
         address: ContactAddress,
         petname: Option<String>,
         note: &str,
-        now: u64,
     ) -> ContactRow {
+        let (token, expires) = (self.random_id(), turn.now.saturating_add(REQUEST_MS));
+        let user = address.user;
+        requests::put_asking(turn.txn, &AskingRow { token, user, expires });
         ContactRow {
-            user: address.user,
+            user,
             petname,
             name: address.name.unwrap_or_default(),
             device_list: Vec::new(),
             state: ContactState::Asked {
-                token: self.random_id(),
-                expires: now.saturating_add(REQUEST_MS),
+                token,
+                expires,
                 note: note.to_owned(),
                 told: None,
             },
             peer: address.peer,
             addresses: address.addresses,
-            created: now,
+            created: turn.now,
         }
     }
 
@@ -80,6 +84,10 @@ impl Engine {
         let Ok(peer) = PeerId::from_bytes(&contact.peer) else {
             return Ok(());
         };
+        if self.listening.is_empty() {
+            // Nobody could use the invite in it.
+            return self.ask_later(turn, user);
+        }
         let Some((certificate, bundle)) = check_bundle(user, list, bundle, None) else {
             tracing::warn!(user = %user.short(), "whoever is at the contact's address gave a prekey bundle that is not theirs");
             return self.ask_later(turn, user);
@@ -131,14 +139,17 @@ impl Engine {
     }
 
     /// Goes on with the work for a request; done, it is sent.
-    pub(crate) fn on_asking_timer(&mut self, turn: &mut Turn<'_, '_>) {
+    pub(crate) fn on_asking_timer(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         let Some((user, asking)) = self.asking.iter_mut().next() else {
-            return;
+            return Ok(());
         };
         let user = *user;
         match asking.work.search(asking.next, TRIES) {
             Some(nonce) => {
+                let contact = contacts::get(turn.txn, &user)?;
+                let wanted = contact.is_some_and(|row| matches!(row.state, ContactState::Asked { told: None, .. }));
                 if let Some(asking) = self.asking.remove(&user)
+                    && wanted
                     && self.dialer.is_connected(&asking.peer)
                 {
                     let envelope = asking.envelope;
@@ -149,8 +160,10 @@ impl Engine {
             None => asking.next = asking.next.wrapping_add(TRIES),
         }
         if !self.asking.is_empty() {
-            self.timers.set(Timer::Asking, turn.now);
+            // Not in this tick any more: others wait.
+            self.timers.set(Timer::Asking, turn.now.saturating_add(1));
         }
+        Ok(())
     }
 
     /// The request is where it belongs.

@@ -282,6 +282,8 @@ impl Engine {
         contact.name.clone_from(&profile.name);
         if accepts {
             contact.state = ContactState::Accepted;
+            self.asking.remove(&row.user);
+            self.forget_request(turn, &row.user)?;
         }
         if let Some(certificate) = list.cert(&row.id) {
             row.certificate = certificate.as_bytes().to_vec();
@@ -300,7 +302,7 @@ impl Engine {
         if before.1.peer != row.peer
             && let Ok(old) = PeerId::from_bytes(&before.1.peer)
         {
-            self.forget_peer(turn, old);
+            self.forget_peer(turn, old)?;
         }
         if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);

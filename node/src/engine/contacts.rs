@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceList, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload, PrekeyBundle,
-    UserId, day_of, first_contact_tag, initiate,
+    Control, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload,
+    PrekeyBundle, UserId, day_of, first_contact_tag, initiate,
 };
 use parlour_net::{NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -354,7 +354,7 @@ impl Engine {
         let control = Control::ContactHello {
             token,
             profile: self.card(turn.now),
-            ext: Vec::new(),
+            ext: vec![(EXT_REFRESH, Vec::new())],
         };
         let id = self.random_id();
         let day = day_of(turn.now);

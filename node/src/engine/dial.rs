@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use parlour_net::{Multiaddr, NetCommand, NetEvent, PeerId};
-use parlour_store::{DeviceNo, StoreError, contacts, devices};
+use parlour_store::contacts::{self, ContactRow, ContactState};
+use parlour_store::{DeviceNo, StoreError, devices};
 
 use super::Engine;
 use super::effects::Turn;
@@ -96,12 +97,17 @@ impl Engine {
         }
     }
 
-    /// Wants a peer no more, unless a device still names it.
-    pub(crate) fn forget_peer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) {
-        if self.devices_at(&peer).is_empty() && self.dialer.wanted.remove(&peer).is_some() {
+    /// Wants a peer no more, unless a device or somebody who is to become a contact still names it.
+    pub(crate) fn forget_peer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
+        let named = |row: &ContactRow| row.state != ContactState::Accepted && row.peer == peer.to_bytes();
+        if self.devices_at(&peer).is_empty()
+            && !contacts::all(turn.txn)?.iter().any(named)
+            && self.dialer.wanted.remove(&peer).is_some()
+        {
             self.timers.clear(Timer::Dial(peer));
             turn.net(NetCommand::Unprotect { peer });
         }
+        Ok(())
     }
 
     /// Tries at once: a user's act, or the peer was seen near by.

@@ -1,6 +1,6 @@
 //! Invites: made for others, opened from others. What happens between the two nodes then is in [`super::contacts`].
 
-use parlour_crypto::{Invite, Link, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME, MAX_REQUEST_NOTE, UserId};
+use parlour_crypto::{ContactAddress, Invite, Link, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME, MAX_REQUEST_NOTE, UserId};
 use parlour_net::PeerId;
 use parlour_store::StoreError;
 use parlour_store::contacts::{self, ContactRow, ContactState};
@@ -14,9 +14,12 @@ use crate::text;
 use super::Engine;
 use super::effects::Turn;
 use super::input::{AddContact, AddError, Added, MadeInvite, MakeInviteError, NewInvite, RevokeError};
+use super::requests::is_open;
 
 /// Open invites of one account.
 const MAX_INVITES: usize = 256;
+/// A request that was told may be told again after this.
+const AGAIN_MS: u64 = 24 * 3_600_000;
 /// Bytes of a petname.
 const MAX_NAME: usize = 64;
 
@@ -120,13 +123,14 @@ impl Engine {
             }
             row.petname = petname.or(row.petname);
             contacts::put(turn.txn, &row);
+            self.forget_request(turn, &user)?;
             feed::append(turn.txn, &FeedRow::Contact { user })?;
             return Ok(Ok(Added { user, already: true }));
         }
         let already = known.is_some();
         let petname = petname.or(known.as_ref().and_then(|row| row.petname.clone()));
         // Whoever asks us has sent an invite along.
-        let asked = requests::get(turn.txn, &user)?.filter(|row| row.expires > turn.now);
+        let asked = requests::get(turn.txn, &user)?.filter(|row| is_open(row, turn.now));
         let row = match (link, asked) {
             (Link::Invite(invite), _) => invited(&invite, petname, turn.now),
             (Link::Address(_), Some(asked)) => match Invite::parse(&asked.link) {
@@ -134,8 +138,8 @@ impl Engine {
                 Err(error) => return Ok(Err(AddError::Link(error))),
             },
             (Link::Address(address), None) => match known.filter(|row| is_waiting(row, turn.now)) {
-                Some(row) => ContactRow { petname, ..row },
-                None => self.asked(address, petname, note, turn.now),
+                Some(row) => asked_again(row, address, petname, note, turn.now),
+                None => self.asked(turn, address, petname, note),
             },
         };
         if matches!(row.state, ContactState::Invited { expires, .. } if expires <= turn.now) {
@@ -149,12 +153,10 @@ impl Engine {
     pub(crate) fn approach(&mut self, turn: &mut Turn<'_, '_>, row: &ContactRow) -> Result<(), StoreError> {
         let user = row.user;
         contacts::put(turn.txn, row);
+        self.asking.remove(&user);
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;
-        if requests::get(turn.txn, &user)?.is_some() {
-            requests::delete(turn.txn, &user);
-            feed::append(turn.txn, &FeedRow::Request { user })?;
-        }
+        self.forget_request(turn, &user)?;
         if let Ok(peer) = PeerId::from_bytes(&row.peer) {
             self.want_peer(turn, peer);
             self.dial_now(turn, peer);
@@ -183,8 +185,25 @@ pub(crate) fn invited(invite: &Invite, petname: Option<String>, now: u64) -> Con
     }
 }
 
+/// A request that is under way, with what a newer link or note says of it; told again when it says something new, or after a day.
+fn asked_again(row: ContactRow, address: ContactAddress, petname: Option<String>, said: &str, now: u64) -> ContactRow {
+    let mut row = ContactRow { petname, ..row };
+    let moved = row.peer != address.peer;
+    if let ContactState::Asked { note, told, .. } = &mut row.state {
+        let says_more = !said.is_empty() && *note != said;
+        if says_more {
+            said.clone_into(note);
+        }
+        if moved || says_more || told.is_some_and(|at| now.saturating_sub(at) >= AGAIN_MS) {
+            *told = None;
+        }
+        (row.peer, row.addresses) = (address.peer, address.addresses);
+    }
+    row
+}
+
 /// Whether what was begun with a contact may still lead to something.
-fn is_waiting(row: &ContactRow, now: u64) -> bool {
+pub(crate) fn is_waiting(row: &ContactRow, now: u64) -> bool {
     match row.state {
         ContactState::Invited { refused, expires, .. } => refused.is_none() && expires > now,
         ContactState::Asked { expires, .. } => expires > now,

@@ -58,6 +58,8 @@ pub struct Live {
     pub unreachable: Vec<Unreachable>,
     /// Devices of others with which there is no session.
     pub sessionless: Vec<DeviceId>,
+    /// How often the sessions with a device had a post-quantum refresh.
+    pub refreshes: Vec<(DeviceId, u32)>,
     /// Counts since the start.
     pub counters: Counters,
 }
@@ -65,7 +67,8 @@ pub struct Live {
 impl Engine {
     /// The snapshot, if it may differ from the last one taken.
     pub(crate) fn take_live(&mut self) -> Option<Live> {
-        if !std::mem::take(&mut self.live_changed) {
+        let refreshed = self.sessions.take_refreshed();
+        if !std::mem::take(&mut self.live_changed) && !refreshed {
             return None;
         }
         let linked = self
@@ -105,6 +108,10 @@ impl Engine {
             .filter(|(no, _)| **no != self.own.device && !with_session.contains(no))
             .map(|(_, known)| known.id)
             .collect();
+        let refreshes = with_session
+            .iter()
+            .filter_map(|no| Some((self.known.get(no)?.id, self.sessions.refreshes(*no))))
+            .collect();
         Some(Live {
             name: self.account.name.clone(),
             listening: self.listening.clone(),
@@ -112,6 +119,7 @@ impl Engine {
             linked,
             unreachable,
             sessionless,
+            refreshes,
             counters: self.counters,
         })
     }

@@ -1,6 +1,6 @@
 //! What this account's user says about themselves: kept in a register, told contacts on the card.
 
-use parlour_crypto::{CardDetails, CardError, MAX_NAME};
+use parlour_crypto::{CardDetails, CardError, MAX_NAME, plain_image};
 use parlour_store::StoreError;
 use parlour_store::registers::{self, OwnProfile, Register};
 use serde_bytes::ByteBuf;
@@ -67,11 +67,13 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         avatar: Option<Vec<u8>>,
     ) -> Result<Result<(), DecisionError>, StoreError> {
-        if avatar.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Err(DecisionError::Card(parlour_crypto::ImageError::Unknown.into())));
-        }
+        // Contacts see the picture, and not where and with what it was made.
+        let plain = match avatar.map(|bytes| plain_image(&bytes)).transpose() {
+            Ok(plain) => plain.unwrap_or_default(),
+            Err(error) => return Ok(Err(DecisionError::Card(error.into()))),
+        };
         let details = CardDetails {
-            avatar: ByteBuf::from(avatar.unwrap_or_default()),
+            avatar: ByteBuf::from(plain),
             ..self.details.clone()
         };
         self.set_profile(turn, None, details)

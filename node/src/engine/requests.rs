@@ -14,26 +14,29 @@ use super::asking::REQUEST_MS;
 use super::contacts::known_tag_key;
 use super::decisions::DecisionError;
 use super::effects::Turn;
-use super::invites::invited;
+use super::invites::{invited, is_waiting};
+use super::welcome::OpenedFlight;
 
 /// Requests that wait, and declined ones that are remembered.
 const MAX_REQUESTS: usize = 200;
 /// Whoever was declined can ask again after this.
 const DECLINED_MS: u64 = 30 * 24 * 3_600_000;
 /// The clocks of others may be off by this.
-const CLOCK_MS: u64 = 24 * 3_600_000;
+const CLOCK_MS: u64 = DAY_MS;
+const DAY_MS: u64 = 24 * 3_600_000;
 
 impl Engine {
     /// The newest bundle, for somebody who knows who we are.
-    pub(crate) fn bundle_to_ask(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        user: &UserId,
-    ) -> Result<KnockResponse, StoreError> {
+    pub(crate) fn bundle_to_ask(&self, user: &UserId) -> KnockResponse {
         if *user == self.account.user() {
-            self.give_bundle(turn)
+            // Without a one-time key: the session of a request is used for nothing, and strangers are to cost nothing.
+            KnockResponse::Bundle {
+                device_list: self.account.list.as_bytes().to_vec(),
+                bundle: self.bundle.clone(),
+                one_time: None,
+            }
         } else {
-            Ok(KnockResponse::Nothing)
+            KnockResponse::Nothing
         }
     }
 
@@ -48,63 +51,85 @@ impl Engine {
         if *user != self.account.user() || !AskingWork::new(user, envelope).is_done_by(nonce) {
             return Ok(KnockResponse::Nothing);
         }
-        let waiting = requests::all(turn.txn)?;
-        if waiting.iter().filter(|row| is_open(row, turn.now)).count() >= MAX_REQUESTS || !self.asks.take(turn.now) {
-            return Ok(KnockResponse::Nothing);
-        }
-        if let Some((invite, note)) = self.open_request(turn, envelope)? {
-            self.take_request(turn, &invite, note)?;
-        }
-        Ok(KnockResponse::Received)
-    }
-
-    /// The invite of whoever asks, and what they say.
-    fn open_request(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        envelope: &[u8],
-    ) -> Result<Option<(Invite, String)>, StoreError> {
         let Ok((prefix, body)) = parse_envelope(envelope) else {
-            return Ok(None);
+            return Ok(KnockResponse::Received);
         };
         let named = |hash: &[u8; 32]| first_contact_tag(&known_tag_key(hash), prefix.day) == prefix.tag;
         let bundles = prekeys::all(turn.txn)?;
         if !bundles.iter().any(|row| named(&PrekeyBundle::hash_of(&row.bundle))) {
-            return Ok(None);
+            return Ok(KnockResponse::Received);
+        }
+        // What came before costs nobody's allowance: whoever repeats it keeps nobody else out.
+        if self.is_answered(turn, body)? {
+            return Ok(KnockResponse::Received);
+        }
+        let open = |row: &RequestRow| is_open(row, turn.now);
+        if !self.asks.take(turn.now) || requests::all(turn.txn)?.iter().filter(|row| open(row)).count() >= MAX_REQUESTS
+        {
+            return Ok(KnockResponse::Nothing);
         }
         let Some(opened) = self.open_flight(turn, &prefix, body)? else {
-            return Ok(None);
+            return Ok(KnockResponse::Nothing);
         };
-        opened.settle(turn);
+        match self.request_in(&opened, turn.now) {
+            Ok((invite, note)) => self.take_request(turn, &opened, &invite, note)?,
+            Err(answer) => return Ok(answer),
+        }
+        Ok(KnockResponse::Received)
+    }
+
+    /// The invite of whoever asks, and what they say; or else the answer to something that is no request.
+    fn request_in(&self, opened: &OpenedFlight, now: u64) -> Result<(Invite, String), KnockResponse> {
         let Ok(Payload::Control {
             control: Control::ContactRequest { link, note, .. },
             ..
         }) = Payload::decode(&opened.accepted.payload)
         else {
-            return Ok(None);
+            return Err(KnockResponse::Received);
         };
         let user = opened.accepted.peer_cert.user();
-        let Ok(Link::Invite(invite)) = Link::parse(&link) else {
-            return Ok(None);
+        let invite = match Link::parse(&link) {
+            Ok(Link::Invite(invite)) if invite.user == user && user != self.account.user() => invite,
+            _ => return Err(KnockResponse::Received),
         };
-        let longest = turn.now.saturating_add(REQUEST_MS).saturating_add(CLOCK_MS);
-        let good = invite.user == user && user != self.account.user() && (turn.now..longest).contains(&invite.expires);
-        Ok(good.then_some((invite, note)))
+        let longest = now.saturating_add(REQUEST_MS).saturating_add(CLOCK_MS);
+        if !(now..longest).contains(&invite.expires) {
+            // One of the clocks is wrong, and may be put right.
+            return Err(KnockResponse::Nothing);
+        }
+        Ok((invite, note))
     }
 
-    fn take_request(&mut self, turn: &mut Turn<'_, '_>, invite: &Invite, note: String) -> Result<(), StoreError> {
+    fn take_request(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        opened: &OpenedFlight,
+        invite: &Invite,
+        note: String,
+    ) -> Result<(), StoreError> {
         let user = invite.user;
         let before = requests::get(turn.txn, &user)?;
-        let declined = before.and_then(|row| row.declined);
-        if self.is_blocked(&user) || declined.is_some_and(|at| turn.now.saturating_sub(at) < DECLINED_MS) {
+        let declined = before.as_ref().and_then(|row| row.declined);
+        // Nobody changes under the reader's eyes what they say.
+        let recent =
+            before.is_some_and(|row| is_open(&row, turn.now) && turn.now.saturating_sub(row.received) < DAY_MS);
+        if self.is_blocked(&user) || recent || declined.is_some_and(|at| turn.now.saturating_sub(at) < DECLINED_MS) {
             return Ok(());
         }
-        if let Some(known) = contacts::get(turn.txn, &user)?
-            && known.state != ContactState::Accepted
-        {
-            // Both want it.
-            return self.approach(turn, &invited(invite, known.petname, turn.now));
+        if let Some(known) = contacts::get(turn.txn, &user)? {
+            match known.state {
+                // They have their own ways to begin anew, and an invite of theirs that may still work is as good as this one.
+                ContactState::Accepted => return Ok(()),
+                ContactState::Invited { .. } if is_waiting(&known, turn.now) => return Ok(()),
+                // Both want it.
+                ContactState::Asked { .. } if is_waiting(&known, turn.now) => {
+                    opened.settle(turn);
+                    return self.approach(turn, &invited(invite, known.petname, turn.now));
+                }
+                ContactState::Invited { .. } | ContactState::Asked { .. } => {}
+            }
         }
+        opened.settle(turn);
         let row = RequestRow {
             user,
             link: invite.to_link(),
@@ -116,6 +141,15 @@ impl Engine {
         };
         requests::put(turn.txn, &row);
         feed::append(turn.txn, &FeedRow::Request { user })?;
+        Ok(())
+    }
+
+    /// They are a contact now, or about to become one.
+    pub(crate) fn forget_request(&self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        if requests::get(turn.txn, user)?.is_some() {
+            requests::delete(turn.txn, user);
+            feed::append(turn.txn, &FeedRow::Request { user: *user })?;
+        }
         Ok(())
     }
 
@@ -152,6 +186,11 @@ impl Engine {
             if over {
                 requests::delete(turn.txn, &row.user);
                 feed::append(turn.txn, &FeedRow::Request { user: row.user })?;
+            }
+        }
+        for row in requests::all_asking(turn.txn)? {
+            if row.expires <= turn.now {
+                requests::delete_asking(turn.txn, &row.token);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parlour_crypto::{Session, SessionId};
+use parlour_crypto::{EXT_REFRESH, Ext, Session, SessionId};
 use parlour_store::sessions::{self, SessionInfo};
 use parlour_store::{DeviceNo, StoreError};
 
@@ -10,6 +10,11 @@ use super::effects::Turn;
 
 /// Sessions kept per pair of devices.
 const MAX_PER_DEVICE: usize = 5;
+
+/// Whether the ext of a `ContactHello` or a stream's `Hello` says that its sender takes part in refreshes.
+pub(crate) fn takes_part_in_refreshes(ext: &Ext) -> bool {
+    ext.iter().any(|(number, _)| *number == EXT_REFRESH)
+}
 
 /// Which of a device's sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) struct Sessions {
     today: u16,
     /// The day of the last look for old keys.
     purged: u16,
+    /// A session has been refreshed since this was last asked.
+    refreshed: bool,
 }
 
 impl Sessions {
@@ -45,6 +52,7 @@ impl Sessions {
             tags: HashMap::new(),
             today,
             purged: 0,
+            refreshed: false,
         };
         sessions.learn_tags();
         sessions
@@ -103,6 +111,17 @@ impl Sessions {
                 .max_by_key(|(_, entry)| entry.info.created)
                 .map(|(id, _)| *id)
         })
+    }
+
+    /// Whether there was a refresh since this was last asked.
+    pub(crate) fn take_refreshed(&mut self) -> bool {
+        std::mem::take(&mut self.refreshed)
+    }
+
+    /// How many refreshes the sessions with a device have had.
+    pub(crate) fn refreshes(&self, device: DeviceNo) -> u32 {
+        self.of_device(device)
+            .fold(0, |sum, (_, entry)| entry.session.refreshes().saturating_add(sum))
     }
 
     /// All devices with a session.
@@ -179,11 +198,22 @@ impl Sessions {
         change: impl FnOnce(&mut Session) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
         let entry = self.entries.get_mut(id)?;
+        let before = entry.session.refreshes();
         let result = change(&mut entry.session);
+        self.refreshed |= entry.session.refreshes() != before;
         if result.is_ok() {
             sessions::save(turn.txn, &entry.info, &mut entry.session);
         }
         Some(result)
+    }
+
+    /// A device has said that it takes part in refreshes.
+    pub(crate) fn know_refresh(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) {
+        for entry in self.entries.values_mut().filter(|entry| entry.info.device == device) {
+            if entry.session.know_refresh() {
+                sessions::save(turn.txn, &entry.info, &mut entry.session);
+            }
+        }
     }
 
     /// The other side has shown that it has the session; `true` if that is news.

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    ControlError, ConversationId, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS, SYNC_VERSION,
-    SignedEvent, UserId, day_of,
+    ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS,
+    SYNC_VERSION, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox};
@@ -12,6 +12,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conv
 use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
+use super::sessions::takes_part_in_refreshes;
 use super::timers::{Timer, jitter};
 use super::write::position;
 use super::{Engine, Members};
@@ -75,7 +76,7 @@ impl Engine {
             list_version: reference.version,
             list_hash: reference.hash,
             bundle_serial: self.bundle_serial,
-            ext: Vec::new(),
+            ext: vec![(EXT_REFRESH, Vec::new())],
         };
         self.send_frame(turn, stream, &Frame::Hello(hello));
         self.timers.set(Timer::Rekey(stream), turn.now.saturating_add(REKEY_MS));
@@ -130,6 +131,9 @@ impl Engine {
         }
         link.greeted = true;
         let device = link.device;
+        if takes_part_in_refreshes(&hello.ext) {
+            self.sessions.know_refresh(turn, device);
+        }
         self.reopen.remove(&device);
         let skew = i64::try_from(hello.wall_time_ms)
             .unwrap_or(i64::MAX)

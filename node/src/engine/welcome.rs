@@ -12,6 +12,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::devices;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
+use parlour_store::requests::{self, AskingRow};
 use parlour_store::sessions::SessionInfo;
 use parlour_store::{StoreError, prekeys};
 use serde_bytes::ByteBuf;
@@ -20,7 +21,7 @@ use super::Engine;
 use super::cards::{check_card, follows};
 use super::contacts::{device_row, known_tag_key};
 use super::effects::Turn;
-use super::sessions::Which;
+use super::sessions::{Which, takes_part_in_refreshes};
 use super::timers::Timer;
 
 /// A first-contact envelope may be this many days old.
@@ -43,7 +44,7 @@ enum Reason {
     /// Its tag names an invite of ours.
     Invite(InviteRow),
     /// Its tag names the invite in a request of ours: whom we asked has accepted.
-    Asked(UserId),
+    Asked(AskingRow),
     /// Its tag names a prekey bundle of ours: a contact that begins anew.
     Contact,
 }
@@ -81,7 +82,7 @@ impl Engine {
                 Welcome::Closed(InviteRefusal::Expired) => KnockResponse::Closed { reason: 1 },
                 Welcome::Closed(InviteRefusal::Revoked) => KnockResponse::Closed { reason: 2 },
             },
-            Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(turn, &user)?,
+            Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(&user),
             Ok(KnockRequest::Ask { user, nonce, envelope }) => self.on_ask(turn, &user, nonce, &envelope)?,
             Err(_) => KnockResponse::Nothing,
         };
@@ -139,13 +140,9 @@ impl Engine {
         if let Some(invite) = invites::all(turn.txn)?.into_iter().find(|row| named(&row.token)) {
             return Ok(Some(Reason::Invite(invite)));
         }
-        for contact in contacts::all(turn.txn)? {
-            match contact.state {
-                ContactState::Asked { token, expires, .. } if named(&token) && expires > turn.now => {
-                    return Ok(Some(Reason::Asked(contact.user)));
-                }
-                _ => {}
-            }
+        let mut asked = requests::all_asking(turn.txn)?.into_iter();
+        if let Some(asked) = asked.find(|row| named(&row.token) && row.expires > turn.now) {
+            return Ok(Some(Reason::Asked(asked)));
         }
         let bundles = prekeys::all(turn.txn)?;
         let ours = bundles
@@ -162,12 +159,12 @@ impl Engine {
         let Some(reason) = self.reason_to_open(turn, &prefix)? else {
             return Ok(Welcome::Silent);
         };
-        let Some(opened) = self.open_flight(turn, &prefix, body)? else {
+        let Some(mut opened) = self.open_flight(turn, &prefix, body)? else {
             return Ok(Welcome::Silent);
         };
         let accepted = &opened.accepted;
         let Ok(Payload::Control {
-            control: Control::ContactHello { token, profile, .. },
+            control: Control::ContactHello { token, profile, ext },
             ..
         }) = Payload::decode(&accepted.payload)
         else {
@@ -177,7 +174,7 @@ impl Engine {
         let known = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
-            Reason::Asked(asked) => token.is_some() && user == *asked,
+            Reason::Asked(asked) => token == Some(asked.token) && user == asked.user,
             Reason::Contact => token.is_none() && known,
         };
         if !welcome {
@@ -192,7 +189,11 @@ impl Engine {
         if self.is_blocked(&user) {
             return Ok(Welcome::Silent);
         }
-        let again = matches!(&reason, Reason::Invite(invite) if invite.used_by.contains(&user));
+        let again = match &reason {
+            Reason::Invite(invite) => invite.used_by.contains(&user),
+            Reason::Asked(_) => known,
+            Reason::Contact => false,
+        };
         if again && !self.new_sessions.take(turn.now) {
             return Ok(Welcome::Silent);
         }
@@ -208,10 +209,22 @@ impl Engine {
         if known.is_some_and(|contact| !follows(&contact.device_list, &list)) {
             return Ok(Welcome::Silent);
         }
+        if takes_part_in_refreshes(&ext) {
+            // Written with the session.
+            let _: bool = opened.accepted.session.know_refresh();
+        }
         opened.settle(turn);
         let Accepted { session, peer_cert, .. } = opened.accepted;
         self.admit(turn, reason, &profile, &peer_cert, &list, session)?;
         Ok(Welcome::Done)
+    }
+
+    /// Whether a first flight was opened before.
+    pub(crate) fn is_answered(&self, turn: &Turn<'_, '_>, body: &[u8]) -> Result<bool, StoreError> {
+        match FirstFlight::parse(body) {
+            Ok(flight) => prekeys::is_answered(turn.txn, flight.prekey_serial(), &flight.ephemeral()),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Opens a first flight with the prekeys it names.
@@ -310,6 +323,8 @@ impl Engine {
             },
         };
         contacts::put(turn.txn, &contact);
+        self.asking.remove(&user);
+        self.forget_request(turn, &user)?;
         contacts::put_details(turn.txn, &user, &CardDetails::from_ext(&profile.ext));
         let mut row = device_row(certificate, &profile.bundle, &contact);
         row.peer = profile.peer.to_vec();

@@ -8,6 +8,7 @@ mod hostile;
 mod network;
 mod node;
 mod personal;
+mod refresh;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -134,7 +135,11 @@ impl Sim {
             self.now = self.now.max(at);
             match pending {
                 Pending::Start => self.start(index),
-                Pending::Input { life, input } if life == self.nodes[index].life => self.turn(index, input),
+                Pending::Input { life, input } if life == self.nodes[index].life => {
+                    if !self.is_over(index, &input) {
+                        self.turn(index, input);
+                    }
+                }
                 Pending::Tick { life } if life == self.nodes[index].life => self.turn(index, Input::Tick),
                 Pending::Input { .. } | Pending::Tick { .. } => {}
             }

@@ -37,6 +37,15 @@ impl Sim {
         self.input_later(at, index, Input::Net(event));
     }
 
+    /// A connection that was cut before the news of it came: the news of its end, which takes less time, came first.
+    pub(super) fn is_over(&self, index: usize, input: &Input) -> bool {
+        let Input::Net(NetEvent::Connected { peer, .. }) = input else {
+            return false;
+        };
+        let other = self.index_of(peer);
+        !other.is_some_and(|other| self.network.connected.contains(&pair(index, other)))
+    }
+
     /// The ends of the streams between two nodes at the first of them.
     pub(super) fn streams_of(&self, index: usize) -> Vec<u64> {
         self.network

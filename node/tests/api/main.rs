@@ -5,6 +5,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod accounts;
 mod attacks;
 mod changes;
 mod limits;

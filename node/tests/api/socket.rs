@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{TestApi, patient, read_head};
+use super::support::{Program, TestApi, patient, read_head};
 use parlour_node::{ApiLimits, RateLimit};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +13,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 
-struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
 }
 
@@ -26,7 +26,7 @@ enum Frame {
 }
 
 impl Socket {
-    async fn open(api: &TestApi) -> Self {
+    pub(crate) async fn open(api: &Program) -> Self {
         let request = api
             .request("GET", "/api/v1/ws")
             .without("Authorization")
@@ -51,7 +51,7 @@ impl Socket {
         socket
     }
 
-    async fn say(&mut self, value: &Value) {
+    pub(crate) async fn say(&mut self, value: &Value) {
         self.write(TEXT, value.to_string().as_bytes()).await;
     }
 
@@ -101,7 +101,7 @@ impl Socket {
         Some((kind, data))
     }
 
-    async fn text(&mut self) -> Value {
+    pub(crate) async fn text(&mut self) -> Value {
         match self.next().await {
             Frame::Text(value) => value,
             other => panic!("expected text, got {other:?}"),

@@ -25,9 +25,14 @@ pub(crate) async fn patient<T>(what: &str, future: impl Future<Output = T>) -> T
         .unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
 
-pub(crate) struct TestApi {
+/// A program of this machine with a token.
+pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     pub(crate) token: String,
+}
+
+pub(crate) struct TestApi {
+    program: Program,
     pub(crate) conversation: String,
     pub(crate) stop: CancellationToken,
     pub(crate) served: Option<JoinHandle<()>>,
@@ -54,6 +59,7 @@ impl TestApi {
         let options = NodeOptions {
             data: data.path().to_owned(),
             account: None,
+            all_accounts: false,
             password: None,
             api: "127.0.0.1:0".parse().unwrap(),
             listen: vec!["127.0.0.1:0".into()],
@@ -70,8 +76,7 @@ impl TestApi {
         let stop = CancellationToken::new();
         let served = tokio::spawn(serve_api(listener, node.account().clone(), config, stop.clone()));
         let mut api = Self {
-            address,
-            token,
+            program: Program { address, token },
             conversation: String::new(),
             stop,
             served: Some(served),
@@ -105,6 +110,23 @@ impl TestApi {
             .body("{\"text\":\"attack\"}")
     }
 
+    pub(crate) async fn post_text(&self, text: &str) -> Value {
+        let path = format!("/api/v1/conversations/{}/messages", self.conversation);
+        let reply = self.post(&path, &serde_json::json!({ "text": text })).await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        reply.json()
+    }
+}
+
+impl std::ops::Deref for TestApi {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl Program {
     pub(crate) fn request(&self, method: &str, path: &str) -> Raw {
         Raw {
             method: method.into(),
@@ -174,13 +196,6 @@ impl TestApi {
             assert_eq!((reply.status, &reply.json()["code"]), (409, &"no_address".into()));
             tokio::task::yield_now().await;
         }
-    }
-
-    pub(crate) async fn post_text(&self, text: &str) -> Value {
-        let path = format!("/api/v1/conversations/{}/messages", self.conversation);
-        let reply = self.post(&path, &serde_json::json!({ "text": text })).await;
-        assert_eq!(reply.status, 201, "{}", reply.text());
-        reply.json()
     }
 }
 

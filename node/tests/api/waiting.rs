@@ -28,6 +28,7 @@ impl Waiting {
         let options = NodeOptions {
             data: data.path().to_owned(),
             account: None,
+            all_accounts: false,
             password: None,
             api: "127.0.0.1:0".parse().unwrap(),
             listen: vec!["127.0.0.1:0".into()],

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 41] = [
+const NOUNS: [(Kind, &str); 42] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -47,6 +47,7 @@ const NOUNS: [(Kind, &str); 41] = [
     (Kind::Ephemeral, "ephemeral key"),
     (Kind::Invite, "invite"),
     (Kind::ContactRequest, "contact request"),
+    (Kind::Asking, "own contact request"),
     (Kind::TakeBack, "body to be erased"),
     (Kind::Annotation, "edit, reaction or deletion"),
     (Kind::PinOrder, "pin"),

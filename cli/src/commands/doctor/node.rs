@@ -16,6 +16,21 @@ const CERTIFICATE_MS: i64 = 90 * 24 * 3_600_000;
 /// Some of these come of ordinary restarts.
 const FEW: u64 = 20;
 
+/// Refusals that come of ordinary life: a neighbour's burst, a node that connects too often.
+const FEW_REFUSALS: u64 = 200;
+const REFUSED: [(&str, &str); 10] = [
+    ("handshakes", "handshakes begun and not finished"),
+    ("connections", "connections too many or too fast"),
+    ("gossip_rate", "envelopes and orders over the rate"),
+    ("gossip_topics", "envelopes on topics that are not ours"),
+    ("gossip_control", "orders that no honest neighbour gives"),
+    ("floods", "neighbours left"),
+    ("streams", "streams too many or malformed"),
+    ("knocks", "knocks too many"),
+    ("addresses", "addresses told too often"),
+    ("discovery", "times discovery was switched off"),
+];
+
 const COUNTERS: [(&str, u64, &str); 4] = [
     (
         "forged_events",
@@ -38,6 +53,7 @@ pub(crate) fn checks(stats: &Value, doctor: &Value, running: bool) -> Vec<Check>
     if running {
         checks.push(api(stats));
         checks.extend(network(stats, doctor));
+        checks.push(refused(stats));
         checks.push(clock(doctor));
         checks.extend(counters(stats));
     }
@@ -158,6 +174,29 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
     ]
 }
 
+/// What strangers tried that was not let in.
+fn refused(stats: &Value) -> Check {
+    let numbers = REFUSED.map(|(name, meaning)| (stats["refused"][name].as_u64().unwrap_or(0), meaning));
+    let sum = numbers
+        .iter()
+        .fold(0u64, |sum, (number, _)| sum.saturating_add(*number));
+    if sum <= FEW_REFUSALS {
+        return Check::ok(
+            "network",
+            "refused",
+            format!("{sum} things of strangers since the node started"),
+        );
+    }
+    let parts = numbers.iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, meaning)| format!("{number} {meaning}")).collect();
+    Check::warn(
+        "network",
+        "refused",
+        format!("strangers try too much of this node: {}", parts.join(", ")),
+    )
+    .help("none of it was let in and contacts come first; if it goes on and hurts, listen on another port or behind a firewall")
+}
+
 fn clock(doctor: &Value) -> Check {
     let mut off: Vec<(u64, String)> = list(&doctor["contacts"])
         .filter_map(|contact| {
@@ -239,6 +278,15 @@ mod tests {
         assert_eq!(warned.level, Level::Warn);
         assert!(warned.detail.contains("1 of 2") && warned.detail.contains("peer-61000 is 61 s behind"));
         assert_eq!(skew(&[61_000, 600_001]).level, Level::Bad);
+    }
+
+    #[test]
+    fn strangers_who_try_too_much_are_named_by_what_they_try() {
+        let quiet = refused(&json!({ "refused": { "gossip_rate": FEW_REFUSALS } }));
+        assert_eq!(quiet.level, Level::Ok);
+        let attacked = refused(&json!({ "refused": { "gossip_rate": FEW_REFUSALS, "streams": 7, "knocks": 0 } }));
+        assert_eq!(attacked.level, Level::Warn);
+        assert!(attacked.detail.contains("7 streams") && !attacked.detail.contains("knocks"));
     }
 
     #[test]

@@ -29,6 +29,59 @@ fn message(draw: &mut Draw) -> Value {
     })
 }
 
+/// The body of an event of any kind, as inputs of a case.
+fn body(draw: &mut Draw, kind: u64) -> Value {
+    const EMOJI: [&str; 6] = ["👍", "❤️", "👍🏽", "👩‍👩‍👧‍👦", "🇩🇪", "1️⃣"];
+    let target = draw.hex(32);
+    let mentions = draw.below(4);
+    let targets = 1 + draw.below(64);
+    let value = match kind {
+        1 => message(draw),
+        2 => json!({
+            "target": target, "content": message(draw)["content"], "mentions": draw.hexes(mentions, 32), "ext": ext(draw),
+        }),
+        3 => json!({"targets": draw.hexes(targets, 32), "ext": ext(draw)}),
+        4 => json!({
+            "target": target, "emoji": EMOJI[draw.below(6) as usize], "on": draw.chance(50), "ext": ext(draw),
+        }),
+        5 => json!({"target": target, "on": draw.chance(50), "ext": ext(draw)}),
+        _ => json!({
+            "expires_after_ms": draw.or_null(70, |draw| (5_000 + draw.below(31_535_995_001)).into()), "ext": ext(draw),
+        }),
+    };
+    json!({"event_kind": kind, "value": value})
+}
+
+/// Fields of cards of any length, some of them more than once.
+fn card(draw: &mut Draw) -> Value {
+    let entries = (0..draw.below(9)).map(|_| {
+        let number = draw.below(8);
+        let length = if number == 5 && draw.chance(70) {
+            8
+        } else {
+            draw.number(10)
+        };
+        let data = match draw.chance(80) && number != 5 {
+            true => hex(vec![b'a'; length as usize]),
+            false => draw.hex(length),
+        };
+        json!([number, data])
+    });
+    json!({"ext": entries.collect::<Vec<_>>()})
+}
+
+pub(super) fn bodies(draw: &mut Draw) -> Vec<Case> {
+    let bodies: Vec<Value> = (0..36).map(|number| body(draw, 1 + number % 6)).collect();
+    let bodies = bodies
+        .into_iter()
+        .map(|inputs| ("event_body", format!("kind {}", inputs["event_kind"]), inputs));
+    let mut cases: Vec<Case> = bodies.collect();
+    for number in 0..24 {
+        cases.push(("card", format!("card {number}"), card(draw)));
+    }
+    cases
+}
+
 fn profile(draw: &mut Draw) -> Value {
     let person = Person::new(draw, 3);
     let addresses = draw.below(9);

@@ -69,7 +69,7 @@ impl Draw {
 
 /// Writes a file of cases for every topic into `folder`.
 pub(crate) fn write(folder: &Path) {
-    let topics: [(&str, Topic); 12] = [
+    let topics: [(&str, Topic); 13] = [
         ("identity", person::identities),
         ("device", person::devices),
         ("prekey", person::prekeys),
@@ -82,6 +82,7 @@ pub(crate) fn write(folder: &Path) {
         ("safety_number", person::safety_numbers),
         ("keystore", person::keystores),
         ("refused", content::damaged),
+        ("bodies", content::bodies),
     ];
     for (number, (topic, made)) in (1..).zip(topics) {
         let cases: Vec<Value> = made(&mut Draw::new(number)).iter().map(run).collect();

@@ -62,12 +62,13 @@ struct Talk {
     sides: [Side; 2],
     messages: Vec<Message>,
     steps: Vec<Value>,
+    refreshes: bool,
 }
 
 const NAMES: [&str; 2] = ["a", "b"];
 
 impl Talk {
-    fn new() -> Self {
+    fn new(refreshes: bool) -> Self {
         Self {
             sides: [
                 Side {
@@ -88,6 +89,7 @@ impl Talk {
                 size: 512,
             }],
             steps: Vec::new(),
+            refreshes,
         }
     }
 
@@ -97,6 +99,13 @@ impl Talk {
         if std::mem::take(&mut side.owes) {
             side.chain += 1;
             step["ratchet_secret"] = draw.hex(32);
+        }
+        if self.refreshes {
+            if draw.chance(30) {
+                self.steps.push(json!({"do": "ask", "by": NAMES[by]}));
+            }
+            step["kem_seed"] = draw.hex(64);
+            step["kem_random"] = draw.hex(32);
         }
         step["by"] = NAMES[by].into();
         self.steps.push(step);
@@ -189,10 +198,15 @@ impl Talk {
     }
 }
 
-fn conversation(draw: &mut Draw, steps: usize) -> Value {
-    let suites = if draw.chance(50) { [3, 3] } else { [1, 3] };
+/// With `refreshes` both sides take part in them, and one is asked for now and then.
+fn conversation(draw: &mut Draw, steps: usize, refreshes: bool) -> Value {
+    let suites = if refreshes || draw.chance(50) { [3, 3] } else { [1, 3] };
     let flight = first_flight(draw, suites, true, false, 40);
-    let mut talk = Talk::new();
+    let mut talk = Talk::new(refreshes);
+    if refreshes {
+        // A learns it from B's first message.
+        talk.steps.push(json!({"do": "know", "by": "b"}));
+    }
     for _ in 0..steps {
         talk.step(draw);
     }
@@ -211,7 +225,14 @@ pub(super) fn conversations(draw: &mut Draw) -> Vec<Case> {
         cases.push((
             "conversation",
             format!("conversation {number}"),
-            conversation(draw, 200),
+            conversation(draw, 200, false),
+        ));
+    }
+    for number in 0..6 {
+        cases.push((
+            "conversation",
+            format!("conversation with refreshes {number}"),
+            conversation(draw, 200, true),
         ));
     }
     for _ in 0..64 {

@@ -2,7 +2,7 @@
 
 import copy
 
-from parlour import blocks, events, keys, local, streams
+from parlour import blocks, cards, events, keys, local, streams
 from parlour import envelope as env
 from parlour.blocks import require
 
@@ -185,6 +185,23 @@ postcard("message_body", events.MESSAGE_BODY)
 postcard("control", events.CONTROL)
 postcard("knock_request", streams.REQUEST)
 postcard("knock_response", streams.RESPONSE)
+
+
+@kind
+def event_body(i, stated):
+    """A body of the event kind `event_kind`."""
+    of_type = events.BODIES[i["event_kind"]]
+    data = of_type.write(of_type.load(i["value"]))
+    require(of_type.dump(of_type.decode(stated("bytes") or data)) == i["value"], "decodes to another value")
+    return {}, {"bytes": data}
+
+
+@kind
+def card(i, _):
+    """What a card with these fields says; `avatar` is the media type of its picture."""
+    said = cards.read_card([(number, bytes.fromhex(data)) for number, data in i["ext"]])
+    return {}, {**{f"{name}_text": said[name] for name in cards.NAMES.values()},
+                "status_expires": said["status_expires"], "avatar_text": said["avatar"]}
 
 
 @kind

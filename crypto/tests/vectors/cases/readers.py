@@ -41,6 +41,7 @@ READERS = {
     "event": lambda i: events.read_event(i("bytes"), i("signing_key")),
     "direct_event": lambda i: events.read_direct_event(i("bytes"), i("signing_key")),
     "payload": lambda i: events.read_payload(i("bytes")),
+    "event_body": lambda i: events.BODIES[i["event_kind"]].decode(i("bytes")),
     "message_body": lambda i: events.MESSAGE_BODY.decode(i("bytes")),
     "control": lambda i: events.CONTROL.decode(i("bytes")),
     "knock_request": lambda i: streams.read_knock("request", i("bytes")),

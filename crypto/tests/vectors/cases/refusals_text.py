@@ -4,7 +4,7 @@ import base64
 
 from parlour import events, keys, local, streams
 from parlour.blocks import hash_blake, uint
-from parlour.codec import tlv, tlv_items
+from parlour.codec import U64, tlv, tlv_items
 
 from .people import Person, message
 from .topics_more import invite_inputs, keystore_inputs
@@ -42,6 +42,24 @@ def spelled(draw):
     yield "24 words, written otherwise", "words", written(" \n" + "\t ".join(words).upper() + " "), wrong, {}
 
 
+NO_EMOJI = {"no emoji": "", "a letter": "a", "a digit alone": "1", "two emoji": "👍👍", "half a flag": "🇦",
+            "three flag letters": "🇦🇧🇨", "a joiner at the end": "👍\u200d", "a joiner at the beginning": "\u200d👍",
+            "a modifier after a variation selector": "☝\ufe0f🏽", "two modifiers": "👍🏽🏽", "a keycap of a letter": "a\ufe0f\u20e3",
+            "a keycap without its selector": "1\u20e3", "tags without their end": "🏴\U000e0067\U000e0062",
+            "a space behind it": "👍 ",
+            "68 bytes": "\u200d".join("👩" * 10), "not assigned": "\U0001FC00"}
+
+
+def varint(value):
+    return U64.write(value)
+
+
+def reaction(emoji):
+    """The emoji of a reaction as its body has it."""
+    data = emoji.encode()
+    return varint(len(data)) + data
+
+
 def bodies(draw):
     right = message("hello")
     one = draw(32)
@@ -55,6 +73,25 @@ def bodies(draw):
              "an extension above u16": right[:-1] + b"\1\x80\x80\4\0",
              "an extension cut short": right[:-1] + b"\1\1\5aa"}
     yield "message body", "message_body", {"bytes": right}, as_bytes(wrong), {}
+
+    target, end = draw(32), b"\0"                                # no extensions
+    text = b"\0\5hello"
+    kinds = {2: ("edit", target + text + b"\0" + end,
+                 {"a target cut short": target[:31], "no text": target + b"\0\0" + b"\0" + end,
+                  "65 mentions": target + text + b"\x41" + one * 65 + end,
+                  "a byte left over": target + text + b"\0" + end + b"\0"}),
+             3: ("delete", b"\1" + target + end,
+                 {"nothing": b"\0" + end, "65 targets": b"\x41" + target * 65 + end,
+                  "a target cut short": b"\2" + target * 2 + b"\1", "17 extensions": b"\1" + target + b"\x11" + b"\1\0" * 17}),
+             4: ("reaction", target + reaction("👍") + b"\1" + end,
+                 {**{why: target + reaction(given) + b"\1" + end for why, given in NO_EMOJI.items()},
+                  "on is 2": target + reaction("👍") + b"\2" + end, "on is missing": target + reaction("👍") + end}),
+             5: ("pin", target + b"\0" + end, {"on is 2": target + b"\2" + end, "cut short": target}),
+             6: ("timer", b"\1" + varint(5_000) + end,
+                 {"4 999 ms": b"\1" + varint(4_999) + end, "a year and 1 ms": b"\1" + varint(31_536_000_001) + end,
+                  "an option of 2": b"\2" + varint(5_000) + end, "0 ms": b"\1\0" + end})}
+    for number, (name, good, wrong) in kinds.items():
+        yield f"body of a {name}", "event_body", {"bytes": good}, as_bytes(wrong), {"event_kind": number}
 
     log = {"device": draw(32), "log": 1, "have": [(1, 2), (4, 5)]}
     conversation = draw(32)

@@ -70,12 +70,15 @@ class Conversation:
         """The header nonce, which stands in the envelope too."""
         return step("header_nonce") or self.theirs[len(self.envelopes)][11:35]
 
+    def random(self, step):
+        return step("ratchet_secret"), step("kem_seed"), step("kem_random")
+
     def quietly(self, side, step):
-        return side.seal(self.day, self.small, bytes(24), step("ratchet_secret"))[0]
+        return side.seal(self.day, self.small, bytes(24), *self.random(step))[0]
 
     def seal(self, side, step):
         require(side.ratchet.begins_chain() == step.has("ratchet_secret"), "ratchet secret out of place")
-        envelope, header, key = side.seal(step["day"], step("payload"), self.nonce(step), step("ratchet_secret"))
+        envelope, header, key = side.seal(step["day"], step("payload"), self.nonce(step), *self.random(step))
         self.envelopes.append(envelope)
         self.payloads.append(step("payload"))
         self.headers.append(header)
@@ -87,24 +90,44 @@ class Conversation:
 
     def hand_over(self, side, step):
         other = self.sides["b" if step["by"] == "a" else "a"]
-        require(other.open(self.quietly(side, step)) == self.small, "another payload")
+        require(other.open(self.quietly(side, step), self.day) == self.small, "another payload")
 
     def open(self, side, step):
-        require(side.open(self.sent(step)) == self.payloads[step["message"]], "another payload")
+        require(side.open(self.sent(step), self.day) == self.payloads[step["message"]], "another payload")
 
     def refuse(self, side, step):
-        refuses(lambda: side.open(self.sent(step)), "opened: " + step["why_text"])
+        refuses(lambda: side.open(self.sent(step), self.day), "opened: " + step["why_text"])
 
     def refuse_changed(self, side, step):
         changed = bytearray(self.sent(step))
         changed[step["at"]] ^= 1
-        refuses(lambda: side.open(bytes(changed)), "opened: " + step["why_text"])
+        refuses(lambda: side.open(bytes(changed), self.day), "opened: " + step["why_text"])
 
     def refuse_seal(self, side, step):
         refuses(lambda: copy.deepcopy(side).seal(self.day, self.small, bytes(24)), "sealed: " + step["why_text"])
 
+    def refuse_given(self, side, step):
+        refuses(lambda: side.open(step("envelope"), self.day), "opened: " + step["why_text"])
 
-STEPS = {"seal": Conversation.seal, "drop": Conversation.drop, "pass": Conversation.hand_over,
+    def open_given(self, side, step):
+        require(side.open(step("envelope"), self.day) == step("payload"), "another payload")
+
+    def know(self, side, _):
+        side.ratchet.refresh.know()
+
+    def ask(self, side, _):
+        side.ratchet.refresh.ask()
+
+    def run(self, steps):
+        for number, step in enumerate(map(Given, steps)):
+            try:
+                STEPS[step["do"]](self, self.sides[step["by"]], step)
+            except Refused as refusal:
+                raise Refused(f"step {number} ({step['do']} by {step['by']}): {refusal}") from refusal
+
+
+STEPS = {"refuse_given": Conversation.refuse_given, "open_given": Conversation.open_given, "know": Conversation.know,
+         "ask": Conversation.ask, "seal": Conversation.seal, "drop": Conversation.drop, "pass": Conversation.hand_over,
          "open": Conversation.open, "refuse": Conversation.refuse, "refuse_changed": Conversation.refuse_changed,
          "refuse_seal": Conversation.refuse_seal}
 
@@ -113,9 +136,7 @@ STEPS = {"seal": Conversation.seal, "drop": Conversation.drop, "pass": Conversat
 def conversation(i, stated):
     """Message 0 is the first contact; every `seal` step makes the next one. See make.py for the steps."""
     talk = Conversation(i, stated("envelopes"))
-    for number, step in enumerate(map(Given, i["steps"])):
-        try:
-            STEPS[step["do"]](talk, talk.sides[step["by"]], step)
-        except Refused as refusal:
-            raise Refused(f"step {number} ({step['do']} by {step['by']}): {refusal}") from refusal
-    return {"headers": talk.headers, "message_keys": talk.message_keys}, {"envelopes": talk.envelopes}
+    talk.run(i["steps"])
+    refreshes = {side.ratchet.refresh.epoch for side in talk.sides.values()}
+    return ({"headers": talk.headers, "message_keys": talk.message_keys},
+            {"envelopes": talk.envelopes, "refreshes": max(refreshes)})

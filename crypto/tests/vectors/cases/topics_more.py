@@ -42,6 +42,8 @@ def events():
     logs = [[[1, 1]], [[1, 5], [7, 7], [9, 2 ** 64 - 1]], []]
     controls = {"ContactHello with a token": ["ContactHello", {"token": draw(16).hex(), "profile": profile, "ext": []}],
                 "ContactHello without": ["ContactHello", {"token": None, "profile": small, "ext": [[7, "aa"]]}],
+                "ContactHello of who takes part in refreshes": ["ContactHello", {"token": None, "profile": small,
+                                                                                 "ext": [[1, ""]]}],
                 "ContactAccept": ["ContactAccept", {"profile": small, "ext": []}],
                 "Contact": ["Contact", {"profile": small, "ext": []}],
                 "Have, full": ["Have", have_json(draw, logs)], "Have, one log": ["Have", have_json(draw, logs[:1])],
@@ -92,6 +94,10 @@ def streams():
         frame("a", "Events", {"conversation": draw(32).hex(), "events": [wire.hex(), ""]}),
         frame("a", "Control", control), frame("b", "Received", ids_json(draw, 16, 1)),
         frame("a", "Typing", {"conversation": draw(32).hex(), "typing": True}), frame("b", "Presence", {"presence": 1})])
+    yield "stream", "what passes, and who takes part in refreshes", stream_inputs(draw, [
+        hello(draw, "b", [[1, ""]]), hello(draw, "a", [[1, ""], [2, "00"]]), frame("a", "Presence", {"presence": 0}),
+        frame("a", "Typing", {"conversation": draw(32).hex(), "typing": False}),
+        frame("b", "Presence", {"presence": 2})])
     yield "stream", "keys change, each direction on its own", stream_inputs(draw, [
         hello(draw, "a"), hello(draw, "b"), frame("a", "Rekey"), frame("a", "Received", ids_json(draw, 16, 1)),
         frame("b", "Received", ids_json(draw, 16, 1)), frame("a", "Rekey"), frame("a", "Rekey"), frame("b", "Rekey"),

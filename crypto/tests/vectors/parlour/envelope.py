@@ -36,19 +36,26 @@ def size_for(length):
     return fits[0]
 
 
-def pad(payload, before=0):
+def fits(payload, before, part):
+    """Whether an envelope holds a payload with `part` behind it."""
+    return PREFIX + before + OVERHEAD + len(payload) + len(part) <= SIZES[-1]
+
+
+def pad(payload, before=0, part=b""):
     """The padded payload that fills the envelope; `before` bytes stand between the prefix and the ratchet message."""
     taken = PREFIX + before + OVERHEAD
-    room = size_for(taken + len(payload)) - taken
-    return uint(len(payload), 4) + payload + bytes(room - len(payload))
+    room = size_for(taken + len(payload) + len(part)) - taken
+    return uint(len(payload), 4) + payload + part + bytes(room - len(payload) - len(part))
 
 
-def unpad(padded):
+def unpad(padded, behind=0):
+    """(payload, the `behind` bytes that follow it)."""
     require(len(padded) >= 4, "padded payload cut short")
     length = int.from_bytes(padded[:4], "big")
-    require(4 + length <= len(padded), "payload longer than its envelope")
-    require(not any(padded[4 + length:]), "padding is not zero")
-    return padded[4:4 + length]
+    end = 4 + length + behind
+    require(end <= len(padded), "payload longer than its envelope")
+    require(not any(padded[end:]), "padding is not zero")
+    return padded[4:4 + length], padded[4 + length:end]
 
 
 def message_id(envelope):

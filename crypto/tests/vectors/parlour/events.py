@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .blocks import hash_blake, require, same, sign, uint, verify
 from .codec import (BOOL, BYTES32, EXT, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Text, Tuple, Vec, ids,
                     read_tlv, split, tlv)
+from .emoji import is_emoji
 
 MAX_WIRE = 45_056
 MAX_CONTROL = 49_152
@@ -95,6 +96,28 @@ def read_direct_event(wire, signing_key=None):
 CONTENT = Enum(Text=Text(16_384, least=1))
 MESSAGE_BODY = Struct(content=CONTENT, reply_to=Option(BYTES32), thread=Option(BYTES32), mentions=Vec(BYTES32, 64),
                       visibility=Byte(2), expires_after_ms=Option(U64), ext=EXT)
+
+
+def check_targets(body):
+    require(body["targets"], "a deletion of nothing")
+
+
+def check_emoji(body):
+    require(is_emoji(body["emoji"]), "not one emoji")
+
+
+def check_timer(body):
+    after = body["expires_after_ms"]
+    require(after is None or 5_000 <= after <= 31_536_000_000, "bounds of a timer")
+
+
+# By the kind of the event.
+BODIES = {1: MESSAGE_BODY,
+          2: Struct(target=BYTES32, content=CONTENT, mentions=Vec(BYTES32, 64), ext=EXT),
+          3: Struct(check_targets, targets=Vec(BYTES32, 64), ext=EXT),
+          4: Struct(check_emoji, target=BYTES32, emoji=Text(64), on=BOOL, ext=EXT),
+          5: Struct(target=BYTES32, on=BOOL, ext=EXT),
+          6: Struct(check_timer, expires_after_ms=Option(U64), ext=EXT)}
 PROFILE = Struct(name=Text(64), device_list=Bytes(), bundle=Bytes(), peer=Bytes(64), addresses=Vec(Bytes(256), 8),
                  ext=EXT)
 

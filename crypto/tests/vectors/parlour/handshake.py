@@ -1,13 +1,12 @@
 """The handshake and the first flight, both sides, suites 1 and 2 (PROTOCOL.md sections 4 and 6)."""
 
-import copy
 from dataclasses import dataclass
 
 from . import envelope as env
 from .blocks import (KEM_CIPHERTEXT, ZERO32, aead_open, aead_seal, dh, dh_public, hash_blake, hash_sha, kdf, kem_decaps,
                      kem_encaps, kem_keys, require, uint)
 from .codec import split
-from .keys import Bundle, Certificate, read_certificate
+from .keys import DAY_MS, Bundle, Certificate, read_certificate
 from .ratchet import Ratchet
 
 OKM = ("root", "header_key_ab", "header_key_ba", "tag_key_ab", "tag_key_ba", "exporter", "chain_key",
@@ -68,9 +67,9 @@ class Initiator:
         """Derive the session; `one_time` is (id, public key) or None. Returns the schedule with its intermediates."""
         check_certificates(self.certificate, b, now)
         suite = choose_suite(self.certificate.suites, bundle.suites)
-        return self.derive(suite, b, bundle, one_time, eph_secret, kem_random, ratchet_secret)
+        return self.derive(suite, b, bundle, one_time, eph_secret, kem_random, ratchet_secret, now // DAY_MS)
 
-    def derive(self, suite, b, bundle, one_time, eph_secret, kem_random, ratchet_secret):
+    def derive(self, suite, b, bundle, one_time, eph_secret, kem_random, ratchet_secret, day=0):
         """The same with the suite given."""
         eph = dh_public(eph_secret)
         ss, kem_ct = kem_encaps(bundle.kem_key, kem_random) if suite == 2 else (b"", b"")
@@ -82,14 +81,13 @@ class Initiator:
         sealed = aead_seal(fk, bytes(12), ff, self.certificate.signed + self.reference)
         front = (uint(suite, 1) + uint(bundle.serial, 4) + uint(number, 4) + eph + kem_ct + uint(len(sealed), 2)
                  + sealed)
-        self.front, self.ratchet = front, Ratchet.start_a(keys, ratchet_secret)
+        self.front, self.ratchet = front, Ratchet.start_a(keys, ratchet_secret, suite, day)
         return {**keys, **{f"dh{i + 1}": d for i, d in enumerate(dhs)}, "eph": eph, "ss": ss, "ff": ff, "fk": fk}
 
     def first_contact(self, tag_key, day, payload, header_nonce):
         """The first-contact envelope around message 0."""
         prefix = env.prefix(tag_key, "first contact tag", day)
-        padded = env.pad(payload, before=len(self.front))
-        return prefix + self.front + self.ratchet.seal(prefix, header_nonce, padded)[0]
+        return prefix + self.front + self.ratchet.seal(prefix, header_nonce, payload, day, before=len(self.front))[0]
 
 
 @dataclass
@@ -131,8 +129,7 @@ class Responder:
         require(suite == choose_suite(a.suites, mine.bundle.suites), "not the suite both sides can use")
         dhs = [dh(mine.prekey_secret, a.dh_key), dh2, dh3] + ([dh(otk_secret, eph)] if number else [])
         keys = schedule(suite, a, self.certificate, mine.bundle.hash, eph, otk, kem_ct, dhs, ss)
-        ratchet, padded = Ratchet.start_b(keys, prefix, message)
-        payload = env.unpad(padded)
+        ratchet, payload = Ratchet.start_b(keys, prefix, message, suite, now // DAY_MS)
         self.seen.add((prekey_id, eph))
         mine.one_time.pop(number, None)
         middle = {**keys, **{f"dh{i + 1}": d for i, d in enumerate(dhs)}, "eph": eph, "ss": ss, "ff": ff, "fk": fk}
@@ -146,15 +143,17 @@ class Session:
         out, into = ("ab", "ba") if side == "a" else ("ba", "ab")
         self.ratchet, self.send_tag, self.receive_tag = ratchet, keys[f"tag_key_{out}"], keys[f"tag_key_{into}"]
 
-    def seal(self, day, payload, header_nonce, secret=None):
+    def seal(self, day, payload, header_nonce, secret=None, kem_seed=None, kem_random=None):
         """(envelope, ratchet header, message key)."""
         prefix = env.prefix(self.send_tag, "envelope tag", day)
-        message, header, key = self.ratchet.seal(prefix, header_nonce, env.pad(payload), secret)
+        message, header, key = self.ratchet.seal(prefix, header_nonce, payload, day, secret, kem_seed, kem_random)
         return prefix + message, header, key
 
-    def open(self, envelope):
+    def forge(self, day, header_nonce, padded, **changed):
+        """An envelope that says what no correct sender says."""
+        prefix = env.prefix(self.send_tag, "envelope tag", day)
+        return prefix + self.ratchet.seal_as(prefix, header_nonce, padded, **changed)[0]
+
+    def open(self, envelope, day):
         env.check_tag(envelope, self.receive_tag, "envelope tag")
-        trial = copy.copy(self.ratchet)
-        payload = env.unpad(trial.open(envelope[:env.PREFIX], envelope[env.PREFIX:]))
-        self.ratchet = trial
-        return payload
+        return self.ratchet.open(envelope[:env.PREFIX], envelope[env.PREFIX:], day)

@@ -3,8 +3,10 @@
 import copy
 from dataclasses import dataclass
 
+from . import envelope as env
 from .blocks import Refused, aead_open, aead_seal, dh, dh_public, kdf, require, uint, xaead_open, xaead_seal, xof
 from .codec import split
+from .refresh import BEHIND, Refresh
 
 MAX_JUMP = 1000
 MAX_OLD = 64
@@ -27,22 +29,28 @@ class Header:
     ratchet_key: bytes
     pn: int
     n: int
+    epoch: int = 0
+    flags: int = 0
 
     def write(self):
-        return self.ratchet_key + uint(self.pn, 4) + uint(self.n, 4) + bytes(8)
+        return (self.ratchet_key + uint(self.pn, 4) + uint(self.n, 4) + uint(self.epoch, 4) + uint(self.flags, 2)
+                + bytes(2))
 
     @classmethod
     def read(cls, data):
-        key, pn, n, zeros, rest = split(data, 32, 4, 4, 8)
+        key, *numbers, zeros, rest = split(data, 32, 4, 4, 4, 2, 2)
         require(not rest, "width of the ratchet header")
-        require(not any(zeros), "pq epoch, flags or reserved bits of the ratchet header")
-        header = cls(key, int.from_bytes(pn, "big"), int.from_bytes(n, "big"))
+        require(not any(zeros), "reserved bits of the ratchet header")
+        header = cls(key, *(int.from_bytes(number, "big") for number in numbers))
+        require(header.flags in BEHIND, "flags of the ratchet header")
         require(header.n < MAX_CHAIN and header.pn <= MAX_CHAIN, "beyond the end of a chain")
         return header
 
 
-def kdf_root(root, shared):
-    """KDF_RK: (root, chain key, next header key)."""
+def kdf_root(root, shared, secret=None):
+    """KDF_RK, without or with a refresh secret: (root, chain key, next header key)."""
+    if secret:
+        return split(kdf(root, shared + secret, "ratchet refresh", 96), 32, 32)
     return split(kdf(root, shared, "ratchet root", 96), 32, 32)
 
 
@@ -64,9 +72,10 @@ def open_header(header_key, nonce, sealed, ad):
 
 
 class Ratchet:
-    """One side's state. `keys` is the schedule of a handshake (see handshake.schedule)."""
+    """One side's state. `keys` is the schedule of a handshake (see handshake.schedule), `day` that of its begin."""
 
-    def __init__(self, keys):
+    def __init__(self, keys, tag_keys, suite, day):
+        self.refresh = Refresh(suite, *tag_keys, day)
         self.th, self.root = keys["th"], keys["root"]
         self.own = self.sending = self.send_header = self.receiving = None
         self.sent = self.pn = self.chains = 0
@@ -75,26 +84,26 @@ class Ratchet:
         self.skipped = {}           # (chain number, n) -> message key, oldest first
 
     @classmethod
-    def start_a(cls, keys, secret):
+    def start_a(cls, keys, secret, suite, day):
         """The state of A before message 0."""
-        state = cls(keys)
+        state = cls(keys, (keys["tag_key_ab"], keys["tag_key_ba"]), suite, day)
         state.own = secret
         state.sending, state.send_header = keys["chain_key"], keys["header_key_ab"]
         state.next_send_header, state.next_receive_header = keys["next_header_key_ab"], keys["header_key_ba"]
         return state
 
     @classmethod
-    def start_b(cls, keys, prefix, message):
-        """(state of B, padded payload) from message 0."""
-        state = cls(keys)
+    def start_b(cls, keys, prefix, message, suite, day):
+        """(state of B, payload) from message 0."""
+        state = cls(keys, (keys["tag_key_ba"], keys["tag_key_ab"]), suite, day)
         header = xaead_open(keys["header_key_ab"], message[:24], state.th + prefix, message[24:88])
         header = Header.read(header)
-        require(header.pn == header.n == 0, "message 0 has pn = n = 0")
+        require(header.pn == header.n == header.epoch == header.flags == 0, "message 0 has pn = n = epoch = flags = 0")
         dh(bytes(32), header.ratchet_key)       # refused when of low order
         state.receiving = Chain(0, keys["header_key_ab"], header.ratchet_key, keys["chain_key"], 0)
         state.next_receive_header, state.next_send_header = keys["next_header_key_ab"], keys["header_key_ba"]
         state.chains, state.due = 1, True
-        return state, state.open(prefix, message)
+        return state, state.open(prefix, message, day)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -102,14 +111,27 @@ class Ratchet:
         """Whether the next message begins a sending chain and so needs a fresh ratchet secret."""
         return self.due
 
-    def seal(self, prefix, header_nonce, padded, secret=None):
-        """(ratchet message, its header, its message key); `secret` is the fresh ratchet key where a chain begins."""
+    def seal(self, prefix, header_nonce, payload, day, secret=None, kem_seed=None, kem_random=None, before=0):
+        """(ratchet message, its header, its message key); `secret` is the fresh ratchet key where a chain begins, `kem_seed`
+        and `kem_random` are for an offer and an answer, where there is one to make."""
         if self.due:
-            self.root, sending, next_header = kdf_root(self.root, dh(secret, self.receiving.remote))
+            shared = dh(secret, self.receiving.remote)
+            mixed = self.refresh.begin_chain(day, kem_seed)
+            self.root, sending, next_header = kdf_root(self.root, shared, mixed)
             self.own, self.pn, self.sent, self.due = secret, self.sent, 0, False
             self.sending, self.send_header, self.next_send_header = sending, self.next_send_header, next_header
         require(self.sent < MAX_CHAIN, "the sending chain has ended")
-        header = Header(dh_public(self.own), self.pn, self.sent).write()
+        self.refresh.answer(kem_random)
+        flags, part = self.refresh.riding(self.sent)
+        if not env.fits(payload, before, part):
+            flags, part = self.refresh.alone(), b""
+        self.refresh.count += 1
+        return self.seal_as(prefix, header_nonce, env.pad(payload, before, part), flags=flags)
+
+    def seal_as(self, prefix, header_nonce, padded, **changed):
+        """The next message of the sending chain with this padded payload, and a header of which `changed` is not as usual."""
+        usual = {"ratchet_key": dh_public(self.own), "pn": self.pn, "n": self.sent, "epoch": self.refresh.epoch}
+        header = Header(**{**usual, **changed}).write()
         message_key, self.sending = step(self.sending)
         self.sent += 1
         ad = self.th + prefix
@@ -119,30 +141,34 @@ class Ratchet:
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
-    def open(self, prefix, message):
-        """The padded payload. A failed open leaves the state as it was."""
+    def open(self, prefix, message, day):
+        """The payload. A failed open leaves the state as it was."""
         trial = copy.copy(self)
+        trial.refresh, trial.today = copy.copy(self.refresh), day
         trial.old, trial.skipped = list(self.old), dict(self.skipped)
         nonce, sealed, _ = split(message, 24, 64)
-        key, nonce = message_cipher(trial._message_key(nonce, sealed, self.th + prefix), nonce)
+        header, message_key = trial._message_key(nonce, sealed, self.th + prefix)
+        key, nonce = message_cipher(message_key, nonce)
         padded = aead_open(key, nonce, self.th + prefix + message[:88], message[88:])
+        payload, part = env.unpad(padded, BEHIND[header.flags])
+        trial.refresh.take(header.epoch, header.flags, part)
         self.__dict__ = trial.__dict__
-        return padded
+        return payload
 
     def _message_key(self, nonce, sealed, ad):
-        """The message key that a sealed header asks for, taken out of the state."""
+        """(header, message key that it asks for), which is taken out of the state."""
         if self.receiving:
             header = open_header(self.receiving.header_key, nonce, sealed, ad)
             if header:
-                return self._take(header.n)
+                return header, self._take(header.n)
         header = open_header(self.next_receive_header, nonce, sealed, ad)
         if header:
             self._dh_step(header)
-            return self._take(header.n)
+            return header, self._take(header.n)
         for chain in self.old:
             header = open_header(chain.header_key, nonce, sealed, ad)
             if header:
-                return self._take_skipped(chain, header.n)
+                return header, self._take_skipped(chain, header.n)
         raise Refused("no header key opens this message")
 
     def _dh_step(self, header):
@@ -150,7 +176,8 @@ class Ratchet:
         if self.receiving:
             self._skip(header.pn)
             self.old.insert(0, self.receiving)
-        self.root, chain_key, next_header = kdf_root(self.root, dh(self.own, header.ratchet_key))
+        mixed = self.refresh.step(header.epoch, self.today)
+        self.root, chain_key, next_header = kdf_root(self.root, dh(self.own, header.ratchet_key), mixed)
         self.receiving = Chain(self.chains, self.next_receive_header, header.ratchet_key, chain_key, 0)
         self.next_receive_header = next_header
         self.chains, self.due = self.chains + 1, True

@@ -52,7 +52,7 @@ impl EventLoop {
         let result = match self.topics.hash(topic) {
             None => PublishResult::UnknownTopic,
             Some(_) if data.len() > MAX_GOSSIP_BYTES => PublishResult::TooLarge,
-            Some(hash) => match self.swarm.behaviour_mut().gossip.publish(hash, data) {
+            Some(hash) => match self.swarm.behaviour_mut().gossip.inner().publish(hash, data) {
                 Ok(_) => PublishResult::Sent {
                     peers: self.topics.subscribers(topic),
                 },
@@ -62,11 +62,20 @@ impl EventLoop {
         self.tell(NetEvent::Published { token, result });
     }
 
-    fn dial(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
+    /// What the engine knows, what was told, as many as one dial tries.
+    fn where_to(&self, peer: &PeerId, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
         addresses.truncate(DIAL_ADDRESSES);
+        for known in self.whereabouts.of(peer) {
+            if addresses.len() < DIAL_ADDRESSES && !addresses.contains(known) {
+                addresses.push(known.clone());
+            }
+        }
+        addresses
+    }
+
+    fn dial(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
         let options = DialOpts::peer_id(peer)
-            .addresses(addresses)
-            .extend_addresses_through_behaviour()
+            .addresses(self.where_to(&peer, addresses))
             .condition(PeerCondition::DisconnectedAndNotDialing)
             .build();
         match self.swarm.dial(options) {
@@ -85,6 +94,9 @@ impl EventLoop {
     }
 
     fn protect(&mut self, peer: PeerId, protected: bool) {
+        if !protected {
+            self.whereabouts.forget(&peer);
+        }
         let behaviour = self.swarm.behaviour_mut();
         if protected {
             behaviour.limits.protect(peer);
@@ -94,8 +106,7 @@ impl EventLoop {
         gossip::set_protected(&mut behaviour.gossip, &peer, protected);
     }
 
-    fn request(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>, token: u64, data: Bytes) {
-        addresses.truncate(DIAL_ADDRESSES);
+    fn request(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, token: u64, data: Bytes) {
         let failed = if data.len() > MAX_KNOCK_BYTES || !self.knocks.may_ask() {
             Some(RequestFailed::Refused)
         } else if addresses.is_empty() && !self.swarm.is_connected(&peer) {
@@ -108,6 +119,7 @@ impl EventLoop {
             self.tell(NetEvent::Response { token, result });
             return;
         }
+        let addresses = self.where_to(&peer, addresses);
         let knock = &mut self.swarm.behaviour_mut().knock;
         let id = knock.send_request_with_addresses(&peer, data, addresses);
         self.knocks.asked(id, token);

@@ -4,13 +4,17 @@
 //! out, and the task waits for room in the event queue only as one arm of `select!`. When the backlog is full the swarm
 //! is not polled, which stops the peers, not the engine.
 
+mod busy;
 mod execute;
 mod translate;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use futures::StreamExt;
-use libp2p::{Multiaddr, Swarm};
+use libp2p::{Multiaddr, PeerId, Swarm};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -19,14 +23,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use busy::Busy;
+
 use crate::{
     behaviour::Behaviour,
     command::NetCommand,
     config::{NetConfig, Verdict},
     event::NetEvent,
-    gossip::{Rates, Topics},
+    gossip::Topics,
     knock::Knocks,
+    refusals::Counter,
     streams::{Opened, Streams},
+    whereabouts::Whereabouts,
 };
 
 /// Events that wait for room in the event queue before the swarm has to wait. Answers to commands may go beyond it: a
@@ -36,7 +44,10 @@ const BACKLOG: usize = 256;
 const LANE: usize = 16;
 /// Commands taken at once, so that a burst of publications does not cost a wake-up each.
 const COMMANDS_AT_ONCE: usize = 64;
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Also how often it is seen whether the swarm keeps up.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// How long it is remembered which own addresses peers told.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 /// For saying goodbye to the peers.
 const STOP_WITHIN: Duration = Duration::from_millis(500);
 
@@ -51,13 +62,20 @@ pub(crate) struct EventLoop {
     commands: mpsc::Receiver<NetCommand>,
     backlog: VecDeque<Waiting>,
     topics: Topics,
-    rates: Rates,
     knocks: Knocks,
     streams: Streams,
     validate: fn(&[u8], u64) -> Verdict,
     now_ms: fn() -> u64,
-    /// Addresses told lately: peers repeat themselves.
+    /// Own addresses that peers told: they repeat themselves, or say something else each time.
     told: VecDeque<Multiaddr>,
+    told_since: Instant,
+    /// The first address of each connected peer.
+    connected_from: HashMap<PeerId, Multiaddr>,
+    /// Neighbours whose queue overflowed: when last, and how often in a row.
+    slow: HashMap<PeerId, (Instant, u8)>,
+    busy: Busy,
+    whereabouts: Whereabouts,
+    refusals: Counter,
     cancel: CancellationToken,
     lane: JoinSet<()>,
 }
@@ -70,6 +88,7 @@ impl EventLoop {
         commands: mpsc::Receiver<NetCommand>,
         events: &mpsc::Sender<NetEvent>,
         cancel: CancellationToken,
+        refusals: Counter,
     ) -> Self {
         let (frames, lane_queue) = mpsc::channel(LANE);
         let mut lane = JoinSet::new();
@@ -79,12 +98,17 @@ impl EventLoop {
             commands,
             backlog: VecDeque::new(),
             topics,
-            rates: Rates::new(&config.limits),
             knocks: Knocks::new(config.limits.knocks),
-            streams: Streams::new(&config.limits, frames, cancel.clone()),
+            streams: Streams::new(&config.limits, frames, cancel.clone(), refusals.clone()),
             validate: config.validate,
             now_ms: config.now_ms,
             told: VecDeque::new(),
+            told_since: Instant::now(),
+            connected_from: HashMap::new(),
+            slow: HashMap::new(),
+            busy: Busy::default(),
+            whereabouts: Whereabouts::default(),
+            refusals,
             cancel,
             lane,
         }
@@ -111,7 +135,7 @@ impl EventLoop {
                     Ok(permit) => deliver(&mut self.backlog, permit, &events),
                     Err(_) => break,
                 },
-                event = self.swarm.select_next_some(), if self.backlog.len() < BACKLOG => self.translate(event),
+                event = self.busy.next(&mut self.swarm), if self.backlog.len() < BACKLOG => self.translate(event),
                 () = self.streams.ended() => {}
                 _ = sweep.tick() => self.sweep(),
             }
@@ -147,8 +171,14 @@ impl EventLoop {
         if self.knocks.is_waiting() {
             self.knocks.expire(now);
         }
-        self.rates.sweep(now);
-        self.swarm.behaviour_mut().limits.sweep(now);
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.rates.sweep(now);
+        behaviour.gossip.rates.keep_up(self.busy.longest(now), now);
+        behaviour.limits.sweep(now);
+        if now.duration_since(self.told_since) >= TOLD_FOR {
+            self.told.clear();
+            self.told_since = now;
+        }
     }
 
     fn tell(&mut self, event: NetEvent) {

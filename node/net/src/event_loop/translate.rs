@@ -1,6 +1,6 @@
 //! What the swarm says, in our words.
 
-use std::{collections::BTreeMap, error::Error};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use libp2p::{
     Multiaddr, PeerId, gossipsub, identify, mdns, ping,
@@ -17,18 +17,24 @@ use crate::{
     config::Verdict,
     event::NetEvent,
     gossip::{self, Rate},
-    knock, streams,
+    knock,
+    refusals::Kind,
+    streams,
 };
 
 /// Addresses taken from one announcement.
 const ADDRESSES: usize = 16;
 /// Addresses remembered as told.
 const TOLD: usize = 32;
+/// How many overflows in a row, each so soon after the last, show that a neighbour takes nothing.
+const SLOW_TIMES: u8 = 8;
+const SLOW_PAUSE: Duration = Duration::from_secs(30);
 /// Longest reason that leaves this crate.
 const REASON: usize = 512;
-/// What a knock and an announcement cost of the sender's bucket.
+/// What a knock, a stream and an announcement cost of the sender's bucket.
 const KNOCK_TOKENS: u32 = 20;
-const IDENTIFY_TOKENS: u32 = 20;
+const STREAM_TOKENS: u32 = 20;
+const IDENTIFY_TOKENS: u32 = 50;
 
 impl EventLoop {
     pub(super) fn translate(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -55,6 +61,8 @@ impl EventLoop {
                 self.streams.connection_closed(connection_id);
                 if num_established == 0 {
                     self.topics.forget(&peer);
+                    self.connected_from.remove(&peer);
+                    self.slow.remove(&peer);
                     self.tell(NetEvent::Disconnected { peer });
                 }
             }
@@ -93,7 +101,8 @@ impl EventLoop {
         match event {
             BehaviourEvent::Limits(never) => match never {},
             BehaviourEvent::Memory(never) => match never {},
-            BehaviourEvent::Gossip(event) => self.gossip(event),
+            BehaviourEvent::Gossip(gossip::Event::Gossip(event)) => self.gossip(event),
+            BehaviourEvent::Gossip(gossip::Event::Flood(peer)) => self.leave(peer, "it floods"),
             BehaviourEvent::Knock(event) => self.knock(event),
             BehaviourEvent::Streams(event) => self.stream(event),
             BehaviourEvent::Ping(ping::Event {
@@ -106,8 +115,8 @@ impl EventLoop {
                 self.identified(peer_id, info.listen_addrs);
             }
             BehaviourEvent::Identify(_) => {}
-            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => self.discovered(found),
-            BehaviourEvent::Mdns(mdns::Event::Expired(_)) => {}
+            BehaviourEvent::Lan(mdns::Event::Discovered(found)) => self.discovered(found),
+            BehaviourEvent::Lan(mdns::Event::Expired(_)) => {}
         }
     }
 
@@ -116,6 +125,7 @@ impl EventLoop {
         if behaviour.limits.is_protected(&peer) {
             gossip::set_protected(&mut behaviour.gossip, &peer, true);
         }
+        self.connected_from.insert(peer, address.clone());
         self.tell(NetEvent::Connected {
             peer,
             address,
@@ -138,12 +148,9 @@ impl EventLoop {
                 message_id,
                 message,
             } => {
-                let verdict = self.verdict(source, &message.data);
-                self.swarm.behaviour_mut().gossip.report_message_validation_result(
-                    &message_id,
-                    &source,
-                    verdict.into(),
-                );
+                let verdict = (self.validate)(&message.data, (self.now_ms)());
+                let gossip = self.swarm.behaviour_mut().gossip.inner();
+                gossip.report_message_validation_result(&message_id, &source, verdict.into());
                 if verdict == Verdict::Accept
                     && let Some(topic) = self.topics.number(&message.topic)
                 {
@@ -157,44 +164,70 @@ impl EventLoop {
             gossipsub::Event::Unsubscribed { peer_id, topic } => {
                 self.topics.unsubscribed(&peer_id, &topic);
             }
-            gossipsub::Event::SlowPeer { peer_id, .. } => {
-                debug!(peer.id = %peer_id, "gossip for a slow peer was dropped");
+            gossipsub::Event::SlowPeer { peer_id: peer, .. } => {
+                debug!(peer.id = %peer, "gossip for a slow peer was dropped");
+                self.slow(peer);
             }
             _ => {}
         }
     }
 
-    fn verdict(&mut self, source: PeerId, data: &[u8]) -> Verdict {
+    /// A burst may overflow the queue of a neighbour that reads. One that overflows again and again keeps memory for nothing.
+    fn slow(&mut self, peer: PeerId) {
+        let now = Instant::now();
+        let (last, times) = self.slow.entry(peer).or_insert((now, 0));
+        *times = if now.duration_since(*last) < SLOW_PAUSE {
+            times.saturating_add(1)
+        } else {
+            1
+        };
+        *last = now;
+        let times = *times;
+        if times >= SLOW_TIMES && !self.swarm.behaviour().limits.is_protected(&peer) {
+            self.refusals.count(Kind::Flood);
+            self.leave(peer, "it takes no gossip");
+        }
+    }
+
+    /// Leaves a stranger for a while.
+    fn leave(&mut self, peer: PeerId, reason: &'static str) {
+        warn!(peer.id = %peer, reason, "disconnected for a minute");
+        let limits = &mut self.swarm.behaviour_mut().limits;
+        limits.shun(peer, Instant::now());
+        self.disconnect(peer);
+    }
+
+    /// Takes the price of what `peer` wants from its bucket. Contacts do not pay.
+    fn may(&mut self, peer: PeerId, tokens: u32) -> bool {
         let behaviour = self.swarm.behaviour_mut();
-        if !behaviour.limits.is_protected(&source) {
-            let now = Instant::now();
-            match self.rates.take_message(source, data.len(), now) {
-                Rate::Within => {}
-                Rate::Over => return Verdict::Ignore,
-                Rate::Flood => {
-                    warn!(peer.id = %source, "disconnected for a minute: it floods gossip");
-                    behaviour.limits.shun(source, now);
-                    self.disconnect(source);
-                    return Verdict::Ignore;
-                }
+        if behaviour.limits.is_protected(&peer) {
+            return true;
+        }
+        match behaviour.gossip.rates.take(peer, tokens, Instant::now()) {
+            Rate::Within => true,
+            Rate::Over => false,
+            Rate::Flood => {
+                self.refusals.count(Kind::Flood);
+                self.leave(peer, "it floods");
+                false
             }
         }
-        (self.validate)(data, (self.now_ms)())
     }
 
     fn knock(&mut self, event: request_response::Event<bytes::Bytes, bytes::Bytes>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
                 Message::Request { request, channel, .. } => {
-                    let now = Instant::now();
                     let protected = self.swarm.behaviour().limits.is_protected(&peer);
-                    let may = protected || self.rates.take(peer, KNOCK_TOKENS, now) == Rate::Within;
-                    if may && let Some(number) = self.knocks.admit(peer, channel, now) {
-                        self.tell(NetEvent::Request {
+                    let may = self.may(peer, KNOCK_TOKENS);
+                    let admitted = may.then(|| self.knocks.admit(peer, protected, channel, Instant::now()));
+                    match admitted.flatten() {
+                        Some(number) => self.tell(NetEvent::Request {
                             peer,
                             request: number,
                             data: request,
-                        });
+                        }),
+                        None => self.refusals.count(Kind::Knock),
                     }
                 }
                 Message::Response { request_id, response } => {
@@ -217,9 +250,9 @@ impl EventLoop {
     fn stream(&mut self, event: streams::Event) {
         match event {
             streams::Event::Inbound { peer, connection, io } => {
-                let opened = self
-                    .stands(&peer, connection)
-                    .then(|| self.streams.accept(peer, connection, io));
+                let protected = self.swarm.behaviour().limits.is_protected(&peer);
+                let may = self.stands(&peer, connection) && self.may(peer, STREAM_TOKENS);
+                let opened = may.then(|| self.streams.accept(peer, protected, connection, io));
                 if let Some(opened) = opened.flatten() {
                     let event = |stream| NetEvent::StreamOpened {
                         stream,
@@ -228,6 +261,7 @@ impl EventLoop {
                     };
                     self.tell_opened(event, opened);
                 } else {
+                    self.refusals.count(Kind::Stream);
                     debug!(peer.id = %peer, "stream refused: too many are open, or its connection is gone");
                 }
             }
@@ -259,12 +293,15 @@ impl EventLoop {
     }
 
     fn identified(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
-        let protected = self.swarm.behaviour().limits.is_protected(&peer);
-        if !protected && self.rates.take(peer, IDENTIFY_TOKENS, Instant::now()) != Rate::Within {
+        if !self.may(peer, IDENTIFY_TOKENS) {
+            self.refusals.count(Kind::Address);
             return;
         }
         addresses.retain(|address| address.len() <= MAX_ADDRESS_BYTES);
         addresses.truncate(ADDRESSES);
+        if self.swarm.behaviour().limits.is_protected(&peer) {
+            self.whereabouts.told(peer, self.connected_from.get(&peer), &addresses);
+        }
         self.tell(NetEvent::PeerAddresses { peer, addresses });
     }
 
@@ -277,8 +314,13 @@ impl EventLoop {
                 addresses.push(address);
             }
         }
+        let now = Instant::now();
         for (peer, addresses) in by_peer {
-            self.tell(NetEvent::DiscoveredLan { peer, addresses });
+            if self.whereabouts.announced(peer, &addresses, now) {
+                self.tell(NetEvent::DiscoveredLan { peer, addresses });
+            } else {
+                self.refusals.count(Kind::Address);
+            }
         }
     }
 
@@ -286,8 +328,10 @@ impl EventLoop {
         if address.len() > MAX_ADDRESS_BYTES || self.told.contains(&address) {
             return;
         }
+        // As many in a minute: who says something new each time is not worth the engine's.
         if self.told.len() >= TOLD {
-            self.told.pop_front();
+            self.refusals.count(Kind::Address);
+            return;
         }
         self.told.push_back(address.clone());
         self.tell(NetEvent::ExternalAddress { address });

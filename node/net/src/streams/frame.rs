@@ -26,6 +26,7 @@ pub(super) struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
     read_size: usize,
+    max: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -34,12 +35,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             io,
             buffer: BytesMut::new(),
             read_size: READ_MIN,
+            max: MAX_FRAME_BYTES,
         }
+    }
+
+    /// Frames may have at most `max` bytes from now on.
+    pub(super) fn allow(&mut self, max: usize) {
+        self.max = max.min(MAX_FRAME_BYTES);
     }
 
     /// The next frame; `None` at a clean end. Not to be called again after its future was dropped.
     /// # Errors
-    /// `InvalidData`: over [`MAX_FRAME_BYTES`]. `UnexpectedEof`: the end came inside a frame.
+    /// `InvalidData`: over what is allowed, at most [`MAX_FRAME_BYTES`]. `UnexpectedEof`: the end came inside a frame.
     pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(frame) = self.take()? {
@@ -70,7 +77,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Ok(None);
         };
         let size = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
-        if size > MAX_FRAME_BYTES {
+        if size > self.max {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "frame is over the limit"));
         }
         if self.buffer.len() < HEADER.saturating_add(size) {

@@ -28,7 +28,7 @@ use tracing::warn;
 pub(crate) use behaviour::{Behaviour, Event};
 pub use frame::MAX_FRAME_BYTES;
 
-use crate::{config::NetLimits, event::NetEvent};
+use crate::{config::NetLimits, event::NetEvent, refusals::Counter};
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/parlour/sync/1");
 /// Frames and bytes that wait to be written on one stream.
@@ -64,11 +64,17 @@ pub(crate) struct Streams {
     tasks: JoinSet<u64>,
     lane: mpsc::Sender<NetEvent>,
     cancel: CancellationToken,
+    refusals: Counter,
 }
 
 impl Streams {
     /// `lane` takes the frames of all streams.
-    pub(crate) fn new(limits: &NetLimits, lane: mpsc::Sender<NetEvent>, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(
+        limits: &NetLimits,
+        lane: mpsc::Sender<NetEvent>,
+        cancel: CancellationToken,
+        refusals: Counter,
+    ) -> Self {
         Self {
             max: limits.streams,
             max_per_peer: limits.streams_per_peer,
@@ -77,18 +83,26 @@ impl Streams {
             tasks: JoinSet::new(),
             lane,
             cancel,
+            refusals,
         }
     }
 
-    /// Starts the task of a stream that the peer opened, if there is room; dropping `io` resets it.
-    pub(crate) fn accept(&mut self, peer: PeerId, connection: ConnectionId, io: Stream) -> Option<Opened> {
+    /// Starts the task of a stream that the peer opened, if there is room; dropping `io` resets it. A protected peer does
+    /// not wait for strangers to leave.
+    pub(crate) fn accept(
+        &mut self,
+        peer: PeerId,
+        protected: bool,
+        connection: ConnectionId,
+        io: Stream,
+    ) -> Option<Opened> {
         let inbound = self.open.values().filter(|open| open.inbound);
         let (mut all, mut of_peer) = (0_usize, 0_usize);
         for open in inbound {
             all = all.saturating_add(1);
             of_peer = of_peer.saturating_add(usize::from(open.peer == peer));
         }
-        if all >= self.max || of_peer >= self.max_per_peer {
+        if (all >= self.max && !protected) || of_peer >= self.max_per_peer {
             return None;
         }
         Some(self.spawn(peer, connection, io, true))
@@ -118,6 +132,7 @@ impl Streams {
             lane: self.lane.clone(),
             abort: abort.clone(),
             gone: gone.clone(),
+            refusals: self.refusals.clone(),
         }));
         self.open.insert(
             stream,

@@ -20,11 +20,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::frame::{FrameReader, write_frames};
-use crate::event::NetEvent;
+use super::frame::{FrameReader, MAX_FRAME_BYTES, write_frames};
+use crate::{
+    event::NetEvent,
+    refusals::{Counter, Kind},
+};
 
 /// A peer that opens a stream has something to say.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
+/// And it is short: nobody keeps more here before the engine knows who it is.
+const FIRST_FRAME_BYTES: usize = 1024;
 /// For the other direction, once one has ended.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -41,6 +46,7 @@ pub(super) struct Task {
     pub(super) abort: CancellationToken,
     /// Nothing more will arrive.
     pub(super) gone: CancellationToken,
+    pub(super) refusals: Counter,
 }
 
 /// Runs a stream to its end and says so; returns its number.
@@ -56,6 +62,7 @@ pub(super) async fn run(task: Task) -> u64 {
         lane,
         abort,
         gone,
+        refusals,
     } = task;
     if started.await.is_err() {
         return stream;
@@ -63,7 +70,21 @@ pub(super) async fn run(task: Task) -> u64 {
     let (reader, writer) = io.split();
     let deaf = AtomicBool::new(false);
     let finish = CancellationToken::new();
-    let incoming = read_frames(reader, stream, inbound, &lane, &deaf, &gone);
+    let incoming = async {
+        let mut reader = FrameReader::new(reader);
+        let mut first = None;
+        if inbound {
+            let begun = begin(&mut reader, &gone).await;
+            if begun.is_err() && !gone.is_cancelled() {
+                refusals.count(Kind::Stream);
+            }
+            first = begun?;
+            if first.is_none() {
+                return Ok(());
+            }
+        }
+        read_frames(reader, first, stream, &lane, &deaf, &gone).await
+    };
     let outgoing = async {
         tokio::select! {
             end = write_frames(writer, &mut frames, &queued_bytes, &finish) => end,
@@ -100,21 +121,30 @@ pub(super) async fn run(task: Task) -> u64 {
     stream
 }
 
-/// Hands frames on until the peer ends the stream. While the lane is full nothing is read. When the connection is gone,
-/// what had arrived is still handed on.
+/// The first frame of a stream that the peer opened.
+async fn begin(
+    reader: &mut FrameReader<impl AsyncRead + Unpin>,
+    gone: &CancellationToken,
+) -> io::Result<Option<Bytes>> {
+    reader.allow(FIRST_FRAME_BYTES);
+    let first = timeout(FIRST_FRAME_WITHIN, next_frame(reader, gone)).await??;
+    reader.allow(MAX_FRAME_BYTES);
+    Ok(first)
+}
+
+/// Hands frames on until the peer ends the stream, beginning with the one that is here. While the lane is full nothing is
+/// read. When the connection is gone, what had arrived is still handed on.
 async fn read_frames(
-    io: impl AsyncRead + Unpin,
+    mut reader: FrameReader<impl AsyncRead + Unpin>,
+    first: Option<Bytes>,
     stream: u64,
-    inbound: bool,
     lane: &mpsc::Sender<NetEvent>,
     deaf: &AtomicBool,
     gone: &CancellationToken,
 ) -> io::Result<()> {
-    let mut reader = FrameReader::new(io);
-    let mut next = if inbound {
-        timeout(FIRST_FRAME_WITHIN, next_frame(&mut reader, gone)).await??
-    } else {
-        next_frame(&mut reader, gone).await?
+    let mut next = match first {
+        Some(first) => Some(first),
+        None => next_frame(&mut reader, gone).await?,
     };
     while let Some(data) = next {
         if !deaf.load(Ordering::Relaxed) {

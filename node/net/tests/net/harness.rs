@@ -146,6 +146,17 @@ impl TestNode {
         .await
     }
 
+    /// Opens a stream and says a first word on it.
+    pub(crate) async fn begin_stream(&mut self, peer: PeerId, wanted: u64) -> u64 {
+        let stream = self.open_stream(peer, wanted).await;
+        self.send_frame(stream, "hello").await;
+        stream
+    }
+
+    pub(crate) fn refused(&self) -> parlour_net::Refusals {
+        self.handle.refused().so_far()
+    }
+
     pub(crate) async fn inbound_stream(&mut self) -> u64 {
         self.wait(|event| match event {
             NetEvent::StreamOpened {

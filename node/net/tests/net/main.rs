@@ -12,4 +12,5 @@ mod gossip;
 mod harness;
 mod hostile;
 mod knock;
+mod lan;
 mod streams;

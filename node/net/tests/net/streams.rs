@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use parlour_net::{MAX_FRAME_BYTES, NetCommand, NetEvent};
+use parlour_net::{MAX_FRAME_BYTES, NetCommand, NetEvent, NetLimits};
 use tokio::time::timeout;
 
-use crate::harness::{PATIENCE, TestNode, pair};
+use crate::harness::{PATIENCE, TestNode, config, join, pair};
 
 #[tokio::test]
 async fn ten_thousand_frames_arrive_in_order_both_ways() {
@@ -61,12 +61,13 @@ async fn opening_fails_with_a_reason_without_a_connection() {
 async fn closing_delivers_what_was_queued_and_is_told_once_on_both_sides() {
     for kind in ["quic-v1", "tcp"] {
         let (mut a, mut b) = pair(kind).await;
-        let out = a.open_stream(b.peer(), 1).await;
+        let out = a.begin_stream(b.peer(), 1).await;
         for n in 0..20_u8 {
             a.send_frame(out, vec![n; 30_000]).await;
         }
         a.send(NetCommand::CloseStream { stream: out }).await;
         let inbound = b.inbound_stream().await;
+        assert_eq!(b.frame(inbound).await, "hello");
         for n in 0..20_u8 {
             assert_eq!(b.frame(inbound).await, vec![n; 30_000]);
         }
@@ -105,7 +106,7 @@ async fn reader_that_stands_still_stops_its_sender_and_not_gossip_among_others()
     let mut c = TestNode::start(3).await;
     c.dial(&a, "tcp").await;
     a.connected(c.peer()).await;
-    let out = a.open_stream(b.peer(), 1).await;
+    let out = a.begin_stream(b.peer(), 1).await;
     // b's engine reads nothing from here on; a's queue for it overflows in the end and only that stream ends.
     let mut sent = 0_u32;
     let closed = async {
@@ -147,13 +148,56 @@ async fn reader_that_stands_still_stops_its_sender_and_not_gossip_among_others()
 #[tokio::test]
 async fn frame_over_the_limit_ends_the_stream_and_the_largest_passes() {
     let (mut a, mut b) = pair("quic-v1").await;
-    let out = a.open_stream(b.peer(), 1).await;
+    let out = a.begin_stream(b.peer(), 1).await;
     a.send_frame(out, vec![7; MAX_FRAME_BYTES]).await;
     let inbound = b.inbound_stream().await;
+    assert_eq!(b.frame(inbound).await, "hello");
     assert_eq!(b.frame(inbound).await.len(), MAX_FRAME_BYTES);
     a.send_frame(out, vec![7; MAX_FRAME_BYTES + 1]).await;
     a.stream_closed(out).await;
     b.stream_closed(inbound).await;
+}
+
+#[tokio::test]
+async fn first_frame_of_a_stream_is_short() {
+    let (mut a, mut b) = pair("tcp").await;
+    for (size, passes) in [(1024, true), (1025, false)] {
+        let out = a.open_stream(b.peer(), 1).await;
+        a.send_frame(out, vec![7; size]).await;
+        let inbound = b.inbound_stream().await;
+        if passes {
+            assert_eq!(b.frame(inbound).await.len(), size);
+            a.send(NetCommand::CloseStream { stream: out }).await;
+        }
+        b.stream_closed(inbound).await;
+        a.stream_closed(out).await;
+    }
+    assert_eq!(b.refused().streams, 1);
+}
+
+#[tokio::test]
+async fn strangers_cannot_take_the_streams_of_contacts() {
+    let mut busy = config(2);
+    busy.limits = NetLimits {
+        streams: 2,
+        ..NetLimits::default()
+    };
+    let (mut stranger, mut b) = join(config(1), busy, "tcp").await;
+    for token in 0..2 {
+        stranger.begin_stream(b.peer(), token).await;
+        b.inbound_stream().await;
+    }
+    let mut contact = TestNode::start(3).await;
+    b.send(NetCommand::Protect { peer: contact.peer() }).await;
+    contact.dial(&b, "tcp").await;
+    contact.connected(b.peer()).await;
+    let out = contact.begin_stream(b.peer(), 3).await;
+    let inbound = b.inbound_stream().await;
+    assert_eq!(b.frame(inbound).await, "hello");
+    let third = stranger.begin_stream(b.peer(), 4).await;
+    stranger.stream_closed(third).await;
+    contact.send_frame(out, "still there").await;
+    assert_eq!(b.frame(inbound).await, "still there");
 }
 
 #[tokio::test]

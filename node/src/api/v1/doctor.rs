@@ -39,6 +39,8 @@ struct Patient {
     connected: bool,
     /// Each of their devices has a session with us.
     session: bool,
+    /// How many post-quantum refreshes the sessions with their devices have had.
+    refreshes: u32,
     /// Dials fail, and since when.
     failure: Option<Failure>,
     invite_expires_at: Option<Time>,
@@ -125,6 +127,11 @@ fn patient(
     Ok(Patient {
         connected: live.peers.iter().any(|there| peers.contains(&there.peer.to_bytes())),
         session: !ids.iter().any(|id| live.sessionless.contains(id)),
+        refreshes: live
+            .refreshes
+            .iter()
+            .filter(|(device, _)| ids.contains(device))
+            .fold(0, |sum, (_, count)| count.saturating_add(sum)),
         failure: failed.map(|failed| Failure {
             reason: failed.reason.clone(),
             since: Time(failed.since),

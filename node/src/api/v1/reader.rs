@@ -205,10 +205,9 @@ impl<'a> Reader<'a> {
                 Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer")),
             ),
             ContactState::Invited { refused: Some(why), .. } => ("refused", Some(refusal_text(*why).to_owned())),
-            ContactState::Asked { expires, .. } if *expires <= now_ms() => (
-                "refused",
-                Some("they have not accepted the request, and its time is over: ask again".to_owned()),
-            ),
+            ContactState::Asked { expires, .. } if *expires <= now_ms() => {
+                ("refused", Some("the request has run out".to_owned()))
+            }
             ContactState::Asked { told: Some(_), .. } => ("asked", Some("waiting for them to accept".to_owned())),
             ContactState::Asked { told: None, .. } => (
                 "waiting",

@@ -8,7 +8,7 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 
 use super::dto::{self, Time};
-use crate::api::auth::Caller;
+use crate::api::auth::{Caller, Program};
 use crate::api::connection::Connection;
 use crate::api::door::Door;
 use crate::api::error::ApiError;
@@ -30,13 +30,13 @@ async fn link(
     Extension(caller): Extension<Caller>,
     Body(dto::Nothing {}): Body<dto::Nothing>,
 ) -> Result<(StatusCode, Json<dto::Link>), ApiError> {
-    if caller != Caller::Cookie {
+    if caller.program != Program::CommandLine {
         return Err(ApiError::forbidden(
             "not_for_pages",
             "only the command line makes links: `parlour open`",
         ));
     }
-    let link = door.link();
+    let link = door.link(caller.account);
     let link = dto::Link {
         link: link.secret.as_str().to_owned(),
         expires_at: Time(link.until),

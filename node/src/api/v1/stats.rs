@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use parlour_crypto::{DeviceId, UserId};
+use parlour_net::Refusals;
 use parlour_store::view::{self, Own};
 use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
 use serde::Serialize;
@@ -35,6 +36,7 @@ struct Stats {
     feed: u64,
     store: StoreStats,
     counters: CounterStats,
+    refused: RefusedStats,
     unreachable: Vec<Unreachable>,
     clock_skew: Vec<ClockSkew>,
 }
@@ -76,6 +78,21 @@ struct CounterStats {
     unopened_envelopes: u64,
 }
 
+/// What the network has refused strangers since the start.
+#[derive(Serialize)]
+struct RefusedStats {
+    handshakes: u64,
+    connections: u64,
+    gossip_rate: u64,
+    gossip_topics: u64,
+    gossip_control: u64,
+    floods: u64,
+    streams: u64,
+    knocks: u64,
+    addresses: u64,
+    discovery: u64,
+}
+
 async fn stats(State(state): State<ApiState>) -> Result<Json<Stats>, ApiError> {
     let stats = tokio::task::spawn_blocking(move || collect(&state))
         .await
@@ -115,6 +132,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
             damage: state.account.facts().damage.clone(),
         },
         counters: live.counters.into(),
+        refused: state.account.refused().into(),
         unreachable: live
             .unreachable
             .iter()
@@ -164,6 +182,35 @@ fn health_name(health: Health) -> &'static str {
         Health::Ready => "ok",
         Health::ReadOnly(StorageFailed::DiskFull) => "disk_full",
         Health::ReadOnly(StorageFailed::Failed) => "storage_failed",
+    }
+}
+
+impl From<Refusals> for RefusedStats {
+    fn from(refusals: Refusals) -> Self {
+        let Refusals {
+            handshakes,
+            connections,
+            gossip_rate,
+            gossip_topics,
+            gossip_control,
+            floods,
+            streams,
+            knocks,
+            addresses,
+            discovery,
+        } = refusals;
+        Self {
+            handshakes,
+            connections,
+            gossip_rate,
+            gossip_topics,
+            gossip_control,
+            floods,
+            streams,
+            knocks,
+            addresses,
+            discovery,
+        }
     }
 }
 

@@ -172,6 +172,9 @@ impl Session {
                 "the first frame must be {type:\"auth\",token} with a valid token",
             ));
         };
+        // Until now it was not known whose socket this is.
+        self.state = self.state.neighbour(caller.account).ok_or_else(stopping)?;
+        self.feed = self.state.account.feed();
         let seq = self.state.changes.last().map_err(|error| broken(&error))?;
         self.put(ready_text(seq)).await?;
         Ok(caller)
