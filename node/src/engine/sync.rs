@@ -345,8 +345,8 @@ impl Engine {
         let belongs = header.conversation == *id
             && header.view.is_none()
             && (known.user == *user || known.user == self.account.user());
-        let verified = match event.verify(&known.signing_key) {
-            Ok(event) if belongs => event,
+        let verified = match known.signer.as_ref().map(|signer| event.verify_by(signer)) {
+            Some(Ok(event)) if belongs => event,
             _ => {
                 self.counters.forged_events += 1;
                 return Ok(None);
