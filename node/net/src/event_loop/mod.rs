@@ -4,6 +4,7 @@
 //! out, and the task waits for room in the event queue only as one arm of `select!`. When the backlog is full the swarm
 //! is not polled, which stops the peers, not the engine.
 
+mod busy;
 mod execute;
 mod translate;
 
@@ -21,6 +22,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+
+use busy::Busy;
 
 use crate::{
     behaviour::Behaviour,
@@ -41,7 +44,7 @@ const BACKLOG: usize = 256;
 const LANE: usize = 16;
 /// Commands taken at once, so that a burst of publications does not cost a wake-up each.
 const COMMANDS_AT_ONCE: usize = 64;
-/// Also how often it is seen whether the task keeps up.
+/// Also how often it is seen whether the swarm keeps up.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long it is remembered which own addresses peers told.
 const TOLD_FOR: Duration = Duration::from_secs(60);
@@ -70,6 +73,7 @@ pub(crate) struct EventLoop {
     connected_from: HashMap<PeerId, Multiaddr>,
     /// Neighbours whose queue overflowed: when last, and how often in a row.
     slow: HashMap<PeerId, (Instant, u8)>,
+    busy: Busy,
     whereabouts: Whereabouts,
     refusals: Counter,
     cancel: CancellationToken,
@@ -102,6 +106,7 @@ impl EventLoop {
             told_since: Instant::now(),
             connected_from: HashMap::new(),
             slow: HashMap::new(),
+            busy: Busy::default(),
             whereabouts: Whereabouts::default(),
             refusals,
             cancel,
@@ -130,9 +135,9 @@ impl EventLoop {
                     Ok(permit) => deliver(&mut self.backlog, permit, &events),
                     Err(_) => break,
                 },
-                event = self.swarm.select_next_some(), if self.backlog.len() < BACKLOG => self.translate(event),
+                event = self.busy.next(&mut self.swarm), if self.backlog.len() < BACKLOG => self.translate(event),
                 () = self.streams.ended() => {}
-                due = sweep.tick() => self.sweep(due),
+                _ = sweep.tick() => self.sweep(),
             }
         }
         self.stop().await;
@@ -161,14 +166,14 @@ impl EventLoop {
         }
     }
 
-    fn sweep(&mut self, due: Instant) {
+    fn sweep(&mut self) {
         let now = Instant::now();
         if self.knocks.is_waiting() {
             self.knocks.expire(now);
         }
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gossip.rates.sweep(now);
-        behaviour.gossip.rates.keep_up(now.duration_since(due), now);
+        behaviour.gossip.rates.keep_up(self.busy.longest(now), now);
         behaviour.limits.sweep(now);
         if now.duration_since(self.told_since) >= TOLD_FOR {
             self.told.clear();

@@ -18,12 +18,12 @@ const FLOOD_BURSTS: f64 = 10.0;
 /// What a neighbour may always bring, a second and at once, however much others send: somebody who forwards a message now
 /// and then is heard through a flood.
 const QUIET: (f64, f64) = (4.0, 50.0);
-/// How much of the strangers' rate is left at least when the node does not keep up, what is left of it after each tick that was
-/// late, and how fast it comes back.
+/// How much of the strangers' rate is left at least when the node does not keep up, what is left of it after each look that
+/// showed so, and how fast it comes back.
 const LEAST: f64 = 0.02;
 const LATE: f64 = 0.25;
 const IN_TIME: f64 = 1.5;
-/// A tick that comes later than this says that the node does not keep up.
+/// A swarm that works for longer than this without a pause does not keep up.
 const LATE_AFTER: Duration = Duration::from_millis(50);
 /// Messages remembered as seen, so that what several neighbours bring counts once.
 const SEEN: usize = 16_384;
@@ -173,13 +173,13 @@ impl Rates {
     }
 
     /// Strangers get less while the node does not keep up, whoever is to blame, so that contacts wait for none of theirs.
-    pub(crate) fn keep_up(&mut self, late: Duration, now: Instant) {
-        let factor = if late > LATE_AFTER { LATE } else { IN_TIME };
+    pub(crate) fn keep_up(&mut self, busy: Duration, now: Instant) {
+        let factor = if busy > LATE_AFTER { LATE } else { IN_TIME };
         let (most, least) = (self.strangers_per_second, self.strangers_per_second * LEAST);
         self.strangers.tokens = self.strangers.level(now);
         self.strangers.at = now;
         self.strangers.per_second = (self.strangers.per_second * factor).min(most).max(least);
-        if late > LATE_AFTER {
+        if busy > LATE_AFTER {
             self.strangers.tokens *= LATE;
         }
     }
