@@ -6,7 +6,7 @@
 
 use crate::codec::{ByteReader, TlvError};
 use crate::ids::{ConversationId, DeviceId, EventId};
-use crate::kdf::{self, Purpose};
+use crate::kdf::{self, Purpose, SignerKey};
 use crate::keys::DeviceKeys;
 use thiserror::Error;
 
@@ -110,8 +110,17 @@ impl SignedEvent {
     /// # Errors
     /// When it does not verify.
     pub fn verify(self, signing_key: &[u8; 32]) -> Result<VerifiedEvent, EventVerifyError> {
+        self.verify_by(&SignerKey::read(signing_key).ok_or(EventVerifyError)?)
+    }
+
+    /// As [`SignedEvent::verify`], with a key that was read before.
+    ///
+    /// # Errors
+    /// When it does not verify.
+    pub fn verify_by(self, signer: &SignerKey) -> Result<VerifiedEvent, EventVerifyError> {
         let event = &self.inner;
-        kdf::verify_strict(signing_key, Purpose::EVENT, &event.header_bytes, &event.signature)
+        signer
+            .verify(Purpose::EVENT, &event.header_bytes, &event.signature)
             .map_err(|_| EventVerifyError)?;
         Ok(VerifiedEvent::new(self.inner))
     }

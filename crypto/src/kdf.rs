@@ -157,22 +157,46 @@ pub(crate) fn verify_strict(
     bytes: &[u8],
     signature: &[u8; 64],
 ) -> Result<(), BadSignature> {
-    let mut message = purpose.context().to_vec();
-    message.extend_from_slice(bytes);
-    verify(key, &message, signature)
+    SignerKey::read(key)
+        .ok_or(BadSignature)?
+        .verify(purpose, bytes, signature)
 }
 
-/// What `VerifyingKey::verify_strict` says, without taking R's square root: R is compared as bytes, so only the one way each
-/// small-order point is written can pass.
+/// What `VerifyingKey::verify_strict` says, key and signature apart.
+#[cfg(test)]
 fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-    static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
-        LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
-    let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
-    let signature = Signature::from_bytes(signature);
-    if key.is_weak() || SMALL_ORDER.contains(signature.r_bytes()) {
-        return Err(BadSignature);
+    SignerKey::read(key).ok_or(BadSignature)?.check(message, signature)
+}
+
+/// The public half of a signing key, read once for many signatures: reading it takes a square root.
+#[derive(Clone, Debug)]
+pub struct SignerKey(VerifyingKey);
+
+impl SignerKey {
+    /// `None`: nothing verifies under these bytes, which are no point, or one of small order.
+    #[must_use]
+    pub fn read(bytes: &[u8; 32]) -> Option<Self> {
+        let key = VerifyingKey::from_bytes(bytes).ok()?;
+        (!key.is_weak()).then_some(Self(key))
     }
-    key.verify(message, &signature).map_err(|_| BadSignature)
+
+    /// Checks SIGN(key, purpose, bytes) strictly.
+    pub(crate) fn verify(&self, purpose: Purpose, bytes: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        let mut message = purpose.context().to_vec();
+        message.extend_from_slice(bytes);
+        self.check(&message, signature)
+    }
+
+    /// Without taking R's square root: R is compared as bytes, so only the one way each small-order point is written can pass.
+    fn check(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+        static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> =
+            LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
+        let signature = Signature::from_bytes(signature);
+        if SMALL_ORDER.contains(signature.r_bytes()) {
+            return Err(BadSignature);
+        }
+        self.0.verify(message, &signature).map_err(|_| BadSignature)
+    }
 }
 
 /// A signature does not verify.

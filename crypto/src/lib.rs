@@ -78,6 +78,7 @@ pub use intervals::{Intervals, MAX_INTERVALS};
 pub use invite::{
     ContactAddress, INVITE_PREFIX, Invite, InviteError, Link, MAX_INVITE, MAX_INVITE_ADDRESSES, MAX_INVITE_NAME,
 };
+pub use kdf::SignerKey;
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
 pub use keys::DeviceKeys;
 pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};

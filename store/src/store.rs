@@ -167,4 +167,7 @@ impl Read for Store {
     ) -> Box<dyn DoubleEndedIterator<Item = Result<Vec<u8>, ReadError>> + '_> {
         Read::scan_keys(&self.db, from, to)
     }
+    fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        Db::any(&self.db, from, to)
+    }
 }

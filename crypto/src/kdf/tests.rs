@@ -154,6 +154,24 @@ fn a_small_order_key_and_a_high_s_are_refused() {
     );
 }
 
+#[test]
+fn a_key_that_was_read_serves_many_signatures_and_a_weak_one_none() {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signer = SignerKey::read(key.verifying_key().as_bytes()).unwrap();
+    for text in [b"one", b"two"] {
+        let signature = sign(&key, Purpose::EVENT, text);
+        assert_eq!(signer.verify(Purpose::EVENT, text, &signature), Ok(()));
+        assert_eq!(signer.verify(Purpose::EVENT, b"other", &signature), Err(BadSignature));
+        assert_eq!(signer.verify(Purpose::DEVICE_LIST, text, &signature), Err(BadSignature));
+    }
+    for point in EIGHT_TORSION {
+        assert!(SignerKey::read(&point.compress().to_bytes()).is_none());
+    }
+    let mut bytes = (0..=u8::MAX).map(|byte| [byte; 32]);
+    let no_point = bytes.find(|bytes| VerifyingKey::from_bytes(bytes).is_err()).unwrap();
+    assert!(SignerKey::read(&no_point).is_none());
+}
+
 /// Keys and nonce points with every small-order part, signed by somebody who knows the secrets: some verify without
 /// cofactor, those with a small-order key or R must not.
 #[test]

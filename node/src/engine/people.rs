@@ -1,6 +1,6 @@
 //! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
 
-use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, UserId};
+use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
@@ -23,7 +23,8 @@ pub(crate) struct Members {
 pub(crate) struct Known {
     pub(crate) id: DeviceId,
     pub(crate) user: UserId,
-    pub(crate) signing_key: [u8; 32],
+    /// Nothing where no signature can verify.
+    pub(crate) signer: Option<SignerKey>,
     /// That its certificate was verified.
     pub(crate) proof: CertProof,
     pub(crate) peer: Vec<u8>,
@@ -42,11 +43,16 @@ impl Engine {
                 continue;
             };
             self.numbers.insert(row.id, no);
+            let proof = certificate.proof();
+            let signer = match before.get(&no).filter(|known| known.proof == proof) {
+                Some(known) => known.signer.clone(),
+                None => SignerKey::read(certificate.signing_key()),
+            };
             let known = Known {
                 id: row.id,
                 user: row.user,
-                signing_key: *certificate.signing_key(),
-                proof: certificate.proof(),
+                signer,
+                proof,
                 peer: row.peer,
             };
             self.known.insert(no, known);

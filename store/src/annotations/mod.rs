@@ -148,7 +148,7 @@ fn class(conversation: ConversationNo, target: &EventId, class: Class) -> Key {
 /// The database cannot be read.
 pub fn any(read: &impl Read, conversation: ConversationNo, target: &EventId) -> Result<bool, StoreError> {
     let (from, to) = about(conversation, target).range();
-    Ok(read.scan_keys(&from, &to).next().transpose()?.is_some())
+    Ok(read.any(&from, &to)?)
 }
 
 /// What is said about a message, but for replies and edits.

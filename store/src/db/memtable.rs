@@ -74,6 +74,17 @@ impl Memtables {
         tables.active.get(key).or_else(frozen)
     }
 
+    /// Whether there is a write, if only a deletion, with `from <= key < to`.
+    pub(super) fn touch(&self, from: &[u8], to: &[u8]) -> bool {
+        let touches = |table: &Memtable| {
+            let rows = table.rows();
+            let mut range = rows.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to.max(from))));
+            range.next().is_some()
+        };
+        let tables = self.tables();
+        touches(&tables.active) || tables.frozen.as_ref().is_some_and(|frozen| touches(&frozen.table))
+    }
+
     /// Ends the active table before record `next` of the journal. An earlier frozen one must have been taken into the engine.
     pub(super) fn freeze(&self, next: u64) {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -61,7 +61,7 @@ use checkpoint::Checkpoints;
 use memtable::Memtables;
 use merge::{Entry, Merge};
 use seal::Keys;
-use state::{APPLIED_KEY, Range, State, guarded};
+use state::{APPLIED_KEY, State, guarded};
 use txn::there;
 use writer::Writer;
 
@@ -88,8 +88,8 @@ pub struct DbOptions {
 impl Default for DbOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 16 * 1024 * 1024,
-            checkpoint_bytes: 16 * 1024 * 1024,
+            cache_bytes: 8 * 1024 * 1024,
+            checkpoint_bytes: 4 * 1024 * 1024,
             reserve_bytes: 48 * 1024 * 1024,
             kept: &[],
             #[cfg(test)]
@@ -166,8 +166,9 @@ impl Db {
         from: &[u8],
         to: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'a> {
-        let base = self.0.range(from, to, Value::Sealed);
-        let rows = self.0.overlaid(base, from, to, |plain| Value::Plain(plain.to_vec()));
+        let rows = self
+            .0
+            .overlaid(from, to, Value::Sealed, |plain| Value::Plain(plain.to_vec()));
         rows.map(|row| {
             let (key, value) = row?;
             let plain = match value {
@@ -184,9 +185,21 @@ impl Db {
         from: &[u8],
         to: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Vec<u8>, ReadError>> + use<'a> {
-        let base = self.0.range(from, to, |_| ());
-        let keys = self.0.overlaid(base, from, to, |_| ());
+        let keys = self.0.overlaid(from, to, |_| (), |_| ());
         keys.map(|row| row.map(|(key, ())| key))
+    }
+
+    /// Whether there is a row with `from <= key < to`.
+    ///
+    /// # Errors
+    /// `State`: the engine cannot read its files.
+    pub fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        // Before the engine is asked: a checkpoint may be moving rows into it.
+        if self.0.memtables.touch(from, to) {
+            return Ok(self.scan_keys(from, to).next().transpose()?.is_some());
+        }
+        let row = self.0.range(from, to, |_| ()).next();
+        Ok(row.transpose()?.is_some())
     }
 
     /// Begins a transaction: reads that see their own writes.
@@ -300,21 +313,23 @@ impl Inner {
     ) -> impl DoubleEndedIterator<Item = Entry<V>> + use<V, F> {
         // An empty range where the bounds are the wrong way round.
         let to = to.max(from);
-        let rows = Range::new(self.state.records().range(from.to_vec()..to.to_vec()));
+        let rows = self.state.range(from, to);
         // Its own row is not the caller's.
         let rows = rows.filter(|row| !matches!(row, Ok((key, _)) if key == APPLIED_KEY));
         rows.map(move |row| row.map(|(key, sealed)| (key.to_vec(), Some(value(sealed)))))
     }
 
-    /// `base` under what is in the memtables.
-    fn overlaid<V, B: DoubleEndedIterator<Item = Entry<V>>>(
+    /// The engine's rows under what is in the memtables.
+    fn overlaid<V, F: Fn(sled::IVec) -> V>(
         &self,
-        base: B,
         from: &[u8],
         to: &[u8],
+        value: F,
         project: memtable::Project<V>,
-    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), ReadError>> + use<V, B> {
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), ReadError>> + use<V, F> {
+        // In this order: a checkpoint moves rows from the tables into the engine, never back.
         let [frozen, active] = self.memtables.ranges(from, to, project);
+        let base = self.range(from, to, value);
         Merge::new(Merge::new(base, frozen), active).filter_map(there)
     }
 }

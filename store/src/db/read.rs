@@ -41,6 +41,14 @@ pub trait Read {
 
     /// The keys with `from <= key < to`; values are not opened.
     fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a>;
+
+    /// Whether there is a row with `from <= key < to`.
+    ///
+    /// # Errors
+    /// `State`: the engine cannot read its files.
+    fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        Ok(self.scan_keys(from, to).next().transpose()?.is_some())
+    }
 }
 
 impl Read for Db {
@@ -54,5 +62,9 @@ impl Read for Db {
 
     fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a> {
         Box::new(Self::scan_keys(self, from, to))
+    }
+
+    fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        Self::any(self, from, to)
     }
 }

@@ -4,12 +4,13 @@
 //! damaged. So its files are synced through handles of our own, and it holds the number of the last checkpoint
 //! as a row, to be compared with the head. It is written to by checkpoints alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use super::memtable::Memtable;
 use super::permissions::{private_dir, private_file, restrict_tree, sync_dir};
@@ -29,7 +30,12 @@ pub(super) struct State {
     engine: Engine,
     dir: PathBuf,
     file: File,
+    spans: RwLock<Spans>,
 }
+
+/// By the first byte of the keys: between which two all keys of the engine lie, and maybe no key any more. A range of the engine
+/// copies a whole page to begin with, which is much for one that is empty, as it is for whoever follows what comes at the end.
+type Spans = BTreeMap<u8, (Vec<u8>, Vec<u8>)>;
 
 /// The engine's handles. It flushes when the last one goes, and asserts where the disk then fails: what counts was synced by a
 /// checkpoint, so that is no loss and must not take the process along.
@@ -89,11 +95,47 @@ impl State {
             meta,
             db: engine,
         };
+        let spans = spans(&handles.records).map_err(|e| text(&e))?;
         Ok(Self {
             engine: Engine(Some(handles)),
             dir: dir.to_path_buf(),
             file,
+            spans: RwLock::new(spans),
         })
+    }
+
+    /// The rows with `from <= key < to`.
+    pub(super) fn range(&self, from: &[u8], to: &[u8]) -> Range {
+        if self.is_outside(from, to) {
+            return Range::empty();
+        }
+        Range::new(self.records().range(from.to_vec()..to.to_vec()))
+    }
+
+    /// Whether no row has a key with `from <= key < to`, as far as can be told without looking; said of ranges below one first byte.
+    fn is_outside(&self, from: &[u8], to: &[u8]) -> bool {
+        let Some(first) = from.first() else { return false };
+        let below_one = to.first() == Some(first) || to == [first.saturating_add(1)];
+        let spans = self.spans.read().unwrap_or_else(PoisonError::into_inner);
+        below_one
+            && match spans.get(first) {
+                Some((least, greatest)) => from > greatest.as_slice() || to <= least.as_slice(),
+                None => true,
+            }
+    }
+
+    /// Notes that these keys, which ascend, are about to go in.
+    fn widen<'a>(&self, keys: impl Iterator<Item = &'a Vec<u8>>) {
+        let mut spans = self.spans.write().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            let Some(first) = key.first() else { continue };
+            match spans.get_mut(first) {
+                Some((least, greatest)) if key < least => least.clone_from(key),
+                Some((least, greatest)) if key > greatest => greatest.clone_from(key),
+                Some(_) => {}
+                None => drop(spans.insert(*first, (key.clone(), key.clone()))),
+            }
+        }
     }
 
     /// Makes what the engine wrote down about itself durable.
@@ -141,7 +183,9 @@ impl State {
             let inserted = self.records().insert(key, sealed);
             inserted.map(|_| ()).map_err(|error| error.to_string())
         };
-        for (key, value) in &*table.rows() {
+        let rows = table.rows();
+        self.widen(rows.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key));
+        for (key, value) in &*rows {
             match value {
                 Some(value) => put(key, value)?,
                 None => {
@@ -207,10 +251,31 @@ pub(super) fn guarded<T>(read: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
     Err(ReadError::State { detail })
 }
 
+/// The least and the greatest key below each first byte.
+fn spans(records: &sled::Tree) -> sled::Result<Spans> {
+    let mut spans = Spans::new();
+    let mut next = records.iter().next().transpose()?;
+    while let Some((least, _)) = next {
+        let Some(first) = least.first().copied() else {
+            // The empty key is nobody's.
+            next = records.range([0u8].as_slice()..).next().transpose()?;
+            continue;
+        };
+        let Some(above) = first.checked_add(1) else {
+            let greatest = records.iter().next_back().transpose()?;
+            spans.extend(greatest.map(|(greatest, _)| (first, (least.to_vec(), greatest.to_vec()))));
+            break;
+        };
+        let greatest = records.range(..[above].as_slice()).next_back().transpose()?;
+        spans.extend(greatest.map(|(greatest, _)| (first, (least.to_vec(), greatest.to_vec()))));
+        next = records.range([above].as_slice()..).next().transpose()?;
+    }
+    Ok(spans)
+}
+
 /// A range of the engine's rows; it ends after an error.
 pub(super) struct Range {
-    inner: sled::Iter,
-    failed: bool,
+    inner: Option<sled::Iter>,
 }
 
 /// A row as it is stored.
@@ -218,7 +283,11 @@ pub(super) type Sealed = (sled::IVec, sled::IVec);
 
 impl Range {
     pub(super) fn new(inner: sled::Iter) -> Self {
-        Self { inner, failed: false }
+        Self { inner: Some(inner) }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self { inner: None }
     }
 
     /// All rows of the engine, as they are stored.
@@ -230,11 +299,11 @@ impl Range {
         &mut self,
         step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Sealed>>,
     ) -> Option<Result<Sealed, ReadError>> {
-        if self.failed {
-            return None;
+        let inner = self.inner.as_mut()?;
+        let row = guarded(|| step(inner).transpose());
+        if row.is_err() {
+            self.inner = None;
         }
-        let row = guarded(|| step(&mut self.inner).transpose());
-        self.failed = row.is_err();
         row.transpose()
     }
 }

@@ -127,6 +127,13 @@ impl Read for Txn<'_> {
     fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a> {
         Self::scan_keys(self, from, to)
     }
+
+    fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        if from < to && self.overlay(from, to).next().is_some() {
+            return Ok(Self::scan_keys(self, from, to).next().transpose()?.is_some());
+        }
+        self.db.any(from, to)
+    }
 }
 
 impl fmt::Debug for Txn<'_> {

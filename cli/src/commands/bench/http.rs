@@ -136,6 +136,8 @@ pub(super) struct Changes {
 #[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct Change {
     pub seq: u64,
+    #[serde(rename = "type")]
+    kind: String,
     pub message: Option<Message>,
     /// Of a receipt.
     pub state: Option<State>,
@@ -152,12 +154,19 @@ pub(super) enum State {
 }
 
 /// A message in a change or a page.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Message {
     pub id: String,
     pub text: Option<String>,
     pub own: bool,
     pub status: String,
+}
+
+impl Change {
+    /// Whether it shows a message for the first time.
+    pub(super) fn is_new_message(&self) -> bool {
+        self.kind == "message"
+    }
 }
 
 impl Changes {
@@ -218,8 +227,10 @@ mod tests {
     fn changes_of_all_kinds_are_read() {
         let read = |json: &str| serde_json::from_str::<Change>(json).unwrap();
         let receipt = read(r#"{"seq":7,"type":"receipt","state":"delivered","count":300,"message_ids":[]}"#);
+        assert!(!receipt.is_new_message());
         assert_eq!((receipt.state, receipt.count), (Some(State::Delivered), Some(300)));
         let message = read(r#"{"seq":8,"type":"message","message":{"id":"e","text":"hi","own":true,"status":"sent"}}"#);
+        assert!(message.is_new_message());
         assert_eq!(message.message.unwrap().text.as_deref(), Some("hi"));
         assert_eq!(
             read(r#"{"seq":9,"type":"contact","contact":{"state":"accepted"}}"#).message,

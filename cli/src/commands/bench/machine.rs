@@ -52,6 +52,16 @@ impl Machine {
     }
 }
 
+/// Bytes that have crossed the loopback interface: those of all programs. Each counts once.
+pub(super) fn loopback() -> Option<u64> {
+    received(&read("/proc/net/dev")?)
+}
+
+/// Files, sockets and the like that a process has open.
+pub(super) fn open_files(pid: u32) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
 /// Follows the memory of a process.
 pub(super) struct Sampler {
     pid: Option<u32>,
@@ -141,6 +151,13 @@ fn rss(status: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+fn received(interfaces: &str) -> Option<u64> {
+    let line = interfaces
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("lo:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn load(text: &str) -> Option<[f64; 3]> {
     let mut numbers = text.split(' ').map_while(|number| number.parse().ok());
     Some([numbers.next()?, numbers.next()?, numbers.next()?])
@@ -158,6 +175,9 @@ mod tests {
         assert_eq!(rss("VmHWM:\t 9 kB\nVmRSS:\t   1234 kB\n"), Some(1234));
         assert_eq!(load("0.50 1.25 2.00 1/200 4242\n"), Some([0.5, 1.25, 2.0]));
         assert_eq!(load("nonsense"), None);
+        let interfaces = "Inter-| Receive\n face |bytes packets\n  eth0: 9 1\n    lo: 1234567 100 0 0\n";
+        assert_eq!(received(interfaces), Some(1_234_567));
+        assert_eq!(received("eth0: 9 1"), None);
     }
 
     #[test]
@@ -177,5 +197,7 @@ mod tests {
         let own = Usage::own();
         assert!(own.cpu.is_some() && own.rss_kib > Some(0), "{own:?}");
         assert!(Machine::now().load.is_some());
+        assert!(loopback().is_some());
+        assert!(open_files(std::process::id()) > Some(2));
     }
 }

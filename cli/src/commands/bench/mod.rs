@@ -1,5 +1,5 @@
-//! `parlour bench`: the figures of the whole program, from outside. It starts two nodes as processes of their own in a temporary
-//! directory and talks to them over HTTP as any client does; every message that it counts is read back from both disks.
+//! `parlour bench`: the figures of the whole program, from outside. It starts nodes as processes of their own in a temporary
+//! directory and talks to them over HTTP as any client does; every message that it counts is read back from all disks.
 
 mod http;
 mod load;
@@ -7,17 +7,20 @@ mod machine;
 mod node;
 mod parts;
 mod report;
+mod soak;
 mod stage;
+mod table;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use self::machine::Machine;
 use self::parts::Size;
 use self::report::Report;
+use self::soak::Soak;
 use self::stage::Stage;
 use crate::output::Output;
 
@@ -26,14 +29,18 @@ Examples:
   parlour bench
   parlour bench --quick --only sustained
   parlour bench --messages 100000 --json > figures.json
+  parlour bench --only catch-up --missed 100000
+  parlour bench soak --minutes 10 --rate 20
 
 The nodes, and the client that measures, share this machine: it should have nothing else to do. Exit status 1 means that a
 message was lost, doubled or not confirmed; a missed goal is no failure.";
 
 /// Measure two nodes on this machine: start, one message, many messages, catching up, and doing nothing
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Measure only this; repeatable
     #[arg(long, value_name = "NAME")]
     only: Vec<Part>,
@@ -43,45 +50,66 @@ pub(crate) struct Bench {
     /// Messages of the sustained part [default: 20000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     messages: Option<u32>,
+    /// Messages that wait for the node that was away [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    missed: Option<u32>,
     /// Connections that write at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     connections: u32,
 }
 
+#[derive(Debug, Subcommand)]
+enum Other {
+    Soak(Soak),
+}
+
+/// In the order in which they are measured: nodes that do nothing first, since they have nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     Start,
+    Idle,
     Message,
     Sustained,
     CatchUp,
-    Idle,
 }
+
+/// Figures of a debug build say nothing.
+const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 impl Bench {
     pub(crate) async fn run(self, out: &Output) -> Result<ExitCode> {
-        let report = tokio::select! {
-            report = Box::pin(self.measure(out)) => report?,
+        tokio::select! {
+            done = Box::pin(self.measure_and_tell(out)) => done,
             stop = tokio::signal::ctrl_c() => {
                 stop?;
                 out.note("stopped; everything is removed again");
-                return Ok(ExitCode::FAILURE);
+                Ok(ExitCode::FAILURE)
             }
-        };
-        out.data(&serde_json::to_value(&report)?, || report.table())?;
-        Ok(if report.problems.is_empty() {
-            ExitCode::SUCCESS
+        }
+    }
+
+    async fn measure_and_tell(&self, out: &Output) -> Result<ExitCode> {
+        if cfg!(debug_assertions) {
+            out.note("this is a debug build: its figures say nothing about a release build");
+        }
+        let problems = if let Some(Other::Soak(soak)) = &self.other {
+            let report = soak.run(out).await?;
+            out.data(&serde_json::to_value(&report)?, || report.table())?;
+            report.problems
         } else {
-            ExitCode::FAILURE
+            let report = self.measure(out).await?;
+            out.data(&serde_json::to_value(&report)?, || report.table())?;
+            report.problems
+        };
+        Ok(match problems.as_slice() {
+            [] => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
         })
     }
 
     async fn measure(&self, out: &Output) -> Result<Report> {
         let size = self.size();
         let before = Machine::now();
-        let debug = cfg!(debug_assertions);
-        if debug {
-            out.note("this is a debug build: its figures say nothing about a release build");
-        }
         let mut stage = Stage::set().await?;
         let (mut start, mut message, mut sustained, mut catch_up, mut idle) = (None, None, None, None, None);
         for part in Part::value_variants().iter().filter(|part| self.wants(**part)) {
@@ -100,7 +128,7 @@ impl Bench {
         stage.leave().await?;
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
-            build: if debug { "debug" } else { "release" },
+            build: BUILD,
             before,
             after: Machine::now(),
             start,
@@ -119,15 +147,16 @@ impl Bench {
 
     fn size(&self) -> Size {
         let of = |full, quick| if self.quick { quick } else { full };
-        let messages = self.messages.and_then(|messages| usize::try_from(messages).ok());
+        let given = |number: Option<u32>| number.and_then(|number| usize::try_from(number).ok());
         Size {
             starts: of(10, 3),
             singles: of(500, 100),
             warm_up: of(50, 10),
-            sustained: messages.unwrap_or(of(20_000, 2_000)),
+            sustained: given(self.messages).unwrap_or(of(20_000, 2_000)),
             connections: usize::try_from(self.connections).unwrap_or(1),
-            queued: of(10_000, 1_000),
-            idle: Duration::from_secs(if self.quick { 2 } else { 10 }),
+            queued: given(self.missed).unwrap_or(of(10_000, 1_000)),
+            // Presence and what each side holds are told once a minute.
+            idle: Duration::from_secs(if self.quick { 2 } else { 60 }),
         }
     }
 }

@@ -128,6 +128,16 @@ impl Process {
         Ok(())
     }
 
+    /// Ends it as a crash would.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.door = None;
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
     pub(super) fn door(&self) -> Result<&Door> {
         self.door
             .as_ref()
@@ -170,17 +180,18 @@ impl Process {
         self.connect().await?.changes(after).await
     }
 
-    /// Waits until its only contact is as wanted.
-    pub(super) async fn contact(&self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    /// Waits until the contact of this name is as wanted.
+    pub(super) async fn contact(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut connection = self.connect().await?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let contacts = connection.json("GET", "contacts", &Value::Null).await?;
-            if wanted(&contacts["items"][0]) {
-                return Ok(contacts["items"][0].clone());
+            let mut items = contacts["items"].as_array().into_iter().flatten();
+            if let Some(contact) = items.find(|contact| contact["name"] == name && wanted(contact)) {
+                return Ok(contact.clone());
             }
             if Instant::now() > deadline {
-                bail!("{}: the other node cannot be reached: {contacts}", self.name);
+                bail!("{}: {name} cannot be reached: {contacts}", self.name);
             }
             sleep(LOOK_SLOWLY).await;
         }
@@ -249,8 +260,8 @@ pub(super) async fn introduce(one: &Process, other: &Process) -> Result<String> 
         .call("POST", "contacts", &json!({ "link": invite["link"] }))
         .await?;
     let met = |contact: &Value| contact["state"] == "accepted" && contact["reachable"] == true;
-    other.contact(met).await?;
-    let contact = one.contact(met).await?;
+    other.contact(one.name, met).await?;
+    let contact = one.contact(other.name, met).await?;
     let conversation = contact["conversation"].as_str();
     conversation
         .map(str::to_owned)

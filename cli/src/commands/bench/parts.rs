@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::http::{Changes, Message};
 use super::load::{Series, Watched, delivered};
-use super::machine::{Sampler, Usage, mib};
+use super::machine::{Sampler, Usage, loopback, mib};
 use super::node::{Ports, Process};
 use super::report::{CatchUp, Idle, OneMessage, Spread, Start, Sustained, rounded};
 use super::stage::Stage;
@@ -48,8 +48,8 @@ impl Stage {
             self.writer.ready().await?;
             self.reader.ready().await?;
             let here = |contact: &Value| contact["reachable"] == true;
-            self.writer.contact(here).await?;
-            self.reader.contact(here).await?;
+            self.writer.contact(self.reader.name, here).await?;
+            self.reader.contact(self.writer.name, here).await?;
             connected.push(began.elapsed());
         }
         Ok(Start {
@@ -170,15 +170,17 @@ impl Stage {
 
     pub(super) async fn idle(&mut self, size: Size) -> Result<Idle> {
         sleep(SETTLE).await;
-        let before = self.cpu();
+        let (before, said) = (self.cpu(), loopback());
         sleep(size.idle).await;
         let used = self
             .cpu()
             .zip(before)
             .map(|(after, before)| after.saturating_sub(before));
+        let said = loopback().zip(said).map(|(after, before)| after.saturating_sub(before));
         let seconds = size.idle.as_secs_f64();
         Ok(Idle {
             seconds,
+            bytes_per_second: said.map(|said| rounded(said as f64 / seconds)),
             cpu_percent: used.map(|used| rounded(used.as_secs_f64() * 100.0 / seconds)),
             rss_mib: [&self.writer, &self.reader].map(|node| mib(node.usage().rss_kib)),
         })

@@ -84,7 +84,7 @@ impl Stage {
 }
 
 /// The whole conversation, newest first.
-async fn history(node: &Process, conversation: &str) -> Result<Vec<Message>> {
+pub(super) async fn history(node: &Process, conversation: &str) -> Result<Vec<Message>> {
     let mut connection = node.connect().await?;
     let mut all = Vec::new();
     let mut before = String::new();

@@ -366,11 +366,15 @@ impl<'a> Reader<'a> {
         let mut others = 0u64;
         for seq in newest {
             let at = EventKey { log, seq, branch: 0 };
-            if !events::brief(&self.rows, &at)?.is_some_and(|brief| events::has_a_place(brief.kind)) {
-                others = others.saturating_add(1);
-            } else if message_ids.len() < MAX_RECEIPT_IDS {
-                message_ids.extend(events::get(&self.rows, &at)?.map(|event| event.id()));
-            }
+            let message = if message_ids.len() < MAX_RECEIPT_IDS {
+                let event = events::get(&self.rows, &at)?;
+                let event = event.filter(|event| events::has_a_place(event.header().kind));
+                message_ids.extend(event.as_ref().map(|event| event.id()));
+                event.is_some()
+            } else {
+                events::brief(&self.rows, &at)?.is_some_and(|brief| events::has_a_place(brief.kind))
+            };
+            others = others.saturating_add(u64::from(!message));
         }
         if message_ids.is_empty() {
             // Edits, reactions and the like are seen on their messages.

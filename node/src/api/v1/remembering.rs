@@ -44,4 +44,8 @@ impl Read for Remembering<'_> {
     fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a> {
         self.store.scan_keys(from, to)
     }
+
+    fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
+        self.store.any(from, to)
+    }
 }

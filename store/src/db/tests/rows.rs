@@ -298,12 +298,18 @@ proptest! {
                 }
             }
         }
-        for (from, to, turns) in ranges {
-            let (from, to) = if from <= to { (from, to) } else { (to, from) };
-            check_range(&txn, &model, &from, &to, &turns);
+        let ranges = ranges.into_iter().map(|(a, b, turns)| (a.clone().min(b.clone()), a.max(b), turns));
+        let ranges: Vec<_> = ranges.collect();
+        for (from, to, turns) in &ranges {
+            check_range(&txn, &model, from, to, turns);
         }
         db.commit(txn.into_batch()).unwrap();
         check_range(&db, &model, &[], &[255; 5], &[]);
+        db.close().unwrap();
+        let (db, _) = open(dir.path());
+        for (from, to, turns) in &ranges {
+            check_range(&db, &model, from, to, turns);
+        }
     }
 
     #[test]
@@ -331,6 +337,7 @@ proptest! {
 /// Compares a range read from both ends in the order of `turns`, then to its end, with the model's.
 fn check_range(read: &impl Read, model: &BTreeMap<Vec<u8>, Vec<u8>>, from: &[u8], to: &[u8], turns: &[bool]) {
     let mut expected = model.range(from.to_vec()..to.to_vec());
+    assert_eq!(read.any(from, to).unwrap(), expected.clone().next().is_some());
     let mut rows = read.scan(from, to);
     let mut keys = read.scan_keys(from, to);
     for front in turns {

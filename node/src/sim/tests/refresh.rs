@@ -1,12 +1,9 @@
 //! Post-quantum refreshes between whole nodes: they happen by themselves, on both sides, and lose nothing.
 
-use parlour_crypto::ConversationId;
 use parlour_store::sessions;
-use parlour_store::view::MessageStatus;
 
-use super::scenario::STORM;
-use super::{CALM, Sim};
-use crate::engine::{Command, SendText};
+use super::super::weather::{CALM, STORM};
+use super::*;
 
 impl Sim {
     /// Refreshes of the sessions on a node's disk.
@@ -22,22 +19,18 @@ impl Sim {
             ..SendText::plain(conversation, text.to_owned())
         };
         while !matches!(self.ask(from, |reply| Command::Send(send(), reply)), Some(Ok(_))) {
-            self.run_until(self.now + 500);
+            self.wait(500);
         }
     }
 }
 
 #[test]
 fn two_nodes_that_talk_refresh_their_session() {
-    let mut sim = Sim::new(1, &["ada", "bo"]);
-    sim.run_until(sim.now + 100);
-    sim.introduce(0, 1);
-    sim.run_until(sim.now + 5_000);
-    let conversation = sim.direct(0, 1);
+    let (mut sim, conversation) = Sim::friends(1);
     for n in 0..60 {
-        for (from, to) in [(0, 1), (1, 0)] {
-            sim.send(from, to, &format!("{n} from {from}"));
-            sim.run_until(sim.now + 200);
+        for from in [0, 1] {
+            sim.tell(from, conversation, &format!("{n} from {from}"));
+            sim.wait(200);
         }
     }
     for index in [0, 1] {
@@ -53,22 +46,18 @@ fn two_nodes_that_talk_refresh_their_session() {
 fn refreshes_in_bad_weather_lose_nothing() {
     let mut most = 0;
     for seed in 0..2 {
-        let mut sim = Sim::new(seed, &["ada", "bo"]);
-        sim.run_until(sim.now + 100);
-        sim.introduce(0, 1);
-        sim.run_until(sim.now + 5_000);
-        let conversation = sim.direct(0, 1);
+        let (mut sim, conversation) = Sim::friends(seed);
         sim.weather = STORM;
         let mut said = 0;
         for n in 0..60 {
             for from in [0, 1] {
                 sim.insist(from, conversation, &format!("{n} from {from}"));
                 said += 1;
-                sim.run_until(sim.now + 500);
+                sim.wait(500);
             }
         }
         sim.weather = CALM;
-        sim.run_until(sim.now + 600_000);
+        sim.wait(600_000);
         for index in [0, 1] {
             let texts = sim.texts(index, &conversation);
             assert_eq!(texts.len(), said, "seed {seed}");

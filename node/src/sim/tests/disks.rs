@@ -1,12 +1,47 @@
-//! A node whose files are damaged while it is down: it starts, says so, and gets everything back from the other one, once.
+//! Disks that are put back or damaged.
 
 use std::fs;
 use std::path::Path;
 
-use super::Sim;
+use super::*;
 
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
+#[test]
+fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
+    for seed in 0..4 {
+        let (mut sim, conversation) = Sim::friends(seed);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str| {
+            for n in 0..5 {
+                for from in [0, 1] {
+                    let text = format!("{part} {n} from {from}");
+                    sim.tell(from, conversation, &text);
+                    expected.push(text);
+                    sim.wait(300);
+                }
+            }
+        };
+        talk(&mut sim, "before the copy");
+        let copy = sim.copy_disk(0);
+        sim.wait(10_000);
+        talk(&mut sim, "after the copy");
+        sim.wait(10_000);
+        sim.put_back(0, &copy);
+        sim.start(0);
+        // It writes before it can know that it was put back.
+        talk(&mut sim, "after the return");
+        sim.wait(10 * MINUTE);
+        talk(&mut sim, "at last");
+        sim.wait(10 * MINUTE);
+        expected.sort();
+        for index in [0, 1] {
+            assert_eq!(
+                sim.sorted_texts(index, &conversation),
+                expected,
+                "seed {seed}, node {index}"
+            );
+        }
+    }
+}
 
 /// What is done, and how.
 type Harm = (&'static str, fn(&Path));
@@ -58,19 +93,15 @@ const HARMS: [Harm; 7] = [
 fn a_damaged_node_gets_everything_back_exactly_once() {
     for (seed, (what, harm)) in HARMS.into_iter().enumerate() {
         let seed = seed as u64;
-        let mut sim = Sim::new(seed, &["ada", "bo"]);
-        sim.run_until(sim.now + 100);
-        sim.introduce(0, 1);
-        sim.run_until(sim.now + 5 * SECOND);
-        let conversation = sim.direct(0, 1);
+        let (mut sim, conversation) = Sim::friends(seed);
         let mut expected = Vec::new();
         let mut talk = |sim: &mut Sim, part: &str| {
             for n in 0..8 {
-                for (from, to) in [(0, 1), (1, 0)] {
+                for from in [0, 1] {
                     let text = format!("{part} {n} from {from}");
-                    sim.send(from, to, &text);
+                    sim.tell(from, conversation, &text);
                     expected.push(text);
-                    sim.run_until(sim.now + 300);
+                    sim.wait(300);
                 }
             }
         };
@@ -79,29 +110,24 @@ fn a_damaged_node_gets_everything_back_exactly_once() {
         talk(&mut sim, "after the checkpoint");
         sim.nodes[0].store().db().checkpoint().expect("a checkpoint");
         talk(&mut sim, "in the journal");
-        sim.run_until(sim.now + 10 * SECOND);
+        sim.wait(10 * SECOND);
 
-        sim.nodes[0].crash();
-        sim.cut_everything_of(0);
+        sim.down(0, Crash::Killed);
         harm(&sim.nodes[0].disk().join("db"));
         sim.nodes[0].damaged = true;
         sim.start(0);
-        sim.run_until(sim.now + 10 * MINUTE);
+        sim.wait(10 * MINUTE);
         talk(&mut sim, "after the damage");
-        sim.run_until(sim.now + 10 * MINUTE);
+        sim.wait(10 * MINUTE);
         // What came back stays: the next start finds nothing wrong.
-        sim.nodes[0].crash();
-        sim.cut_everything_of(0);
+        sim.down(0, Crash::Killed);
         sim.nodes[0].damaged = false;
         sim.start(0);
-        sim.run_until(sim.now + MINUTE);
+        sim.wait(MINUTE);
 
         expected.sort();
         for index in [0, 1] {
-            let texts = sim.texts(index, &conversation);
-            let mut found: Vec<String> = texts.into_iter().map(|(text, _)| text).collect();
-            found.sort();
-            assert_eq!(found, expected, "{what}, node {index}");
+            assert_eq!(sim.sorted_texts(index, &conversation), expected, "{what}, node {index}");
         }
         let audit = parlour_store::check(sim.nodes[0].store(), |_, _| ()).expect("readable");
         assert_eq!(audit.problems, [], "{what}");
