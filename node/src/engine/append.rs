@@ -216,9 +216,7 @@ fn update_heads(
     for named in header.parents.iter().chain(&header.prev) {
         if row.heads.iter().any(|(_, id)| id == named) {
             row.heads.retain(|(_, id)| id != named);
-        } else if events::place(turn.txn, named)?.is_none_or(|key| key.log.conversation != conversation)
-            && timeline::mark_missing(turn.txn, conversation, named)?
-        {
+        } else if !counts(turn, conversation, named)? && timeline::mark_missing(turn.txn, conversation, named)? {
             row.missing = row.missing.saturating_add(1);
         }
     }
@@ -233,6 +231,21 @@ fn update_heads(
         }
     }
     Ok(())
+}
+
+/// Whether an event is here and has been taken up. One that waits for its time will be no head then, since it is named already.
+fn counts(turn: &Turn<'_, '_>, conversation: ConversationNo, id: &EventId) -> Result<bool, StoreError> {
+    let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == conversation) else {
+        return Ok(false);
+    };
+    let Some(brief) = events::brief(turn.txn, &key)? else {
+        return Ok(false);
+    };
+    Ok(!timeline::is_held(
+        turn.txn,
+        brief.clock.saturating_sub(MAX_AHEAD_MS),
+        &key,
+    )?)
 }
 
 /// The parents a new event names (ascending by id) and the clock it gets.

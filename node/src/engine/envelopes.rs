@@ -36,6 +36,13 @@ impl Envelopes {
         self.drop_unmatched(now);
     }
 
+    /// The clock was set back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        for (at, _) in &mut self.unmatched {
+            *at = at.saturating_sub(by);
+        }
+    }
+
     pub(crate) fn drop_unmatched(&mut self, now: u64) {
         let (count, bytes, age) = UNMATCHED;
         while let Some((at, data)) = self.unmatched.front() {

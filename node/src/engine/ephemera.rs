@@ -51,6 +51,19 @@ pub(crate) struct EphemeraState {
     changed: bool,
 }
 
+impl EphemeraState {
+    /// The clock was set back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        let typing = self.typing.values_mut().map(|(_, until)| until);
+        let presence = self.presence.values_mut().map(|(_, until)| until);
+        let said = self.told.values_mut().chain(self.noted.values_mut());
+        for at in typing.chain(presence).chain(said).chain([&mut self.online_until]) {
+            *at = at.saturating_sub(by);
+        }
+        self.taken.values_mut().for_each(|allowance| allowance.set_back(by));
+    }
+}
+
 impl Engine {
     /// The snapshot, if it may differ from the last one taken.
     pub(crate) fn take_ephemera(&mut self) -> Option<Ephemera> {

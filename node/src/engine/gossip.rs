@@ -57,6 +57,13 @@ impl Gossip {
         let flights = self.flights.get(&(*log, device)).filter(|f| !f.is_empty())?;
         Some(flights.keys().copied().collect())
     }
+
+    /// The clock was set back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        for flight in self.flights.values_mut().flat_map(BTreeMap::values_mut) {
+            flight.published = flight.published.saturating_sub(by);
+        }
+    }
 }
 
 impl Engine {

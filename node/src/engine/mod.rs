@@ -7,6 +7,7 @@ mod asking;
 mod blocks;
 mod cards;
 mod change;
+mod clock;
 mod contacts;
 mod decisions;
 mod dial;
@@ -104,7 +105,8 @@ pub(crate) struct Engine {
     bundle_serial: u32,
     /// The prekey that opened the last first flight: expanding its ML-KEM half costs a quarter of opening one.
     prekey: Option<PrekeySecret>,
-    rollback_hint: u64,
+    /// An unproved claim of a rollback was followed.
+    rollback_hinted: bool,
     one_time_keys: Allowance,
     new_sessions: Allowance,
     asks: Allowance,
@@ -134,6 +136,8 @@ pub(crate) struct Engine {
     skews: BTreeMap<DeviceNo, i64>,
     counters: Counters,
     last_token: u64,
+    /// What the clock said in the last turn, ms.
+    last_now: u64,
     live_changed: bool,
     /// Where the last round of looking at messages sent to be viewed once ended.
     sent_once_after: Option<EventKey>,
@@ -176,7 +180,7 @@ impl Engine {
             bundle_hash: [0; 32],
             bundle_serial: 0,
             prekey: None,
-            rollback_hint: 0,
+            rollback_hinted: false,
             one_time_keys: Allowance::new(1_000, 10),
             new_sessions: Allowance::new(500, 4),
             asks: Allowance::new(500, 20),
@@ -206,6 +210,7 @@ impl Engine {
             skews: BTreeMap::new(),
             counters: Counters::default(),
             last_token: 0,
+            last_now: now,
             live_changed: true,
             sent_once_after: None,
             account,
@@ -238,6 +243,7 @@ impl Engine {
         input: Input,
         now: u64,
     ) -> Result<(), StoreError> {
+        self.look_at_clock(now);
         let mut turn = Turn { txn, now, effects };
         match input {
             Input::Command(command) => self.on_command(&mut turn, command),
@@ -279,20 +285,42 @@ impl Engine {
         &self.known[&self.own.device].id
     }
 
-    /// Says `frame` on every ready link, whatever it is: for tests of the other side.
+    /// Says `frame` on the ready links to a user (or to everybody), whatever it is: for tests of the other side. Returns to how many.
     #[cfg(test)]
     pub(crate) fn say_anything(
         &mut self,
         txn: &mut Txn<'_>,
         effects: &mut Effects,
-        frame: &parlour_crypto::Frame,
+        (frame, to): (&parlour_crypto::Frame, Option<&UserId>),
+        now: u64,
+    ) -> usize {
+        let mut turn = Turn { txn, now, effects };
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        let mut said = 0;
+        for stream in streams {
+            if self
+                .link(stream)
+                .is_some_and(|link| to.is_none_or(|user| link.user == *user))
+            {
+                self.send_frame(&mut turn, stream, frame);
+                said += 1;
+            }
+        }
+        said
+    }
+
+    /// Seals `payload` for every device with a session, whatever it is: for tests of the other side.
+    #[cfg(test)]
+    pub(crate) fn seal_anything(
+        &mut self,
+        txn: &mut Txn<'_>,
+        effects: &mut Effects,
+        payload: &parlour_crypto::Payload,
         now: u64,
     ) {
         let mut turn = Turn { txn, now, effects };
-        let streams: Vec<u64> = self.link_of.values().copied().collect();
-        assert!(!streams.is_empty(), "there is a link");
-        for stream in streams {
-            self.send_frame(&mut turn, stream, frame);
+        for device in self.sessions.devices() {
+            self.publish(&mut turn, device, payload).expect("readable");
         }
     }
 

@@ -151,7 +151,9 @@ impl Engine {
             return Ok(());
         };
         for (no, conversation) in self.shared(turn, &user)? {
-            let ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
+            let mut ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
+            // Some are here, and wait for their time.
+            ids.retain(|id| !matches!(events::place(turn.txn, id), Ok(Some(key)) if key.log.conversation == no));
             if !ids.is_empty() {
                 self.send_frame(turn, stream, &Frame::Want { conversation, ids });
             }

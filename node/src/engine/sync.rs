@@ -25,8 +25,8 @@ const ACKNOWLEDGE_EVENTS: usize = 128;
 const FULL_HAVE_MS: u64 = 60_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
 const WANT_MS: u64 = 5_000;
-/// A claim that others hold more of our log than we do is followed at most once in this time.
-const HINT_MS: u64 = 3_600_000;
+/// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do.
+const MAX_HINTED_LOG: u32 = 32;
 /// Controls sent when a link stands; the others follow on the next one.
 const CONTROLS_AT_ONCE: usize = 32;
 /// How often a link renews its keys at the latest.
@@ -290,10 +290,11 @@ impl Engine {
         held: &Intervals,
     ) -> Result<(), StoreError> {
         let ours = logs::get(turn.txn, &log)?;
-        // Unproved: worth a new log, but not more often than this.
-        let hinted = turn.now.saturating_sub(self.rollback_hint) < HINT_MS;
+        // Unproved: worth a new log, but once only in the life of a process, and not for ever. Others keep so many logs of a device and
+        // no more, and nobody is to use them up for us.
+        let hinted = self.rollback_hinted || self.own_log > MAX_HINTED_LOG;
         if held.max() > ours.have.max() && log.log == self.own_log && !hinted {
-            self.rollback_hint = turn.now;
+            self.rollback_hinted = true;
             self.suspect_rollback(turn, log.log)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))

@@ -85,6 +85,14 @@ impl Timers {
         }
     }
 
+    /// The clock was set back: everything is due so much earlier by it.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        for due in self.due.values_mut() {
+            *due = due.saturating_sub(by);
+        }
+        self.order = self.due.iter().map(|(timer, due)| (*due, *timer)).collect();
+    }
+
     /// When the next one is due, ms.
     pub(crate) fn next(&self) -> Option<u64> {
         self.order.first().map(|(due, _)| *due)
@@ -142,6 +150,11 @@ impl Allowance {
             every_ms,
             at_once,
         }
+    }
+
+    /// The clock was set back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        self.spent_until = self.spent_until.saturating_sub(by);
     }
 
     /// Takes one, if there is one.

@@ -1,29 +1,38 @@
-//! The virtual network: connections, streams, gossip and knocks between the nodes of one simulation.
+//! The virtual network: connections, streams, gossip and knocks between the nodes of one simulation. A link can be silent in one
+//! direction: what is sent stalls, and both ends find out by themselves, each in its own time, so that one may hold a connection
+//! that the other has given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use parlour_net::{Multiaddr, NetCommand, NetEvent, PublishResult, RequestFailed};
+use parlour_net::{Multiaddr, NetCommand, NetEvent, PeerId, PublishResult, RequestFailed};
 
-use super::Sim;
+use super::{Pending, SECOND, Sim, Wire};
 use crate::engine::Input;
 
 /// One end of a stream.
 type End = (usize, u64);
+/// A request without an answer fails after this.
+const REQUEST_MS: u64 = 10 * SECOND;
+
+/// A node is told that a connection has ended after this.
+const DROPPED_MS: u64 = 30;
 
 #[derive(Default)]
 pub(super) struct Network {
-    /// Pairs that cannot reach each other, lower index first.
-    cut: BTreeSet<(usize, usize)>,
-    connected: BTreeSet<(usize, usize)>,
-    /// Both ends of each stream, and when the last frame towards an end arrives.
+    /// From whom to whom nothing comes through.
+    silent: BTreeSet<(usize, usize)>,
+    /// Who holds a connection to whom, and which.
+    connected: BTreeMap<(usize, usize), u64>,
+    /// The other end of each end of a stream, and when the last frame towards it arrives.
     streams: BTreeMap<End, (End, u64)>,
-    requests: BTreeMap<u64, (usize, u64)>,
+    /// Frames that wait for a silent direction, with the end they are for.
+    stalled: Vec<(usize, End, Bytes)>,
+    /// Who asked whom, and with which token.
+    requests: BTreeMap<u64, (usize, u64, usize)>,
+    /// Bytes of frames that each node sent.
+    pub(super) sent: BTreeMap<usize, u64>,
     last: u64,
-}
-
-fn pair(a: usize, b: usize) -> (usize, usize) {
-    (a.min(b), a.max(b))
 }
 
 /// Where a node of the simulation listens.
@@ -37,73 +46,156 @@ impl Sim {
         self.input_later(at, index, Input::Net(event));
     }
 
+    fn number(&mut self) -> u64 {
+        self.network.last += 1;
+        self.network.last
+    }
+
     /// A connection that was cut before the news of it came: the news of its end, which takes less time, came first.
     pub(super) fn is_over(&self, index: usize, input: &Input) -> bool {
         let Input::Net(NetEvent::Connected { peer, .. }) = input else {
             return false;
         };
         let other = self.index_of(peer);
-        !other.is_some_and(|other| self.network.connected.contains(&pair(index, other)))
+        !other.is_some_and(|other| self.network.connected.contains_key(&(index, other)))
     }
 
-    /// The ends of the streams between two nodes at the first of them.
+    /// The ends of streams at a node.
     pub(super) fn streams_of(&self, index: usize) -> Vec<u64> {
-        self.network
-            .streams
-            .keys()
-            .filter(|(at, _)| *at == index)
-            .map(|(_, stream)| *stream)
-            .collect()
+        let ends = self.network.streams.keys();
+        ends.filter(|(at, _)| *at == index).map(|(_, stream)| *stream).collect()
     }
 
-    pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
-        !self.network.cut.contains(&pair(a, b)) && self.nodes[a].is_up() && self.nodes[b].is_up()
+    fn is_silent(&self, from: usize, to: usize) -> bool {
+        self.network.silent.contains(&(from, to))
     }
 
+    fn reachable(&self, from: usize, to: usize) -> bool {
+        let refused = |at: usize, of: usize| self.nodes[at].refuses.contains(&self.nodes[of].peer);
+        let up = self.nodes[from].is_up() && self.nodes[to].is_up();
+        let heard = !self.is_silent(from, to) && !self.is_silent(to, from);
+        from != to && up && heard && !refused(from, to) && !refused(to, from)
+    }
+
+    /// Both hold the same connection.
+    fn is_whole(&self, a: usize, b: usize) -> bool {
+        let held = |at, of| self.network.connected.get(&(at, of));
+        held(a, b).is_some() && held(a, b) == held(b, a)
+    }
+
+    /// Nobody reaches the other any more, and both know at once.
     pub(super) fn cut(&mut self, a: usize, b: usize) {
-        self.network.cut.insert(pair(a, b));
+        self.network.silent.extend([(a, b), (b, a)]);
         self.disconnect(a, b);
     }
 
+    /// Nothing gets through from one to the other; both find out later.
+    pub(super) fn silence(&mut self, from: usize, to: usize) {
+        self.network.silent.insert((from, to));
+        self.doubt(from, to);
+        self.doubt(to, from);
+    }
+
+    /// A node will notice in a while, if there is something to notice then.
+    fn doubt(&mut self, at: usize, of: usize) {
+        if let Some(&connection) = self.network.connected.get(&(at, of)) {
+            let due = self.now + 5 * SECOND + self.below(10 * SECOND);
+            self.later(due, at, Pending::Lost { peer: of, connection });
+        }
+    }
+
+    pub(super) fn lose(&mut self, at: usize, of: usize, connection: u64) {
+        if self.network.connected.get(&(at, of)) != Some(&connection) {
+            return;
+        }
+        let silent = self.is_silent(at, of) || self.is_silent(of, at);
+        if !silent && self.is_whole(at, of) {
+            return;
+        }
+        self.drop_side(at, of);
+        if !self.is_silent(at, of) {
+            let due = self.now + self.delay();
+            self.later(due, of, Pending::Lost { peer: at, connection });
+        }
+    }
+
     pub(super) fn mend(&mut self, a: usize, b: usize) {
-        self.network.cut.remove(&pair(a, b));
+        for (from, to) in [(a, b), (b, a)] {
+            if !self.network.silent.remove(&(from, to)) {
+                continue;
+            }
+            let (through, still): (Vec<_>, Vec<_>) = std::mem::take(&mut self.network.stalled)
+                .into_iter()
+                .partition(|(sender, (receiver, _), _)| (*sender, *receiver) == (from, to));
+            self.network.stalled = still;
+            for (_, end, data) in through {
+                self.arrive(end, data);
+            }
+        }
+        if !self.is_whole(a, b) {
+            self.doubt(a, b);
+            self.doubt(b, a);
+        }
     }
 
     pub(super) fn mend_all(&mut self) {
-        self.network.cut.clear();
+        for (from, to) in self.network.silent.clone() {
+            self.mend(from, to);
+        }
     }
 
-    pub(super) fn cut_everything_of(&mut self, index: usize) {
+    /// A process is gone: the system tells the others, if it still runs.
+    pub(super) fn cut_everything_of(&mut self, index: usize, told: bool) {
         for other in 0..self.nodes.len() {
-            if other != index {
-                self.disconnect(index, other);
+            if told && !self.is_silent(index, other) {
+                self.drop_side(other, index);
+            } else {
+                self.doubt(other, index);
             }
+            self.drop_side(index, other);
         }
     }
 
     fn disconnect(&mut self, a: usize, b: usize) {
-        if !self.network.connected.remove(&pair(a, b)) {
+        self.drop_side(a, b);
+        self.drop_side(b, a);
+    }
+
+    /// A node gives a connection up.
+    fn drop_side(&mut self, at: usize, of: usize) {
+        if self.network.connected.remove(&(at, of)).is_none() {
             return;
         }
-        let ends: Vec<End> = self
-            .network
-            .streams
-            .iter()
-            .filter(|((from, _), ((to, _), _))| pair(*from, *to) == pair(a, b))
+        self.close_streams(at, of);
+        let peer = self.nodes[of].peer;
+        let asked = self.network.requests.iter();
+        let asked: Vec<u64> = asked
+            .filter(|(_, (from, _, to))| (*from, *to) == (at, of))
+            .map(|(request, _)| *request)
+            .collect();
+        for request in asked {
+            if let Some((_, token, _)) = self.network.requests.remove(&request) {
+                self.request_fails(self.now + 1, at, token, RequestFailed::Closed);
+            }
+        }
+        self.event_later(self.now + DROPPED_MS, at, NetEvent::Disconnected { peer });
+    }
+
+    fn close_streams(&mut self, at: usize, of: usize) {
+        let ends = self.network.streams.iter();
+        let ends: Vec<End> = ends
+            .filter(|(end, (other, _))| end.0 == at && other.0 == of)
             .map(|(end, _)| *end)
             .collect();
-        for (index, stream) in ends {
-            let Some(((other, _), _)) = self.network.streams.remove(&(index, stream)) else {
+        let peer = self.nodes[of].peer;
+        for end in ends {
+            let Some((other, _)) = self.network.streams.remove(&end) else {
                 continue;
             };
-            let peer = self.nodes[other].peer;
-            let at = self.now + self.delay();
-            self.event_later(at, index, NetEvent::StreamClosed { stream, peer });
-        }
-        for (index, other) in [(a, b), (b, a)] {
-            let peer = self.nodes[other].peer;
-            let at = self.now + 30;
-            self.event_later(at, index, NetEvent::Disconnected { peer });
+            // What is on its way arrives before the end of the stream.
+            let arriving = self.network.streams.get(&other).map_or(0, |(_, last)| last + 1);
+            let due = arriving.max(self.now + self.delay().min(25));
+            self.event_later(due, at, NetEvent::StreamClosed { stream: end.1, peer });
         }
     }
 
@@ -113,7 +205,7 @@ impl Sim {
             NetCommand::Dial { peer, .. } => self.dial(from, &peer),
             NetCommand::Publish { data, token, topic } => self.publish(from, data, token, topic),
             NetCommand::Request { peer, token, data, .. } => self.request(from, &peer, token, data),
-            NetCommand::Respond { request, data } => self.respond(request, data),
+            NetCommand::Respond { request, data } => self.respond(from, request, data),
             NetCommand::OpenStream { peer, token } => self.open(from, &peer, token),
             NetCommand::SendFrame { stream, data } => self.frame(from, stream, data),
             NetCommand::CloseStream { stream } => self.close(from, stream),
@@ -122,42 +214,53 @@ impl Sim {
                     self.disconnect(from, to);
                 }
             }
-            NetCommand::Protect { .. }
-            | NetCommand::Unprotect { .. }
-            | NetCommand::Block { .. }
-            | NetCommand::Unblock { .. } => {}
+            NetCommand::Block { peer } => {
+                self.nodes[from].refuses.insert(peer);
+                if let Some(to) = self.index_of(&peer) {
+                    self.disconnect(from, to);
+                }
+            }
+            NetCommand::Unblock { peer } => {
+                self.nodes[from].refuses.remove(&peer);
+            }
+            NetCommand::Protect { .. } | NetCommand::Unprotect { .. } => {}
         }
     }
 
-    fn dial(&mut self, from: usize, peer: &parlour_net::PeerId) {
+    fn dial(&mut self, from: usize, peer: &PeerId) {
         let at = self.now + self.delay();
-        let reached = self.index_of(peer).filter(|to| self.reachable(from, *to));
-        let Some(to) = reached else {
+        let Some(to) = self.index_of(peer).filter(|to| self.reachable(from, *to)) else {
             let event = NetEvent::DialFailed {
                 peer: *peer,
                 reason: "nobody there".to_owned(),
             };
             return self.event_later(at, from, event);
         };
-        if self.network.connected.insert(pair(from, to)) {
-            for (index, other, outbound) in [(from, to, true), (to, from, false)] {
-                let (peer, address) = (self.nodes[other].peer, address_of(other));
-                self.event_later(
-                    at,
-                    index,
-                    NetEvent::Connected {
-                        peer,
-                        address,
-                        outbound,
-                    },
-                );
+        if self.is_whole(from, to) {
+            return;
+        }
+        let connection = self.number();
+        // After the end of the connection before this one was told.
+        let at = at + DROPPED_MS;
+        for (index, other, outbound) in [(from, to, true), (to, from, false)] {
+            if self.network.connected.insert((index, other), connection).is_some() {
+                // It held a dead one: what was on it ends, and nobody is told of another.
+                self.close_streams(index, other);
+                continue;
             }
+            let (peer, address) = (self.nodes[other].peer, address_of(other));
+            let event = NetEvent::Connected {
+                peer,
+                address,
+                outbound,
+            };
+            self.event_later(at, index, event);
         }
     }
 
     fn neighbours(&self, of: usize) -> Vec<usize> {
-        (0..self.nodes.len())
-            .filter(|n| *n != of && self.network.connected.contains(&pair(of, *n)))
+        let all = 0..self.nodes.len();
+        all.filter(|n| *n != of && self.is_whole(of, *n) && !self.is_silent(of, *n))
             .collect()
     }
 
@@ -168,19 +271,17 @@ impl Sim {
         while let Some(node) = edge.pop() {
             edge.extend(self.neighbours(node).into_iter().filter(|n| reached.insert(*n)));
         }
-        self.wire.push(super::Wire::Envelope(data.clone()));
-        let peers = self.neighbours(from).len();
-        let result = if peers == 0 {
-            PublishResult::NoPeers
-        } else {
-            PublishResult::Sent { peers }
+        self.wire.push(Wire::Envelope(data.clone()));
+        let held = self.network.connected.keys();
+        let result = match held.filter(|(at, _)| *at == from).count() {
+            0 => PublishResult::NoPeers,
+            peers => PublishResult::Sent { peers },
         };
         self.event_later(self.now + 1, from, NetEvent::Published { token, result });
         for to in reached.into_iter().filter(|to| *to != from) {
-            let copies = if self.chance(self.weather.loss) {
-                0
-            } else {
-                1 + u64::from(self.chance(self.weather.repeat))
+            let copies = match self.chance(self.weather.loss) {
+                true => 0,
+                false => 1 + u64::from(self.chance(self.weather.repeat)),
             };
             for _ in 0..copies {
                 let at = self.now + self.delay() + self.delay();
@@ -194,106 +295,102 @@ impl Sim {
         }
     }
 
-    fn request(&mut self, from: usize, peer: &parlour_net::PeerId, token: u64, data: Bytes) {
+    fn request_fails(&mut self, at: u64, from: usize, token: u64, why: RequestFailed) {
+        let result = Err(why);
+        self.event_later(at, from, NetEvent::Response { token, result });
+    }
+
+    fn connected_to(&self, from: usize, peer: &PeerId) -> Option<usize> {
+        self.index_of(peer)
+            .filter(|to| self.network.connected.contains_key(&(from, *to)))
+    }
+
+    fn request(&mut self, from: usize, peer: &PeerId, token: u64, data: Bytes) {
         let at = self.now + self.delay();
-        let to = self
-            .index_of(peer)
-            .filter(|to| self.network.connected.contains(&pair(from, *to)));
-        let Some(to) = to.filter(|_| !self.chance(self.weather.loss)) else {
-            let event = NetEvent::Response {
-                token,
-                result: Err(RequestFailed::NotConnected),
-            };
-            return self.event_later(at, from, event);
+        let Some(to) = self.connected_to(from, peer) else {
+            return self.request_fails(at, from, token, RequestFailed::NotConnected);
         };
-        self.network.last += 1;
-        let request = self.network.last;
-        self.network.requests.insert(request, (from, token));
-        self.wire.push(super::Wire::Knock(data.clone()));
+        self.wire.push(Wire::Knock(data.clone()));
+        if self.chance(self.weather.loss) || self.is_silent(from, to) || !self.is_whole(from, to) {
+            return self.request_fails(self.now + REQUEST_MS, from, token, RequestFailed::TimedOut);
+        }
+        let request = self.number();
+        self.network.requests.insert(request, (from, token, to));
         let peer = self.nodes[from].peer;
         self.event_later(at, to, NetEvent::Request { peer, request, data });
     }
 
-    fn respond(&mut self, request: u64, data: Bytes) {
-        if let Some((to, token)) = self.network.requests.remove(&request)
-            && !self.chance(self.weather.loss)
-        {
-            let at = self.now + self.delay();
-            self.event_later(
-                at,
-                to,
-                NetEvent::Response {
-                    token,
-                    result: Ok(data),
-                },
-            );
+    fn respond(&mut self, from: usize, request: u64, data: Bytes) {
+        let Some((to, token, _)) = self.network.requests.remove(&request) else {
+            return;
+        };
+        if self.chance(self.weather.loss) || self.is_silent(from, to) {
+            return self.request_fails(self.now + REQUEST_MS, to, token, RequestFailed::TimedOut);
         }
+        let at = self.now + self.delay();
+        let result = Ok(data);
+        self.event_later(at, to, NetEvent::Response { token, result });
     }
 
-    fn open(&mut self, from: usize, peer: &parlour_net::PeerId, token: u64) {
+    fn open(&mut self, from: usize, peer: &PeerId, token: u64) {
         let at = self.now + self.delay();
-        let to = self
-            .index_of(peer)
-            .filter(|to| self.network.connected.contains(&pair(from, *to)));
-        let Some(to) = to else {
+        let to = self.connected_to(from, peer);
+        let stalls =
+            to.is_some_and(|to| self.is_silent(from, to) || self.is_silent(to, from) || !self.is_whole(from, to));
+        let Some(to) = to.filter(|_| !stalls) else {
             let event = NetEvent::StreamFailed {
                 token,
                 peer: *peer,
                 reason: "not connected".to_owned(),
             };
-            return self.event_later(at, from, event);
+            return self.event_later(if stalls { at + REQUEST_MS } else { at }, from, event);
         };
-        self.network.last += 2;
-        let (ours, theirs) = (self.network.last, self.network.last + 1);
+        let (ours, theirs) = (self.number(), self.number());
         self.network.streams.insert((from, ours), ((to, theirs), at));
         self.network.streams.insert((to, theirs), ((from, ours), at));
-        let (here, there) = (self.nodes[from].peer, *peer);
-        self.event_later(
-            at,
-            from,
-            NetEvent::StreamOpened {
-                stream: ours,
-                peer: there,
-                token: Some(token),
-            },
-        );
-        self.event_later(
-            at,
-            to,
-            NetEvent::StreamOpened {
-                stream: theirs,
-                peer: here,
-                token: None,
-            },
-        );
+        for (index, stream, of, token) in [(from, ours, to, Some(token)), (to, theirs, from, None)] {
+            let peer = self.nodes[of].peer;
+            self.event_later(at, index, NetEvent::StreamOpened { stream, peer, token });
+        }
     }
 
-    /// Frames of one direction arrive in order.
     fn frame(&mut self, from: usize, stream: u64, data: Bytes) {
+        *self.network.sent.entry(from).or_default() += data.len() as u64;
+        let Some((end, _)) = self.network.streams.get(&(from, stream)).copied() else {
+            return;
+        };
+        if self.is_silent(from, end.0) {
+            return self.network.stalled.push((from, end, data));
+        }
+        self.arrive(end, data);
+    }
+
+    /// Frames of one direction arrive in order, as long as their stream is there.
+    fn arrive(&mut self, (to, stream): End, data: Bytes) {
         let at = self.now + self.delay();
-        let Some((end, last)) = self.network.streams.get_mut(&(from, stream)) else {
+        let Some((other, _)) = self.network.streams.get(&(to, stream)).copied() else {
+            return;
+        };
+        let Some((_, last)) = self.network.streams.get_mut(&other) else {
             return;
         };
         *last = at.max(*last);
-        let ((to, theirs), at) = (*end, *last);
-        self.event_later(at, to, NetEvent::Frame { stream: theirs, data });
+        let at = *last;
+        self.event_later(at, to, NetEvent::Frame { stream, data });
     }
 
     fn close(&mut self, from: usize, stream: u64) {
-        let Some(((to, theirs), last)) = self.network.streams.remove(&(from, stream)) else {
+        let Some((end, last)) = self.network.streams.remove(&(from, stream)) else {
             return;
         };
-        self.network.streams.remove(&(to, theirs));
+        let (to, theirs) = end;
         let (here, there) = (self.nodes[from].peer, self.nodes[to].peer);
         self.event_later(self.now + 1, from, NetEvent::StreamClosed { stream, peer: there });
+        if self.is_silent(from, to) || self.network.streams.remove(&end).is_none() {
+            return;
+        }
         let at = last.max(self.now) + self.delay();
-        self.event_later(
-            at,
-            to,
-            NetEvent::StreamClosed {
-                stream: theirs,
-                peer: here,
-            },
-        );
+        let stream = theirs;
+        self.event_later(at, to, NetEvent::StreamClosed { stream, peer: here });
     }
 }

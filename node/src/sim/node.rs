@@ -1,30 +1,46 @@
 //! One node of a simulation: an engine and its store, which outlive nothing but the store when it crashes.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use parlour_crypto::{
-    ConversationId, DeviceCert, DeviceKeys, DeviceList, Identity, Keystore, ListError, Secrets, Unlock, UserId,
+    ConversationId, DeviceCert, DeviceKeys, DeviceList, Frame, Identity, Keystore, ListError, Payload, Secrets, Unlock,
+    UserId,
 };
-use parlour_net::{NodeKey, PeerId};
+use parlour_net::{NetCommand, NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
+use super::disk::{Crash, Disk, Files};
 use crate::engine::{Account, Effects, Engine, Input, Start};
 use crate::renewal::renew;
 
 const NODE_KEY: [u8; 32] = [7; 32];
+/// A checkpoint is due when the journal is so long.
+const CHECKPOINT_BYTES: u64 = 128 * 1024;
 
 pub(super) struct SimNode {
     pub(super) peer: PeerId,
+    pub(super) user: UserId,
     /// Counts the starts, so that what was meant for an earlier life is void.
     pub(super) life: u32,
     /// How far this node's clock is off, ms.
-    pub(super) skew: u64,
+    pub(super) ahead: i64,
     /// Whether its disk was damaged on purpose.
     pub(super) damaged: bool,
-    dir: tempfile::TempDir,
+    /// Whether it keeps to no rules.
+    pub(super) bad: bool,
+    /// Whether its disk was ever put back to an earlier copy.
+    pub(super) rolled_back: bool,
+    /// When its next tick is in the queue.
+    pub(super) ticks_at: Option<u64>,
+    /// Peers that its network refuses.
+    pub(super) refuses: BTreeSet<PeerId>,
+    disk: Disk,
     keystore: Vec<u8>,
-    running: Option<(Engine, Store)>,
+    running: Option<(Box<Engine>, Store)>,
     ephemera: crate::engine::Ephemera,
 }
 
@@ -85,13 +101,15 @@ impl SimNode {
         rng.fill_bytes(&mut secret);
         Self {
             peer: NodeKey::from_bytes(&mut secret).peer(),
+            user: identity.user_id(),
             life: 0,
-            skew: rng.next_u64() % 3_000,
+            ahead: i64::try_from(rng.next_u64() % 3_000).unwrap_or(0),
             damaged: false,
-            dir: tempfile::Builder::new()
-                .prefix("parlour-sim")
-                .tempdir()
-                .expect("a directory"),
+            bad: false,
+            rolled_back: false,
+            ticks_at: None,
+            refuses: BTreeSet::new(),
+            disk: Disk::new(),
             keystore,
             running: None,
             ephemera: crate::engine::Ephemera::default(),
@@ -123,7 +141,7 @@ impl SimNode {
         self.running
             .as_ref()
             .and_then(|(engine, _)| engine.next_tick())
-            .map(|due| due.saturating_sub(self.skew))
+            .map(|due| due.saturating_sub_signed(self.ahead))
     }
 
     /// Opens the store and loads the engine, as a process does.
@@ -142,11 +160,12 @@ impl SimNode {
             name: secrets.name,
         };
         let options = DbOptions {
-            checkpoint_bytes: 128 * 1024,
+            checkpoint_bytes: CHECKPOINT_BYTES,
             cache_bytes: 2 * 1024 * 1024,
+            reserve_bytes: 0,
             ..DbOptions::default()
         };
-        let (store, report) = Store::open(self.dir.path(), &key, options).expect("the store opens");
+        let (store, report) = Store::open(self.disk.path(), &key, options).expect("the store opens");
         assert!(
             self.damaged || report.damage.is_empty(),
             "a crash is no damage: {:?}",
@@ -158,24 +177,29 @@ impl SimNode {
         };
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
         let (engine, batch, effects) =
-            Engine::load(account, self.peer, &store, rng, begun, now + self.skew).expect("it loads");
+            Engine::load(account, self.peer, &store, rng, begun, self.clock(now)).expect("it loads");
         store.commit(batch).expect("the first turn is written");
-        self.running = Some((engine, store));
+        self.running = Some((Box::new(engine), store));
+        self.disk.synced();
         effects
     }
 
     /// One whole turn: decided and durable.
     pub(super) fn turn(&mut self, input: Input, now: u64) -> Effects {
-        let now = now + self.skew;
+        let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut effects = Effects::default();
         let mut txn = store.begin();
-        engine
-            .handle(&mut txn, &mut effects, input, now)
-            .expect("the store is readable");
-        engine
-            .finish_turn(&mut txn, &mut effects, now)
-            .expect("the store is readable");
+        let mut decided = engine.handle(&mut txn, &mut effects, input, now);
+        if decided.is_ok() && engine.next_tick().is_some_and(|due| due <= now) {
+            decided = engine.handle(&mut txn, &mut effects, Input::Tick, now);
+        }
+        let decided = decided.and_then(|()| engine.finish_turn(&mut txn, &mut effects, now));
+        if decided.is_err() && self.bad {
+            // Others gave it back what it forged in its own name; no honest node has such a log.
+            return Effects::default();
+        }
+        decided.expect("the store is readable");
         let batch = txn.into_batch();
         store.commit(batch).expect("the store is writable");
         effects
@@ -183,7 +207,7 @@ impl SimNode {
 
     /// A turn whose batch never reaches the disk.
     pub(super) fn decide_and_forget(&mut self, input: Input, now: u64) {
-        let now = now + self.skew;
+        let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut txn = store.begin();
         engine
@@ -191,61 +215,100 @@ impl SimNode {
             .expect("the store is readable");
     }
 
-    /// Has this node's engine say anything on its streams, as a node with other code could.
-    pub(super) fn forge_frame(&mut self, frame: &parlour_crypto::Frame, now: u64) -> Vec<parlour_net::NetCommand> {
+    /// Has this node's engine say anything on its streams to a user (or everybody), as a node with other code could.
+    pub(super) fn forge_frame(&mut self, frame: &Frame, to: Option<&UserId>, now: u64) -> Vec<NetCommand> {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        engine.say_anything(&mut store.begin(), &mut effects, (frame, to), now);
+        effects.net
+    }
+
+    /// Has this node's engine seal anything for everybody it has a session with.
+    pub(super) fn forge_envelopes(&mut self, payload: &Payload, now: u64) -> Vec<NetCommand> {
+        let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut effects = Effects::default();
         let mut txn = store.begin();
-        engine.say_anything(&mut txn, &mut effects, frame, now + self.skew);
+        engine.seal_anything(&mut txn, &mut effects, payload, now);
+        store.commit(txn.into_batch()).expect("the store is writable");
         effects.net
     }
 
     /// Gives this node an event of a conversation with `user`, as a stream does.
     pub(super) fn take_wire(&mut self, conversation: &ConversationId, user: &UserId, wire: &[u8], now: u64) {
+        let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut txn = store.begin();
-        engine.take_wire(&mut txn, (conversation, user), wire, now + self.skew);
+        engine.take_wire(&mut txn, (conversation, user), wire, now);
         store.commit(txn.into_batch()).expect("the store is writable");
     }
 
+    /// A turn that cannot be written: what its callers hear, the streams given up, and what the engine made again does first.
+    pub(super) fn fail(&mut self, input: Input, now: u64) -> (Effects, Vec<NetCommand>, Effects) {
+        let now = self.clock(now);
+        let (mut engine, store) = self.running.take().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        engine
+            .handle(&mut txn, &mut effects, input, now)
+            .expect("the store is readable");
+        drop(txn);
+        let closed = engine.abandon_streams();
+        let (engine, loaded) = engine.reload(&store, now);
+        let (batch, again) = loaded.expect("the store is readable");
+        store.commit(batch).expect("the store is writable");
+        self.running = Some((engine, store));
+        (effects, closed, again)
+    }
+
+    pub(super) fn journal_is_long(&self) -> bool {
+        self.store().db().health().journal_bytes >= CHECKPOINT_BYTES
+    }
+
+    pub(super) fn checkpoint(&mut self) {
+        self.store().db().checkpoint().expect("a checkpoint");
+        self.disk.synced();
+    }
+
+    pub(super) fn remember_journal(&mut self) {
+        self.disk.remember_journal();
+    }
+
+    /// This device's keys, for those who sign with other code.
+    pub(super) fn keys(&self) -> DeviceKeys {
+        let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        secrets.device
+    }
+
+    /// What this node's own clock says.
+    pub(super) fn clock(&self, now: u64) -> u64 {
+        now.saturating_add_signed(self.ahead)
+    }
+
     /// Where the files of a node that is down are.
-    pub(super) fn disk(&self) -> &std::path::Path {
+    pub(super) fn disk(&self) -> &Path {
         assert!(self.running.is_none(), "a disk is damaged at rest");
-        self.dir.path()
+        self.disk.path()
     }
 
-    /// Copies the disk of a node that is down.
-    pub(super) fn copy_disk(&self) -> tempfile::TempDir {
-        assert!(self.running.is_none(), "a copy is made of a disk at rest");
-        let copy = tempfile::Builder::new()
-            .prefix("parlour-copy")
-            .tempdir()
-            .expect("a directory");
-        copy_folder(self.dir.path(), copy.path());
-        copy
+    /// Everything that is written on the disk, as a copy made while it runs finds it.
+    pub(super) fn copy_disk(&self) -> Files {
+        self.disk.copy()
     }
 
-    /// Puts the disk back to an earlier copy.
-    pub(super) fn restore_disk(&mut self, copy: tempfile::TempDir) {
+    /// Puts the disk of a node that is down back to an earlier copy.
+    pub(super) fn restore_disk(&mut self, copy: &Files) {
         assert!(self.running.is_none(), "a disk is put back at rest");
-        self.dir = copy;
+        self.disk.restore(copy);
     }
 
-    pub(super) fn crash(&mut self) {
+    pub(super) fn crash(&mut self, how: Crash, rng: &mut ChaCha8Rng) {
         self.life += 1;
-        self.running = None;
-    }
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a file");
+        self.ticks_at = None;
+        self.refuses.clear();
+        if let Some((engine, store)) = self.running.take() {
+            self.disk.crash(how, store, || drop(engine), rng);
         }
     }
 }

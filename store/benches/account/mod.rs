@@ -145,7 +145,7 @@ impl Account {
 
     pub(crate) fn say(&mut self, text: &str) -> Arriving {
         let at = self.rng.next_u32() as usize % self.talks.len();
-        let own = self.rng.next_u32() % 2 == 0;
+        let own = self.rng.next_u32().is_multiple_of(2);
         self.number += 1;
         let talk = &mut self.talks[at];
         let author = &self.people[if own { 0 } else { talk.with }];

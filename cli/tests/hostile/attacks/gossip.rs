@@ -159,7 +159,7 @@ async fn offers_and_wishes_are_bogus() {
                 let id = blake3::hash(&data).as_bytes().to_vec();
                 for _ in 0..200 {
                     neighbour
-                        .say(&[rpc::control(&[rpc::iwant(&[id.clone()])])])
+                        .say(&[rpc::control(&[rpc::iwant(std::slice::from_ref(&id))])])
                         .await
                         .unwrap();
                 }

@@ -100,7 +100,12 @@ impl Behaviour {
             rate == Rate::Within
         };
         // Subscriptions, empty frames and messages of another form cost as well.
-        let free = !more && !(messages.is_empty() && actions.is_empty());
+<<<<<<< HEAD
+        let has_some = !(messages.is_empty() && actions.is_empty());
+        let free = !more && has_some;
+=======
+        let free = !(more || messages.is_empty() && actions.is_empty());
+>>>>>>> w-a
         let within = free || take(&mut self.rates, 1);
         actions.retain(|action| {
             let forbidden = is_forbidden(action);

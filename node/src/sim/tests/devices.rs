@@ -1,0 +1,88 @@
+//! Devices and their certificates over the years.
+
+use parlour_store::contacts;
+
+use super::*;
+
+#[test]
+fn certificates_are_renewed_and_contacts_go_on() {
+    /// Long enough that a certificate is renewed.
+    const AWAY: u64 = 190 * 24 * 60 * MINUTE;
+    for seed in 0..3 {
+        let (mut sim, conversation) = Sim::friends(seed);
+        let mut expected = Vec::new();
+        // Bo is away while two certificates of Ada come and go, and his own expires.
+        for (part, away) in [(0, 0), (1, AWAY), (2, AWAY), (3, MINUTE)] {
+            sim.down(0, Crash::Killed);
+            if part == 1 {
+                sim.down(1, Crash::Killed);
+            }
+            sim.now += away;
+            sim.start(0);
+            if part == 2 {
+                sim.start(1);
+            }
+            if part != 1 {
+                sim.wait(10 * MINUTE);
+            }
+            for from in [0, 1] {
+                if sim.nodes[from].is_up() {
+                    let text = format!("{part} from {from}");
+                    sim.tell(from, conversation, &text);
+                    expected.push(text);
+                }
+            }
+            sim.wait(10 * MINUTE);
+        }
+        let ada = &sim.nodes[0].engine().own().user;
+        let row = contacts::get(sim.nodes[1].store(), ada)
+            .expect("readable")
+            .expect("a contact");
+        let list = parlour_crypto::DeviceList::verify(&row.device_list).expect("a list");
+        assert_eq!(list.version(), 3, "seed {seed}: Bo knows Ada's newest devices");
+        expected.sort();
+        for index in [0, 1] {
+            assert_eq!(
+                sim.sorted_texts(index, &conversation),
+                expected,
+                "seed {seed}: node {index}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_device_that_left_its_users_list_hears_and_says_nothing_more() {
+    let (mut sim, conversation) = Sim::friends(0);
+    let say = |sim: &mut Sim, from: usize, text: &str| {
+        sim.tell(from, conversation, text);
+        sim.wait(10_000);
+    };
+    say(&mut sim, 0, "before");
+    let again = sim.recover(1);
+    sim.wait(1_000);
+    sim.introduce(0, again);
+    sim.wait(10_000);
+    let bo = sim.user(1);
+    let known = parlour_store::contacts::get(sim.nodes[0].store(), &bo).expect("readable");
+    let code = crate::engine::list_code(&known.expect("a contact").device_list);
+    let accept = Decision::Accept(bo, code);
+    sim.ask(0, |reply| Command::Decide(accept, reply))
+        .expect("up")
+        .expect("a contact");
+    say(&mut sim, 0, "after");
+    say(&mut sim, 1, "from the lost device");
+    say(&mut sim, again, "from the new device");
+    sim.wait(MINUTE);
+    let texts = |sim: &Sim, index| -> Vec<(String, MessageStatus)> { sim.texts(index, &conversation) };
+    let words = |index| texts(&sim, index).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+    assert_eq!(words(0), ["before", "after", "from the new device"]);
+    assert_eq!(words(1), ["before", "from the lost device"]);
+    assert!(words(again).ends_with(&["after".to_owned(), "from the new device".to_owned()]));
+    for (text, status) in texts(&sim, 0) {
+        assert!(
+            matches!(status, MessageStatus::Delivered | MessageStatus::Received),
+            "{text:?} is {status:?}"
+        );
+    }
+}

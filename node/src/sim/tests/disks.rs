@@ -1,0 +1,135 @@
+//! Disks that are put back or damaged.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+#[test]
+fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
+    for seed in 0..4 {
+        let (mut sim, conversation) = Sim::friends(seed);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str| {
+            for n in 0..5 {
+                for from in [0, 1] {
+                    let text = format!("{part} {n} from {from}");
+                    sim.tell(from, conversation, &text);
+                    expected.push(text);
+                    sim.wait(300);
+                }
+            }
+        };
+        talk(&mut sim, "before the copy");
+        let copy = sim.copy_disk(0);
+        sim.wait(10_000);
+        talk(&mut sim, "after the copy");
+        sim.wait(10_000);
+        sim.put_back(0, &copy);
+        sim.start(0);
+        // It writes before it can know that it was put back.
+        talk(&mut sim, "after the return");
+        sim.wait(10 * MINUTE);
+        talk(&mut sim, "at last");
+        sim.wait(10 * MINUTE);
+        expected.sort();
+        for index in [0, 1] {
+            assert_eq!(
+                sim.sorted_texts(index, &conversation),
+                expected,
+                "seed {seed}, node {index}"
+            );
+        }
+    }
+}
+
+/// What is done, and how.
+type Harm = (&'static str, fn(&Path));
+
+/// Ways to damage an account's database.
+const HARMS: [Harm; 7] = [
+    ("the state is gone", |db| {
+        fs::remove_dir_all(db.join("state")).expect("a folder")
+    }),
+    ("half of the state is cut off", |db| {
+        let path = db.join("state/db");
+        let bytes = fs::read(&path).expect("a file");
+        let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
+        fs::write(path, &bytes[..used / 2]).expect("a file");
+    }),
+    ("a bit of the state is flipped", |db| {
+        let path = db.join("state/db");
+        let mut bytes = fs::read(&path).expect("a file");
+        let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
+        bytes[used / 3] ^= 1;
+        fs::write(path, bytes).expect("a file");
+    }),
+    ("the state is overwritten", |db| {
+        fs::write(db.join("state/db"), [0x5a; 100_000]).expect("a file");
+    }),
+    ("the journal is gone", |db| {
+        for entry in fs::read_dir(db.join("journal")).expect("a folder") {
+            fs::remove_file(entry.expect("an entry").path()).expect("a file");
+        }
+    }),
+    ("the journal is overwritten from its middle on", |db| {
+        for entry in fs::read_dir(db.join("journal")).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let mut bytes = fs::read(&path).expect("a file");
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let end = bytes.len().min(used / 2 + 4096);
+            bytes[used / 2..end].fill(0xa5);
+            fs::write(path, bytes).expect("a file");
+        }
+    }),
+    ("both heads are gone", |db| {
+        for head in ["head-a", "head-b"] {
+            fs::remove_file(db.join(head)).expect("a file");
+        }
+    }),
+];
+
+#[test]
+fn a_damaged_node_gets_everything_back_exactly_once() {
+    for (seed, (what, harm)) in HARMS.into_iter().enumerate() {
+        let seed = seed as u64;
+        let (mut sim, conversation) = Sim::friends(seed);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str| {
+            for n in 0..8 {
+                for from in [0, 1] {
+                    let text = format!("{part} {n} from {from}");
+                    sim.tell(from, conversation, &text);
+                    expected.push(text);
+                    sim.wait(300);
+                }
+            }
+        };
+        talk(&mut sim, "before the checkpoint");
+        sim.nodes[0].store().db().checkpoint().expect("a checkpoint");
+        talk(&mut sim, "after the checkpoint");
+        sim.nodes[0].store().db().checkpoint().expect("a checkpoint");
+        talk(&mut sim, "in the journal");
+        sim.wait(10 * SECOND);
+
+        sim.down(0, Crash::Killed);
+        harm(&sim.nodes[0].disk().join("db"));
+        sim.nodes[0].damaged = true;
+        sim.start(0);
+        sim.wait(10 * MINUTE);
+        talk(&mut sim, "after the damage");
+        sim.wait(10 * MINUTE);
+        // What came back stays: the next start finds nothing wrong.
+        sim.down(0, Crash::Killed);
+        sim.nodes[0].damaged = false;
+        sim.start(0);
+        sim.wait(MINUTE);
+
+        expected.sort();
+        for index in [0, 1] {
+            assert_eq!(sim.sorted_texts(index, &conversation), expected, "{what}, node {index}");
+        }
+        let audit = parlour_store::check(sim.nodes[0].store(), |_, _| ()).expect("readable");
+        assert_eq!(audit.problems, [], "{what}");
+    }
+}

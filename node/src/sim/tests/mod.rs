@@ -1,0 +1,72 @@
+//! Scenarios, one file a noun, and what several of them ask or check.
+
+mod adversary;
+mod blocks;
+mod changes;
+mod clocks;
+mod devices;
+mod disks;
+mod forgeries;
+mod invites;
+mod keeping;
+mod links;
+mod presence;
+mod profiles;
+mod read_marks;
+mod refresh;
+mod storm;
+mod trust;
+mod viewed_once;
+
+use parlour_crypto::{ConversationId, EventId};
+use parlour_store::conversations;
+use parlour_store::view::MessageStatus::{self, Delivered, Read};
+
+use super::disk::Crash;
+use super::{HOUR, MINUTE, SECOND, Sim, Wire};
+use crate::engine::{
+    Change, ChangeError, ChangeMessage, Command, ContactChange, ConversationChange, Decision, DecisionError, Input,
+    ProfileChange, Refusal, SendError, SendText, SetTimer, TimerError, UpTo,
+};
+
+fn presence_of(sim: &mut Sim, who: usize, of: usize) -> Option<bool> {
+    let user = sim.user(of);
+    // Whatever changed or not, the state is what counts here.
+    let ephemera = sim.nodes[who].ephemera();
+    ephemera.presence.get(&user).copied()
+}
+
+fn writes(sim: &mut Sim, who: usize, of: usize) -> bool {
+    let user = sim.user(of);
+    let ephemera = sim.nodes[who].ephemera();
+    ephemera.typing.iter().any(|(_, typing)| *typing == user)
+}
+
+fn typing(conversation: ConversationId, typing: bool) -> Decision {
+    Decision::Typing { conversation, typing }
+}
+
+/// Nothing that is done with a message or a conversation goes where no message may go.
+fn assert_nothing_is_said(sim: &mut Sim, who: usize, conversation: ConversationId, own: EventId, why: Refusal) {
+    let heads = |sim: &Sim| conversations::all(sim.nodes[who].store()).expect("readable");
+    let before = heads(sim);
+    let emoji = "👍".to_owned();
+    let changes = [
+        Change::Edit("anew".to_owned()),
+        Change::Delete,
+        Change::React { emoji, on: true },
+        Change::Pin(true),
+    ];
+    for what in changes {
+        let change = ChangeMessage { id: own, what };
+        let answer = sim.ask(who, |reply| Command::Change(change, reply));
+        assert_eq!(answer.expect("up").err(), Some(ChangeError::Refused(why)));
+    }
+    let set = SetTimer {
+        conversation,
+        expires_after_ms: Some(3_600_000),
+    };
+    let answer = sim.ask(who, |reply| Command::SetTimer(set, reply));
+    assert_eq!(answer.expect("up").err(), Some(TimerError::Refused(why)));
+    assert_eq!(heads(sim), before);
+}
