@@ -148,7 +148,8 @@ impl Ours {
             black_box(self.to.open(black_box(envelope), NOW).expect("opened"));
         }
         let opening = began.elapsed();
-        assert_eq!(self.to.take_changes().len(), 0, "nothing was skipped");
+        // What a node would write; nothing was skipped, so that is the chain at most.
+        assert!(self.to.take_changes().len() <= 1, "messages were skipped");
         (sealing, opening)
     }
 }
