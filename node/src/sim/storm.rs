@@ -2,6 +2,7 @@
 //! seed, and then calm, in which everything has to come right.
 
 use parlour_crypto::{ConversationId, EventId};
+use parlour_store::meta::{self, CounterName};
 use parlour_store::timeline;
 
 use super::disk::Crash;
@@ -90,7 +91,7 @@ impl Storm {
         let (a, b) = self.pairs[self.sim.below(self.pairs.len() as u64) as usize];
         let who = if self.sim.chance(500) { a } else { b };
         let conversation = self.sim.direct(a, b);
-        if !self.sim.nodes[who].is_up() || self.sim.number_of(who, &conversation).is_none() {
+        if !self.sim.nodes[who].is_up() || self.sim.number_of(who, &conversation).is_none() || self.is_worn_out(who) {
             return;
         }
         let kind = self.sim.below(20);
@@ -107,6 +108,13 @@ impl Storm {
             12 => self.decide_something(step, who, conversation),
             _ => self.change_something(step, kind, who, conversation),
         }
+    }
+
+    /// A bad contact may have used up its own log numbers by what it forged, and cannot write any more.
+    fn is_worn_out(&self, who: usize) -> bool {
+        let node = &self.sim.nodes[who];
+        let last = node.is_up().then(|| meta::counter(node.store(), CounterName::OwnLog));
+        who >= self.honest && last.is_some_and(|log| log.expect("readable") >= u64::from(u32::MAX))
     }
 
     fn wish(&mut self, step: u64, from: usize, conversation: ConversationId) {
@@ -172,6 +180,9 @@ impl Storm {
     fn try_wishes(&mut self) {
         let wishes = std::mem::take(&mut self.wishes);
         for wish in wishes {
+            if self.is_worn_out(wish.from) {
+                continue;
+            }
             let send = wish.send.clone();
             let answer = self.sim.ask(wish.from, |reply| Command::Send(send, reply));
             if !matches!(answer, Some(Ok(_))) {
