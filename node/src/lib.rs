@@ -15,6 +15,7 @@ mod runner;
 #[cfg(test)]
 mod sim;
 mod text;
+mod upkeep;
 mod waiting;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};

@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parlour_crypto::{DataKey, RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
@@ -16,23 +15,16 @@ use zeroize::Zeroizing;
 
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
 use crate::api::{self, ApiLimits, BindError};
-use crate::data::{DataDir, write_private};
+use crate::data::DataDir;
 use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
-use crate::renewal::renew_running;
 use crate::runner::{Outside, Runner, StartError, now_ms};
+use crate::upkeep::{keep_certificate, keep_index, port_of, remember_port};
 
 /// Commands waiting for the runner: enough for every socket to have some under way.
 const INPUTS: usize = 1_024;
-/// The index is brought up to date this long after a change, so that many changes are one commit.
-const INDEX_PAUSE: Duration = Duration::from_secs(1);
-/// An index without work for this long frees its memory.
-const INDEX_REST: Duration = Duration::from_secs(20);
-
-/// How often to look whether the device's certificate has to be renewed: a clock may have been put right meanwhile.
-const CERTIFICATE_PAUSE: Duration = Duration::from_secs(600);
 
 /// How to start a node.
 #[derive(Clone)]
@@ -458,79 +450,4 @@ fn run_on_own_thread(
     std::thread::Builder::new()
         .name("account".into())
         .spawn(move || runtime.block_on(runner.run(first, stop)))
-}
-
-/// Looks now and then whether the device needs a new certificate.
-async fn keep_certificate(account: AccountHandle, keystore: PathBuf, key: DataKey, stop: CancellationToken) {
-    let key = Arc::new(key);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(CERTIFICATE_PAUSE) => {}
-        }
-        let (file, key) = (keystore.clone(), key.clone());
-        match tokio::task::spawn_blocking(move || renew_running(&file, &key, now_ms())).await {
-            Ok(Ok((certificate, list))) => account.renewed(certificate, list).await,
-            Ok(Err(error)) => tracing::warn!(%error, "the certificate could not be looked after"),
-            Err(error) => tracing::error!(%error, "the certificate could not be looked after"),
-        }
-    }
-}
-
-/// Brings the search index up to date after changes, and lets it rest when there are none.
-async fn keep_index(account: AccountHandle, stop: CancellationToken) {
-    let mut feed = account.feed();
-    feed.mark_changed();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = feed.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(INDEX_REST) => {
-                let store = account.store();
-                store.finder().rest();
-                // It begins anew by itself when it was found damaged.
-                if !store.finder().is_behind(store) {
-                    continue;
-                }
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(INDEX_PAUSE) => {}
-        }
-        let store = account.store().clone();
-        let stop = stop.clone();
-        let indexed = tokio::task::spawn_blocking(move || {
-            while !stop.is_cancelled() && store.finder().catch_up(&store)? {}
-            Ok::<_, parlour_store::FindError>(())
-        });
-        if let Ok(Err(error)) = indexed.await {
-            tracing::warn!(%error, "the search index could not be brought up to date");
-        }
-    }
-}
-
-/// The UDP or TCP port of an address.
-fn port_of(address: &Multiaddr) -> Option<u16> {
-    let text = address.to_string();
-    let mut parts = text.split('/').skip_while(|part| !matches!(*part, "udp" | "tcp"));
-    parts.nth(1)?.parse().ok().filter(|port| *port != 0)
-}
-
-/// Keeps the port of the first start, so that addresses given to others stay true.
-async fn remember_port(account: AccountHandle, file: PathBuf, stop: CancellationToken) {
-    let mut live = account.live.clone();
-    loop {
-        let port = live.borrow_and_update().listening.iter().find_map(port_of);
-        if let Some(port) = port {
-            if let Err(error) = write_private(&file, format!("{port}\n").as_bytes()) {
-                tracing::warn!(%error, "the listening port could not be remembered");
-            }
-            return;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = live.changed() => if changed.is_err() { return },
-        }
-    }
 }

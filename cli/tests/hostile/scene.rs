@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, interval};
+use tokio::time::Instant;
 
 use crate::node::Node;
 use crate::talk::{Talk, resident_kib};
@@ -18,6 +18,10 @@ const P99: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3
 const GROWTH_KIB: u64 = 64 * 1024;
 /// Messages before an attack, so that what a node needs once is not counted.
 const WARM: usize = 60;
+/// Messages that an attack is judged by. One that is over sooner is judged by what is written just after it, too.
+const JUDGED: usize = 40;
+/// Messages written after an attack that are waited for.
+const LATER: usize = 8;
 
 /// One attack at a time: they measure.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -64,12 +68,7 @@ impl Scene {
     /// Both begin to write, and are let write for a while.
     pub(crate) async fn talk_on(&mut self) {
         let talk = Talk::start([&self.ada, &self.bo], &self.conversation).await;
-        let mut look = interval(Duration::from_millis(20));
-        let deadline = Instant::now() + crate::PATIENCE;
-        while talk.arrived() < WARM {
-            look.tick().await;
-            assert!(Instant::now() < deadline, "the two do not talk");
-        }
+        talk.until_arrived(Instant::now(), WARM).await;
         self.talk = Some(talk);
     }
 
@@ -88,6 +87,7 @@ impl Scene {
         let worked = pids.map(cpu_ms);
         let start = Instant::now();
         let result = attack(self).await;
+        self.talk.as_ref().unwrap().until_arrived(start, JUDGED).await;
         let end = Instant::now();
         let worked: Vec<u64> = pids
             .into_iter()
@@ -95,14 +95,9 @@ impl Scene {
             .map(|(pid, before)| cpu_ms(pid) - before)
             .collect();
         let talk = self.talk.as_mut().unwrap();
-        // One of each side that was written after the attack, and all that were written during it.
-        let later = end + Duration::from_millis(200);
-        let mut look = interval(Duration::from_millis(20));
-        while Instant::now() < later {
-            look.tick().await;
-        }
+        talk.until_arrived(end, LATER).await;
         let during = talk.arrivals(start, end, AFTER).await;
-        let after = talk.arrivals(end, later, AFTER).await;
+        let after = talk.arrivals(end, Instant::now(), AFTER).await;
         let most = talk.resident();
         let growth = [0, 1].map(|at| most[at].saturating_sub(before[at]));
         eprintln!(
@@ -117,7 +112,10 @@ impl Scene {
             growth[0] as f64 / 1024.0,
             growth[1] as f64 / 1024.0,
         );
-        assert!(during.count > 20 && after.count > 0, "{name}: {during:?} {after:?}");
+        assert!(
+            during.count >= JUDGED && after.count >= LATER,
+            "{name}: {during:?} {after:?}"
+        );
         let limit = if crate::measured() { P99.0 } else { P99.1 };
         assert!(during.p99 < limit, "{name}: {during:?}");
         assert!(

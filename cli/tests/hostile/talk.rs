@@ -121,9 +121,18 @@ impl Talk {
         std::mem::take(&mut self.seen.lock().unwrap().resident)
     }
 
-    /// How many messages have arrived so far.
-    pub(crate) fn arrived(&self) -> usize {
-        self.seen.lock().unwrap().arrived.len()
+    /// Waits until so many messages have arrived that were written after `since`.
+    pub(crate) async fn until_arrived(&self, since: Instant, count: usize) {
+        let mut look = interval(Duration::from_millis(20));
+        let deadline = Instant::now() + crate::PATIENCE;
+        let arrived = || {
+            let seen = self.seen.lock().unwrap();
+            seen.arrived.iter().filter(|(written, _)| *written >= since).count()
+        };
+        while arrived() < count {
+            look.tick().await;
+            assert!(Instant::now() < deadline, "{} of {count} messages arrived", arrived());
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Asking users, of whom we know nothing but where they are, to become contacts. The request carries an invite of ours, so that
 //! accepting it is opening that invite, and nothing has to come back before.
 
-use parlour_crypto::{
-    AskingWork, ContactAddress, Control, DeviceCert, EnvelopePrefix, KnockRequest, OneTimeKey, Payload, PrekeyBundle,
-    UserId, day_of, first_contact_tag, initiate,
-};
+use parlour_crypto::{AskingWork, ContactAddress, Control, KnockRequest, OneTimeKey, UserId};
 use parlour_net::PeerId;
 use parlour_store::StoreError;
 use parlour_store::contacts::{self, ContactRow, ContactState};
@@ -98,8 +95,11 @@ impl Engine {
             ext: Vec::new(),
         };
         let one_time = one_time.map(|(id, key)| OneTimeKey { id, key });
-        match self.seal_request(turn.now, &certificate, &bundle, one_time.as_ref(), control) {
-            Some(envelope) => {
+        let (id, key) = (self.random_id(), known_tag_key(&bundle.hash()));
+        let to = (&certificate, &bundle, one_time.as_ref());
+        // The session is used for nothing else.
+        match self.seal_flight(turn.now, to, &key, id, control) {
+            Some((_, envelope)) => {
                 let (work, next) = (AskingWork::new(user, &envelope), self.random());
                 let asking = Asking {
                     peer,
@@ -113,29 +113,6 @@ impl Engine {
             }
             None => self.ask_later(turn, user),
         }
-    }
-
-    /// The envelope; its session is used for nothing else.
-    fn seal_request(
-        &mut self,
-        now: u64,
-        certificate: &DeviceCert,
-        bundle: &PrekeyBundle,
-        one_time: Option<&OneTimeKey>,
-        control: Control,
-    ) -> Option<Vec<u8>> {
-        let (account, list) = (&self.account, self.account.list.reference());
-        let (keys, own) = (&account.keys, &account.certificate);
-        let initiated = initiate(&mut self.rng, keys, own, list, certificate, bundle, one_time, now)
-            .map_err(|error| tracing::warn!(user = %certificate.user().short(), %error, "nobody can be asked with these keys"))
-            .ok()?;
-        let day = day_of(now);
-        let tag = first_contact_tag(&known_tag_key(&bundle.hash()), day);
-        let id = self.random_id();
-        let payload = Payload::Control { id, control }.encode().ok()?;
-        let prefix = EnvelopePrefix { day, tag };
-        let (_, envelope) = initiated.seal(&mut self.rng, &prefix, &payload).ok()?;
-        Some(envelope)
     }
 
     /// Goes on with the work for a request; done, it is sent.

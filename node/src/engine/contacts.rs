@@ -322,6 +322,30 @@ impl Engine {
         self.begin_session(turn, device, &certificate, &bundle, None, None)
     }
 
+    /// Begins a session with the device of a certificate and seals its first envelope, whose tag is keyed by `key`.
+    pub(crate) fn seal_flight(
+        &mut self,
+        now: u64,
+        (certificate, bundle, one_time): (&DeviceCert, &PrekeyBundle, Option<&OneTimeKey>),
+        key: &[u8; 16],
+        id: [u8; 16],
+        control: Control,
+    ) -> Option<(Session, Vec<u8>)> {
+        let (account, list) = (&self.account, self.account.list.reference());
+        let (keys, own) = (&account.keys, &account.certificate);
+        let initiated = initiate(&mut self.rng, keys, own, list, certificate, bundle, one_time, now)
+            .map_err(|error| {
+                tracing::warn!(user = %certificate.user().short(), %error, "the handshake could not be begun");
+            })
+            .ok()?;
+        let day = day_of(now);
+        let tag = first_contact_tag(key, day);
+        let payload = Payload::Control { id, control }.encode().ok()?;
+        initiated
+            .seal(&mut self.rng, &EnvelopePrefix { day, tag }, &payload)
+            .ok()
+    }
+
     fn begin_session(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -331,45 +355,19 @@ impl Engine {
         one_time: Option<&OneTimeKey>,
         token: Option<[u8; 16]>,
     ) -> Result<(), StoreError> {
-        let (account, list) = (&self.account, self.account.list.reference());
-        let rng = &mut self.rng;
-        let initiated = match initiate(
-            rng,
-            &account.keys,
-            &account.certificate,
-            list,
-            certificate,
-            bundle,
-            one_time,
-            turn.now,
-        ) {
-            Ok(initiated) => initiated,
-            Err(error) => {
-                tracing::warn!(user = %certificate.user().short(), %error, "the handshake could not be begun");
-                return Ok(());
-            }
-        };
-        // Only now: what there was is of use until something new is there.
-        self.sessions.forget(turn, device, Which::All)?;
         let control = Control::ContactHello {
             token,
             profile: self.card(turn.now),
             ext: vec![(EXT_REFRESH, Vec::new())],
         };
         let id = self.random_id();
-        let day = day_of(turn.now);
-        let tag = first_contact_tag(&token.unwrap_or_else(|| known_tag_key(&bundle.hash())), day);
-        let prefix = EnvelopePrefix { day, tag };
-        let Ok(payload) = (Payload::Control {
-            id,
-            control: control.clone(),
-        })
-        .encode() else {
+        let key = token.unwrap_or_else(|| known_tag_key(&bundle.hash()));
+        let to = (certificate, bundle, one_time);
+        let Some((session, envelope)) = self.seal_flight(turn.now, to, &key, id, control.clone()) else {
             return Ok(());
         };
-        let Ok((session, envelope)) = initiated.seal(&mut self.rng, &prefix, &payload) else {
-            return Ok(());
-        };
+        // Only now: what there was is of use until something new is there.
+        self.sessions.forget(turn, device, Which::All)?;
         let info = SessionInfo {
             device,
             confirmed: false,
