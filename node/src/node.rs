@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parlour_crypto::{DataKey, RelayVerdict, SHARDS, day_of, relay_verdict};
+use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
 use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use parlour_crypto::{
     Control, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload,
-    PrekeyBundle, UserId, day_of, first_contact_tag, initiate,
+    PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
 };
 use parlour_net::{NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
