@@ -28,6 +28,7 @@ pub mod prekeys;
 pub mod read_marks;
 pub mod registers;
 pub mod requests;
+pub mod rooms;
 pub mod sessions;
 pub mod timeline;
 pub mod view;

@@ -220,8 +220,15 @@ impl Engine {
                     return Ok(());
                 }
             }
+            Control::RoomWelcome { room, create, .. } => self.on_room_welcome(turn, device, &room, &create)?,
+            Control::RoomAsk(ask) => self.on_room_ask(turn, device, &ask)?,
+            Control::RoomRefused { room, reason, .. } => self.on_room_refused(turn, device, &room, reason)?,
+            Control::RoomOperations { room, events, .. } => self.on_room_operations(turn, &room, &events)?,
             // Whoever is here need not ask.
-            Control::ContactRequest { .. } => {}
+            Control::ContactRequest { .. }
+            | Control::SenderChain { .. }
+            | Control::KeyRequest { .. }
+            | Control::RoomHeads { .. } => {}
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

@@ -336,7 +336,9 @@ impl Engine {
                 annotations::forget_sent_once(turn.txn, &at);
                 continue;
             }
-            let status = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?.status(&at.log, at.seq)?;
+            let clock = events::brief(turn.txn, &at)?.map_or(0, |brief| brief.clock);
+            let mut delivery = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?;
+            let status = delivery.status(&at.log, at.seq, clock)?;
             match status {
                 MessageStatus::Delivered | MessageStatus::Read => {
                     let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;

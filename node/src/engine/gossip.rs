@@ -9,6 +9,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, even
 
 use super::Engine;
 use super::effects::Turn;
+use super::rooms::OPERATIONS;
 use super::timers::{Timer, jitter};
 
 /// Unacknowledged envelopes per conversation and device; what exceeds them goes by stream.
@@ -76,7 +77,7 @@ impl Engine {
         let Some(members) = self.members(turn, conversation)? else {
             return Ok(());
         };
-        for device in members.recipients {
+        for &device in &members.recipients {
             self.fill_flights(turn, conversation, device)?;
         }
         Ok(())
@@ -102,7 +103,12 @@ impl Engine {
         device: DeviceNo,
     ) -> Result<(), StoreError> {
         // After damage there are older logs, too.
-        for log in self.own_log.saturating_sub(MAX_OLD_LOGS)..=self.own_log {
+        let logs = self.own_log.saturating_sub(MAX_OLD_LOGS).max(1)..=self.own_log;
+        let operations = match self.is_room(turn, conversation)? {
+            true => Some(logs.clone().map(|log| log | OPERATIONS)),
+            false => None,
+        };
+        for log in operations.into_iter().flatten().chain(logs) {
             let log = LogKey {
                 conversation,
                 device: self.own.device,
@@ -114,11 +120,12 @@ impl Engine {
     }
 
     fn fill_flights_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<(), StoreError> {
-        if log.log == 0 {
-            return Ok(());
-        }
         let held = logs::get(turn.txn, &log)?.have;
-        let waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
+        let mut waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
+        let user = self.known.get(&device).map(|known| known.user);
+        if let Some(denied) = user.and_then(|user| self.denied(&log, &user)) {
+            waiting = waiting.difference(denied);
+        }
         let linked = match self.link_to(device) {
             Some((_, link)) => {
                 link.wanting.insert(log.conversation);
@@ -153,7 +160,12 @@ impl Engine {
         let Some(event) = events::get(turn.txn, key)? else {
             return Ok(());
         };
-        if turn.now.saturating_sub(event.header().clock) > EXPIRES_MS {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(());
+        };
+        if turn.now.saturating_sub(event.header().clock) > EXPIRES_MS
+            || !self.may_give(turn, &key.log, &event, &user)?
+        {
             return Ok(());
         }
         let Some(token) = self.publish(turn, device, &Payload::Event(event.to_wire()))? else {

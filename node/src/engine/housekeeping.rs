@@ -31,6 +31,7 @@ impl Engine {
         self.renew_prekey(turn)?;
         self.purge_keys(turn)?;
         self.drop_old_requests(turn)?;
+        self.drop_visitors(turn)?;
         self.sessions.set_day(Self::today(turn));
         self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
         self.envelopes.drop_unmatched(turn.now);

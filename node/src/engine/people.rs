@@ -1,22 +1,51 @@
 //! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
-use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts, rooms};
 
 use super::effects::Turn;
 use super::{Account, Engine};
 
 /// Who takes part in a conversation.
-#[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
-    /// The other user; of notes, the own one.
-    pub(crate) with: UserId,
+    pub(crate) with: With,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
+}
+
+/// Who takes part beside this account's other devices.
+pub(crate) enum With {
+    Nobody,
+    /// A direct conversation.
+    User(UserId),
+    /// All members of a room, the own user among them.
+    Room(BTreeSet<UserId>),
+}
+
+impl Members {
+    /// Whether a user takes part, the own one not counted but in rooms.
+    pub(crate) fn has(&self, user: &UserId) -> bool {
+        match &self.with {
+            With::Nobody => false,
+            With::User(with) => with == user,
+            With::Room(members) => members.contains(user),
+        }
+    }
+
+    /// The other side of a direct conversation.
+    pub(crate) fn other_side(&self) -> Option<UserId> {
+        match self.with {
+            With::User(user) => Some(user),
+            With::Nobody | With::Room(_) => None,
+        }
+    }
 }
 
 /// What is needed of a known device on the hot path.
@@ -76,7 +105,7 @@ impl Engine {
         &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
-    ) -> Result<Option<Members>, StoreError> {
+    ) -> Result<Option<Arc<Members>>, StoreError> {
         if let Some(members) = self.members.get(&conversation) {
             return Ok(Some(members.clone()));
         }
@@ -84,17 +113,24 @@ impl Engine {
             return Ok(None);
         };
         let with = match row.kind {
-            ConversationKind::Direct { with } => with,
-            ConversationKind::Notes => self.account.user(),
+            ConversationKind::Direct { with } => With::User(with),
+            ConversationKind::Notes => With::Nobody,
+            ConversationKind::Room => With::Room(rooms::members(turn.txn, conversation)?.into_keys().collect()),
         };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
-        let members = Members {
+        let members = Arc::new(Members {
             id: row.id,
             with,
             recipients,
-        };
+        });
         self.members.insert(conversation, members.clone());
         Ok(Some(members))
+    }
+
+    /// Whether a conversation is a room.
+    pub(crate) fn is_room(&mut self, turn: &Turn<'_, '_>, conversation: ConversationNo) -> Result<bool, StoreError> {
+        let members = self.members(turn, conversation)?;
+        Ok(members.is_some_and(|members| matches!(members.with, With::Room(_))))
     }
 
     /// Whether a device of the user is known to be at this peer.
@@ -130,7 +166,12 @@ impl Engine {
                 self.want_peer(turn, peer);
             }
         }
-        Ok(())
+        for row in rooms::all_joining(turn.txn)? {
+            if let Ok(peer) = PeerId::from_bytes(&row.peer) {
+                self.want_peer(turn, peer);
+            }
+        }
+        self.want_fellows(turn)
     }
 }
 

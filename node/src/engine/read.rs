@@ -15,6 +15,7 @@ use super::append::MAX_AHEAD_MS;
 use super::effects::Turn;
 use super::gossip::MAX_ROW_INTERVALS;
 use super::input::{ReadMarkError, UpTo};
+use super::people::With;
 use super::timers::Timer;
 
 /// A mark waits this long for a later one before it goes over a stream, and before it goes by envelope.
@@ -255,7 +256,7 @@ impl Engine {
             return Ok(());
         };
         let mut waited = false;
-        for device in members.recipients {
+        for &device in &members.recipients {
             waited |= drop_marks_of(turn, device, &members.id)?;
         }
         match self.last_foreign(turn, no, late, None)? {
@@ -269,11 +270,15 @@ impl Engine {
         let Some(members) = self.members(turn, no)? else {
             return Ok(());
         };
-        let accepted = contacts::get(turn.txn, &members.with)?.is_some_and(|c| c.state == ContactState::Accepted);
-        if !accepted || !registers::settings(turn.txn)?.read_receipts {
+        let told = match &members.with {
+            With::User(user) => contacts::get(turn.txn, user)?.is_some_and(|c| c.state == ContactState::Accepted),
+            With::Room(_) => true,
+            With::Nobody => false,
+        };
+        if !told || !registers::settings(turn.txn)?.read_receipts {
             return Ok(());
         }
-        for device in members.recipients {
+        for &device in &members.recipients {
             drop_marks_of(turn, device, &members.id)?;
             let row = OutboxRow {
                 id: self.random_id(),

@@ -6,6 +6,7 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs, 
 use super::Engine;
 use super::effects::Turn;
 use super::link::{WINDOW_BYTES, WINDOW_EVENTS};
+use super::rooms::holds_operations;
 
 /// Bytes of events in one frame.
 const FRAME_EVENT_BYTES: usize = 192 * 1024;
@@ -53,12 +54,15 @@ impl Engine {
         let Some(members) = self.members(turn, conversation)? else {
             return Ok(false);
         };
-        for (log, held) in logs::of_conversation(turn.txn, conversation)? {
+        let mut logs = logs::of_conversation(turn.txn, conversation)?;
+        // What a room is comes before what is said in it.
+        logs.sort_by_key(|(log, _)| !holds_operations(log));
+        for (log, held) in logs {
             let chosen = self.lacking(stream, &log, &held.have);
             let Some(link) = self.link(stream) else {
                 return Ok(false);
             };
-            let device = link.device;
+            let (device, user) = (link.device, link.user);
             let budget = WINDOW_BYTES.saturating_sub(link.in_flight_bytes).min(FRAME_EVENT_BYTES);
             let mut batch = Vec::new();
             let mut size = 0;
@@ -67,6 +71,9 @@ impl Engine {
                     let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
                         break;
                     };
+                    if !self.may_give(turn, &log, &event, &user)? {
+                        break;
+                    }
                     let wire = event.to_wire();
                     if size + wire.len() > FRAME_EVENT_BYTES && !batch.is_empty() {
                         size = budget;
@@ -117,7 +124,7 @@ impl Engine {
         let Some(link) = self.link(stream) else {
             return Vec::new();
         };
-        let device = link.device;
+        let (device, user) = (link.device, link.user);
         let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
         let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
         let mut missing = match link.peer_has.get(log) {
@@ -132,6 +139,9 @@ impl Engine {
             && let Some(flying) = self.gossip.in_flight(log, device)
         {
             missing = missing.difference(&flying);
+        }
+        if let Some(denied) = self.denied(log, &user) {
+            missing = missing.difference(denied);
         }
         let live: Vec<u64> = missing
             .difference(&Intervals::range(1, live_from))
@@ -188,6 +198,9 @@ impl Engine {
             let Some(event) = events::get(turn.txn, &key)? else {
                 continue;
             };
+            if !self.may_give(turn, &key.log, &event, &user)? {
+                continue;
+            }
             let wire = event.to_wire();
             size += wire.len();
             if size > FRAME_EVENT_BYTES {

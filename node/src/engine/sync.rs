@@ -7,15 +7,18 @@ use parlour_crypto::{
     SYNC_VERSION, SignedEvent, UserId, day_of,
 };
 use parlour_net::NetCommand;
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox, rooms,
+};
 
+use super::Engine;
 use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
+use super::rooms::{OPERATIONS, is_operation};
 use super::sessions::takes_part_in_refreshes;
 use super::timers::{Timer, jitter};
 use super::write::position;
-use super::{Engine, Members};
 
 /// Acknowledgements wait at most this long for company.
 const ACKNOWLEDGE_MS: u64 = 50;
@@ -161,35 +164,8 @@ impl Engine {
         let Some(user) = self.link(stream).map(|link| link.user) else {
             return Ok(());
         };
-        let undecided = self.is_undecided(&user);
         for (no, id) in self.shared(turn, &user)? {
-            // What they say may come; what is here of it, they do not learn.
-            let held = match undecided {
-                true => Vec::new(),
-                false => logs::of_conversation(turn.txn, no)?,
-            };
-            let mut logs: Vec<_> = held
-                .iter()
-                .filter_map(|(log, row)| self.log_have(log, &row.have))
-                .collect();
-            let mut full = true;
-            loop {
-                let rest = logs.split_off(logs.len().min(MAX_LOGS));
-                let conversation = id;
-                self.send_frame(
-                    turn,
-                    stream,
-                    &Frame::Have(Have {
-                        conversation,
-                        full,
-                        logs,
-                    }),
-                );
-                if rest.is_empty() {
-                    break;
-                }
-                (logs, full) = (rest, false);
-            }
+            self.tell_conversation(turn, stream, no, &id)?;
         }
         self.timers
             .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
@@ -197,6 +173,46 @@ impl Engine {
         let pause = jitter(FULL_HAVE_MS, random);
         self.timers.set(Timer::FullHave(stream), turn.now.saturating_add(pause));
         Ok(())
+    }
+
+    /// Says everything we hold of one conversation.
+    pub(crate) fn tell_conversation(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        no: ConversationNo,
+        id: &ConversationId,
+    ) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
+        // What they say may come; what is here of it, they do not learn.
+        let held = match self.is_undecided(&user) {
+            true => Vec::new(),
+            false => logs::of_conversation(turn.txn, no)?,
+        };
+        let mut logs: Vec<_> = held
+            .iter()
+            .filter_map(|(log, row)| self.log_have(log, &row.have))
+            .collect();
+        let mut full = true;
+        loop {
+            let rest = logs.split_off(logs.len().min(MAX_LOGS));
+            let conversation = *id;
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Have(Have {
+                    conversation,
+                    full,
+                    logs,
+                }),
+            );
+            if rest.is_empty() {
+                return Ok(());
+            }
+            (logs, full) = (rest, false);
+        }
     }
 
     /// What to tell of a log.
@@ -219,10 +235,17 @@ impl Engine {
             true => ConversationId::notes(user),
             false => ConversationId::direct(&self.account.user(), user),
         };
-        Ok(conversations::number(turn.txn, &id)?
+        let mut shared: Vec<_> = conversations::number(turn.txn, &id)?
             .map(|no| (no, id))
             .into_iter()
-            .collect())
+            .collect();
+        for no in rooms::of_user(turn.txn, user)? {
+            let member = rooms::member(turn.txn, no, &self.own.user)?.is_some();
+            if let Some(id) = conversations::id_of(turn.txn, no)?.filter(|_| member) {
+                shared.push((no, id));
+            }
+        }
+        Ok(shared)
     }
 
     /// The number of a conversation, if it is shared with this user.
@@ -232,11 +255,17 @@ impl Engine {
         user: &UserId,
         id: &ConversationId,
     ) -> Result<Option<ConversationNo>, StoreError> {
-        Ok(self
-            .shared(turn, user)?
-            .into_iter()
-            .find(|(_, c)| c == id)
-            .map(|(no, _)| no))
+        let own = self.account.user();
+        let alone = match *user == own {
+            true => ConversationId::notes(user),
+            false => ConversationId::direct(&own, user),
+        };
+        let Some(no) = conversations::number(turn.txn, id)? else {
+            return Ok(None);
+        };
+        let both = |user: &UserId| rooms::member(turn.txn, no, user);
+        let shared = *id == alone || (both(user)?.is_some() && both(&own)?.is_some());
+        Ok(shared.then_some(no))
     }
 
     /// A device tells what it holds, on its stream or by envelope.
@@ -293,9 +322,10 @@ impl Engine {
         // Unproved: worth a new log, but once only in the life of a process, and not for ever. Others keep so many logs of a device and
         // no more, and nobody is to use them up for us.
         let hinted = self.rollback_hinted || self.own_log > MAX_HINTED_LOG;
-        if held.max() > ours.have.max() && log.log == self.own_log && !hinted {
+        let number = log.log & !OPERATIONS;
+        if held.max() > ours.have.max() && number == self.own_log && !hinted {
             self.rollback_hinted = true;
-            self.suspect_rollback(turn, log.log)?;
+            self.suspect_rollback(turn, number)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
     }
@@ -337,15 +367,26 @@ impl Engine {
         event: SignedEvent,
     ) -> Result<Option<EventKey>, StoreError> {
         let header = event.header();
+        let room = self.is_room(turn, conversation)?;
+        if room && is_operation(header.kind) && header.conversation == *id {
+            let taken = self.take_operation(turn, conversation, event)?;
+            if let Some(key) = taken {
+                self.have_acknowledged(turn, key, key.log.device)?;
+            }
+            return Ok(taken);
+        }
         let Some((author, known)) = self.known_device(&header.device) else {
             self.counters.unknown_authors += 1;
             return Ok(None);
         };
+        let (by, signer) = (known.user, known.signer.clone());
         // A direct conversation has no membership, and so no view of it.
         let belongs = header.conversation == *id
-            && header.view.is_none()
-            && (known.user == *user || known.user == self.account.user());
-        let verified = match known.signer.as_ref().map(|signer| event.verify_by(signer)) {
+            && match room {
+                true => self.may_say(turn, conversation, header, &by)?,
+                false => header.view.is_none() && (by == *user || by == self.account.user()),
+            };
+        let verified = match signer.map(|signer| event.verify_by(&signer)) {
             Some(Ok(event)) if belongs => event,
             _ => {
                 self.counters.forged_events += 1;
@@ -359,7 +400,7 @@ impl Engine {
                 self.ends_typing(author);
                 self.wake_conversation(turn, conversation, &verified)?;
                 if own {
-                    self.suspect_rollback(turn, key.log.log)?;
+                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
                 } else {
                     self.lower_waiting_marks(turn, conversation, &position(&verified))?;
                 }
@@ -382,7 +423,7 @@ impl Engine {
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    fn have_acknowledged(
+    pub(crate) fn have_acknowledged(
         &mut self,
         turn: &mut Turn<'_, '_>,
         key: EventKey,
@@ -412,7 +453,7 @@ impl Engine {
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Vec<u64>, StoreError> {
-        let Some(Members { with, .. }) = self.members(turn, conversation)? else {
+        let Some(members) = self.members(turn, conversation)? else {
             return Ok(Vec::new());
         };
         let me = self.account.user();
@@ -420,7 +461,7 @@ impl Engine {
             .streams
             .iter()
             .filter_map(|(stream, s)| match &s.phase {
-                Phase::Ready(link) if link.greeted && (link.user == with || link.user == me) => Some(*stream),
+                Phase::Ready(link) if link.greeted && (link.user == me || members.has(&link.user)) => Some(*stream),
                 _ => None,
             })
             .collect())

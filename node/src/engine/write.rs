@@ -1,8 +1,8 @@
 //! What the account itself writes: messages.
 
 use parlour_crypto::{
-    Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, VISIBLE_TWICE,
-    VerifiedEvent,
+    Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, UserId,
+    VISIBLE_TWICE, VerifiedEvent,
 };
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
@@ -35,11 +35,12 @@ impl Engine {
         if let Some(error) = self.refuse_recipient(turn, conversation)? {
             return Ok(Err(SendError::Refused(error)));
         }
-        let members = self.members(turn, conversation)?.map(|members| members.with);
+        let members = self.members(turn, conversation)?;
+        let takes_part = |user: &UserId| members.as_ref().is_some_and(|members| members.has(user));
         if send
             .mentions
             .iter()
-            .any(|user| *user != self.own.user && Some(*user) != members)
+            .any(|user| *user != self.own.user && !takes_part(user))
         {
             return Ok(Err(SendError::MentionsStranger));
         }
@@ -93,7 +94,12 @@ impl Engine {
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Option<Refusal>, StoreError> {
-        let with = self.members(turn, conversation)?.map(|members| members.with);
+        if let Some(refusal) = self.refuse_in_room(turn, conversation)? {
+            return Ok(Some(refusal));
+        }
+        let with = self
+            .members(turn, conversation)?
+            .and_then(|members| members.other_side());
         Ok(match with {
             Some(user) if self.is_blocked(&user) => Some(Refusal::Blocked),
             Some(user) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
@@ -127,7 +133,7 @@ impl Engine {
             prev: held.top,
             parents,
             clock,
-            view: None,
+            view: self.own_view(turn, conversation)?,
         };
         let salt = self.random_id();
         let event = VerifiedEvent::sign(&self.account.keys, draft, salt, body).map_err(|_| missing())?;

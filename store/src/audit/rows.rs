@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 42] = [
+const NOUNS: [(Kind, &str); 49] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -58,6 +58,13 @@ const NOUNS: [(Kind, &str); 42] = [
     (Kind::Views, "views"),
     (Kind::ConversationTimer, "timer"),
     (Kind::ClientId, "client id"),
+    (Kind::Room, "room"),
+    (Kind::Member, "member"),
+    (Kind::RoomOf, "room of a user"),
+    (Kind::View, "view"),
+    (Kind::MemberName, "name of a member"),
+    (Kind::RoomToken, "room link"),
+    (Kind::Joining, "room to join"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {

@@ -14,6 +14,7 @@ mod presence;
 mod profiles;
 mod read_marks;
 mod refresh;
+mod rooms;
 mod storm;
 mod trust;
 mod viewed_once;

@@ -1,0 +1,95 @@
+//! What of a room is given to whom (PROTOCOL.md section 11, "Serving"): operations to every member; what is said to those who were
+//! members as far as its author knew, and to those who came later as far as the history rule says.
+
+use parlour_crypto::{EventId, History, Intervals, Rank, UserId, VerifiedEvent};
+use parlour_store::rooms::{self, MemberRow};
+use parlour_store::timeline::{self, Position};
+use parlour_store::{ConversationNo, LogKey, StoreError};
+
+use super::holds_operations;
+use crate::engine::Engine;
+use crate::engine::effects::Turn;
+use crate::engine::input::Refusal;
+
+/// Messages before a member came that they are given where the rule says so.
+const LAST: usize = 100;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+impl Engine {
+    /// Seqs of a log that were found not to be for a user.
+    pub(crate) fn denied(&self, log: &LogKey, user: &UserId) -> Option<&Intervals> {
+        self.rooms.denied.get(&(*log, *user))
+    }
+
+    /// Whether an event may go to a user who takes part in the conversation; what may not is remembered.
+    pub(crate) fn may_give(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        event: &VerifiedEvent,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let header = event.header();
+        let Some(view) = header.view.filter(|_| !holds_operations(log)) else {
+            return Ok(true);
+        };
+        let no = log.conversation;
+        let by_view = |state: &parlour_crypto::RoomState| state.members.contains_key(user);
+        if self
+            .state_of_view(turn, no, &view)?
+            .is_some_and(|state| by_view(&state))
+        {
+            return Ok(true);
+        }
+        let Some(member) = rooms::member(turn.txn, no, user)? else {
+            return Ok(false);
+        };
+        if header.clock >= history_from(turn, no, &member)? {
+            return Ok(true);
+        }
+        let denied = self.rooms.denied.entry((*log, *user)).or_default();
+        denied.insert(header.seq);
+        Ok(false)
+    }
+}
+
+impl Engine {
+    /// Why nothing may be said in a room now; nothing in other conversations.
+    pub(crate) fn refuse_in_room(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let own = self.own.user;
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(None);
+        };
+        let state = folded.state();
+        let rank = state.rank(&own);
+        Ok(if rank == Rank::Nobody {
+            Some(Refusal::NotMember)
+        } else if rank.number() < state.policy.post {
+            Some(Refusal::MayNotPost)
+        } else {
+            None
+        })
+    }
+}
+
+/// The clock from which on a member is given what was said before they came.
+fn history_from(turn: &Turn<'_, '_>, no: ConversationNo, member: &MemberRow) -> Result<u64, StoreError> {
+    let came = Position {
+        clock: member.since,
+        id: EventId::from_bytes([0; 32]),
+    };
+    Ok(match History::from_number(member.history) {
+        History::None => u64::MAX,
+        History::Days30 => member.since.saturating_sub(30 * DAY_MS),
+        History::All => 0,
+        History::Last100 => timeline::before(turn.txn, no, Some(&came), LAST)?
+            .iter()
+            .map(|entry| entry.at.clock)
+            .min()
+            .unwrap_or(member.since),
+    })
+}

@@ -1,0 +1,381 @@
+//! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
+
+use parlour_crypto::{History, Rank};
+use parlour_store::rooms::{self, Standing};
+
+use super::*;
+use crate::engine::{NewRoom, PolicyChange, RoomAct, RoomError};
+
+impl Sim {
+    fn make_room(&mut self, by: usize, name: &str, history: History) -> ConversationId {
+        let new = NewRoom {
+            name: name.to_owned(),
+            topic: None,
+            policy: PolicyChange {
+                history: Some(history),
+                ..PolicyChange::default()
+            },
+        };
+        let made = self.ask(by, |reply| Command::MakeRoom(new, reply));
+        made.expect("up").expect("a room")
+    }
+
+    fn in_room(&mut self, who: usize, room: ConversationId, act: RoomAct) -> Result<(), RoomError> {
+        self.ask(who, |reply| Command::ActInRoom(room, act, reply)).expect("up")
+    }
+
+    fn let_in(&mut self, by: usize, room: ConversationId, who: usize) {
+        let user = self.user(who);
+        self.in_room(by, room, RoomAct::Invite(user, Rank::Member))
+            .expect("invited");
+        self.wait(5 * SECOND);
+        self.in_room(who, room, RoomAct::Join).expect("joined");
+        self.wait(5 * SECOND);
+    }
+
+    fn standing(&self, who: usize, room: &ConversationId) -> Option<Standing> {
+        let no = self.number_of(who, room)?;
+        let row = rooms::get(self.nodes[who].store(), no).expect("readable");
+        row.map(|row| row.standing)
+    }
+
+    /// Who takes part, as a node sees it.
+    fn members_at(&self, who: usize, room: &ConversationId) -> Vec<usize> {
+        let no = self.number_of(who, room).expect("the room is there");
+        let members = rooms::members(self.nodes[who].store(), no).expect("readable");
+        (0..self.nodes.len())
+            .filter(|index| members.contains_key(&self.user(*index)))
+            .collect()
+    }
+
+    fn remove(&mut self, by: usize, room: ConversationId, who: usize) {
+        let act = RoomAct::Remove {
+            user: self.user(who),
+            ban: false,
+            purge: false,
+            reason: String::new(),
+        };
+        self.in_room(by, room, act).expect("removed");
+    }
+}
+
+/// ada, bo and cy, in a room that bo has made.
+fn three(seed: u64) -> (Sim, ConversationId) {
+    let (mut sim, _) = Sim::people(seed);
+    let room = sim.make_room(1, "garden", History::Last100);
+    sim.let_in(1, room, 0);
+    sim.let_in(1, room, 2);
+    (sim, room)
+}
+
+#[test]
+fn all_members_have_everything_in_one_order_also_those_who_know_each_other_through_the_room_alone() {
+    let (mut sim, room) = three(41);
+    for who in [0, 1, 2] {
+        assert_eq!(sim.members_at(who, &room), [0, 1, 2]);
+    }
+    for (who, text) in [(0, "beans"), (2, "peas"), (1, "corn"), (2, "leeks")] {
+        sim.tell(who, room, text);
+    }
+    sim.wait(10 * SECOND);
+    let shown = sim.plain_texts(1, &room);
+    assert_eq!(shown.len(), 4);
+    assert_eq!(sim.plain_texts(0, &room), shown);
+    assert_eq!(sim.plain_texts(2, &room), shown);
+    for who in [0, 1, 2] {
+        let own = sim
+            .statuses(who, &room)
+            .into_iter()
+            .filter(|status| *status != MessageStatus::Received);
+        assert!(
+            own.into_iter().all(|status| status == Delivered),
+            "by every member, also those who are no contacts"
+        );
+    }
+    assert_eq!(sim.state_at(0, 2), None, "a fellow member is no contact");
+    sim.cut(0, 1);
+    sim.cut(1, 2);
+    sim.tell(2, room, "past bo");
+    sim.wait(MINUTE);
+    assert_eq!(
+        sim.plain_texts(0, &room).len(),
+        5,
+        "who is in a room together needs nobody between them"
+    );
+}
+
+impl Sim {
+    fn link_into(&mut self, by: usize, room: ConversationId, uses: Option<u32>) -> String {
+        let made = self.ask(by, |reply| Command::MakeRoomLink {
+            room,
+            uses,
+            valid_ms: 60 * MINUTE,
+            reply,
+        });
+        made.expect("up").expect("a link").link
+    }
+
+    fn show_link(&mut self, by: usize, link: &str) -> Result<ConversationId, RoomError> {
+        let link = link.to_owned();
+        self.ask(by, |reply| Command::JoinByLink(link, reply)).expect("up")
+    }
+}
+
+#[test]
+fn a_link_lets_strangers_in_and_makes_no_contacts() {
+    let mut sim = Sim::with(49, &["ada", "bo", "cy"]);
+    let room = sim.make_room(0, "garden", History::All);
+    sim.tell(0, room, "welcome");
+    let link = sim.link_into(0, room, None);
+    for who in [1, 2] {
+        assert_eq!(sim.show_link(who, &link), Ok(room));
+        sim.wait(MINUTE);
+        assert_eq!(sim.standing(who, &room), Some(Standing::Member), "{who}");
+    }
+    sim.tell(1, room, "hello");
+    sim.wait(MINUTE);
+    for who in [0, 1, 2] {
+        assert_eq!(sim.plain_texts(who, &room), ["welcome", "hello"]);
+        assert_eq!(sim.members_at(who, &room), [0, 1, 2]);
+    }
+    assert_eq!(sim.state_at(0, 1), None);
+    assert_eq!(sim.state_at(1, 0), None);
+    assert_eq!(sim.statuses(1, &room)[1], Delivered);
+}
+
+#[test]
+fn a_limited_link_lets_in_as_many_as_it_says() {
+    let mut sim = Sim::with(50, &["ada", "bo", "cy", "di"]);
+    let room = sim.make_room(0, "garden", History::All);
+    let link = sim.link_into(0, room, Some(2));
+    for who in [1, 2, 3] {
+        assert_eq!(sim.show_link(who, &link), Ok(room));
+    }
+    sim.wait(5 * MINUTE);
+    let standings: Vec<_> = [1, 2, 3].iter().filter_map(|who| sim.standing(*who, &room)).collect();
+    let members = standings
+        .iter()
+        .filter(|standing| **standing == Standing::Member)
+        .count();
+    assert_eq!(members, 2, "{standings:?}");
+    let used_up = |standing: &&Standing| matches!(standing, Standing::Asked { refused: Some(3), .. });
+    assert_eq!(standings.iter().filter(used_up).count(), 1, "{standings:?}");
+    assert_eq!(sim.members_at(0, &room).len(), 3);
+}
+
+#[test]
+fn a_link_does_not_let_in_who_is_banned_and_ends() {
+    let mut sim = Sim::with(51, &["ada", "bo"]);
+    let room = sim.make_room(0, "garden", History::All);
+    let link = sim.link_into(0, room, None);
+    assert_eq!(sim.show_link(0, &link), Err(RoomError::OwnLink));
+    sim.show_link(1, &link).expect("shown");
+    sim.wait(MINUTE);
+    let bo = sim.user(1);
+    let ban = RoomAct::Remove {
+        user: bo,
+        ban: true,
+        purge: false,
+        reason: "spam".to_owned(),
+    };
+    sim.in_room(0, room, ban).expect("banned");
+    sim.wait(MINUTE);
+    sim.show_link(1, &link).expect("shown again");
+    sim.wait(MINUTE);
+    let standing = sim.standing(1, &room);
+    assert!(
+        matches!(standing, Some(Standing::Asked { refused: Some(5), .. })),
+        "{standing:?}"
+    );
+    sim.wait(60 * MINUTE);
+    assert_eq!(sim.show_link(1, &link), Err(RoomError::LinkEnded));
+}
+
+#[test]
+fn an_invitation_waits_for_the_user_and_can_be_turned_down() {
+    let (mut sim, _) = Sim::people(42);
+    let room = sim.make_room(1, "garden", History::None);
+    let ada = sim.user(0);
+    sim.in_room(1, room, RoomAct::Invite(ada, Rank::Member))
+        .expect("invited");
+    sim.wait(5 * SECOND);
+    assert!(matches!(sim.standing(0, &room), Some(Standing::Invited { .. })));
+    assert_eq!(sim.members_at(1, &room), [1]);
+    let refused = sim.ask(0, |reply| Command::Send(SendText::plain(room, "early"), reply));
+    assert_eq!(
+        refused.expect("up").err(),
+        Some(SendError::Refused(Refusal::NotMember)),
+        "nobody speaks before they have joined"
+    );
+    sim.in_room(0, room, RoomAct::Leave).expect("turned down");
+    assert_eq!(sim.standing(0, &room), Some(Standing::Gone));
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.members_at(1, &room), [1]);
+}
+
+#[test]
+fn who_was_removed_is_told_and_gets_nothing_from_then_on() {
+    let (mut sim, room) = three(43);
+    sim.tell(0, room, "all of us");
+    sim.wait(10 * SECOND);
+    sim.remove(1, room, 2);
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.standing(2, &room), Some(Standing::Gone));
+    sim.tell(1, room, "without cy");
+    sim.tell(0, room, "nor by ada");
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.plain_texts(2, &room), ["all of us"]);
+    assert_eq!(sim.plain_texts(0, &room).len(), 3);
+    for who in [0, 1] {
+        assert_eq!(sim.members_at(who, &room), [0, 1]);
+        assert!(
+            sim.statuses(who, &room)
+                .iter()
+                .all(|status| *status != MessageStatus::Sent)
+        );
+    }
+}
+
+#[test]
+fn who_was_removed_while_away_comes_back_to_nothing_new() {
+    let (mut sim, room) = three(44);
+    sim.tell(0, room, "before");
+    sim.wait(10 * SECOND);
+    sim.down(2, Crash::Killed);
+    sim.remove(1, room, 2);
+    sim.tell(0, room, "after");
+    sim.wait(MINUTE);
+    sim.start(2);
+    sim.wait(10 * MINUTE);
+    assert_eq!(sim.plain_texts(2, &room), ["before"]);
+    assert_eq!(sim.standing(2, &room), Some(Standing::Gone));
+}
+
+#[test]
+fn those_who_come_later_are_given_what_the_rule_says() {
+    for (history, given) in [
+        (History::None, vec!["after"]),
+        (History::Last100, vec!["first", "second", "after"]),
+        (History::All, vec!["first", "second", "after"]),
+    ] {
+        let (mut sim, _) = Sim::people(45);
+        let room = sim.make_room(1, "garden", history);
+        sim.let_in(1, room, 0);
+        sim.tell(0, room, "first");
+        sim.wait(5 * SECOND);
+        sim.tell(1, room, "second");
+        sim.wait(5 * SECOND);
+        sim.let_in(1, room, 2);
+        sim.tell(0, room, "after");
+        sim.wait(MINUTE);
+        assert_eq!(sim.plain_texts(2, &room), given, "{history:?}");
+    }
+}
+
+#[test]
+fn ranks_decide_who_may_do_what() {
+    let (mut sim, room) = three(46);
+    let (ada, bo, cy) = (sim.user(0), sim.user(1), sim.user(2));
+    let kick = |user| RoomAct::Remove {
+        user,
+        ban: true,
+        purge: false,
+        reason: String::new(),
+    };
+    assert!(matches!(sim.in_room(0, room, kick(cy)), Err(RoomError::Rank { .. })));
+    assert_eq!(sim.in_room(1, room, RoomAct::Leave), Err(RoomError::Owner));
+    sim.in_room(1, room, RoomAct::Role(ada, Rank::Moderator))
+        .expect("raised");
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.in_room(0, room, kick(bo)), Err(RoomError::Above(Rank::Owner)));
+    assert_eq!(
+        sim.in_room(0, room, RoomAct::Role(cy, Rank::Guest))
+            .map_err(|e| matches!(e, RoomError::Rank { .. })),
+        Err(true)
+    );
+    sim.in_room(0, room, kick(cy)).expect("a moderator may");
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.members_at(1, &room), [0, 1]);
+    assert_eq!(
+        sim.in_room(1, room, RoomAct::Invite(cy, Rank::Member)),
+        Err(RoomError::Banned)
+    );
+    sim.in_room(1, room, RoomAct::Unban(cy)).expect("unbanned");
+    sim.let_in(1, room, 2);
+    assert_eq!(sim.members_at(0, &room), [0, 1, 2]);
+}
+
+#[test]
+fn a_rule_about_writing_holds_for_those_below_it() {
+    let (mut sim, room) = three(47);
+    let change = PolicyChange {
+        post: Some(Rank::Moderator),
+        ..PolicyChange::default()
+    };
+    sim.in_room(1, room, RoomAct::Policy(change)).expect("ruled");
+    sim.wait(5 * SECOND);
+    let refused = sim.ask(0, |reply| Command::Send(SendText::plain(room, "may I"), reply));
+    assert_eq!(
+        refused.expect("up").err(),
+        Some(SendError::Refused(Refusal::MayNotPost))
+    );
+    sim.tell(1, room, "hear, hear");
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.plain_texts(2, &room), ["hear, hear"]);
+}
+
+#[test]
+fn a_room_survives_kills_and_partitions_without_losing_a_word() {
+    let (mut sim, room) = three(48);
+    sim.tell(0, room, "one");
+    sim.cut(0, 1);
+    sim.tell(0, room, "two");
+    sim.tell(1, room, "three");
+    sim.tell(2, room, "four");
+    sim.wait(MINUTE);
+    for who in [0, 1, 2] {
+        sim.crash(who);
+    }
+    sim.wait(MINUTE);
+    sim.mend_all();
+    sim.wait(10 * MINUTE);
+    let shown = sim.plain_texts(1, &room);
+    assert_eq!(shown.len(), 4);
+    assert_eq!(sim.plain_texts(0, &room), shown);
+    assert_eq!(sim.plain_texts(2, &room), shown);
+}
+
+#[test]
+fn a_damaged_member_gets_the_room_back() {
+    for (seed, (what, harm)) in super::disks::HARMS.into_iter().enumerate() {
+        let (mut sim, room) = three(60 + seed as u64);
+        for (who, text) in [(0, "one"), (1, "two"), (2, "three")] {
+            sim.tell(who, room, text);
+            sim.wait(5 * SECOND);
+        }
+        sim.nodes[1].store().db().checkpoint().expect("a checkpoint");
+        sim.tell(1, room, "four");
+        sim.nodes[1].store().db().checkpoint().expect("a checkpoint");
+        sim.wait(10 * SECOND);
+        sim.down(1, Crash::Killed);
+        harm(&sim.nodes[1].disk().join("db"));
+        sim.nodes[1].damaged = true;
+        sim.start(1);
+        sim.wait(10 * MINUTE);
+        sim.tell(1, room, "five");
+        sim.wait(10 * MINUTE);
+        for who in [0, 1, 2] {
+            assert_eq!(
+                sim.plain_texts(who, &room),
+                ["one", "two", "three", "four", "five"],
+                "{what}, node {who}"
+            );
+            assert_eq!(sim.members_at(who, &room), [0, 1, 2], "{what}, node {who}");
+        }
+        sim.remove(1, room, 2);
+        sim.wait(MINUTE);
+        assert_eq!(sim.members_at(0, &room), [0, 1], "{what}: its owner can still rule");
+        let audit = parlour_store::check(sim.nodes[1].store(), |_, _| ()).expect("readable");
+        assert_eq!(audit.problems, [], "{what}");
+    }
+}
