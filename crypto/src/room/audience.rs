@@ -201,7 +201,7 @@ mod tests {
             with(&|bad| bad.index = bad.count),
         ];
         if !proof.path.is_empty() {
-            all.push(with(&|bad| drop(bad.path.pop())));
+            all.push(with(&|bad| bad.path.truncate(bad.path.len().saturating_sub(1))));
             all.push(with(&|bad| bad.path[0][0] ^= 1));
             all.push(with(&|bad| bad.index ^= 1));
         }

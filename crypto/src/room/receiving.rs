@@ -29,7 +29,7 @@ use crate::envelope;
 use crate::event::{EventHeader, EventVerifyError, SignedEvent, VerifiedEvent};
 use crate::ids::{ConversationId, DeviceId, EventId};
 use crate::kdf::SignerKey;
-use crate::ratchet::{ChainKey, HeaderKey, MAX_SKIPPED, MessageKey, Position, RecordChange, RecordKey};
+use crate::ratchet::{ChainKey, HeaderKey, MAX_SKIPPED, MessageKey, Position, RecordKey};
 
 mod records;
 

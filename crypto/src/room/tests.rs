@@ -1,5 +1,3 @@
-#![expect(clippy::indexing_slicing, reason = "tests")]
-
 use super::*;
 use crate::envelope::EnvelopePrefix;
 use crate::event::{Draft, VerifiedEvent};
@@ -165,7 +163,7 @@ fn loss_and_order_make_nothing_unreadable() {
                 let (event, envelope) = waiting.swap_remove(random.next_u32() as usize % waiting.len());
                 assert_eq!(talk.open(&envelope).unwrap(), event, "window {window}, {lost} % lost");
                 assert!(opened.insert(event.id()), "opened twice");
-                if random.next_u32() % 50 == 0 {
+                if random.next_u32().is_multiple_of(50) {
                     talk.reload();
                     assert_eq!(talk.refuses(&envelope), RoomOpenError::Replayed);
                 }
