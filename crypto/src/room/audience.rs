@@ -12,7 +12,7 @@ use thiserror::Error;
 /// Most devices of an audience.
 pub const MAX_AUDIENCE: usize = 1024;
 /// Height of the tree of [`MAX_AUDIENCE`] devices.
-const MAX_PATH: usize = 10;
+pub(super) const MAX_PATH: usize = 10;
 
 /// Devices, ascending and distinct, 1–1024.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +99,6 @@ impl AudienceProof {
         let climbed = climb(index, count, leaf(device), &mut path);
         climbed.is_some_and(|top| root(self.count, &top) == *audience_root) && path.next().is_none()
     }
-
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.path.len() <= MAX_PATH
-    }
 }
 
 /// The top of a tree of `count` whose leaf `index` is `leaf`; `path` gives the halves it is not in.
@@ -139,7 +135,7 @@ fn halves(devices: &[DeviceId]) -> Option<(&[DeviceId], &[DeviceId])> {
 /// The largest power of two below `count`; nothing for a leaf.
 fn left_of(count: usize) -> Option<usize> {
     let last = count.checked_sub(1).filter(|&last| last > 0)?;
-    Some(1 << last.ilog2())
+    Some(1usize.wrapping_shl(last.ilog2()))
 }
 
 fn leaf(device: &DeviceId) -> [u8; 32] {
@@ -205,7 +201,7 @@ mod tests {
             with(&|bad| bad.index = bad.count),
         ];
         if !proof.path.is_empty() {
-            all.push(with(&|bad| drop(bad.path.pop())));
+            all.push(with(&|bad| bad.path.truncate(bad.path.len().saturating_sub(1))));
             all.push(with(&|bad| bad.path[0][0] ^= 1));
             all.push(with(&|bad| bad.index ^= 1));
         }

@@ -14,9 +14,6 @@ use thiserror::Error;
 pub type ChainId = [u8; 16];
 
 const VERSION: u8 = 1;
-/// Bytes of the signed form.
-pub(super) const CERT_LEN: usize = (3 + STATEMENT_LEN) + (3 + 64);
-const STATEMENT_LEN: usize = 7 * 3 + 1 + 32 + 16 + 4 * 32;
 
 /// A chain certificate whose signature was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -85,10 +85,12 @@ pub enum Act {
     },
     /// Goes.
     Leave,
-    /// Removes a user.
+    /// Removes a user, or a device of theirs.
     Remove {
         /// Who.
         user: UserId,
+        /// The device, if it is not all of them.
+        device: Option<DeviceId>,
         /// Whether they are kept out.
         ban: bool,
         /// Whether what they sent around the removal is hidden.
@@ -222,7 +224,16 @@ impl Act {
             Self::Info(info) => info.validate(),
             Self::Policy(policy) => policy.validate(),
             Self::Invite { role, .. } => check_role(*role, 2),
-            Self::Remove { logs, reason, .. } => {
+            Self::Remove {
+                device,
+                ban,
+                logs,
+                reason,
+                ..
+            } => {
+                if device.is_some() && *ban {
+                    return Err(OperationError::DeviceBan);
+                }
                 limit("logs", logs.len(), MAX_LAST_SEQS)?;
                 limit("reason", reason.len(), MAX_REASON)
             }
@@ -490,6 +501,9 @@ pub enum OperationError {
         /// Rank found.
         got: u8,
     },
+    /// Users are banned, devices are not.
+    #[error("the operation bans a device")]
+    DeviceBan,
     /// A number of uses that no link has.
     #[error("the link is for no use, or for too many")]
     Uses,

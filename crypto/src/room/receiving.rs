@@ -29,7 +29,7 @@ use crate::envelope;
 use crate::event::{EventHeader, EventVerifyError, SignedEvent, VerifiedEvent};
 use crate::ids::{ConversationId, DeviceId, EventId};
 use crate::kdf::SignerKey;
-use crate::ratchet::{ChainKey, HeaderKey, MAX_SKIPPED, MessageKey, Position, RecordChange, RecordKey};
+use crate::ratchet::{ChainKey, HeaderKey, MAX_SKIPPED, MessageKey, Position, RecordKey};
 
 mod records;
 
@@ -261,11 +261,11 @@ impl ChainSender {
 
     /// Forgets keys that were skipped before `before`, ms. Returns whether there were any.
     pub fn purge(&mut self, before: u64) -> bool {
-        let old: Vec<_> = self.skipped.iter().filter(|(_, key)| key.since < before).collect();
-        let old: Vec<_> = old.into_iter().map(|(&at, _)| at).collect();
-        for (number, n) in &old {
-            self.skipped.remove(&(*number, *n));
-            self.changed.insert(records::skipped(*number, *n));
+        let old = self.skipped.iter().filter(|(_, key)| key.since < before);
+        let old: Vec<_> = old.map(|(&at, _)| at).collect();
+        for &(number, n) in &old {
+            self.skipped.remove(&(number, n));
+            self.changed.insert(records::skipped(number, n));
         }
         !old.is_empty()
     }

@@ -5,7 +5,7 @@
 //! ```
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::audience::{Audience, AudienceProof};
+use super::audience::Audience;
 use super::certificate::ChainCert;
 use super::message::{self, Binding, OVERHEAD};
 use super::shared::{ChainKeys, SharedChain};
@@ -27,6 +27,8 @@ pub const CHAIN_DUE: u32 = 800;
 /// Age at which a chain is replaced, ms: 7 days.
 pub const CHAIN_LIFETIME_MS: u64 = 7 * 86_400_000;
 const VERSION: u8 = 1;
+/// The longest payload that fits an envelope.
+const MAX_PAYLOAD: usize = MAX_ENVELOPE - PREFIX_LEN - OVERHEAD;
 
 /// A sender chain of our own.
 pub struct SendingChain {
@@ -102,7 +104,7 @@ impl SendingChain {
                 tag: *self.tag_key,
             },
             view,
-            proof: None::<AudienceProof>,
+            proof: None,
             ext: Vec::new(),
         })
     }
@@ -131,7 +133,7 @@ impl SendingChain {
         let length = wire.len().saturating_add(1);
         let size = envelope::size_for(length.saturating_add(OVERHEAD)).ok_or(RoomSealError::TooLarge {
             got: length,
-            max: MAX_ENVELOPE - PREFIX_LEN - OVERHEAD,
+            max: MAX_PAYLOAD,
         })?;
         let tag = match self.last_tag {
             Some((last, tag)) if last == day => tag,

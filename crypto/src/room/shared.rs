@@ -1,8 +1,7 @@
 //! A sender chain as it is handed over: its certificate, and the keys that open it from one message on (PROTOCOL.md section 11).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::audience::AudienceProof;
-use super::certificate::CERT_LEN;
+use super::audience::{AudienceProof, MAX_PATH};
 use super::sending::CHAIN_MESSAGES;
 use crate::body::{Ext, MAX_EXT};
 use crate::control::{ControlError, limit};
@@ -17,6 +16,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub const MAX_SHARED: usize = 32;
 /// Most heads named beside a chain.
 pub const MAX_VIEW_HEADS: usize = 64;
+/// Longest certificate.
+const MAX_CERT: usize = 512;
+const LAST_ITERATION: usize = CHAIN_MESSAGES as usize - 1;
 
 /// The keys of a chain at one message.
 ///
@@ -82,16 +84,14 @@ pub struct SharedChain {
 
 impl SharedChain {
     pub(crate) fn validate(&self) -> Result<(), ControlError> {
-        limit("certificate", self.cert.len(), CERT_LEN)?;
-        limit("iteration", self.iteration as usize, CHAIN_MESSAGES as usize - 1)?;
+        limit("certificate", self.cert.len(), MAX_CERT)?;
+        limit("iteration", self.iteration as usize, LAST_ITERATION)?;
         limit("view", self.view.len(), MAX_VIEW_HEADS)?;
-        if self.proof.as_ref().is_some_and(|proof| !proof.is_bounded()) {
-            return Err(ControlError::OverLimit {
-                field: "proof",
-                got: self.proof.as_ref().map_or(0, |proof| proof.path.len()),
-                max: 10,
-            });
-        }
+        limit(
+            "proof",
+            self.proof.as_ref().map_or(0, |proof| proof.path.len()),
+            MAX_PATH,
+        )?;
         limit("ext", self.ext.len(), MAX_EXT)
     }
 }

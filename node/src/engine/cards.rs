@@ -225,10 +225,9 @@ impl Engine {
             Control::RoomRefused { room, reason, .. } => self.on_room_refused(turn, device, &room, reason)?,
             Control::RoomOperations { room, events, .. } => self.on_room_operations(turn, &room, &events)?,
             // Whoever is here need not ask.
-            Control::ContactRequest { .. }
-            | Control::SenderChain { .. }
-            | Control::KeyRequest { .. }
-            | Control::RoomHeads { .. } => {}
+Control::ContactRequest { .. } => {}
+            // Not acknowledged, as everything that is not taken: it comes again.
+            Control::SenderChain { .. } | Control::KeyRequest { .. } | Control::RoomHeads { .. } => return Ok(()),
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

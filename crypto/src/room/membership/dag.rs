@@ -22,17 +22,13 @@ impl Bits {
         bits
     }
 
-    pub(super) fn contains(&self, at: At) -> bool {
-        contains(&self.0, at)
-    }
-
     pub(super) fn as_slice(&self) -> &[u64] {
         &self.0
     }
 
     fn insert(&mut self, at: At) {
         if let Some(word) = self.0.get_mut(at >> 6) {
-            *word |= 1 << (at & 63);
+            *word |= bit(at);
         }
     }
 
@@ -47,9 +43,13 @@ fn words(count: usize) -> usize {
     count.div_ceil(64)
 }
 
+fn bit(at: At) -> u64 {
+    1u64.wrapping_shl((at & 63) as u32)
+}
+
 /// Whether a row has this bit.
 pub(super) fn contains(row: &[u64], at: At) -> bool {
-    row.get(at >> 6).is_some_and(|word| word >> (at & 63) & 1 == 1)
+    row.get(at >> 6).is_some_and(|word| word & bit(at) != 0)
 }
 
 /// Operations, ancestors first.
@@ -106,11 +106,19 @@ impl Dag {
         })
     }
 
-    /// Appends an operation whose parents are all here; gives it back otherwise.
-    pub(super) fn push(&mut self, operation: RoomOperation) -> Result<At, RoomOperation> {
-        let Some(parents) = self.places_of(&operation.parents) else {
-            return Err(operation);
-        };
+    /// A parent of the operation that is not here.
+    pub(super) fn missing_parent(&self, operation: &RoomOperation) -> Option<EventId> {
+        let mut missing = operation.parents.iter().filter(|parent| self.place(parent).is_none());
+        missing.next().copied()
+    }
+
+    /// Appends an operation whose parents are all here.
+    pub(super) fn push(&mut self, operation: RoomOperation) -> At {
+        let parents: Vec<At> = operation
+            .parents
+            .iter()
+            .filter_map(|parent| self.place(parent))
+            .collect();
         let at = self.operations.len();
         let row = self.closure_of(&parents, at);
         self.starts.push(self.rows.len());
@@ -119,12 +127,13 @@ impl Dag {
         self.heads.push(at);
         self.places.insert(operation.id, at);
         self.operations.push(operation);
-        Ok(at)
+        at
     }
 
     /// These operations and their pasts; nothing if one is not here.
     pub(super) fn closure(&self, ids: &[EventId]) -> Option<Bits> {
-        Some(self.closure_of(&self.places_of(ids)?, self.len()))
+        let places: Option<Vec<At>> = ids.iter().map(|id| self.place(id)).collect();
+        Some(self.closure_of(&places?, self.len()))
     }
 
     /// The heads, as ids, ascending.
@@ -147,10 +156,6 @@ impl Dag {
 
     pub(super) fn into_operations(self) -> Vec<RoomOperation> {
         self.operations
-    }
-
-    fn places_of(&self, ids: &[EventId]) -> Option<Vec<At>> {
-        ids.iter().map(|id| self.place(id)).collect()
     }
 
     fn closure_of(&self, places: &[At], count: usize) -> Bits {

@@ -30,8 +30,10 @@ pub(super) struct Index {
     pub(super) lists: BTreeMap<UserId, Vec<At>>,
     /// The user's devices that have written or are on a list.
     pub(super) devices: BTreeMap<UserId, BTreeSet<DeviceId>>,
-    /// What ends a device.
-    pub(super) ended: HashMap<DeviceId, Vec<At>>,
+    /// What ends a device: lists of the same user, which may name anybody's.
+    pub(super) ended: HashMap<(UserId, DeviceId), Vec<At>>,
+    /// Removals of one device of a user.
+    pub(super) removed: HashMap<(UserId, DeviceId), Vec<At>>,
     /// A device's operations by number.
     pub(super) sequences: HashMap<DeviceId, BTreeMap<u32, Vec<At>>>,
     pub(super) recovered: bool,
@@ -66,6 +68,11 @@ impl Index {
                 }
             }
             Some(Act::Join { .. } | Act::Leave) => self.about.entry(operation.user).or_default().push(at),
+            Some(Act::Remove {
+                user,
+                device: Some(device),
+                ..
+            }) => self.removed.entry((*user, *device)).or_default().push(at),
             Some(Act::Remove { user, ban, .. }) => {
                 self.about.entry(*user).or_default().push(at);
                 if *ban {
@@ -88,7 +95,7 @@ impl Index {
 
     /// Finds out what ends which device.
     pub(super) fn end_devices(&mut self, dag: &Dag) {
-        let mut ended: HashMap<DeviceId, Vec<At>> = HashMap::new();
+        let mut ended: HashMap<(UserId, DeviceId), Vec<At>> = HashMap::new();
         for (user, carriers) in &self.lists {
             let lists: Vec<_> = carriers
                 .iter()
@@ -105,7 +112,7 @@ impl Index {
             }
             for (at, list) in lists {
                 for device in &list.revoked {
-                    ended.entry(*device).or_default().push(at);
+                    ended.entry((*user, *device)).or_default().push(at);
                 }
                 if !list.recovered {
                     continue;
@@ -113,7 +120,7 @@ impl Index {
                 for device in self.devices.get(user).into_iter().flatten() {
                     let later = certified.get(device).is_some_and(|version| *version > list.version);
                     if !later && !list.certified.contains(device) && !list.revoked.contains(device) {
-                        ended.entry(*device).or_default().push(at);
+                        ended.entry((*user, *device)).or_default().push(at);
                     }
                 }
             }

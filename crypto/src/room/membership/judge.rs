@@ -64,20 +64,20 @@ impl Judge {
     }
 
     /// Appends an operation with everything in its past.
-    pub(super) fn extend(&mut self, operation: RoomOperation) -> Result<(), RoomOperation> {
-        let at = self.dag.push(operation)?;
+    pub(super) fn extend(&mut self, operation: RoomOperation) {
+        let at = self.dag.push(operation);
         self.verdicts.push(Verdict::default());
         let Some(operation) = self.dag.get(at) else {
-            return Ok(());
+            return;
         };
-        let user = operation.user;
         self.index.add(at, operation);
         self.index.end_devices(&self.dag);
         self.begin(at);
-        let rank = self.rank_in(&user, self.dag.past(at));
-        self.set_rank(at, rank);
+        if self.owns_at(at) {
+            self.set_rank(at, OWNER);
+        }
+        (1..=ADMIN).rev().for_each(|rank| self.raise(at, rank));
         self.decide(at);
-        Ok(())
     }
 
     pub(super) fn verdict(&self, at: At) -> Verdict {
@@ -100,6 +100,7 @@ impl Judge {
             }
             self.decide_if(at, |act| matches!(act, Act::Leave));
         }
+        all.clone().for_each(|at| self.end_beside(at));
         for rank in [OWNER, ADMIN, MODERATOR] {
             if rank < OWNER {
                 all.clone().for_each(|at| self.raise(at, rank));
@@ -136,10 +137,10 @@ impl Judge {
     /// Steps 1 to 3: what is wrong with an operation whoever may do it.
     fn begin(&mut self, at: At) {
         let Some(operation) = self.dag.get(at) else { return };
-        let ended = self.index.ended.get(&operation.device);
+        let ended = self.index.ended.get(&(operation.user, operation.device));
         let dropped = if !self.index.is_rooted(&self.dag, at) {
             Some(Dropped::NoRoot)
-        } else if ended.is_some_and(|ends| ends.iter().any(|&end| !self.dag.is_before(at, end))) {
+        } else if ended.is_some_and(|ends| ends.iter().any(|&end| self.dag.is_before(end, at))) {
             Some(Dropped::DeviceEnded)
         } else if operation.op_seq != self.last_seq(at, operation).saturating_add(1) {
             Some(Dropped::OutOfSequence)
@@ -159,6 +160,26 @@ impl Judge {
         let sequence = self.index.sequences.get(&operation.device).into_iter().flatten().rev();
         let mut in_past = sequence.filter(|(_, places)| places.iter().any(|&place| self.dag.is_before(place, at)));
         in_past.next().map_or(0, |(number, _)| *number)
+    }
+
+    /// Step 2, what is beside the end of an owner's device.
+    fn end_beside(&mut self, at: At) {
+        let Some(operation) = self.dag.get(at) else { return };
+        let ends = self
+            .index
+            .ended
+            .get(&(operation.user, operation.device))
+            .into_iter()
+            .flatten();
+        let mut by_owner = ends.filter(|&&end| self.verdict(end).rank == OWNER && self.dag.is_beside(end, at));
+        let exempt = matches!(operation.act, Some(Act::Create { .. } | Act::Transfer { .. }));
+        if !exempt
+            && by_owner.next().is_some()
+            && let Some(verdict) = self.verdicts.get_mut(at)
+        {
+            verdict.dropped = verdict.dropped.or(Some(Dropped::DeviceEnded));
+            verdict.decided = true;
+        }
     }
 
     fn set_rank(&mut self, at: At, rank: u8) {
@@ -222,9 +243,19 @@ impl Judge {
         self.index.about(user).iter().any(|&other| {
             self.speaks_above(other, k)
                 && self.verdict(other).says < k
-                && !matches!(self.dag.get(other).and_then(RoomOperation::act), Some(Act::Join { .. }))
+                && matches!(
+                    self.dag.get(other).and_then(RoomOperation::act),
+                    Some(Act::Remove { .. } | Act::Role { .. })
+                )
                 && self.dag.is_beside(other, at)
         })
+    }
+
+    /// Whether somebody above `k` removed the device, and the operation did not come before that.
+    fn is_device_removed(&self, at: At, operation: &RoomOperation, k: u8) -> bool {
+        let removals = self.index.removed.get(&(operation.user, operation.device));
+        let mut removals = removals.into_iter().flatten();
+        removals.any(|&removal| self.speaks_above(removal, k) && !self.dag.is_before(at, removal))
     }
 
     /// Gives the operation's author rank `k` at it, if they have it and no higher one.
@@ -233,6 +264,7 @@ impl Judge {
         if self.verdict(at).rank == 0
             && self.has(&operation.user, k, self.dag.past(at))
             && !self.is_lowered_beside(at, &operation.user, k)
+            && !self.is_device_removed(at, operation, k)
         {
             self.set_rank(at, k);
         }
@@ -445,15 +477,9 @@ impl Judge {
         else {
             return Err(Dropped::NoLink);
         };
-        let in_past = |&&other: &&At| contains(past, other) && self.counts(other);
-        let revoked = self
-            .index
-            .revocations
-            .get(link)
-            .into_iter()
-            .flatten()
-            .find(in_past)
-            .is_some();
+        let in_past = |other: At| contains(past, other) && self.counts(other);
+        let mut revocations = self.index.revocations.get(link).into_iter().flatten().copied();
+        let revoked = revocations.any(in_past);
         let closed = self
             .policy_in(past)
             .is_none_or(|policy| policy.join_rule() == JoinRule::Invite);
@@ -462,10 +488,10 @@ impl Judge {
             return Err(Dropped::NoLink);
         }
         let Some(uses) = uses else { return Ok(()) };
-        let mut before = self.index.uses.get(link).into_iter().flatten().filter(in_past);
-        let again = before.any(|&other| {
+        let mut before = self.index.uses.get(link).into_iter().flatten().copied();
+        let again = before.any(|other| {
             let act = self.dag.get(other).and_then(RoomOperation::act);
-            matches!(act, Some(Act::Invite { link: Some(used), .. }) if used.number == number)
+            in_past(other) && matches!(act, Some(Act::Invite { link: Some(used), .. }) if used.number == number)
         });
         if again || invite.device != made.device || !(1..=*uses).contains(&number) {
             return Err(Dropped::NoLink);

@@ -85,26 +85,19 @@ impl Membership {
         if self.judge.dag.len().saturating_add(self.waiting.len()) >= MAX_OPERATIONS {
             return Err(TooManyOperations);
         }
-        let mut missing = operation
-            .parents
-            .iter()
-            .filter(|parent| self.judge.dag.place(parent).is_none());
-        if missing.next().is_some() {
+        if self.judge.dag.missing_parent(&operation).is_some() {
             self.waiting.insert(id, operation);
             return Ok(Applied::Waiting);
         }
         // A list after a recovered one may give a device back what it did.
         let lists = operation.list.is_some() && (self.judge.index.recovered || has_recovered(&operation));
         let is_last = self.waiting.is_empty() && !lists && self.judge.dag.covers_all(&operation.parents);
-        let applied = match is_last
-            .then(|| operation.clone())
-            .map(|operation| self.judge.extend(operation))
-        {
-            Some(Ok(())) => Applied::Last,
-            Some(Err(_)) | None => {
-                self.fold_with(operation);
-                Applied::Anew
-            }
+        let applied = if is_last {
+            self.judge.extend(operation);
+            Applied::Last
+        } else {
+            self.fold_with(operation);
+            Applied::Anew
         };
         self.state = RoomState::of(&self.judge, &Bits::all(self.judge.dag.len()));
         Ok(applied)
@@ -131,11 +124,7 @@ impl Membership {
     /// The number and id of the last operation of a device.
     #[must_use]
     pub fn last_of(&self, device: &DeviceId) -> Option<(u32, EventId)> {
-        let of_device = self
-            .judge
-            .dag
-            .iter()
-            .filter(|(_, operation)| operation.device == *device);
+        let of_device = self.judge.dag.iter().filter(|(_, operation)| operation.device == *device);
         of_device.map(|(_, operation)| (operation.op_seq, operation.id)).max()
     }
 
@@ -200,19 +189,14 @@ fn in_order(operations: Vec<RoomOperation>) -> (Dag, BTreeMap<EventId, RoomOpera
         let mut ready = vec![operation];
         while let Some(operation) = ready.pop() {
             let id = operation.id;
-            match dag.push(operation) {
-                Ok(_) => {
-                    let next = children.remove(&id).unwrap_or_default();
-                    ready.extend(next.into_iter().filter_map(|child| waiting.remove(&child)));
-                }
-                Err(operation) => {
-                    let missing = operation.parents.iter().find(|parent| dag.place(parent).is_none());
-                    if let Some(parent) = missing {
-                        children.entry(*parent).or_default().push(id);
-                    }
-                    waiting.insert(id, operation);
-                }
+            if let Some(parent) = dag.missing_parent(&operation) {
+                children.entry(parent).or_default().push(id);
+                waiting.insert(id, operation);
+                continue;
             }
+            dag.push(operation);
+            let next = children.remove(&id).unwrap_or_default();
+            ready.extend(next.into_iter().filter_map(|child| waiting.remove(&child)));
         }
     }
     (dag, waiting.into_iter().collect())

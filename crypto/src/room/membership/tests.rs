@@ -1,4 +1,4 @@
-#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
 use super::*;
 use crate::ids::{DeviceId, UserId};
@@ -154,6 +154,18 @@ fn join(invite: EventId) -> Act {
 fn remove(who: u8) -> Act {
     Act::Remove {
         user: user(who),
+        device: None,
+        ban: false,
+        purge: false,
+        logs: Vec::new(),
+        reason: String::new(),
+    }
+}
+
+fn remove_device(who: u8, number: u8) -> Act {
+    Act::Remove {
+        user: user(who),
+        device: Some(device((who, number))),
         ban: false,
         purge: false,
         logs: Vec::new(),
@@ -164,6 +176,7 @@ fn remove(who: u8) -> Act {
 fn ban(who: u8) -> Act {
     Act::Remove {
         user: user(who),
+        device: None,
         ban: true,
         purge: false,
         logs: Vec::new(),
@@ -419,20 +432,85 @@ fn numbers_that_do_not_follow_are_void() {
 }
 
 #[test]
-fn a_revoked_device_ends_where_its_user_saw_it_end() {
+fn a_revoked_device_ends_and_whoever_stands_above_ends_what_it_dates_back() {
     let (mut world, head) = room();
     let seen = world.act((ANN, 1), &[head], named("Seen"));
     let revoked = world.list((ANN, 0), &[seen], list(ANN, 2, &[0], &[1]));
-    let beside = world.act((ANN, 1), &[seen], named("Stolen"));
     let after = world.act((ANN, 1), &[revoked], named("Stolen later"));
+    let beside = world.act((ANN, 1), &[seen], named("Stolen"));
     // An old list, said again by the revoked device, brings nothing back.
     world.list((ANN, 1), &[revoked], list(ANN, 1, &[0, 1], &[]));
-    for id in [beside, after] {
-        assert_eq!(world.dropped(id), Some(Dropped::DeviceEnded));
-    }
+    assert_eq!(world.dropped(after), Some(Dropped::DeviceEnded));
+    assert_eq!(world.dropped(beside), None);
+    let equal = world.act((BOB, 0), &[revoked], remove_device(ANN, 1));
+    assert_eq!(world.dropped(equal), Some(Dropped::NotAbove));
+    world.act((OWEN, 0), &[revoked], remove_device(ANN, 1));
+    assert_eq!(world.dropped(beside), Some(Dropped::NoRight));
+    assert_eq!(world.dropped(seen), None);
     let membership = world.fold();
     assert_eq!(membership.state().info.name.as_deref(), Some("Seen"));
+    assert_eq!(membership.state().rank(&user(ANN)), Rank::Admin);
     assert_eq!(membership.state().members[&user(ANN)].devices, [device((ANN, 0))]);
+}
+
+#[test]
+fn a_list_ends_no_device_of_another_user() {
+    let (mut world, head) = room();
+    let mut hostile = list(CAT, 2, &[0], &[]);
+    hostile.revoked = vec![device((OWEN, 0)), device((OWEN, 1))];
+    let said = world.list((CAT, 0), &[head], hostile);
+    let after = world.act((OWEN, 0), &[said], named("After"));
+    assert_eq!(world.dropped(after), None);
+    assert_eq!(world.fold().state().members[&user(OWEN)].devices.len(), 2);
+}
+
+#[test]
+fn an_owners_list_ends_what_their_device_dates_back() {
+    let (mut world, head) = room();
+    world.list((OWEN, 1), &[head], list(OWEN, 2, &[1], &[0]));
+    let stolen = world.act((OWEN, 0), &[head], remove(ANN));
+    assert_eq!(world.dropped(stolen), Some(Dropped::DeviceEnded));
+    assert_eq!(world.rank(ANN), Rank::Admin);
+}
+
+/// By a list that revokes the device that did it, or by leaving, as if nothing had been seen of it.
+#[test]
+fn nobody_undoes_what_they_did_themselves() {
+    let (mut world, head) = room();
+    let root = world.operations[0].id;
+    let joined = world
+        .operations
+        .iter()
+        .find(|operation| operation.user == user(ANN))
+        .unwrap()
+        .id;
+    let came = world.join(9, &[head], (ANN, 0));
+    let gone = world.act((ANN, 0), &[came], remove(DAN));
+    let given = world.act((OWEN, 0), &[gone], transfer(ANN));
+    let before = world.fold().state().members.clone();
+    world.list((OWEN, 1), &[root], list(OWEN, 2, &[1], &[0]));
+    world.list((ANN, 1), &[joined], list(ANN, 2, &[1], &[0]));
+    let after = world.fold().state().members.clone();
+    assert_eq!(world.dropped(given), None);
+    let ranks = |members: &BTreeMap<UserId, Member>| {
+        members
+            .iter()
+            .map(|(user, member)| (*user, member.rank))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ranks(&after), ranks(&before));
+    assert_eq!(after[&user(ANN)].devices, [device((ANN, 1))]);
+
+    let (mut world, head) = room();
+    let joined = world
+        .operations
+        .iter()
+        .find(|operation| operation.user == user(CAT))
+        .unwrap()
+        .id;
+    world.join(9, &[head], (CAT, 0));
+    world.act((CAT, 1), &[joined], Act::Leave);
+    assert_eq!((world.rank(CAT), world.rank(9)), (Rank::Nobody, Rank::Member));
 }
 
 #[test]
@@ -441,7 +519,7 @@ fn a_recovered_list_ends_all_devices_but_its_own_and_later_ones() {
     let mut recovered = list(ANN, 1 << 31, &[2], &[]);
     recovered.recovered = true;
     let recovery = world.list((ANN, 2), &[head], recovered);
-    let old = world.act((ANN, 0), &[head], named("Old"));
+    let old = world.act((ANN, 0), &[recovery], named("Old"));
     world.list((ANN, 3), &[recovery], list(ANN, (1 << 31) + 1, &[2, 3], &[]));
     let new = world.act((ANN, 2), &[recovery], named("New"));
     assert_eq!(world.dropped(old), Some(Dropped::DeviceEnded));
@@ -585,7 +663,8 @@ fn storm(seed: u64) -> World {
         );
         let act = match pick(16) {
             0..=3 => role(target, 1 + pick(4) as u8),
-            4 | 5 => remove(target),
+            4 => remove(target),
+            5 => remove_device(target, pick(2) as u8),
             6 => ban(target),
             7 => Act::Unban { user: user(target) },
             8 | 9 => invite(target),
@@ -679,7 +758,7 @@ fn whoever_is_removed_at_the_end_and_unopposed_stays_out_whatever_they_date_back
             continue;
         };
         let heads = membership.heads();
-        let ended = membership.judge.index.ended.contains_key(&device((number, 0)));
+        let ended = membership.judge.index.ended.contains_key(&(owner, device((number, 0))));
         if ended || heads.len() > 16 {
             continue;
         }
