@@ -64,7 +64,7 @@ impl Row for RoomRow {
 pub struct MemberRow {
     /// 1 guest, 2 member, 3 moderator, 4 admin, 5 owner.
     pub rank: u8,
-    /// The clock of the operation they came with, ms.
+    /// When we learned that they take part, ms by our clock.
     pub since: u64,
     /// What they are given of what was said before: the history rule when they came.
     pub history: u8,

@@ -422,6 +422,18 @@ impl RoomOperation {
         matches!(self.act, Some(Act::Create { .. }))
     }
 
+    /// Whether its author comes in with it.
+    #[must_use]
+    pub fn brings_in(&self) -> bool {
+        matches!(self.act, Some(Act::Create { .. } | Act::Join { .. }))
+    }
+
+    /// The operations it builds on.
+    #[must_use]
+    pub fn parents(&self) -> &[EventId] {
+        &self.parents
+    }
+
     /// The device list it carries.
     #[must_use]
     pub fn device_list(&self) -> Option<DeviceList> {

@@ -220,12 +220,24 @@ impl Engine {
                     return Ok(());
                 }
             }
-            Control::RoomWelcome { room, create, .. } => self.on_room_welcome(turn, device, &room, &create)?,
-            Control::RoomAsk(ask) => self.on_room_ask(turn, device, &ask)?,
+            Control::RoomWelcome { room, create, .. } => {
+                if !self.on_room_welcome(turn, device, &room, &create)? {
+                    return Ok(());
+                }
+            }
+            Control::RoomAsk(ask) => {
+                if !self.on_room_ask(turn, device, &ask)? {
+                    return Ok(());
+                }
+            }
             Control::RoomRefused { room, reason, .. } => self.on_room_refused(turn, device, &room, reason)?,
-            Control::RoomOperations { room, events, .. } => self.on_room_operations(turn, &room, &events)?,
+            Control::RoomOperations { room, events, .. } => {
+                if !self.on_room_operations(turn, device, &room, &events)? {
+                    return Ok(());
+                }
+            }
             // Whoever is here need not ask.
-Control::ContactRequest { .. } => {}
+            Control::ContactRequest { .. } => {}
             // Not acknowledged, as everything that is not taken: it comes again.
             Control::SenderChain { .. } | Control::KeyRequest { .. } | Control::RoomHeads { .. } => return Ok(()),
         }

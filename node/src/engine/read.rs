@@ -272,6 +272,7 @@ impl Engine {
         };
         let told = match &members.with {
             With::User(user) => contacts::get(turn.txn, user)?.is_some_and(|c| c.state == ContactState::Accepted),
+            // Each member who is a contact; nobody else.
             With::Room(_) => true,
             With::Nobody => false,
         };
@@ -279,6 +280,14 @@ impl Engine {
             return Ok(());
         }
         for &device in &members.recipients {
+            let user = self.known.get(&device).map(|known| known.user);
+            let contact = match user {
+                Some(user) => contacts::get(turn.txn, &user)?.is_some_and(|c| c.state == ContactState::Accepted),
+                None => false,
+            };
+            if !contact || user.is_some_and(|user| self.is_blocked(&user)) {
+                continue;
+            }
             drop_marks_of(turn, device, &members.id)?;
             let row = OutboxRow {
                 id: self.random_id(),

@@ -15,7 +15,7 @@ use super::Engine;
 use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
-use super::rooms::{OPERATIONS, is_operation};
+use super::rooms::{OPERATIONS, Taken, is_operation};
 use super::sessions::takes_part_in_refreshes;
 use super::timers::{Timer, jitter};
 use super::write::position;
@@ -372,11 +372,11 @@ impl Engine {
         let header = event.header();
         let room = self.is_room(turn, conversation)?;
         if room && is_operation(header.kind) && header.conversation == *id {
-            let taken = self.take_operation(turn, conversation, event)?;
-            if let Some(key) = taken {
-                self.have_acknowledged(turn, key, key.log.device)?;
-            }
-            return Ok(taken);
+            let Taken::Stored(key) = self.take_operation(turn, conversation, event)? else {
+                return Ok(None);
+            };
+            self.have_acknowledged(turn, key, key.log.device)?;
+            return Ok(Some(key));
         }
         let Some((author, known)) = self.known_device(&header.device) else {
             self.counters.unknown_authors += 1;

@@ -182,8 +182,15 @@ impl Engine {
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Asked(asked) => token == Some(asked.token) && user == asked.user,
-            Reason::Room(link) => token == Some(link.token) && user != self.account.user(),
-            Reason::Contact => token.is_none() && (known || self.is_fellow(turn, &user)?),
+            // Contacts ask through the session they have, and begin anew as contacts.
+            Reason::Room(link) => {
+                let stranger = contacts::get(turn.txn, &user)?.is_none();
+                token == Some(link.token) && user != self.account.user() && stranger
+            }
+            Reason::Contact => {
+                let fellow = user != self.account.user() && self.is_fellow(turn, &user)?;
+                token.is_none() && (known || fellow)
+            }
         };
         if !welcome {
             return Ok(Welcome::Silent);
@@ -227,7 +234,8 @@ impl Engine {
             self.admit_visitor(turn, &profile, (&peer_cert, &list), session)?;
             return Ok(Welcome::Done);
         }
-        if matches!(reason, Reason::Contact) && contacts::get(turn.txn, &user)?.is_none() {
+        let accepted = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        if matches!(reason, Reason::Contact) && !accepted {
             self.admit_fellow(turn, &profile, &peer_cert, session)?;
             return Ok(Welcome::Done);
         }

@@ -90,7 +90,16 @@ impl<'a, R: Read> DeliveryView<'a, R> {
     /// # Errors
     /// The database cannot be read, or a row is malformed.
     pub fn new(read: &'a R, own: Own, conversation: ConversationNo) -> Result<Self, StoreError> {
-        let members = rooms::members(read, conversation)?;
+        let kind = conversations::get(read, conversation)?.map(|row| row.kind);
+        let members = match kind {
+            Some(ConversationKind::Room) => rooms::members(read, conversation)?,
+            _ => BTreeMap::new(),
+        };
+        let alone = match kind {
+            Some(ConversationKind::Notes) => true,
+            Some(ConversationKind::Room) => members.keys().all(|user| *user == own.user) && !members.is_empty(),
+            _ => false,
+        };
         let recipients = recipients(read, own, conversation)?
             .into_iter()
             .map(|no| {
@@ -106,8 +115,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         Ok(Self {
             read,
             own,
-            alone: conversations::get(read, conversation)?
-                .is_some_and(|row| matches!(row.kind, ConversationKind::Notes | ConversationKind::Room)),
+            alone,
             recipients,
             rows: BTreeMap::new(),
         })

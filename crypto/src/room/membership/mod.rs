@@ -124,7 +124,11 @@ impl Membership {
     /// The number and id of the last operation of a device.
     #[must_use]
     pub fn last_of(&self, device: &DeviceId) -> Option<(u32, EventId)> {
-        let of_device = self.judge.dag.iter().filter(|(_, operation)| operation.device == *device);
+        let of_device = self
+            .judge
+            .dag
+            .iter()
+            .filter(|(_, operation)| operation.device == *device);
         of_device.map(|(_, operation)| (operation.op_seq, operation.id)).max()
     }
 
@@ -151,6 +155,17 @@ impl Membership {
     pub fn missing(&self) -> Vec<EventId> {
         let named: BTreeSet<_> = self.waiting.values().flat_map(|operation| &operation.parents).collect();
         named.into_iter().filter(|id| !self.contains(id)).copied().collect()
+    }
+
+    /// The operations that are here, ancestors first, without those that wait.
+    pub fn ids(&self) -> impl Iterator<Item = EventId> {
+        self.judge.dag.iter().map(|(_, operation)| operation.id)
+    }
+
+    /// How many operations wait for others.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// How many operations there are, without those that wait.

@@ -190,7 +190,9 @@ impl View<'_> {
                 }
             }
             if removed {
-                let logs = last.into_iter().map(|((device, log), seq)| LastSeq { device, log, seq });
+                let logs = last
+                    .into_iter()
+                    .map(|((device, log), seq)| LastSeq { device, log, seq });
                 ends.insert(*user, logs.collect());
             }
         }

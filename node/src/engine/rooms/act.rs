@@ -14,7 +14,7 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, contacts, even
 use super::OPERATIONS;
 use super::links::BadLink;
 use crate::engine::Engine;
-use crate::engine::append::{Appended, Origin, append};
+use crate::engine::append::{Appended, MAX_AHEAD_MS, Origin, append};
 use crate::engine::effects::{StorageFailed, Turn};
 
 /// A room to make.
@@ -365,6 +365,7 @@ impl Engine {
                 reason,
             } => Act::Remove {
                 user,
+                device: None,
                 ban,
                 purge,
                 logs: self.last_seqs(turn, no, &user)?,
@@ -452,6 +453,7 @@ impl Engine {
                 clock = clock.max(brief.clock.saturating_add(1));
             }
         }
+        clock = clock.min(turn.now.saturating_add(MAX_AHEAD_MS));
         let Ok(body) = self.operation(op_seq, parents, act).encode() else {
             return Ok(Err(RoomError::BadPolicy));
         };

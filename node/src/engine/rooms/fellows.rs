@@ -77,11 +77,15 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         user: &UserId,
         device: DeviceNo,
+        clock: u64,
         told: Told,
     ) -> Result<(), StoreError> {
-        if *user == self.own.user || contacts::get(turn.txn, user)?.is_some() {
+        // The newest word counts, whatever comes again.
+        let newest = self.rooms.told.get(user).is_none_or(|at| *at <= clock);
+        if *user == self.own.user || contacts::get(turn.txn, user)?.is_some() || !newest {
             return Ok(());
         }
+        self.rooms.told.insert(*user, clock);
         if let Some(name) = told.name {
             rooms::put_name(turn.txn, user, &name);
         }
@@ -91,6 +95,14 @@ impl Engine {
         let Some(mut row) = devices::get(turn.txn, device)? else {
             return Ok(());
         };
+        // Nobody says where somebody else is.
+        let there = PeerId::from_bytes(&peer)
+            .map(|peer| self.devices_at(&peer))
+            .unwrap_or_default();
+        let anothers = |no: &DeviceNo| self.known.get(no).is_some_and(|known| known.user != *user);
+        if there.iter().any(anothers) || peer == self.peer.to_bytes() {
+            return Ok(());
+        }
         if row.peer != peer || row.addresses != addresses {
             row.peer = peer;
             row.addresses = addresses;
@@ -172,7 +184,7 @@ impl Engine {
         let Some(mut row) = devices::get(turn.txn, device)? else {
             return Ok(());
         };
-        if row.user != *user || !self.is_fellow(turn, user)? {
+        if row.user != *user || *user == self.own.user || !self.is_fellow(turn, user)? {
             return Ok(());
         }
         row.bundle = bundle.as_bytes().to_vec();

@@ -17,7 +17,11 @@ use crate::engine::Engine;
 use crate::engine::contacts::{Knock, check_bundle};
 use crate::engine::effects::Turn;
 use crate::engine::sessions::Which;
+use crate::engine::timers::Allowance;
 
+/// Asks taken from one device: one per this time, and so many at once.
+const ASK_EVERY_MS: u64 = 10_000;
+const ASKS_AT_ONCE: u64 = 5;
 /// Open links of one device.
 const MAX_LINKS: usize = 256;
 /// Rooms that are waited for at once.
@@ -209,6 +213,8 @@ impl Engine {
             Some(device) if self.sessions.any(device).is_some() => {
                 return self.ask_to_join(turn, device, &row);
             }
+            // A link says nothing about a contact: they are found as contacts.
+            Some(device) if contacts::get(turn.txn, &row.user)?.is_some() => return self.begin_again(turn, device),
             _ => devices::put(turn.txn, &host_row(&certificate, bundle.as_bytes(), &row))?,
         };
         self.learn_devices(turn)?;
@@ -289,13 +295,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Somebody asks to be let into a room.
+    /// Somebody asks to be let into a room. `false`: too often, so that it is not acknowledged and comes again.
     pub(crate) fn on_room_ask(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
         ask: &RoomAsk,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let often = self.rooms.asks.entry(device);
+        let often = often.or_insert(Allowance::new(ASK_EVERY_MS, ASKS_AT_ONCE));
+        if !often.take(turn.now) || self.answer_waits(turn, device, &ask.room)? {
+            return Ok(false);
+        }
+        self.answer_ask(turn, device, ask)?;
+        Ok(true)
+    }
+
+    /// Whether what we said to an earlier ask has not arrived yet.
+    fn answer_waits(&self, turn: &Turn<'_, '_>, device: DeviceNo, room: &ConversationId) -> Result<bool, StoreError> {
+        let answers = |control: &Control| matches!(control, Control::RoomWelcome { room: of, .. } | Control::RoomRefused { room: of, .. } if of == room);
+        Ok(outbox::of_device(turn.txn, device)?
+            .iter()
+            .any(|row| answers(&row.control)))
+    }
+
+    fn answer_ask(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, ask: &RoomAsk) -> Result<(), StoreError> {
         let Some(user) = self.known.get(&device).map(|known| known.user) else {
             return Ok(());
         };

@@ -13,17 +13,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parlour_crypto::{
-    ConversationId, DeviceCert, Intervals, KIND_OPERATION, Membership, RoomOperation, RoomState, UserId, VerifiedEvent,
+    ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, RoomOperation,
+    RoomState, UserId, VerifiedEvent, membership_view,
 };
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::rooms::{self, MemberRow, RoomRow, Standing};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
 
 use super::Engine;
 use super::effects::Turn;
+use super::timers::Allowance;
 
 pub use act::{NewRoom, PolicyChange, RoomAct, RoomError};
 pub use links::MadeLink;
+pub(crate) use take::Taken;
 
 /// Set in the numbers of logs that hold operations.
 pub(crate) const OPERATIONS: u32 = 1 << 31;
@@ -37,7 +40,13 @@ const MAX_VIEWS: usize = 64;
 pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
     /// What those knew who wrote under a view; nothing where we do not know what they knew.
-    views: HashMap<(ConversationNo, [u8; 32]), Option<Arc<RoomState>>>,
+    views: HashMap<(ConversationNo, [u8; 32]), Arc<RoomState>>,
+    /// The views of single operations with all they build on.
+    single: BTreeMap<ConversationNo, HashMap<[u8; 32], EventId>>,
+    /// The clock of the operation in which a user last told where they are.
+    told: BTreeMap<UserId, u64>,
+    /// Who asks to be let in, and how often they still may.
+    asks: BTreeMap<DeviceNo, Allowance>,
     /// What a user is not given of a log.
     denied: BTreeMap<(LogKey, UserId), Intervals>,
 }
@@ -91,6 +100,7 @@ impl Engine {
                 }
             }
         }
+        operations.truncate(MAX_OPERATIONS);
         Membership::fold(id, operations).map_err(|_| malformed())
     }
 
@@ -99,17 +109,17 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
-        event: &VerifiedEvent,
+        _event: &VerifiedEvent,
     ) -> Result<(), StoreError> {
-        let own = self.own.user;
+        let (own, now) = (self.own.user, turn.now);
         let before = rooms::members(turn.txn, no)?;
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        let members = members_after(folded, &before, event.header().clock);
+        let members = members_after(folded, &before, now);
         let (heads, view) = (folded.heads(), folded.view());
         let old = rooms::get(turn.txn, no)?;
-        let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &before, &members))?;
+        let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
         rooms::put_view(turn.txn, no, &view, &heads);
         let row = RoomRow { heads, ..row };
         if old.as_ref() != Some(&row) {
@@ -124,9 +134,6 @@ impl Engine {
             .into_keys()
             .filter(|user| !before.contains_key(user) && *user != own);
         let came: BTreeSet<UserId> = came.collect();
-        if !came.is_empty() {
-            self.want_fellows(turn)?;
-        }
         self.tell_room_to(turn, no, &came)
     }
 
@@ -158,20 +165,54 @@ impl Engine {
         view: &[u8; 32],
     ) -> Result<Option<Arc<RoomState>>, StoreError> {
         if let Some(state) = self.rooms.views.get(&(no, *view)) {
-            return Ok(state.clone());
+            return Ok(Some(state.clone()));
         }
-        let state = match rooms::view(turn.txn, no, view)? {
-            Some(heads) => self
-                .folded(turn, no)?
-                .and_then(|folded| folded.state_at(&heads))
-                .map(Arc::new),
-            None => None,
+        let heads = match self.single_head(turn, no, view)? {
+            Some(head) => Some(vec![head]),
+            None => rooms::view(turn.txn, no, view)?,
+        };
+        let Some(heads) = heads else { return Ok(None) };
+        let folded = self.folded(turn, no)?;
+        let Some(state) = folded.and_then(|folded| folded.state_at(&heads)).map(Arc::new) else {
+            return Ok(None);
         };
         if self.rooms.views.len() >= MAX_VIEWS {
             self.rooms.views.clear();
         }
         self.rooms.views.insert((no, *view), state.clone());
-        Ok(state)
+        Ok(Some(state))
+    }
+
+    /// The operation whose past alone a view is of: most are, and of those nothing has to be remembered.
+    fn single_head(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        view: &[u8; 32],
+    ) -> Result<Option<EventId>, StoreError> {
+        let Some(id) = conversations::id_of(turn.txn, no)? else {
+            return Ok(None);
+        };
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(None);
+        };
+        let count = folded.len();
+        let known = self.rooms.single.get(&no).map_or(0, HashMap::len);
+        if known < count {
+            let ids: Vec<EventId> = self
+                .rooms
+                .folded
+                .get(&no)
+                .into_iter()
+                .flat_map(Membership::ids)
+                .collect();
+            let single = ids
+                .into_iter()
+                .map(|head| (membership_view(&id, [&head]), head))
+                .collect();
+            self.rooms.single.insert(no, single);
+        }
+        Ok(self.rooms.single.get(&no).and_then(|single| single.get(view)).copied())
     }
 
     /// The view that events of this device are written under; nothing in other conversations.
@@ -194,7 +235,7 @@ impl Engine {
 
 /// Who takes part. After a loss, what made somebody a member may not have come back yet, and it comes from them: nobody takes part or is
 /// removed without an operation of their own.
-fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, clock: u64) -> BTreeMap<UserId, MemberRow> {
+fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, now: u64) -> BTreeMap<UserId, MemberRow> {
     let state = folded.state();
     let lost = before.iter().filter(|(user, _)| !folded.knows(user));
     let mut members: BTreeMap<UserId, MemberRow> = lost.map(|(user, row)| (*user, *row)).collect();
@@ -202,7 +243,7 @@ fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, cloc
         let known = before.get(user);
         let row = MemberRow {
             rank: member.rank.number(),
-            since: known.map_or(clock, |row| row.since),
+            since: known.map_or(now, |row| row.since),
             history: known.map_or(state.policy.history, |row| row.history),
         };
         (*user, row)
@@ -216,7 +257,7 @@ fn row_after(
     no: ConversationNo,
     state: &RoomState,
     old: Option<&RoomRow>,
-    (own, before, members): (UserId, &BTreeMap<UserId, MemberRow>, &BTreeMap<UserId, MemberRow>),
+    (own, members): (UserId, &BTreeMap<UserId, MemberRow>),
 ) -> Result<RoomRow, StoreError> {
     let name = state.info.name.clone().unwrap_or_default();
     let slug = match old {
@@ -226,9 +267,14 @@ fn row_after(
     };
     let waiting = match old.map(|row| row.standing.clone()) {
         Some(standing @ Standing::Invited { .. }) if state.invited.contains_key(&own) => Some(standing),
-        Some(standing @ (Standing::Invited { .. } | Standing::Asked { .. })) if !before.contains_key(&own) => {
+        // The operation that lets us in may still be on its way.
+        Some(standing @ (Standing::Invited { .. } | Standing::Asked { .. }))
+            if old.is_some_and(|row| row.heads.is_empty()) =>
+        {
             Some(standing)
         }
+        Some(standing @ Standing::Asked { .. }) => Some(standing),
+        Some(standing @ Standing::Invited { .. }) if !was_let_in(state, &own) => Some(standing),
         _ => None,
     };
     let standing = match members.contains_key(&own) {
@@ -244,6 +290,11 @@ fn row_after(
         members: u32::try_from(members.len()).unwrap_or(u32::MAX),
         policy: state.policy.clone(),
     })
+}
+
+/// Whether the operation that lets a user in is among those that are here.
+fn was_let_in(state: &RoomState, user: &UserId) -> bool {
+    state.invited.contains_key(user)
 }
 
 /// Whether an event is an operation.

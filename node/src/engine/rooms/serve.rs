@@ -90,6 +90,6 @@ fn history_from(turn: &Turn<'_, '_>, no: ConversationNo, member: &MemberRow) -> 
             .iter()
             .map(|entry| entry.at.clock)
             .min()
-            .unwrap_or(member.since),
+            .unwrap_or(u64::MAX),
     })
 }

@@ -1,36 +1,102 @@
 //! What others write in a room: operations, which make the room, and what is said in it by those who may.
 
 use parlour_crypto::{
-    Applied, DeviceCert, DeviceList, EventHeader, MAX_OPERATIONS, RoomOperation, SignedEvent, SignerKey, UserId,
-    VerifiedEvent,
+    Applied, ConversationId, DeviceCert, DeviceList, EventHeader, MAX_OPERATIONS, RoomOperation, SignedEvent,
+    SignerKey, UserId, VerifiedEvent,
 };
 use parlour_store::devices::{self, DeviceRow};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
 
 use super::fellows::told;
+use super::is_operation;
 use crate::engine::Engine;
-use crate::engine::append::{Appended, append};
+use crate::engine::append::{Appended, MAX_AHEAD_MS, append};
 use crate::engine::effects::Turn;
 
+/// Operations of a room that may wait for others.
+const MAX_WAITING: usize = 256;
+
+/// What became of an operation that others gave us.
+pub(crate) enum Taken {
+    /// It is here.
+    Stored(EventKey),
+    /// It may be taken when it comes again.
+    Later,
+    /// It is none, or not by who it says.
+    Never,
+}
+
+/// An operation whose signature and device list hold.
+pub(super) struct Checked {
+    event: VerifiedEvent,
+    operation: RoomOperation,
+    certificate: DeviceCert,
+    list: Option<DeviceList>,
+}
+
+impl Checked {
+    /// Whether it makes this room.
+    pub(super) fn begins(&self, room: &ConversationId) -> bool {
+        self.operation.begins() && self.event.header().conversation == *room
+    }
+}
+
 impl Engine {
-    /// Takes an operation that others give us; nothing if it is not one of this room.
+    /// Takes an operation that others give us.
     pub(crate) fn take_operation(
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
         event: SignedEvent,
-    ) -> Result<Option<EventKey>, StoreError> {
-        let Some((verified, operation, author)) = self.verify_operation(turn, event)? else {
+    ) -> Result<Taken, StoreError> {
+        if let Some(key) = events::place(turn.txn, &event.id())? {
+            return Ok(match key.log.conversation == no {
+                true => Taken::Stored(key),
+                false => Taken::Never,
+            });
+        }
+        // What builds on a time to come would carry everybody there.
+        if event.header().clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+            return Ok(Taken::Later);
+        }
+        let Some(checked) = self.check_operation(turn, event)? else {
             self.counters.forged_events += 1;
-            return Ok(None);
+            return Ok(Taken::Never);
         };
         let Some(folded) = self.folded(turn, no)? else {
-            return Ok(None);
+            return Ok(Taken::Never);
         };
-        if folded.len() >= MAX_OPERATIONS {
-            return Ok(None);
+        let missing = checked
+            .operation
+            .parents()
+            .iter()
+            .any(|parent| !folded.contains(parent));
+        if folded.len().saturating_add(folded.waiting()) >= MAX_OPERATIONS
+            || (missing && folded.waiting() >= MAX_WAITING)
+        {
+            return Ok(Taken::Later);
         }
-        let key = match append(turn, no, author, &verified, self.origin_of(author))? {
+        Ok(match self.store_checked(turn, no, checked)? {
+            Some(key) => Taken::Stored(key),
+            None => Taken::Later,
+        })
+    }
+
+    /// Stores an operation and adds it to what is folded.
+    pub(super) fn store_checked(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        checked: Checked,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let Checked {
+            event,
+            operation,
+            certificate,
+            list,
+        } = checked;
+        let author = self.learn_device(turn, &certificate)?;
+        let key = match append(turn, no, author, &event, self.origin_of(author))? {
             Appended::New(key) => key,
             Appended::Known(key) => return Ok(Some(key)),
             Appended::Refused => return Ok(None),
@@ -39,7 +105,20 @@ impl Engine {
         if author == self.own.device {
             self.suspect_rollback(turn, key.log.log & !super::OPERATIONS)?;
         }
-        self.fold_in(turn, no, operation, &verified)?;
+        let (user, brings) = (operation.user(), operation.brings_in());
+        self.fold_in(turn, no, operation, &event)?;
+        // Only now: what outsiders sign costs one row each.
+        let own = self.own.user;
+        let folded = self.folded(turn, no)?;
+        if user != own && folded.is_some_and(|folded| folded.state().members.contains_key(&user)) {
+            if let Some(list) = &list {
+                self.learn_members_devices(turn, list)?;
+            }
+            if brings {
+                self.note_told(turn, &user, author, event.header().clock, told(&event))?;
+                self.want_fellows(turn)?;
+            }
+        }
         Ok(Some(key))
     }
 
@@ -61,14 +140,14 @@ impl Engine {
         }
     }
 
-    /// Checks an operation by the certificate we know of its device, or by the one it brings along; learns the devices in it.
-    pub(super) fn verify_operation(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
+    /// Checks an operation by the certificate we know of its device, or by the one it brings along.
+    pub(super) fn check_operation(
+        &self,
+        turn: &Turn<'_, '_>,
         event: SignedEvent,
-    ) -> Result<Option<(VerifiedEvent, RoomOperation, DeviceNo)>, StoreError> {
+    ) -> Result<Option<Checked>, StoreError> {
         let header = event.header();
-        if !super::is_operation(header.kind) || header.log & super::OPERATIONS == 0 || !header.parents.is_empty() {
+        if !is_operation(header.kind) || header.log & super::OPERATIONS == 0 || !header.parents.is_empty() {
             return Ok(None);
         }
         let device = header.device;
@@ -81,56 +160,55 @@ impl Engine {
         let Some(certificate) = certificate else {
             return Ok(None);
         };
-        let Some(signer) = SignerKey::read(certificate.signing_key()) else {
+        let signer = SignerKey::read(certificate.signing_key());
+        let Some(Ok(event)) = signer.map(|signer| event.verify_by(&signer)) else {
             return Ok(None);
         };
-        let Ok(verified) = event.verify_by(&signer) else {
+        let Ok(operation) = RoomOperation::read(&event, &certificate) else {
             return Ok(None);
         };
-        let Ok(operation) = RoomOperation::read(&verified, &certificate) else {
-            return Ok(None);
-        };
-        if let Some(list) = operation.device_list() {
-            self.learn_members_devices(turn, &list)?;
-        }
-        let Some(author) = devices::number(turn.txn, &device)? else {
-            return Ok(None);
-        };
-        self.note_told(turn, &operation.user(), author, told(&verified))?;
-        Ok(Some((verified, operation, author)))
+        let list = operation.device_list();
+        Ok(Some(Checked {
+            event,
+            operation,
+            certificate,
+            list,
+        }))
     }
 
-    /// Notes the devices of somebody who takes part in a room. Those of contacts are known by their cards.
+    /// The number of the device of a certificate, which is noted if it is new.
+    fn learn_device(&mut self, turn: &mut Turn<'_, '_>, certificate: &DeviceCert) -> Result<DeviceNo, StoreError> {
+        if let Some(no) = devices::number(turn.txn, &certificate.device())? {
+            return Ok(no);
+        }
+        let row = DeviceRow {
+            id: certificate.device(),
+            user: certificate.user(),
+            certificate: certificate.as_bytes().to_vec(),
+            bundle: Vec::new(),
+            peer: Vec::new(),
+            addresses: Vec::new(),
+            good_addresses: Vec::new(),
+            last_seen: 0,
+        };
+        let no = devices::put(turn.txn, &row)?;
+        self.learn_devices(turn)?;
+        Ok(no)
+    }
+
+    /// Notes the devices of somebody who takes part in a room. Those of contacts are known by their cards, own ones by ourselves.
     pub(super) fn learn_members_devices(
         &mut self,
         turn: &mut Turn<'_, '_>,
         list: &DeviceList,
     ) -> Result<(), StoreError> {
-        let mut new = false;
         for certificate in list.certs() {
-            if devices::number(turn.txn, &certificate.device())?.is_some() {
-                continue;
-            }
-            let row = DeviceRow {
-                id: certificate.device(),
-                user: certificate.user(),
-                certificate: certificate.as_bytes().to_vec(),
-                bundle: Vec::new(),
-                peer: Vec::new(),
-                addresses: Vec::new(),
-                good_addresses: Vec::new(),
-                last_seen: 0,
-            };
-            devices::put(turn.txn, &row)?;
-            new = true;
-        }
-        if new {
-            self.learn_devices(turn)?;
+            self.learn_device(turn, certificate)?;
         }
         Ok(())
     }
 
-    /// Whether what a user says in a room is taken: they may say it by what they knew, and were let to.
+    /// Whether what a device says in a room is taken: its user may say it by what they knew, and the device was theirs then.
     pub(crate) fn may_say(
         &mut self,
         turn: &Turn<'_, '_>,
@@ -141,9 +219,26 @@ impl Engine {
         let Some(view) = header.view.filter(|_| header.log & super::OPERATIONS == 0) else {
             return Ok(false);
         };
-        Ok(match self.state_of_view(turn, no, &view)? {
-            Some(state) => state.rank(user).number() >= state.policy.post,
-            None => false,
+        let Some(state) = self.state_of_view(turn, no, &view)? else {
+            return Ok(false);
+        };
+        let there = state
+            .members
+            .get(user)
+            .is_some_and(|member| member.devices.contains(&header.device));
+        if !there || state.rank(user).number() < state.policy.post {
+            return Ok(false);
+        }
+        // Of those who were removed, what whoever removed them had seen.
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(false);
+        };
+        let now = folded.state();
+        Ok(match now.ends.get(user).filter(|_| !now.members.contains_key(user)) {
+            Some(ends) => ends
+                .iter()
+                .any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq),
+            None => true,
         })
     }
 }

@@ -3,13 +3,14 @@
 use parlour_crypto::{Control, ConversationId, MAX_CONTROL, MAX_ROOM_EVENTS, SignedEvent, UserId};
 use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::feed::{self, FeedRow};
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, contacts, devices, events, logs};
 use serde_bytes::ByteBuf;
 
 use super::holds_operations;
+use super::take::Taken;
 use crate::engine::Engine;
-use crate::engine::append::{Appended, append};
 use crate::engine::effects::Turn;
 
 /// Rooms that others let us into and that we have not decided about.
@@ -108,46 +109,43 @@ impl Engine {
         Ok(all)
     }
 
-    /// A contact lets us into a room.
+    /// A contact, or whom we asked, lets us into a room. `false`: it is not taken yet, so not to be acknowledged.
     pub(crate) fn on_room_welcome(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
         room: &ConversationId,
         create: &[u8],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
+            return Ok(true);
         };
         let known = self.room_number(turn, room)?;
         let asked = match &known {
             Some((no, row)) if row.heads.is_empty() => {
                 rooms::joining(turn.txn, *no)?.is_some_and(|row| row.user == user)
             }
-            Some(_) => return Ok(()),
+            Some((no, row)) if row.standing == Standing::Gone => return self.invited_again(turn, *no, row, user),
+            Some(_) => return Ok(true),
             None => false,
         };
-        let accepted = contacts::get(turn.txn, &user)?.is_some_and(|c| c.state == ContactState::Accepted);
-        if !(accepted || asked) || self.is_blocked(&user) {
-            return Ok(());
+        if !(asked || self.is_accepted(turn, &user)?) || self.is_blocked(&user) {
+            return Ok(true);
         }
-        let invited = rooms::all(turn.txn)?;
         let open = |row: &RoomRow| matches!(row.standing, Standing::Invited { .. });
-        if invited.iter().filter(|(_, row)| open(row)).count() >= MAX_INVITED {
-            return Ok(());
+        if rooms::all(turn.txn)?.iter().filter(|(_, row)| open(row)).count() >= MAX_INVITED {
+            return Ok(false);
         }
         let Ok(event) = SignedEvent::decode(create) else {
             self.counters.malformed_events += 1;
-            return Ok(());
-        };
-        let Some((verified, operation, author)) = self.verify_operation(turn, event)? else {
-            self.counters.forged_events += 1;
-            return Ok(());
+            return Ok(true);
         };
         // The id of a create operation is proved by the operation itself.
-        if verified.header().conversation != *room || !operation.begins() {
-            return Ok(());
-        }
+        let checked = self.check_operation(turn, event)?;
+        let Some(checked) = checked.filter(|checked| checked.begins(room)) else {
+            self.counters.forged_events += 1;
+            return Ok(true);
+        };
         let (no, _) = conversations::ensure(turn.txn, room, ConversationKind::Room, turn.now)?;
         if !asked {
             let row = RoomRow {
@@ -156,34 +154,76 @@ impl Engine {
             };
             rooms::put(turn.txn, no, &row);
         }
-        if let Appended::New(_) = append(turn, no, author, &verified, self.origin_of(author))? {
-            self.fold_in(turn, no, operation, &verified)?;
-        }
-        Ok(())
+        Ok(self.store_checked(turn, no, checked)?.is_some())
     }
 
-    /// Operations of a room that we know. Others are nothing to us.
+    /// Whoever left, was removed or said no is invited anew: the room is known, and the operations follow.
+    fn invited_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        row: &RoomRow,
+        by: UserId,
+    ) -> Result<bool, StoreError> {
+        if self.is_accepted(turn, &by)? && !self.is_blocked(&by) {
+            let standing = Standing::Invited { by, at: turn.now };
+            rooms::put(
+                turn.txn,
+                no,
+                &RoomRow {
+                    standing,
+                    ..row.clone()
+                },
+            );
+            feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
+        }
+        Ok(true)
+    }
+
+    fn is_accepted(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+        Ok(contacts::get(turn.txn, user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+    }
+
+    /// Operations of a room that we know, from somebody who takes part in it, or who lets us in. `false`: they are not taken yet.
     pub(crate) fn on_room_operations(
         &mut self,
         turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
         room: &ConversationId,
         wire: &[ByteBuf],
-    ) -> Result<(), StoreError> {
-        let Some((no, _)) = self.room_number(turn, room)? else {
-            return Ok(());
+    ) -> Result<bool, StoreError> {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(true);
         };
+        let Some((no, row)) = self.room_number(turn, room)? else {
+            // What they belong to may be on its way.
+            return Ok(!self.is_accepted(turn, &user)?);
+        };
+        let lets_us_in = match &row.standing {
+            Standing::Invited { by, .. } => *by == user,
+            Standing::Asked { user: asked, .. } => *asked == user,
+            Standing::Member | Standing::Gone => false,
+        };
+        if !lets_us_in && rooms::member(turn.txn, no, &user)?.is_none() {
+            return Ok(true);
+        }
+        let mut all = true;
         for bytes in wire {
             let Ok(event) = SignedEvent::decode(bytes) else {
                 self.counters.malformed_events += 1;
-                return Ok(());
+                return Ok(true);
             };
-            if event.header().conversation == *room
-                && let Some(key) = self.take_operation(turn, no, event)?
-            {
-                self.have_acknowledged(turn, key, key.log.device)?;
+            if event.header().conversation != *room {
+                continue;
+            }
+            match self.take_operation(turn, no, event)? {
+                Taken::Stored(key) => self.have_acknowledged(turn, key, key.log.device)?,
+                Taken::Later => all = false,
+                Taken::Never => {}
             }
         }
-        self.join_if_asked(turn, no)
+        self.join_if_asked(turn, no)?;
+        Ok(all)
     }
 }
 
