@@ -1,6 +1,6 @@
 //! Being let into a room: the invitation with the operations that make the room, and the answer to it.
 
-use parlour_crypto::{Control, ConversationId, MAX_CONTROL, MAX_ROOM_EVENTS, SignedEvent, UserId};
+use parlour_crypto::{Control, ConversationId, JoinRule, MAX_CONTROL, MAX_ROOM_EVENTS, SignedEvent, UserId};
 use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::feed::{self, FeedRow};
@@ -205,7 +205,15 @@ impl Engine {
             Standing::Member | Standing::Gone => false,
         };
         if !lets_us_in && rooms::member(turn.txn, no, &user)?.is_none() {
-            return Ok(true);
+            let Some(folded) = self.folded(turn, no)? else {
+                return Ok(true);
+            };
+            let state = folded.state();
+            let may_come = state.invited.contains_key(&user) || state.policy.join_rule() == JoinRule::Public;
+            if !may_come {
+                // Whoever comes says so before everybody knows that they may; whoever went has nothing to say.
+                return Ok(row.standing != Standing::Member || folded.knows(&user));
+            }
         }
         let mut all = true;
         for bytes in wire {
