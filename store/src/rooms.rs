@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{EventId, Policy, UserId};
+use parlour_crypto::{DeviceId, EventId, Policy, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -19,6 +19,8 @@ pub enum Standing {
         by: UserId,
         /// Since when, ms.
         at: u64,
+        /// The operation that lets us in has come.
+        open: bool,
     },
     /// We have shown somebody a link, and have no answer yet.
     Asked {
@@ -53,6 +55,8 @@ pub struct RoomRow {
     pub members: u32,
     /// Its rules.
     pub policy: Policy,
+    /// How many operations this device has made here: what a damaged disk has lost of them has to come back first.
+    pub own_operations: u32,
 }
 
 impl Row for RoomRow {
@@ -60,14 +64,16 @@ impl Row for RoomRow {
 }
 
 /// A user who takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRow {
     /// 1 guest, 2 member, 3 moderator, 4 admin, 5 owner.
     pub rank: u8,
-    /// When we learned that they take part, ms by our clock.
+    /// The clock from which on everything written here is meant for them: above all we had when we learned that they take part, ms.
     pub since: u64,
     /// What they are given of what was said before: the history rule when they came.
     pub history: u8,
+    /// Their devices, as the operations say.
+    pub devices: Vec<DeviceId>,
 }
 
 impl Row for MemberRow {

@@ -450,6 +450,15 @@ impl RoomOperation {
         (list.user() == operation.user).then_some(list)
     }
 
+    /// Whom the operation in `event` lets in. Nothing has been checked then.
+    #[must_use]
+    pub fn carried_invite(event: &SignedEvent) -> Option<UserId> {
+        match Operation::decode(event.body()?).ok()?.act {
+            Act::Invite { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+
     /// What was done; nothing if only a later version knows.
     #[must_use]
     pub fn act(&self) -> Option<&Act> {

@@ -233,6 +233,8 @@ impl From<RoomError> for ApiError {
             RoomError::LinkEnded => Self::new(StatusCode::GONE, "expired", detail).at("link"),
             RoomError::NoLinks => Self::new(StatusCode::CONFLICT, "no_links", detail),
             RoomError::TooManyLinks { .. } => Self::new(StatusCode::CONFLICT, "too_many_links", detail),
+            RoomError::Lost => Self::new(StatusCode::CONFLICT, "lost", detail),
+            RoomError::Void => Self::new(StatusCode::CONFLICT, "void", detail),
             RoomError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
             RoomError::Storage(failed) => failed.into(),
         }

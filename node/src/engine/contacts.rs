@@ -327,7 +327,7 @@ impl Engine {
         };
         let contact = contacts::get(turn.txn, &row.user)?;
         let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
-        if self.is_blocked(&row.user) || !(accepted || self.is_fellow(turn, &row.user)?) {
+        if self.is_blocked(&row.user) || !(accepted || self.is_fellow(turn, &row.user, &row.id)?) {
             return Ok(());
         }
         if row.bundle.is_empty() && !accepted {

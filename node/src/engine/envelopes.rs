@@ -245,7 +245,7 @@ impl Engine {
                     return Ok(());
                 }
                 let id = event.header().conversation;
-                if let Some(conversation) = self.shared_number(turn, &user, &id)? {
+                if let Some(conversation) = self.shared_number(turn, device, &id)? {
                     self.take_event(turn, conversation, &id, &user, event)?;
                 }
                 Ok(())

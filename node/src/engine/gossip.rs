@@ -28,6 +28,8 @@ const SENT_FLUSH_MS: u64 = 200;
 /// An event is sealed at most this often for a device that is not heard: each sealing moves the ratchet, and a receiver follows
 /// only so far.
 const MAX_TRIES: u32 = 8;
+/// How often what waits is looked through anew when some of it turns out not to be for a device.
+const DENIED_ROUNDS: usize = 8;
 /// Own logs before the current one that are still published.
 const MAX_OLD_LOGS: u32 = 4;
 
@@ -120,12 +122,25 @@ impl Engine {
     }
 
     fn fill_flights_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<(), StoreError> {
+        for _ in 0..DENIED_ROUNDS {
+            if !self.publish_some_of(turn, log, device)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes as much as there is room for; `true` if all that was looked at is not for them, and there may be more.
+    fn publish_some_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<bool, StoreError> {
         let held = logs::get(turn.txn, &log)?.have;
         let mut waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
         let user = self.known.get(&device).map(|known| known.user);
-        if let Some(denied) = user.and_then(|user| self.denied(&log, &user)) {
-            waiting = waiting.difference(denied);
-        }
+        let denied = |engine: &Self| {
+            user.and_then(|user| engine.denied(&log, &user).cloned())
+                .unwrap_or_default()
+        };
+        let before = denied(self);
+        waiting = waiting.difference(&before);
         let linked = match self.link_to(device) {
             Some((_, link)) => {
                 link.wanting.insert(log.conversation);
@@ -139,7 +154,7 @@ impl Engine {
             || self.sessions.confirmed(device).is_none()
             || (linked && bulk)
         {
-            return Ok(());
+            return Ok(false);
         }
         let flying = self.gossip.in_flight(&log, device).unwrap_or_default();
         let room = MAX_IN_FLIGHT.saturating_sub(usize::try_from(flying.count()).unwrap_or(usize::MAX));
@@ -147,7 +162,7 @@ impl Engine {
         for seq in next {
             self.publish_event(turn, &EventKey { log, seq, branch: 0 }, device, 0)?;
         }
-        Ok(())
+        Ok(denied(self) != before)
     }
 
     fn publish_event(
@@ -332,12 +347,9 @@ impl Engine {
 
     /// The way to a device has changed: what waits for it is looked at again, from the start.
     pub(crate) fn distribute_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
-        };
         self.gossip.flights.retain(|(_, to), _| *to != device);
         self.control_tries.remove(&device);
-        for (conversation, _) in self.shared(turn, &user)? {
+        for (conversation, _) in self.shared(turn, device)? {
             self.fill_flights(turn, conversation, device)?;
         }
         self.timers

@@ -345,7 +345,8 @@ impl Engine {
             now,
             effects: &mut effects,
         };
-        let no = self.shared_number(&turn, user, conversation).expect("readable");
+        let devices = parlour_store::devices::of_user(turn.txn, user).expect("readable");
+        let no = self.shared_number(&turn, devices[0], conversation).expect("readable");
         let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
         self.take_event(&mut turn, no.expect("shared"), conversation, user, event)
             .expect("readable")

@@ -1,6 +1,6 @@
 //! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
@@ -25,8 +25,8 @@ pub(crate) enum With {
     Nobody,
     /// A direct conversation.
     User(UserId),
-    /// All members of a room, the own user among them.
-    Room(BTreeSet<UserId>),
+    /// All members of a room, the own user among them, with their devices as the operations name them.
+    Room(BTreeMap<UserId, Vec<DeviceId>>),
 }
 
 impl Members {
@@ -35,7 +35,15 @@ impl Members {
         match &self.with {
             With::Nobody => false,
             With::User(with) => with == user,
-            With::Room(members) => members.contains(user),
+            With::Room(members) => members.contains_key(user),
+        }
+    }
+
+    /// Whether a device of a user takes part, own ones among them.
+    pub(crate) fn has_device(&self, user: &UserId, device: &DeviceId, own: &UserId) -> bool {
+        match &self.with {
+            With::Room(members) => members.get(user).is_some_and(|devices| devices.contains(device)),
+            With::Nobody | With::User(_) => user == own || self.has(user),
         }
     }
 
@@ -115,7 +123,10 @@ impl Engine {
         let with = match row.kind {
             ConversationKind::Direct { with } => With::User(with),
             ConversationKind::Notes => With::Nobody,
-            ConversationKind::Room => With::Room(rooms::members(turn.txn, conversation)?.into_keys().collect()),
+            ConversationKind::Room => {
+                let members = rooms::members(turn.txn, conversation)?.into_iter();
+                With::Room(members.map(|(user, row)| (user, row.devices)).collect())
+            }
         };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
         let members = Arc::new(Members {

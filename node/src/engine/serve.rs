@@ -12,6 +12,8 @@ use super::rooms::holds_operations;
 const FRAME_EVENT_BYTES: usize = 192 * 1024;
 /// Events in one frame.
 const FRAME_EVENTS: usize = 256;
+/// How often a log is looked through anew when nothing of what was chosen is for the other side.
+const DENIED_ROUNDS: usize = 8;
 /// Branches of a fork that are served.
 const MAX_BRANCHES: u8 = 8;
 
@@ -57,8 +59,12 @@ impl Engine {
         let mut logs = logs::of_conversation(turn.txn, conversation)?;
         // What a room is comes before what is said in it.
         logs.sort_by_key(|(log, _)| !holds_operations(log));
-        for (log, held) in logs {
+        let mut rounds = DENIED_ROUNDS;
+        let mut logs = logs.into_iter();
+        let mut next = logs.next();
+        while let Some((log, held)) = next.take() {
             let chosen = self.lacking(stream, &log, &held.have);
+            let looked_at = !chosen.is_empty();
             let Some(link) = self.link(stream) else {
                 return Ok(false);
             };
@@ -90,6 +96,13 @@ impl Engine {
                 }
             }
             if batch.is_empty() {
+                // Nothing of that is for them; what comes after it may be.
+                rounds = rounds.saturating_sub(usize::from(looked_at));
+                next = if looked_at && rounds > 0 {
+                    Some((log, held))
+                } else {
+                    logs.next()
+                };
                 continue;
             }
             batch.sort_by_key(|(seq, _)| *seq);
@@ -157,10 +170,10 @@ impl Engine {
 
     /// Asks for what others name and we lack: gaps behind a fork do not show in intervals.
     pub(crate) fn ask_for_missing(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else {
+        let Some(device) = self.link(stream).map(|link| link.device) else {
             return Ok(());
         };
-        for (no, conversation) in self.shared(turn, &user)? {
+        for (no, conversation) in self.shared(turn, device)? {
             let mut ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
             // Some are here, and wait for their time.
             ids.retain(|id| !matches!(events::place(turn.txn, id), Ok(Some(key)) if key.log.conversation == no));
@@ -179,14 +192,14 @@ impl Engine {
         conversation: &ConversationId,
         ids: &[EventId],
     ) -> Result<(), StoreError> {
-        let Some(user) = self
+        let Some((device, user)) = self
             .link(stream)
-            .map(|link| link.user)
-            .filter(|user| !self.is_undecided(user))
+            .map(|link| (link.device, link.user))
+            .filter(|(_, user)| !self.is_undecided(user))
         else {
             return Ok(());
         };
-        let Some(no) = self.shared_number(turn, &user, conversation)? else {
+        let Some(no) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
         let mut batch = Vec::new();

@@ -149,7 +149,7 @@ impl Engine {
         }
         let mut links = rooms::tokens(turn.txn)?.into_iter();
         if let Some(link) = links.find(|row| named(&row.token) && row.expires > turn.now) {
-            return Ok(self.new_sessions.take(turn.now).then_some(Reason::Room(link)));
+            return Ok(self.rooms.visits.take(turn.now).then_some(Reason::Room(link)));
         }
         let bundles = prekeys::all(turn.txn)?;
         let ours = bundles
@@ -188,7 +188,8 @@ impl Engine {
                 token == Some(link.token) && user != self.account.user() && stranger
             }
             Reason::Contact => {
-                let fellow = user != self.account.user() && self.is_fellow(turn, &user)?;
+                let fellow =
+                    user != self.account.user() && self.is_fellow(turn, &user, &accepted.peer_cert.device())?;
                 token.is_none() && (known || fellow)
             }
         };
@@ -231,7 +232,7 @@ impl Engine {
         opened.settle(turn);
         let Accepted { session, peer_cert, .. } = opened.accepted;
         if matches!(reason, Reason::Room(_)) {
-            self.admit_visitor(turn, &profile, (&peer_cert, &list), session)?;
+            self.admit_visitor(turn, &profile, &peer_cert, session)?;
             return Ok(Welcome::Done);
         }
         let accepted = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);

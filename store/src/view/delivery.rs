@@ -10,7 +10,7 @@ use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
 use crate::logs::{self, DeliveryRow};
 use crate::record::StoreError;
 use crate::view::Own;
-use crate::{devices, read_marks, rooms};
+use crate::{devices, read_marks, registers, rooms};
 
 /// How far a message has come on its way to one device. Later is further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,13 +214,32 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
     let users = match row.kind {
         ConversationKind::Direct { with } => vec![with, own.user],
         ConversationKind::Notes => vec![own.user],
-        ConversationKind::Room => rooms::members(read, conversation)?.into_keys().collect(),
+        ConversationKind::Room => return members_devices(read, own, conversation),
     };
     let mut all = Vec::new();
     for user in users {
         for no in devices::of_user(read, &user)? {
             let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
             if no != own.device && !gone {
+                all.push(no);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The devices of a room's members that the operations name. Nothing is meant for who is blocked.
+fn members_devices(read: &impl Read, own: Own, room: ConversationNo) -> Result<Vec<DeviceNo>, StoreError> {
+    let mut all = Vec::new();
+    for (user, member) in rooms::members(read, room)? {
+        if registers::blocked(read, &user)?.is_some() {
+            continue;
+        }
+        for id in &member.devices {
+            let Some(no) = devices::number(read, id)?.filter(|no| *no != own.device) else {
+                continue;
+            };
+            if devices::get(read, no)?.is_some_and(|row| row.user == user && !row.is_retired()) {
                 all.push(no);
             }
         }

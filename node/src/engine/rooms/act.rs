@@ -194,6 +194,14 @@ pub enum RoomError {
         /// The limit.
         max: usize,
     },
+    /// What this device did before is not on its disk.
+    #[error(
+        "what you did in this room before was lost from this disk, and has to come back from the other members first"
+    )]
+    Lost,
+    /// Somebody above has acted at the same time.
+    #[error("this does not count: somebody above you has taken your right to it")]
+    Void,
     /// Too much has happened.
     #[error("this room has had as many operations as it can have: make a new one")]
     Full,
@@ -301,6 +309,9 @@ impl Engine {
             feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
             return Ok(Ok(()));
         }
+        if self.has_lost_own(turn, no)? {
+            return Ok(Err(RoomError::Lost));
+        }
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(Err(RoomError::UnknownRoom));
         };
@@ -326,14 +337,20 @@ impl Engine {
         let others = before.into_iter().filter(move |user| *user != own);
         match &act {
             Act::Invite { user, .. } => self.welcome_to_room(turn, no, user)?,
-            Act::Join { .. } => {
+            Act::Join { invite, .. } => {
                 let others: BTreeSet<UserId> = others.collect();
-                self.announce(turn, no, &key, others.iter().copied())?;
+                // With what lets us in, which they may not have.
+                let invite = match invite {
+                    Some(invite) => events::place(turn.txn, invite)?,
+                    None => None,
+                };
+                let keys: Vec<EventKey> = invite.into_iter().chain([key]).collect();
+                self.announce(turn, no, &keys, others.iter().copied())?;
                 // They take it only now.
                 self.tell_room_to(turn, no, &others)?;
             }
-            Act::Leave => self.announce(turn, no, &key, others)?,
-            Act::Remove { user, .. } => self.announce(turn, no, &key, [*user])?,
+            Act::Leave => self.announce(turn, no, &[key], others)?,
+            Act::Remove { user, .. } => self.announce(turn, no, &[key], [*user])?,
             _ => {}
         }
         self.distribute(turn, no)?;
@@ -433,6 +450,9 @@ impl Engine {
             device: self.own.device,
             log: self.own_log | OPERATIONS,
         };
+        if self.has_lost_own(turn, no)? {
+            return Ok(Err(RoomError::Lost));
+        }
         let held = logs::get(turn.txn, &log)?;
         let own = self.account.keys.id();
         let folded = self.folded(turn, no)?.ok_or_else(missing)?;
@@ -470,7 +490,21 @@ impl Engine {
         };
         let salt = self.random_id();
         let event = VerifiedEvent::sign(&self.account.keys, draft, salt, &body).map_err(|_| missing())?;
-        self.store_operation(turn, no, &event).map(Ok)
+        let key = self.store_operation(turn, no, &event)?;
+        let folded = self.folded(turn, no)?;
+        let void = folded.is_some_and(|folded| folded.state().dropped.contains_key(&event.id()));
+        Ok(if void { Err(RoomError::Void) } else { Ok(key) })
+    }
+
+    /// Whether operations of this device are missing here: another one in their place would be out of its sequence, or a fork.
+    fn has_lost_own(&mut self, turn: &Turn<'_, '_>, no: ConversationNo) -> Result<bool, StoreError> {
+        let made = rooms::get(turn.txn, no)?.map_or(0, |row| row.own_operations);
+        let own = self.account.keys.id();
+        let folded = self.folded(turn, no)?;
+        let here = folded
+            .and_then(|folded| folded.last_of(&own))
+            .map_or(0, |(op_seq, _)| op_seq);
+        Ok(here < made)
     }
 
     fn store_operation(
@@ -484,7 +518,7 @@ impl Engine {
         let Appended::New(key) = append(turn, no, self.own.device, event, Origin::Here)? else {
             return Err(malformed());
         };
-        self.fold_in(turn, no, operation, event)?;
+        self.fold_in(turn, no, operation)?;
         Ok(key)
     }
 }

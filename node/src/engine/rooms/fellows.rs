@@ -1,9 +1,9 @@
 //! Fellow members who are no contacts: where they are stands in the operation they came with, and a session with them begins like one
 //! with a contact that begins anew. Nothing else is theirs: no direct conversation, no profile, no presence.
 
-use parlour_crypto::{MAX_NAME, MAX_PEER, Operation, UserId, VerifiedEvent};
+use parlour_crypto::{DeviceId, MAX_NAME, MAX_PEER, UserId};
 use parlour_net::{Multiaddr, PeerId};
-use parlour_store::{DeviceNo, StoreError, contacts, devices, rooms};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, contacts, devices, rooms};
 
 use crate::engine::Engine;
 use crate::engine::contacts::{Knock, check_bundle};
@@ -22,10 +22,8 @@ pub(super) struct Told {
     place: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
-/// What the author of an operation tells of themselves.
-pub(super) fn told(event: &VerifiedEvent) -> Told {
-    let body = event.body().and_then(|(_, body)| Operation::decode(body).ok());
-    let ext = body.map(|operation| operation.ext).unwrap_or_default();
+/// What the author of an operation tells of themselves in its ext.
+pub(super) fn told(ext: &Ext) -> Told {
     let find = |wanted| {
         ext.iter()
             .find(|(number, _)| *number == wanted)
@@ -119,18 +117,21 @@ impl Engine {
             if !members.contains_key(&self.own.user) {
                 continue;
             }
-            for user in members.into_keys() {
+            for (user, member) in members {
                 if user != self.own.user && !self.is_blocked(&user) {
-                    self.want_user(turn, &user)?;
+                    self.want_devices(turn, &user, &member.devices)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn want_user(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
-        for device in devices::of_user(turn.txn, user)? {
-            let Some(row) = devices::get(turn.txn, device)? else {
+    fn want_devices(&mut self, turn: &mut Turn<'_, '_>, user: &UserId, devices: &[DeviceId]) -> Result<(), StoreError> {
+        for id in devices {
+            let Some(device) = devices::number(turn.txn, id)? else {
+                continue;
+            };
+            let Some(row) = devices::get(turn.txn, device)?.filter(|row| row.user == *user) else {
                 continue;
             };
             if let Ok(peer) = PeerId::from_bytes(&row.peer) {
@@ -143,14 +144,29 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a user is in a room with us.
-    pub(crate) fn is_fellow(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+    /// Whether a device of a user is in a room with us.
+    pub(crate) fn is_fellow(&self, turn: &Turn<'_, '_>, user: &UserId, device: &DeviceId) -> Result<bool, StoreError> {
         for no in rooms::of_user(turn.txn, user)? {
-            if rooms::member(turn.txn, no, &self.own.user)?.is_some() {
+            if self.are_both_in(turn, no, user, device)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether a device of a user, and this one, take part in a room.
+    pub(crate) fn are_both_in(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<bool, StoreError> {
+        let there = |user: &UserId, device: &DeviceId| -> Result<bool, StoreError> {
+            let member = rooms::member(turn.txn, no, user)?;
+            Ok(member.is_some_and(|member| member.devices.contains(device)))
+        };
+        Ok(there(user, device)? && there(&self.own.user, &self.account.keys.id())?)
     }
 
     /// Asks a fellow member's node for the keys that a session begins with.
@@ -184,7 +200,7 @@ impl Engine {
         let Some(mut row) = devices::get(turn.txn, device)? else {
             return Ok(());
         };
-        if row.user != *user || *user == self.own.user || !self.is_fellow(turn, user)? {
+        if row.user != *user || *user == self.own.user || !self.is_fellow(turn, user, &row.id)? {
             return Ok(());
         }
         row.bundle = bundle.as_bytes().to_vec();

@@ -2,8 +2,8 @@
 //! let in by an operation that names the link, and joins by itself.
 
 use parlour_crypto::{
-    Act, Control, ConversationId, DeviceCert, DeviceList, InviteError as LinkError, KnockRequest, LinkUse, Profile,
-    Rank, RoomAsk, RoomLink, RoomState, Session, UserId, link_token_hash,
+    Act, Control, ConversationId, DeviceCert, InviteError as LinkError, KnockRequest, LinkUse, Profile, Rank, RoomAsk,
+    RoomLink, RoomState, Session, UserId, link_token_hash,
 };
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
@@ -250,10 +250,10 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         profile: &Profile,
-        (certificate, list): (&DeviceCert, &DeviceList),
+        certificate: &DeviceCert,
         session: Session,
     ) -> Result<(), StoreError> {
-        self.learn_members_devices(turn, list)?;
+        self.learn_device(turn, certificate)?;
         self.admit_fellow(turn, profile, certificate, session)
     }
 
@@ -266,14 +266,14 @@ impl Engine {
         }
         let joining: Vec<UserId> = rooms::all_joining(turn.txn)?.into_iter().map(|row| row.user).collect();
         for (device, created) in self.sessions.newest() {
-            let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
                 continue;
             };
             if turn.now.saturating_sub(created) < VISIT_MS
                 || joining.contains(&user)
                 || contacts::get(turn.txn, &user)?.is_some()
                 || user == self.own.user
-                || self.is_fellow(turn, &user)?
+                || self.is_fellow(turn, &user, &id)?
             {
                 continue;
             }

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parlour_crypto::{
-    ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, RoomOperation,
-    RoomState, UserId, VerifiedEvent, membership_view,
+    Applied, ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, RoomOperation,
+    RoomState, UserId, membership_view,
 };
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::rooms::{self, MemberRow, RoomRow, Standing};
@@ -32,23 +32,82 @@ pub(crate) use take::Taken;
 pub(crate) const OPERATIONS: u32 = 1 << 31;
 /// Branches of a fork that are folded.
 const MAX_BRANCHES: u8 = 8;
+/// Sessions with those who show a link: one per this time, and so many at once.
+const VISIT_EVERY_MS: u64 = 500;
+const VISITS_AT_ONCE: u64 = 4;
 /// Views whose state is kept in memory.
 const MAX_VIEWS: usize = 64;
 
 /// What is known of rooms beside what is on the disk.
-#[derive(Default)]
 pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
-    /// What those knew who wrote under a view; nothing where we do not know what they knew.
-    views: HashMap<(ConversationNo, [u8; 32]), Arc<RoomState>>,
+    views: Views,
     /// The views of single operations with all they build on.
     single: BTreeMap<ConversationNo, HashMap<[u8; 32], EventId>>,
     /// The clock of the operation in which a user last told where they are.
     told: BTreeMap<UserId, u64>,
     /// Who asks to be let in, and how often they still may.
     asks: BTreeMap<DeviceNo, Allowance>,
+    /// Sessions with those who show a link.
+    pub(crate) visits: Allowance,
     /// What a user is not given of a log.
     denied: BTreeMap<(LogKey, UserId), Intervals>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            folded: BTreeMap::new(),
+            views: Views::default(),
+            single: BTreeMap::new(),
+            told: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            visits: Allowance::new(VISIT_EVERY_MS, VISITS_AT_ONCE),
+            denied: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rooms {
+    /// The clock was set back.
+    pub(crate) fn set_back(&mut self, by: u64) {
+        let asks = self.asks.values_mut();
+        asks.chain([&mut self.visits])
+            .for_each(|allowance| allowance.set_back(by));
+    }
+}
+
+/// What those knew who wrote under a view, the ones asked for last.
+#[derive(Default)]
+struct Views {
+    states: HashMap<(ConversationNo, [u8; 32]), (u64, Arc<RoomState>)>,
+    asked: u64,
+}
+
+impl Views {
+    fn get(&mut self, no: ConversationNo, view: &[u8; 32]) -> Option<Arc<RoomState>> {
+        self.asked = self.asked.wrapping_add(1);
+        let (asked, state) = self.states.get_mut(&(no, *view))?;
+        *asked = self.asked;
+        Some(state.clone())
+    }
+
+    fn keep(&mut self, no: ConversationNo, view: [u8; 32], state: Arc<RoomState>) {
+        if self.states.len() >= MAX_VIEWS
+            && let Some(oldest) = self
+                .states
+                .iter()
+                .min_by_key(|(_, (asked, _))| *asked)
+                .map(|(at, _)| *at)
+        {
+            self.states.remove(&oldest);
+        }
+        self.states.insert((no, view), (self.asked, state));
+    }
+
+    fn forget(&mut self, no: ConversationNo) {
+        self.states.retain(|(room, _), _| *room != no);
+    }
 }
 
 /// Whether a log holds operations.
@@ -104,31 +163,49 @@ impl Engine {
         Membership::fold(id, operations).map_err(|_| malformed())
     }
 
-    /// An operation has been added: what it changes is written down, and told.
+    /// Operations have been added: what they change is written down, and told.
     pub(super) fn room_changed(
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
-        _event: &VerifiedEvent,
+        applied: Applied,
     ) -> Result<(), StoreError> {
-        let (own, now) = (self.own.user, turn.now);
+        let (own, device) = (self.own.user, self.account.keys.id());
         let before = rooms::members(turn.txn, no)?;
+        // What we write from now on has a clock above all that is here.
+        let heads = conversations::get(turn.txn, no)?
+            .map(|row| row.heads)
+            .unwrap_or_default();
+        let above = heads.iter().map(|(clock, _)| clock.saturating_add(1)).max();
+        let since = turn.now.max(above.unwrap_or(0));
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        let members = members_after(folded, &before, now);
+        let members = members_after(folded, &before, since);
         let (heads, view) = (folded.heads(), folded.view());
+        let made = folded.last_of(&device).map_or(0, |(op_seq, _)| op_seq);
         let old = rooms::get(turn.txn, no)?;
         let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
         rooms::put_view(turn.txn, no, &view, &heads);
-        let row = RoomRow { heads, ..row };
+        let own_operations = old.as_ref().map_or(0, |row| row.own_operations).max(made);
+        let row = RoomRow {
+            heads,
+            own_operations,
+            ..row
+        };
         if old.as_ref() != Some(&row) {
             rooms::put(turn.txn, no, &row);
         }
         rooms::set_members(turn.txn, no, &members)?;
         feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
-        self.rooms.views.retain(|(room, _), _| *room != no);
-        self.rooms.denied.retain(|(log, _), _| log.conversation != no);
+        let changed = |user: &UserId| before.get(user) != members.get(user);
+        if applied != Applied::Last {
+            self.rooms.views.forget(no);
+        }
+        let keep = |log: &LogKey, user: &UserId| applied == Applied::Last && !changed(user) && log.conversation == no;
+        self.rooms
+            .denied
+            .retain(|(log, user), _| log.conversation != no || keep(log, user));
         self.members.remove(&no);
         let came = members
             .into_keys()
@@ -164,8 +241,8 @@ impl Engine {
         no: ConversationNo,
         view: &[u8; 32],
     ) -> Result<Option<Arc<RoomState>>, StoreError> {
-        if let Some(state) = self.rooms.views.get(&(no, *view)) {
-            return Ok(Some(state.clone()));
+        if let Some(state) = self.rooms.views.get(no, view) {
+            return Ok(Some(state));
         }
         let heads = match self.single_head(turn, no, view)? {
             Some(head) => Some(vec![head]),
@@ -176,10 +253,7 @@ impl Engine {
         let Some(state) = folded.and_then(|folded| folded.state_at(&heads)).map(Arc::new) else {
             return Ok(None);
         };
-        if self.rooms.views.len() >= MAX_VIEWS {
-            self.rooms.views.clear();
-        }
-        self.rooms.views.insert((no, *view), state.clone());
+        self.rooms.views.keep(no, *view, state.clone());
         Ok(Some(state))
     }
 
@@ -235,16 +309,17 @@ impl Engine {
 
 /// Who takes part. After a loss, what made somebody a member may not have come back yet, and it comes from them: nobody takes part or is
 /// removed without an operation of their own.
-fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, now: u64) -> BTreeMap<UserId, MemberRow> {
+fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, since: u64) -> BTreeMap<UserId, MemberRow> {
     let state = folded.state();
     let lost = before.iter().filter(|(user, _)| !folded.knows(user));
-    let mut members: BTreeMap<UserId, MemberRow> = lost.map(|(user, row)| (*user, *row)).collect();
+    let mut members: BTreeMap<UserId, MemberRow> = lost.map(|(user, row)| (*user, row.clone())).collect();
     members.extend(state.members.iter().map(|(user, member)| {
         let known = before.get(user);
         let row = MemberRow {
             rank: member.rank.number(),
-            since: known.map_or(now, |row| row.since),
+            since: known.map_or(since, |row| row.since),
             history: known.map_or(state.policy.history, |row| row.history),
+            devices: member.devices.clone(),
         };
         (*user, row)
     }));
@@ -265,21 +340,13 @@ fn row_after(
         Some(row) if !row.slug.is_empty() => row.slug.clone(),
         _ => rooms::free_slug(turn.txn, &name, no)?,
     };
-    let waiting = match old.map(|row| row.standing.clone()) {
-        Some(standing @ Standing::Invited { .. }) if state.invited.contains_key(&own) => Some(standing),
-        // The operation that lets us in may still be on its way.
-        Some(standing @ (Standing::Invited { .. } | Standing::Asked { .. }))
-            if old.is_some_and(|row| row.heads.is_empty()) =>
-        {
-            Some(standing)
-        }
-        Some(standing @ Standing::Asked { .. }) => Some(standing),
-        Some(standing @ Standing::Invited { .. }) if !was_let_in(state, &own) => Some(standing),
-        _ => None,
-    };
-    let standing = match members.contains_key(&own) {
-        true => Standing::Member,
-        false => waiting.unwrap_or_default(),
+    let invited = state.invited.contains_key(&own);
+    let standing = match old.map(|row| row.standing.clone()) {
+        _ if members.contains_key(&own) => Standing::Member,
+        // The operation that lets us in may still be on its way; once here, it has to go on counting.
+        Some(Standing::Invited { by, at, open }) if invited || !open => Standing::Invited { by, at, open: invited },
+        Some(standing @ Standing::Asked { .. }) => standing,
+        _ => Standing::Gone,
     };
     Ok(RoomRow {
         standing,
@@ -289,12 +356,8 @@ fn row_after(
         heads: Vec::new(),
         members: u32::try_from(members.len()).unwrap_or(u32::MAX),
         policy: state.policy.clone(),
+        own_operations: 0,
     })
-}
-
-/// Whether the operation that lets a user in is among those that are here.
-fn was_let_in(state: &RoomState, user: &UserId) -> bool {
-    state.invited.contains_key(user)
 }
 
 /// Whether an event is an operation.

@@ -4,7 +4,7 @@
 use parlour_crypto::{EventId, History, Intervals, Rank, UserId, VerifiedEvent};
 use parlour_store::rooms::{self, MemberRow};
 use parlour_store::timeline::{self, Position};
-use parlour_store::{ConversationNo, LogKey, StoreError};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs};
 
 use super::holds_operations;
 use crate::engine::Engine;
@@ -34,22 +34,71 @@ impl Engine {
             return Ok(true);
         };
         let no = log.conversation;
-        let by_view = |state: &parlour_crypto::RoomState| state.members.contains_key(user);
-        if self
-            .state_of_view(turn, no, &view)?
-            .is_some_and(|state| by_view(&state))
-        {
-            return Ok(true);
-        }
         let Some(member) = rooms::member(turn.txn, no, user)? else {
             return Ok(false);
         };
-        if header.clock >= history_from(turn, no, &member)? {
+        let from = history_from(turn, no, &member)?;
+        if self.is_for(turn, no, (&view, header.clock), (user, from))? {
             return Ok(true);
         }
+        let before = self.before_they_came(turn, log, header.seq, (user, from))?;
         let denied = self.rooms.denied.entry((*log, *user)).or_default();
+        *denied = denied.union(&before);
         denied.insert(header.seq);
         Ok(false)
+    }
+
+    /// Whether what was said under a view, or by the clock since the history rule's beginning, is for a user.
+    fn is_for(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        (view, clock): (&[u8; 32], u64),
+        (user, from): (&UserId, u64),
+    ) -> Result<bool, StoreError> {
+        let state = self.state_of_view(turn, no, view)?;
+        Ok(clock >= from || state.is_some_and(|state| state.members.contains_key(user)))
+    }
+
+    /// What of a log was said before a user came, up to `seq`. Views and clocks of a log only grow, so that those who came once have one
+    /// beginning in it, found by bisection: what is denied need not be read event by event. Of those who went and came back each is read.
+    fn before_they_came(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        seq: u64,
+        of: (&UserId, u64),
+    ) -> Result<Intervals, StoreError> {
+        let once = self
+            .folded(turn, log.conversation)?
+            .is_some_and(|folded| folded.came_once(of.0));
+        let Some(max) = logs::get(turn.txn, log)?.have.max().filter(|_| once) else {
+            return Ok(Intervals::default());
+        };
+        let (mut low, mut high) = (seq, max.saturating_add(1));
+        while low.saturating_add(1) < high {
+            let middle = low.midpoint(high);
+            let at = EventKey {
+                log: *log,
+                seq: middle,
+                branch: 0,
+            };
+            let given = match events::get(turn.txn, &at)? {
+                Some(event) => {
+                    let header = event.header();
+                    let view = header.view.unwrap_or_default();
+                    self.is_for(turn, log.conversation, (&view, header.clock), of)?
+                }
+                // A hole in what we hold: only what is known to be before is left out.
+                None => true,
+            };
+            if given {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Ok(Intervals::range(1, low))
     }
 }
 

@@ -1,8 +1,10 @@
 //! What others write in a room: operations, which make the room, and what is said in it by those who may.
 
+use std::collections::BTreeSet;
+
 use parlour_crypto::{
-    Applied, ConversationId, DeviceCert, DeviceList, EventHeader, MAX_OPERATIONS, RoomOperation, SignedEvent,
-    SignerKey, UserId, VerifiedEvent,
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, MAX_OPERATIONS, Operation,
+    RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
 };
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
@@ -31,10 +33,14 @@ pub(super) struct Checked {
     event: VerifiedEvent,
     operation: RoomOperation,
     certificate: DeviceCert,
-    list: Option<DeviceList>,
 }
 
 impl Checked {
+    /// The user who did it.
+    pub(super) fn author(&self) -> UserId {
+        self.operation.user()
+    }
+
     /// Whether it makes this room.
     pub(super) fn begins(&self, room: &ConversationId) -> bool {
         self.operation.begins() && self.event.header().conversation == *room
@@ -93,7 +99,6 @@ impl Engine {
             event,
             operation,
             certificate,
-            list,
         } = checked;
         let author = self.learn_device(turn, &certificate)?;
         let key = match append(turn, no, author, &event, self.origin_of(author))? {
@@ -105,20 +110,7 @@ impl Engine {
         if author == self.own.device {
             self.suspect_rollback(turn, key.log.log & !super::OPERATIONS)?;
         }
-        let (user, brings) = (operation.user(), operation.brings_in());
-        self.fold_in(turn, no, operation, &event)?;
-        // Only now: what outsiders sign costs one row each.
-        let own = self.own.user;
-        let folded = self.folded(turn, no)?;
-        if user != own && folded.is_some_and(|folded| folded.state().members.contains_key(&user)) {
-            if let Some(list) = &list {
-                self.learn_members_devices(turn, list)?;
-            }
-            if brings {
-                self.note_told(turn, &user, author, event.header().clock, told(&event))?;
-                self.want_fellows(turn)?;
-            }
-        }
+        self.fold_in(turn, no, operation)?;
         Ok(Some(key))
     }
 
@@ -128,16 +120,67 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
         operation: RoomOperation,
-        event: &VerifiedEvent,
     ) -> Result<(), StoreError> {
+        let id = operation.id();
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        match folded.apply(operation) {
-            Ok(Applied::Known | Applied::Last | Applied::Anew) => self.room_changed(turn, no, event),
+        let waited: Vec<EventId> = folded.waiting_ids().collect();
+        let applied = match folded.apply(operation) {
             // It counts when what it builds on has come.
-            Ok(Applied::Waiting) | Err(_) => Ok(()),
+            Ok(Applied::Waiting) | Err(_) => return Ok(()),
+            Ok(applied) => applied,
+        };
+        let mut taken_up: Vec<EventId> = waited.into_iter().filter(|id| !folded.waits(id)).collect();
+        taken_up.push(id);
+        let members: BTreeSet<UserId> = folded.state().members.keys().copied().collect();
+        let mut came = false;
+        for id in taken_up {
+            came |= self.learn_from(turn, &id, &members)?;
         }
+        self.room_changed(turn, no, applied)?;
+        if came { self.want_fellows(turn) } else { Ok(()) }
+    }
+
+    /// Notes the devices that an operation which counts names, and where its author is; of members only, since what outsiders sign is to
+    /// cost one row each. `true` if somebody came with it.
+    fn learn_from(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: &EventId,
+        members: &BTreeSet<UserId>,
+    ) -> Result<bool, StoreError> {
+        let Some(key) = events::place(turn.txn, id)? else {
+            return Ok(false);
+        };
+        let author = key.log.device;
+        let user = self.known.get(&author).map(|known| known.user);
+        let (Some(user), Some(event)) = (user.filter(|user| *user != self.own.user), events::get(turn.txn, &key)?)
+        else {
+            return Ok(false);
+        };
+        let body = event.body().and_then(|(_, body)| Operation::decode(body).ok());
+        let Some(operation) = body.filter(|_| members.contains(&user)) else {
+            return Ok(false);
+        };
+        let (brings, list) = match &operation.act {
+            Act::Create { device_list, .. } | Act::Join { device_list, .. } => (true, device_list),
+            Act::Devices { device_list, .. } => (false, device_list),
+            _ => return Ok(false),
+        };
+        let known = |device: &DeviceId| self.proof_of(device);
+        let list = DeviceList::verify_unless_known(list, known).ok();
+        for certificate in list
+            .iter()
+            .flat_map(DeviceList::certs)
+            .filter(|cert| cert.user() == user)
+        {
+            self.learn_device(turn, certificate)?;
+        }
+        if brings {
+            self.note_told(turn, &user, author, event.header().clock, told(&operation.ext))?;
+        }
+        Ok(brings)
     }
 
     /// Checks an operation by the certificate we know of its device, or by the one it brings along.
@@ -167,17 +210,19 @@ impl Engine {
         let Ok(operation) = RoomOperation::read(&event, &certificate) else {
             return Ok(None);
         };
-        let list = operation.device_list();
         Ok(Some(Checked {
             event,
             operation,
             certificate,
-            list,
         }))
     }
 
     /// The number of the device of a certificate, which is noted if it is new.
-    fn learn_device(&mut self, turn: &mut Turn<'_, '_>, certificate: &DeviceCert) -> Result<DeviceNo, StoreError> {
+    pub(super) fn learn_device(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        certificate: &DeviceCert,
+    ) -> Result<DeviceNo, StoreError> {
         if let Some(no) = devices::number(turn.txn, &certificate.device())? {
             return Ok(no);
         }
@@ -194,18 +239,6 @@ impl Engine {
         let no = devices::put(turn.txn, &row)?;
         self.learn_devices(turn)?;
         Ok(no)
-    }
-
-    /// Notes the devices of somebody who takes part in a room. Those of contacts are known by their cards, own ones by ourselves.
-    pub(super) fn learn_members_devices(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        list: &DeviceList,
-    ) -> Result<(), StoreError> {
-        for certificate in list.certs() {
-            self.learn_device(turn, certificate)?;
-        }
-        Ok(())
     }
 
     /// Whether what a device says in a room is taken: its user may say it by what they knew, and the device was theirs then.

@@ -1,9 +1,13 @@
 //! Being let into a room: the invitation with the operations that make the room, and the answer to it.
 
-use parlour_crypto::{Control, ConversationId, JoinRule, MAX_CONTROL, MAX_ROOM_EVENTS, SignedEvent, UserId};
+use parlour_crypto::{
+    Control, ConversationId, Have, JoinRule, LogHave, MAX_CONTROL, MAX_LOGS, MAX_ROOM_EVENTS, RoomOperation,
+    SignedEvent, UserId,
+};
 use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::feed::{self, FeedRow};
+use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, contacts, devices, events, logs};
 use serde_bytes::ByteBuf;
@@ -82,25 +86,70 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives one operation to users who may not learn of it by stream: members who do not know that we are one, and those who
+    /// Gives operations to users who may not learn of them by stream: members who do not know that we are one, and those who
     /// have gone.
     pub(super) fn announce(
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
-        key: &EventKey,
+        keys: &[EventKey],
         users: impl IntoIterator<Item = UserId>,
     ) -> Result<(), StoreError> {
-        let (Some(room), Some(event)) = (conversations::id_of(turn.txn, no)?, events::get(turn.txn, key)?) else {
+        let Some(room) = conversations::id_of(turn.txn, no)? else {
             return Ok(());
         };
-        let wire = [event.to_wire()];
+        let mut wire = Vec::new();
+        for key in keys {
+            wire.extend(events::get(turn.txn, key)?.map(|event| event.to_wire()));
+        }
         for user in users {
             for device in self.devices_with_session(turn, &user)? {
                 self.post_operations(turn, device, room, &wire)?;
             }
         }
         Ok(())
+    }
+
+    /// Whoever says what they hold of a room in which they do not take part any more is told how that came.
+    pub(crate) fn tell_gone(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        have: &Have,
+    ) -> Result<(), StoreError> {
+        let user = self.known.get(&device).map(|known| known.user);
+        // What is said of some logs does not tell what is held of the others.
+        let Some(user) = user.filter(|_| have.full && have.logs.len() < MAX_LOGS) else {
+            return Ok(());
+        };
+        let Some((no, row)) = self.room_number(turn, &have.conversation)? else {
+            return Ok(());
+        };
+        if row.standing != Standing::Member || self.is_blocked(&user) || rooms::member(turn.txn, no, &user)?.is_some() {
+            return Ok(());
+        }
+        let waits = |row: &OutboxRow| matches!(&row.control, Control::RoomOperations { room, .. } if *room == have.conversation);
+        if outbox::of_device(turn.txn, device)?.iter().any(waits) {
+            return Ok(());
+        }
+        let ids = match self.folded(turn, no)? {
+            Some(folded) if folded.knows(&user) => folded.until_gone(&user),
+            _ => return Ok(()),
+        };
+        let mut wire = Vec::new();
+        for id in ids {
+            let Some(key) = events::place(turn.txn, &id)? else {
+                continue;
+            };
+            let author = self.known.get(&key.log.device).map(|known| known.id);
+            let held =
+                |log: &LogHave| Some(log.device) == author && log.log == key.log.log && log.have.contains(key.seq);
+            if have.logs.iter().any(held) {
+                continue;
+            }
+            wire.extend(events::get(turn.txn, &key)?.map(|event| event.to_wire()));
+        }
+        self.post_operations(turn, device, have.conversation, &wire)
     }
 
     pub(super) fn devices_with_session(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<Vec<DeviceNo>, StoreError> {
@@ -149,7 +198,11 @@ impl Engine {
         let (no, _) = conversations::ensure(turn.txn, room, ConversationKind::Room, turn.now)?;
         if !asked {
             let row = RoomRow {
-                standing: Standing::Invited { by: user, at: turn.now },
+                standing: Standing::Invited {
+                    by: user,
+                    at: turn.now,
+                    open: false,
+                },
                 ..RoomRow::default()
             };
             rooms::put(turn.txn, no, &row);
@@ -166,7 +219,13 @@ impl Engine {
         by: UserId,
     ) -> Result<bool, StoreError> {
         if self.is_accepted(turn, &by)? && !self.is_blocked(&by) {
-            let standing = Standing::Invited { by, at: turn.now };
+            let own = self.own.user;
+            let folded = self.folded(turn, no)?;
+            let standing = Standing::Invited {
+                by,
+                at: turn.now,
+                open: folded.is_some_and(|folded| folded.state().invited.contains_key(&own)),
+            };
             rooms::put(
                 turn.txn,
                 no,
@@ -182,6 +241,30 @@ impl Engine {
 
     fn is_accepted(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
         Ok(contacts::get(turn.txn, user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+    }
+
+    /// Whether an invitation of a user is among operations, by somebody we know from the room, counted or not.
+    fn brings_invite(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        wire: &[ByteBuf],
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        for bytes in wire {
+            let Ok(event) = SignedEvent::decode(bytes) else {
+                continue;
+            };
+            if RoomOperation::carried_invite(&event) != Some(*user) {
+                continue;
+            }
+            let author = self.check_operation(turn, event)?.map(|checked| checked.author());
+            let folded = self.folded(turn, no)?;
+            if folded.is_some_and(|folded| author.is_some_and(|author| folded.knows(&author))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Operations of a room that we know, from somebody who takes part in it, or who lets us in. `false`: they are not taken yet.
@@ -205,14 +288,13 @@ impl Engine {
             Standing::Member | Standing::Gone => false,
         };
         if !lets_us_in && rooms::member(turn.txn, no, &user)?.is_none() {
+            // Whoever comes says so before everybody knows that they may.
             let Some(folded) = self.folded(turn, no)? else {
                 return Ok(true);
             };
-            let state = folded.state();
-            let may_come = state.invited.contains_key(&user) || state.policy.join_rule() == JoinRule::Public;
-            if !may_come {
-                // Whoever comes says so before everybody knows that they may; whoever went has nothing to say.
-                return Ok(row.standing != Standing::Member || folded.knows(&user));
+            let may_come = folded.was_invited(&user) || folded.state().policy.join_rule() == JoinRule::Public;
+            if !may_come && !self.brings_invite(turn, no, wire, &user)? {
+                return Ok(true);
             }
         }
         let mut all = true;

@@ -1,6 +1,6 @@
 //! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
 
-use parlour_crypto::{History, Rank};
+use parlour_crypto::{Control, History, Rank};
 use parlour_store::rooms::{self, Standing};
 
 use super::*;
@@ -377,5 +377,190 @@ fn a_damaged_member_gets_the_room_back() {
         assert_eq!(sim.members_at(0, &room), [0, 1], "{what}: its owner can still rule");
         let audit = parlour_store::check(sim.nodes[1].store(), |_, _| ()).expect("readable");
         assert_eq!(audit.problems, [], "{what}");
+    }
+}
+
+impl Sim {
+    /// What waits in a node's outbox for a user.
+    fn waits_for(&self, who: usize, whom: usize) -> Vec<Control> {
+        let (store, user) = (self.nodes[who].store(), self.user(whom));
+        let devices = parlour_store::devices::of_user(store, &user).expect("readable");
+        let rows = devices
+            .into_iter()
+            .flat_map(|device| parlour_store::outbox::of_device(store, device).expect("readable"));
+        rows.map(|row| row.control).collect()
+    }
+
+    /// How many devices a node's own messages in a conversation are meant for.
+    fn recipients_at(&self, who: usize, conversation: &ConversationId) -> usize {
+        let no = self.number_of(who, conversation).expect("known");
+        let (store, own) = (self.nodes[who].store(), self.nodes[who].engine().own());
+        parlour_store::view::recipients(store, own, no).expect("readable").len()
+    }
+}
+
+#[test]
+fn a_device_that_no_operation_names_is_no_member() {
+    let (mut sim, room) = three(70);
+    sim.tell(1, room, "for those who are here");
+    sim.wait(10 * SECOND);
+    // Whoever has ada's words makes a device with them, and becomes bo's contact as ada.
+    sim.down(0, Crash::Killed);
+    let again = sim.recover(0);
+    sim.introduce(1, again);
+    sim.wait(MINUTE);
+    let ada = sim.user(0);
+    let known = parlour_store::contacts::get(sim.nodes[1].store(), &ada).expect("readable");
+    let code = crate::engine::list_code(&known.expect("a contact").device_list);
+    sim.decide(1, Decision::Accept(ada, code)).expect("exactly this device");
+    sim.tell(1, room, "not for new devices");
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.number_of(again, &room), None, "nothing of the room came to it");
+    assert_eq!(
+        sim.recipients_at(1, &room),
+        1,
+        "cy alone: ada's old device is off her list"
+    );
+    assert_eq!(
+        sim.recipients_at(1, &sim.direct(0, 1)),
+        1,
+        "but it is a device of a contact"
+    );
+    assert_eq!(sim.statuses(1, &room), [Delivered, Delivered]);
+}
+
+#[test]
+fn whoever_was_removed_and_not_told_learns_it_from_any_member() {
+    let (mut sim, room) = three(71);
+    sim.down(2, Crash::Killed);
+    sim.remove(1, room, 2);
+    sim.wait(5 * SECOND);
+    // bo, who has done it, is not there when cy comes back: ada knows.
+    sim.down(1, Crash::Killed);
+    sim.start(2);
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.standing(2, &room), Some(Standing::Gone));
+    assert_eq!(sim.members_at(2, &room), [0, 1]);
+    assert_eq!(sim.waits_for(0, 2), [], "and nothing is said again and again");
+}
+
+#[test]
+fn an_invitation_that_counts_no_more_lets_nobody_in() {
+    let (mut sim, _) = Sim::people(72);
+    sim.introduce(0, 2);
+    let room = sim.make_room(1, "garden", History::All);
+    sim.let_in(1, room, 0);
+    // ada lets cy in while bo removes her: she could not, as bo sees it.
+    sim.cut(0, 1);
+    sim.cut(1, 2);
+    let cy = sim.user(2);
+    sim.in_room(0, room, RoomAct::Invite(cy, Rank::Member))
+        .expect("invited");
+    sim.remove(1, room, 0);
+    sim.wait(5 * SECOND);
+    assert!(matches!(
+        sim.standing(2, &room),
+        Some(Standing::Invited { open: true, .. })
+    ));
+    sim.in_room(2, room, RoomAct::Join).expect("cy does not know better");
+    sim.tell(2, room, "let me in");
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.standing(2, &room), Some(Standing::Member));
+    sim.mend_all();
+    sim.wait(10 * MINUTE);
+    assert_eq!(sim.members_at(1, &room), [1]);
+    assert_eq!(sim.plain_texts(1, &room), Vec::<String>::new());
+    for who in [0, 2] {
+        assert_eq!(sim.standing(who, &room), Some(Standing::Gone), "{who}");
+    }
+    sim.let_in(1, room, 2);
+    assert_eq!(
+        sim.standing(2, &room),
+        Some(Standing::Member),
+        "invited anew, and this time it counts"
+    );
+    assert_eq!(sim.members_at(1, &room), [1, 2]);
+}
+
+#[test]
+fn fellow_members_who_are_no_contacts_do_not_learn_what_is_read() {
+    let (mut sim, room) = three(73);
+    sim.tell(0, room, "read me");
+    sim.wait(10 * SECOND);
+    sim.down(0, Crash::Killed);
+    sim.read(2, room, crate::engine::UpTo::End).expect("read");
+    let reads = |controls: Vec<Control>| controls.into_iter().filter(|c| matches!(c, Control::Read(_))).count();
+    assert_eq!(reads(sim.waits_for(2, 0)), 0, "ada and cy share a room, and no more");
+    assert_eq!(reads(sim.waits_for(2, 1)), 1, "bo is a contact");
+}
+
+#[test]
+fn who_comes_late_into_a_long_room_is_given_what_is_theirs_at_once() {
+    let (mut sim, _) = Sim::people(74);
+    let room = sim.make_room(1, "garden", History::None);
+    sim.let_in(1, room, 0);
+    for n in 0..700 {
+        sim.tell(0, room, &format!("{n}"));
+    }
+    sim.wait(MINUTE);
+    assert_eq!(sim.plain_texts(1, &room).len(), 700);
+    sim.let_in(1, room, 2);
+    sim.tell(0, room, "now");
+    sim.wait(20 * SECOND);
+    assert_eq!(sim.plain_texts(2, &room), ["now"]);
+    // By stream alone, too: ada is the only one who has what she said meanwhile.
+    sim.cut(0, 2);
+    sim.tell(0, room, "and then");
+    sim.wait(20 * SECOND);
+    assert_eq!(sim.plain_texts(2, &room), ["now", "and then"], "by way of bo");
+}
+
+#[test]
+fn a_blocked_member_is_not_waited_for() {
+    let (mut sim, room) = three(75);
+    sim.block(1, 2, true);
+    sim.tell(1, room, "to ada alone");
+    sim.wait(MINUTE);
+    assert_eq!(sim.statuses(1, &room), [Delivered]);
+    sim.block(1, 2, false);
+    sim.wait(5 * MINUTE);
+    assert_eq!(
+        sim.plain_texts(2, &room),
+        ["to ada alone"],
+        "unblocked, they are given what they missed"
+    );
+}
+
+#[test]
+fn who_has_lost_what_they_did_does_nothing_until_it_is_back() {
+    let (mut sim, room) = three(76);
+    sim.nodes[1].store().db().checkpoint().expect("a checkpoint");
+    sim.down(1, Crash::Killed);
+    let (_, harm) = super::disks::HARMS[0];
+    harm(&sim.nodes[1].disk().join("db"));
+    sim.nodes[1].damaged = true;
+    sim.down(0, Crash::Killed);
+    sim.down(2, Crash::Killed);
+    sim.start(1);
+    sim.wait(SECOND);
+    let act = || RoomAct::Info {
+        name: Some("garden party".to_owned()),
+        topic: None,
+    };
+    let error = sim
+        .in_room(1, room, act())
+        .expect_err("nobody is there to give it back");
+    assert_eq!(error, RoomError::Lost);
+    sim.start(0);
+    sim.start(2);
+    sim.wait(10 * MINUTE);
+    sim.in_room(1, room, act()).expect("back");
+    sim.wait(MINUTE);
+    for who in [0, 2] {
+        let no = sim.number_of(who, &room).expect("known");
+        let row = rooms::get(sim.nodes[who].store(), no)
+            .expect("readable")
+            .expect("a room");
+        assert_eq!(row.name, "garden party");
     }
 }
