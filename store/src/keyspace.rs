@@ -132,6 +132,8 @@ pub(crate) enum Kind {
     Outbox = 0x50,
     Session = 0x60,
     SessionRecord = 0x61,
+    OwnChain = 0x62,
+    SenderChain = 0x63,
     Prekey = 0x70,
     OneTimeKey = 0x71,
     Ephemeral = 0x72,

@@ -14,6 +14,7 @@ mod search;
 mod store;
 
 pub mod annotations;
+pub mod chains;
 pub mod client_ids;
 pub mod contacts;
 pub mod conversations;

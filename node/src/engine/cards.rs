@@ -238,8 +238,14 @@ impl Engine {
             }
             // Whoever is here need not ask.
             Control::ContactRequest { .. } => {}
+            Control::SenderChain { chains, .. } => {
+                if !self.on_sender_chains(turn, device, &chains)? {
+                    return Ok(());
+                }
+            }
+            Control::KeyRequest { room, chains, .. } => self.on_key_request(turn, device, &room, &chains)?,
             // Not acknowledged, as everything that is not taken: it comes again.
-            Control::SenderChain { .. } | Control::KeyRequest { .. } | Control::RoomHeads { .. } => return Ok(()),
+            Control::RoomHeads { .. } => return Ok(()),
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

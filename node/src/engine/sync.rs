@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use parlour_crypto::{
     ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS,
-    SYNC_VERSION, SignedEvent, UserId, day_of,
+    SYNC_VERSION, SignedEvent, UserId, VerifiedEvent, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{
@@ -417,16 +417,26 @@ impl Engine {
         if room && !self.may_say(turn, conversation, verified.header(), &by)? {
             return Ok(None);
         }
-        let own = author == self.own.device;
-        let key = match append(turn, conversation, author, &verified, self.origin_of(author))? {
+        self.take_verified(turn, conversation, author, &verified)
+    }
+
+    /// Stores an event that belongs into a conversation and whose signature holds, and has it acknowledged.
+    pub(crate) fn take_verified(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        author: DeviceNo,
+        event: &VerifiedEvent,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let key = match append(turn, conversation, author, event, self.origin_of(author))? {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 self.ends_typing(author);
-                self.wake_conversation(turn, conversation, &verified)?;
-                if own {
+                self.wake_conversation(turn, conversation, event)?;
+                if author == self.own.device {
                     self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
                 } else {
-                    self.lower_waiting_marks(turn, conversation, &position(&verified))?;
+                    self.lower_waiting_marks(turn, conversation, &position(event))?;
                 }
                 key
             }

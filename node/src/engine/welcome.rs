@@ -407,6 +407,7 @@ impl Engine {
             created: turn.now,
         };
         self.sessions.insert(turn, info, session)?;
+        self.hand_over_again(turn, device)?;
         self.match_again(turn)
     }
 

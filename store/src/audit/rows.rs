@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 49] = [
+const NOUNS: [(Kind, &str); 51] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -42,6 +42,8 @@ const NOUNS: [(Kind, &str); 49] = [
     (Kind::Outbox, "outbox"),
     (Kind::Session, "session"),
     (Kind::SessionRecord, "session record"),
+    (Kind::OwnChain, "own sender chain"),
+    (Kind::SenderChain, "sender chain"),
     (Kind::Prekey, "prekey"),
     (Kind::OneTimeKey, "one-time key"),
     (Kind::Ephemeral, "ephemeral key"),

@@ -3,6 +3,7 @@
 //! readers whenever it changes.
 
 mod act;
+mod chains;
 mod fellows;
 mod links;
 mod serve;
@@ -25,6 +26,7 @@ use super::effects::Turn;
 use super::timers::Allowance;
 
 pub use act::{NewRoom, PolicyChange, RoomAct, RoomError};
+use chains::Chains;
 pub use links::MadeLink;
 pub(crate) use take::Taken;
 
@@ -48,6 +50,7 @@ pub(crate) struct Rooms {
     told: BTreeMap<UserId, u64>,
     /// Who asks to be let in, and how often they still may.
     asks: BTreeMap<DeviceNo, Allowance>,
+    chains: Option<Chains>,
     /// Sessions with those who show a link.
     pub(crate) visits: Allowance,
     /// What a user is not given of a log.
@@ -62,6 +65,7 @@ impl Default for Rooms {
             single: BTreeMap::new(),
             told: BTreeMap::new(),
             asks: BTreeMap::new(),
+            chains: None,
             visits: Allowance::new(VISIT_EVERY_MS, VISITS_AT_ONCE),
             denied: BTreeMap::new(),
         }
@@ -197,6 +201,7 @@ impl Engine {
             rooms::put(turn.txn, no, &row);
         }
         rooms::set_members(turn.txn, no, &members)?;
+        self.prune_chains(turn, no, &members)?;
         feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
         let changed = |user: &UserId| before.get(user) != members.get(user);
         if applied != Applied::Last {

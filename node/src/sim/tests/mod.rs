@@ -2,6 +2,7 @@
 
 mod adversary;
 mod blocks;
+mod chains;
 mod changes;
 mod clocks;
 mod devices;

@@ -7,7 +7,7 @@ use super::*;
 use crate::engine::{NewRoom, PolicyChange, RoomAct, RoomError};
 
 impl Sim {
-    fn make_room(&mut self, by: usize, name: &str, history: History) -> ConversationId {
+    pub(super) fn make_room(&mut self, by: usize, name: &str, history: History) -> ConversationId {
         let new = NewRoom {
             name: name.to_owned(),
             topic: None,
@@ -24,7 +24,7 @@ impl Sim {
         self.ask(who, |reply| Command::ActInRoom(room, act, reply)).expect("up")
     }
 
-    fn let_in(&mut self, by: usize, room: ConversationId, who: usize) {
+    pub(super) fn let_in(&mut self, by: usize, room: ConversationId, who: usize) {
         let user = self.user(who);
         self.in_room(by, room, RoomAct::Invite(user, Rank::Member))
             .expect("invited");
@@ -48,7 +48,7 @@ impl Sim {
             .collect()
     }
 
-    fn remove(&mut self, by: usize, room: ConversationId, who: usize) {
+    pub(super) fn remove(&mut self, by: usize, room: ConversationId, who: usize) {
         let act = RoomAct::Remove {
             user: self.user(who),
             ban: false,
@@ -60,7 +60,7 @@ impl Sim {
 }
 
 /// ada, bo and cy, in a room that bo has made.
-fn three(seed: u64) -> (Sim, ConversationId) {
+pub(super) fn three(seed: u64) -> (Sim, ConversationId) {
     let (mut sim, _) = Sim::people(seed);
     let room = sim.make_room(1, "garden", History::Last100);
     sim.let_in(1, room, 0);
