@@ -160,6 +160,9 @@ impl From<Refusal> for ApiError {
             Refusal::DevicesChanged => "devices_replaced",
             Refusal::NotMember => "not_member",
             Refusal::MayNotPost => "may_not_post",
+            Refusal::MayNotPin => "may_not_pin",
+            Refusal::MayNotSetTimer => "may_not_set_timer",
+            Refusal::SlowMode { .. } => "slow_mode",
         };
         Self::new(StatusCode::CONFLICT, code, refusal.to_string())
     }

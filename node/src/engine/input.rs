@@ -153,6 +153,18 @@ pub enum Refusal {
     /// The room's rules let others write.
     #[error("your rank does not let you write in this room")]
     MayNotPost,
+    /// The room's rules let others pin.
+    #[error("your rank does not let you pin in this room")]
+    MayNotPin,
+    /// Only admins set a room's timer.
+    #[error("only admins set after which time messages disappear in a room")]
+    MayNotSetTimer,
+    /// The room's rules ask for a pause.
+    #[error("this room has slow mode: you can write again in {} seconds", wait_ms.div_ceil(1_000))]
+    SlowMode {
+        /// How long, ms.
+        wait_ms: u64,
+    },
 }
 
 /// Why a text was not taken.

@@ -32,7 +32,7 @@ impl Engine {
         if let Some(error) = refuse_text(turn, conversation, send)? {
             return Ok(Err(error));
         }
-        if let Some(error) = self.refuse_recipient(turn, conversation)? {
+        if let Some(error) = self.refuse_recipient(turn, conversation, KIND_MESSAGE)? {
             return Ok(Err(SendError::Refused(error)));
         }
         let members = self.members(turn, conversation)?;
@@ -88,13 +88,14 @@ impl Engine {
         }))
     }
 
-    /// Why nothing may be sent to whoever the conversation is with.
+    /// Why nothing of a kind may be sent to whoever the conversation is with.
     pub(crate) fn refuse_recipient(
         &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
+        kind: u16,
     ) -> Result<Option<Refusal>, StoreError> {
-        if let Some(refusal) = self.refuse_in_room(turn, conversation)? {
+        if let Some(refusal) = self.refuse_in_room(turn, conversation, kind)? {
             return Ok(Some(refusal));
         }
         let with = self

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Audience, ChainCert, ChainId, ChainSender, Control, ConversationId, DeviceCert, DeviceId, EnvelopePrefix,
-    MAX_VIEW_HEADS, Pending, RoomSealError, SendingChain, SharedChain, UserId, room_shard,
+    Audience, ChainId, ChainSender, Control, ConversationId, DeviceCert, DeviceId, MAX_VIEW_HEADS, RoomSealError,
+    SendingChain, SharedChain, UserId, room_shard,
 };
 use parlour_net::NetCommand;
 use parlour_store::chains::{self, OwnChain};
-use parlour_store::rooms::{self, MemberRow, Standing};
+use parlour_store::rooms::{self, MemberRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
 
-use super::is_operation;
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
 use crate::engine::people::{Members, With};
@@ -28,16 +27,16 @@ type Place = (ConversationNo, DeviceNo, ChainId);
 #[derive(Default)]
 pub(crate) struct Chains {
     own: BTreeMap<ConversationNo, OwnChain>,
-    senders: BTreeMap<(ConversationNo, DeviceNo), ChainSender>,
+    pub(super) senders: BTreeMap<(ConversationNo, DeviceNo), ChainSender>,
     /// Whoever has a chain can make another one of its own with the same tags: so there may be several.
-    tags: HashMap<[u8; 8], Vec<Place>>,
+    pub(super) tags: HashMap<[u8; 8], Vec<Place>>,
     today: u16,
     /// The day of the last look for old keys.
     purged: u16,
 }
 
 impl Chains {
-    fn learn_tags(&mut self) {
+    pub(super) fn learn_tags(&mut self) {
         self.tags.clear();
         for ((no, device), sender) in &self.senders {
             for day in self.today.saturating_sub(1)..=self.today.saturating_add(1) {
@@ -67,7 +66,7 @@ impl Chains {
 
 impl Engine {
     /// The chains, read when they are first asked for. What cannot be read is forgotten: its messages come by stream.
-    fn chains(&mut self, turn: &mut Turn<'_, '_>) -> Result<&mut Chains, StoreError> {
+    pub(super) fn chains(&mut self, turn: &mut Turn<'_, '_>) -> Result<&mut Chains, StoreError> {
         if self.rooms.chains.is_none() {
             let mut chains = Chains {
                 today: Self::today(turn),
@@ -89,7 +88,11 @@ impl Engine {
         Ok(self.rooms.chains.get_or_insert_default())
     }
 
-    fn certificate_of(&self, turn: &Turn<'_, '_>, device: DeviceNo) -> Result<Option<DeviceCert>, StoreError> {
+    pub(super) fn certificate_of(
+        &self,
+        turn: &Turn<'_, '_>,
+        device: DeviceNo,
+    ) -> Result<Option<DeviceCert>, StoreError> {
         let row = devices::get(turn.txn, device)?;
         let known = |id: &DeviceId| self.proof_of(id);
         Ok(row.and_then(|row| DeviceCert::verify_unless_known(&row.certificate, known).ok()))
@@ -310,141 +313,6 @@ impl Engine {
             Some(shared) => self.hand_over(turn, device, shared),
             None => Ok(()),
         }
-    }
-
-    /// A device hands over chains. `false`: some are not taken yet, so not to be acknowledged.
-    pub(crate) fn on_sender_chains(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-        shared: &[SharedChain],
-    ) -> Result<bool, StoreError> {
-        let (mut all, mut new) = (true, false);
-        for chain in shared {
-            match self.take_chain(turn, device, chain)? {
-                Some(taken) => new |= taken,
-                None => all = false,
-            }
-        }
-        if new {
-            self.chains(turn)?.learn_tags();
-            self.match_again(turn)?;
-        }
-        Ok(all)
-    }
-
-    /// Takes a chain: `true` if it is new. Nothing: whoever owns it may be on their way into the room.
-    fn take_chain(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        from: DeviceNo,
-        shared: &SharedChain,
-    ) -> Result<Option<bool>, StoreError> {
-        let Some((room, owner)) = ChainCert::claimed(&shared.cert) else {
-            return Ok(Some(false));
-        };
-        let Some((no, row)) = self.room_number(turn, &room)? else {
-            return Ok(Some(false));
-        };
-        let here = self.account.keys.id();
-        let (Some(from), Some((owner, known))) = (self.known.get(&from), self.known_device(&owner)) else {
-            return Ok(None);
-        };
-        let (from, owner_user) = (from.id, known.user);
-        let both = self.are_both_in(turn, no, &known.user, &known.id)?;
-        let gives = self.known_device(&from).map(|(_, known)| known.user);
-        let gives = match gives {
-            Some(user) => self.are_both_in(turn, no, &user, &from)?,
-            None => false,
-        };
-        if !both || !gives {
-            let gone = self.folded(turn, no)?.is_some_and(|folded| folded.knows(&owner_user));
-            return Ok((row.standing != Standing::Member || gone).then_some(false));
-        }
-        if owner == self.own.device {
-            return Ok(Some(false));
-        }
-        let certificate = self.certificate_of(turn, owner)?;
-        let senders = &mut self.chains(turn)?.senders;
-        if let std::collections::btree_map::Entry::Vacant(place) = senders.entry((no, owner))
-            && let Some(sender) = certificate.and_then(|certificate| ChainSender::new(room, &certificate))
-        {
-            place.insert(sender);
-        }
-        let Some(sender) = senders.get_mut(&(no, owner)) else {
-            return Ok(Some(false));
-        };
-        match sender.take(shared, &from, &here) {
-            Ok(taken) => {
-                chains::save(turn.txn, no, owner, sender);
-                Ok(Some(taken == parlour_crypto::Taken::New))
-            }
-            Err(error) => {
-                tracing::debug!(device = owner.0, %error, "a sender chain was not taken");
-                Ok(Some(false))
-            }
-        }
-    }
-
-    /// Opens an envelope that no session knows. `false` if no chain does either.
-    pub(crate) fn open_by_chain(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        prefix: &EnvelopePrefix,
-        data: &[u8],
-    ) -> Result<bool, StoreError> {
-        let chains = self.chains(turn)?;
-        let Some(places) = chains.tags.get(&prefix.tag) else {
-            return Ok(false);
-        };
-        let opened = places.iter().find_map(|(no, device, chain)| {
-            let sender = chains.senders.get(&(*no, *device))?;
-            Some((*no, *device, sender.open(chain, data).ok()?))
-        });
-        match opened {
-            Some((no, device, pending)) => self.take_by_chain(turn, no, device, pending)?,
-            None => self.counters.unopened_envelopes += 1,
-        }
-        Ok(true)
-    }
-
-    /// Takes what a chain brought. The chain moves only with an event that its owner has signed and that is taken.
-    fn take_by_chain(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        device: DeviceNo,
-        pending: Pending,
-    ) -> Result<(), StoreError> {
-        if self.is_blocked_device(device) {
-            return Ok(());
-        }
-        if let Some(key) = events::place(turn.txn, &pending.event_id())? {
-            return match key.log.conversation == no {
-                true => self.have_acknowledged(turn, key, device),
-                false => Ok(()),
-            };
-        }
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
-        };
-        let Ok(proved) = pending.verify() else {
-            self.counters.forged_events += 1;
-            return Ok(());
-        };
-        let header = proved.header();
-        if is_operation(header.kind) || !self.may_say(turn, no, header, &user)? {
-            return Ok(());
-        }
-        let now = turn.now;
-        let Some(sender) = self.chains(turn)?.senders.get_mut(&(no, device)) else {
-            return Ok(());
-        };
-        if let Ok(event) = sender.commit(proved, now) {
-            chains::save(turn.txn, no, device, sender);
-            self.take_verified(turn, no, device, &event)?;
-        }
-        Ok(())
     }
 
     /// Who takes part has changed: chains of those who do not are forgotten, and the own one if they were handed it, even if they come back.

@@ -3,9 +3,13 @@
 //! readers whenever it changes.
 
 mod act;
+mod acts;
 mod chains;
 mod fellows;
+mod heard;
+mod joining;
 mod links;
+mod rights;
 mod serve;
 mod take;
 mod welcome;
@@ -25,7 +29,7 @@ use super::Engine;
 use super::effects::Turn;
 use super::timers::Allowance;
 
-pub use act::{NewRoom, PolicyChange, RoomAct, RoomError};
+pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
 use chains::Chains;
 pub use links::MadeLink;
 pub(crate) use take::Taken;

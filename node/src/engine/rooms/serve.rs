@@ -1,7 +1,9 @@
 //! What of a room is given to whom (PROTOCOL.md section 11, "Serving"): operations to every member; what is said to those who were
 //! members as far as its author knew, and to those who came later as far as the history rule says.
 
-use parlour_crypto::{EventId, History, Intervals, Rank, UserId, VerifiedEvent};
+use parlour_crypto::{
+    EventId, History, Intervals, KIND_MESSAGE, KIND_PIN, KIND_TIMER, Policy, Rank, UserId, VerifiedEvent,
+};
 use parlour_store::rooms::{self, MemberRow};
 use parlour_store::timeline::{self, Position};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs};
@@ -13,6 +15,8 @@ use crate::engine::input::Refusal;
 
 /// Messages before a member came that they are given where the rule says so.
 const LAST: usize = 100;
+/// Own events that are looked through for the last message, in slow mode.
+const SAID_SINCE: usize = 64;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 impl Engine {
@@ -103,11 +107,12 @@ impl Engine {
 }
 
 impl Engine {
-    /// Why nothing may be said in a room now; nothing in other conversations.
+    /// Why nothing of a kind may be said in a room now; nothing in other conversations.
     pub(crate) fn refuse_in_room(
         &mut self,
         turn: &Turn<'_, '_>,
         no: ConversationNo,
+        kind: u16,
     ) -> Result<Option<Refusal>, StoreError> {
         let own = self.own.user;
         let Some(folded) = self.folded(turn, no)? else {
@@ -115,13 +120,50 @@ impl Engine {
         };
         let state = folded.state();
         let rank = state.rank(&own);
-        Ok(if rank == Rank::Nobody {
-            Some(Refusal::NotMember)
-        } else if rank.number() < state.policy.post {
-            Some(Refusal::MayNotPost)
-        } else {
-            None
-        })
+        let slow_mode = u64::from(state.policy.slow_mode_ms);
+        if rank == Rank::Nobody {
+            return Ok(Some(Refusal::NotMember));
+        }
+        if rank.number() < least_rank(&state.policy, kind) {
+            return Ok(Some(match kind {
+                KIND_PIN => Refusal::MayNotPin,
+                KIND_TIMER => Refusal::MayNotSetTimer,
+                _ => Refusal::MayNotPost,
+            }));
+        }
+        if kind != KIND_MESSAGE || slow_mode == 0 || rank >= Rank::Moderator {
+            return Ok(None);
+        }
+        let again = self
+            .last_said(turn, no)?
+            .map_or(0, |last| last.saturating_add(slow_mode));
+        let wait_ms = again.saturating_sub(turn.now);
+        Ok((wait_ms > 0).then_some(Refusal::SlowMode { wait_ms }))
+    }
+
+    /// The clock of this device's last message in a room.
+    fn last_said(&self, turn: &Turn<'_, '_>, no: ConversationNo) -> Result<Option<u64>, StoreError> {
+        let log = LogKey {
+            conversation: no,
+            device: self.own.device,
+            log: self.own_log,
+        };
+        for seq in logs::get(turn.txn, &log)?.have.values().rev().take(SAID_SINCE) {
+            let brief = events::brief(turn.txn, &EventKey { log, seq, branch: 0 })?;
+            if let Some(brief) = brief.filter(|brief| brief.kind == KIND_MESSAGE) {
+                return Ok(Some(brief.clock));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The least rank to say something of a kind.
+pub(super) fn least_rank(policy: &Policy, kind: u16) -> u8 {
+    match kind {
+        KIND_PIN => policy.pin,
+        KIND_TIMER => Rank::Admin.number(),
+        _ => policy.post,
     }
 }
 

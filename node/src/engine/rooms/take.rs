@@ -11,6 +11,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
 
 use super::fellows::told;
 use super::is_operation;
+use super::serve::least_rank;
 use crate::engine::Engine;
 use crate::engine::append::{Appended, MAX_AHEAD_MS, append};
 use crate::engine::effects::Turn;
@@ -259,7 +260,7 @@ impl Engine {
             .members
             .get(user)
             .is_some_and(|member| member.devices.contains(&header.device));
-        if !there || state.rank(user).number() < state.policy.post {
+        if !there || state.rank(user).number() < least_rank(&state.policy, header.kind) {
             return Ok(false);
         }
         // Of those who were removed, what whoever removed them had seen.

@@ -1,6 +1,6 @@
 //! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
 
-use parlour_crypto::{Control, History, Rank};
+use parlour_crypto::{Body, Control, Draft, Frame, History, Pin, Rank, VerifiedEvent};
 use parlour_store::rooms::{self, Standing};
 
 use super::*;
@@ -563,4 +563,77 @@ fn who_has_lost_what_they_did_does_nothing_until_it_is_back() {
             .expect("a room");
         assert_eq!(row.name, "garden party");
     }
+}
+
+#[test]
+fn pins_the_timer_and_slow_mode_go_by_rank() {
+    let (mut sim, room) = three(77);
+    let change = PolicyChange {
+        pin: Some(Rank::Moderator),
+        slow_mode_ms: Some(60_000),
+        ..PolicyChange::default()
+    };
+    sim.in_room(1, room, RoomAct::Policy(change)).expect("ruled");
+    sim.wait(5 * SECOND);
+    let said = sim.tell(0, room, "slowly");
+    sim.wait(5 * SECOND);
+    let send = |text: &str| SendText::plain(room, text);
+    let again = sim.ask(0, |reply| Command::Send(send("too soon"), reply)).expect("up");
+    assert!(matches!(
+        again.err(),
+        Some(SendError::Refused(Refusal::SlowMode {
+            wait_ms: 50_000..=60_000
+        }))
+    ));
+    sim.tell(1, room, "an owner need not wait");
+    sim.tell(1, room, "at all");
+    sim.wait(MINUTE);
+    let last = sim.tell(0, room, "a minute later");
+    let pin = sim.change(0, said, Change::Pin(true)).expect("up");
+    assert_eq!(pin, Err(ChangeError::Refused(Refusal::MayNotPin)));
+    let timer = |conversation| SetTimer {
+        conversation,
+        expires_after_ms: Some(60_000_000),
+    };
+    let refused = sim.ask(0, |reply| Command::SetTimer(timer(room), reply)).expect("up");
+    assert_eq!(refused.err(), Some(TimerError::Refused(Refusal::MayNotSetTimer)));
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.change(1, said, Change::Pin(true)), Some(Ok(())));
+    sim.ask(1, |reply| Command::SetTimer(timer(room), reply))
+        .expect("up")
+        .expect("set");
+    sim.wait(5 * SECOND);
+    // What other code says all the same is not taken.
+    let unruled = Body::Pin(Pin {
+        target: said,
+        on: false,
+        ext: Vec::new(),
+    });
+    let view = sim.event(0, &said).header().view;
+    let keys = sim.nodes[0].keys();
+    let before = sim.shows(1, &room);
+    let draft = Draft {
+        kind: unruled.kind(),
+        conversation: room,
+        device: keys.id(),
+        log: 1,
+        seq: 3,
+        prev: Some(last),
+        parents: vec![said],
+        clock: sim.now,
+        view,
+    };
+    let event = VerifiedEvent::sign(&keys, draft, [9; 16], &unruled.encode().expect("fits")).expect("signed");
+    let frame = Frame::Events {
+        conversation: room,
+        events: vec![event.to_wire()],
+    };
+    let now = sim.now;
+    for command in sim.nodes[0].forge_frame(&frame, None, now) {
+        sim.execute(0, command);
+    }
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.shows(1, &room), before);
+    let place = parlour_store::events::place(sim.nodes[1].store(), &event.id()).expect("readable");
+    assert_eq!(place, None);
 }
