@@ -1,6 +1,8 @@
 //! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
 
-use parlour_crypto::{EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent};
+use parlour_crypto::{
+    EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent, decode_own,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
@@ -40,11 +42,21 @@ impl Row for EventRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Place(ByteArray<{ EventKey::LEN }>);
+struct Place(EventKey);
 
 impl Row for Place {
     const NOUN: &'static str = "event id";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let bytes: ByteArray<{ EventKey::LEN }> = (version == 1).then(|| decode_own(rest).ok())??;
+        EventKey::from_bytes(bytes.as_ref()).map(Self)
+    }
 }
+
+/// Bytes of an id that its row is found by. Two events whose ids begin with the same sixteen are as far out of reach as a
+/// signature of somebody else.
+const ID_BEGINNING: usize = 16;
 
 fn key(at: &EventKey) -> Vec<u8> {
     Key::new(Kind::Event).bytes(&at.to_bytes()).done()
@@ -74,11 +86,12 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
         body,
     };
     record::put(txn, key(at), &row);
-    record::put(
-        txn,
-        Key::new(Kind::EventId).event_id(&event.id()).done(),
-        &Place(ByteArray::new(at.to_bytes())),
-    );
+    record::put(txn, id_key(&event.id()), &Place(*at));
+}
+
+fn id_key(id: &EventId) -> Vec<u8> {
+    let beginning = id.as_bytes().get(..ID_BEGINNING).unwrap_or_default();
+    Key::new(Kind::EventId).bytes(beginning).done()
 }
 
 /// Ids of events that begin with these bytes, at most `limit`.
@@ -86,15 +99,19 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
 /// # Errors
 /// As [`place`].
 pub fn ids_from(read: &impl Read, beginning: &[u8], limit: usize) -> Result<Vec<EventId>, StoreError> {
-    let (from, to) = Key::new(Kind::EventId).bytes(beginning).range();
-    read.scan_keys(&from, &to)
-        .take(limit)
-        .map(|key| {
-            let id = key?.get(1..).and_then(|id| id.try_into().ok());
-            id.map(EventId::from_bytes)
-                .ok_or(StoreError::Malformed { noun: "event id" })
-        })
-        .collect()
+    let known = beginning.get(..ID_BEGINNING).unwrap_or(beginning);
+    let range = Key::new(Kind::EventId).bytes(known).range();
+    let mut ids = Vec::new();
+    for row in record::scan::<Place>(read, &range).take(limit) {
+        let (_, Place(at)) = row?;
+        let event = get(read, &at)?;
+        ids.extend(
+            event
+                .map(|event| event.id())
+                .filter(|id| id.as_bytes().starts_with(beginning)),
+        );
+    }
+    Ok(ids)
 }
 
 /// What is known of an event without putting it together.
@@ -156,9 +173,18 @@ pub(crate) fn is_there(read: &impl Read, at: &EventKey) -> bool {
 /// # Errors
 /// The database cannot be read, or the row is malformed.
 pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreError> {
-    record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?
-        .map(|Place(bytes)| EventKey::from_bytes(bytes.as_ref()).ok_or(StoreError::Malformed { noun: "event id" }))
-        .transpose()
+    let mut found = record::get::<Place>(read, &id_key(id))?;
+    if found.is_none() {
+        // As the first format had them.
+        found = record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?;
+    }
+    Ok(found.map(|Place(at)| at))
+}
+
+/// Whether the row of an id leads to an event that is there.
+pub(crate) fn leads_to_an_event(read: &impl Read, key: &[u8]) -> bool {
+    let place = record::get::<Place>(read, key).ok().flatten();
+    place.is_some_and(|Place(at)| is_there(read, &at))
 }
 
 /// The event at a place, with the very bytes it was signed as.

@@ -4,6 +4,7 @@ mod children;
 mod damage;
 mod faulty;
 mod journal;
+mod older;
 mod rows;
 
 use std::fs;

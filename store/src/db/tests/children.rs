@@ -57,7 +57,6 @@ fn entry() {
             let (db, _) = Db::open(Path::new(&dir), &KEY, options).unwrap();
             for n in 1..=5 {
                 let mut batch = numbered(n);
-                // Large enough together for the engine to give them files of their own.
                 for filler in 0..4 {
                     batch.put(format!("c/{n}/{filler}").into_bytes(), vec![1; 60_000]);
                 }
@@ -70,7 +69,7 @@ fn entry() {
     }
 }
 
-fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
+pub(super) fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
     let mut command = Command::new("sh");
     command
         .args(["-c", "umask 000; exec \"$@\"", "sh"])
@@ -86,8 +85,8 @@ fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
 fn a_crash_at_any_step_of_a_checkpoint_is_safe() {
     let dir = scratch();
     for round in 1..=2 {
-        for step in 1..=6 {
-            let committed = (round - 1) * 6 + step;
+        for step in 1..=9 {
+            let committed = (round - 1) * 9 + step;
             assert!(!child("checkpoint", dir.path(), step).success());
             let copy = scratch();
             copy_dir(dir.path(), copy.path());
@@ -138,7 +137,7 @@ fn a_crash_during_replay_is_safe() {
     for step in [1, 2, 15, 29, 30] {
         assert!(!child("replay", dir.path(), step).success());
     }
-    for step in 2..=6 {
+    for step in 2..=9 {
         let copy = scratch();
         copy_dir(dir.path(), copy.path());
         assert!(!child("start", copy.path(), step).success());
