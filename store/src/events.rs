@@ -54,10 +54,6 @@ impl Row for Place {
     }
 }
 
-/// Bytes of an id that its row is found by. Two events whose ids begin with the same sixteen are as far out of reach as a
-/// signature of somebody else.
-const ID_BEGINNING: usize = 16;
-
 fn key(at: &EventKey) -> Vec<u8> {
     Key::new(Kind::Event).bytes(&at.to_bytes()).done()
 }
@@ -90,8 +86,7 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
 }
 
 fn id_key(id: &EventId) -> Vec<u8> {
-    let beginning = id.as_bytes().get(..ID_BEGINNING).unwrap_or_default();
-    Key::new(Kind::EventId).bytes(beginning).done()
+    Key::new(Kind::EventId).event_id(id).done()
 }
 
 /// Ids of events that begin with these bytes, at most `limit`.
@@ -99,19 +94,15 @@ fn id_key(id: &EventId) -> Vec<u8> {
 /// # Errors
 /// As [`place`].
 pub fn ids_from(read: &impl Read, beginning: &[u8], limit: usize) -> Result<Vec<EventId>, StoreError> {
-    let known = beginning.get(..ID_BEGINNING).unwrap_or(beginning);
-    let range = Key::new(Kind::EventId).bytes(known).range();
-    let mut ids = Vec::new();
-    for row in record::scan::<Place>(read, &range).take(limit) {
-        let (_, Place(at)) = row?;
-        let event = get(read, &at)?;
-        ids.extend(
-            event
-                .map(|event| event.id())
-                .filter(|id| id.as_bytes().starts_with(beginning)),
-        );
-    }
-    Ok(ids)
+    let (from, to) = Key::new(Kind::EventId).bytes(beginning).range();
+    read.scan_keys(&from, &to)
+        .take(limit)
+        .map(|key| {
+            let id = key?.get(1..).and_then(|id| id.try_into().ok());
+            id.map(EventId::from_bytes)
+                .ok_or(StoreError::Malformed { noun: "event id" })
+        })
+        .collect()
 }
 
 /// What is known of an event without putting it together.
@@ -173,12 +164,7 @@ pub(crate) fn is_there(read: &impl Read, at: &EventKey) -> bool {
 /// # Errors
 /// The database cannot be read, or the row is malformed.
 pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreError> {
-    let mut found = record::get::<Place>(read, &id_key(id))?;
-    if found.is_none() {
-        // As the first format had them.
-        found = record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?;
-    }
-    Ok(found.map(|Place(at)| at))
+    Ok(record::get::<Place>(read, &id_key(id))?.map(|Place(at)| at))
 }
 
 /// Whether the row of an id leads to an event that is there.

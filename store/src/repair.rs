@@ -52,6 +52,11 @@ pub(crate) fn is_pending(db: &Db) -> Result<bool, RepairError> {
     }
 }
 
+/// The row by which a loss is known that nobody has made good yet.
+pub(crate) fn begun() -> (Vec<u8>, Vec<u8>) {
+    meta::row(CounterName::Repair, 1)
+}
+
 fn mark(db: &Db, pending: bool) -> Result<(), RepairError> {
     let mut txn = db.begin();
     meta::set_counter(&mut txn, CounterName::Repair, u64::from(pending));

@@ -138,6 +138,7 @@ fn of_accounts(options: DbOptions) -> DbOptions {
     DbOptions {
         kept: KEPT,
         scattered: SCATTERED,
+        on_loss: Some(crate::repair::begun()),
         ..options
     }
 }

@@ -133,11 +133,17 @@ impl Engine {
         self.older
     }
 
-    /// The rows of a database of format 1, as they were sealed. They end after an error.
-    pub(super) fn older_rows(&self) -> impl Iterator<Item = Result<Sealed, ReadError>> + use<> {
-        let mut rows = self.older.then(|| self.handles.tree.iter());
+    /// The rows of a database of format 1 from a key on, as they were sealed; the last one first if `backwards`. They end after an
+    /// error.
+    pub(super) fn older_rows(
+        &self,
+        from: &[u8],
+        backwards: bool,
+    ) -> impl Iterator<Item = Result<Sealed, ReadError>> + use<> {
+        let mut rows = self.older.then(|| self.handles.tree.range(from..));
         std::iter::from_fn(move || {
-            let row = guarded(|| rows.as_mut().and_then(Iterator::next).transpose()).transpose()?;
+            let next = |rows: &mut sled::Iter| if backwards { rows.next_back() } else { rows.next() };
+            let row = guarded(|| rows.as_mut().and_then(next).transpose()).transpose()?;
             if row.is_err() {
                 rows = None;
             }

@@ -88,6 +88,9 @@ pub struct DbOptions {
     /// First bytes of the keys that come in no order, as hashes do: a new row touches another page than the one before, so their
     /// pages are smaller.
     pub scattered: &'static [u8],
+    /// A row that is written together with what a start forgets or goes on without: as long as it is there, somebody is still to
+    /// make the loss good, whatever stopped the process in between.
+    pub on_loss: Option<Row>,
     #[cfg(test)]
     pub(crate) faults: Arc<faults::Faults>,
 }
@@ -100,6 +103,7 @@ impl Default for DbOptions {
             reserve_bytes: 48 * 1024 * 1024,
             kept: &[],
             scattered: &[],
+            on_loss: None,
             #[cfg(test)]
             faults: Arc::default(),
         }

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::batch::raise;
+use super::batch::{Batch, raise};
 use super::checkpoint::Checkpoints;
 use super::damage::{Damage, describe, set_aside};
 use super::engine::Engine;
@@ -167,36 +167,26 @@ fn open_locked(
         set_state_aside(dir, &mut report)?;
     }
     find_gaps(dir, &state, &mut report)?;
-    if let Some(to) = &report.set_aside {
-        describe(to, &report.damage).map_err(OpenError::SetAside)?;
-    }
-
-    let table = Memtable::default();
-    let has_lost_rows = |one: &Damage| is_of_state(one) || matches!(one, Damage::Rows { .. } | Damage::Directory);
-    if report.damage.iter().any(has_lost_rows)
-        && let Some(batch) = kept::read(dir, &keys).map_err(state_failed)?
-    {
-        table.apply(batch);
-    }
-    let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
     let mut plan = plan;
+    let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
     plan.next = plan.next.max(written);
-    let marks = replay_all(&table, &keys, &survey, &plan, cut_off, |count| {
-        report.replayed_records = count;
-        #[cfg(test)]
-        options.faults.replayed(count);
-    })?;
-
-    if plan.next > applied || report.damage.iter().any(has_lost_rows) {
-        match state.take_in(&table, plan.next, |step| options.step(step)) {
-            // That has been noted: now all pages are looked at first.
-            Err(TakeInError::Damaged(_)) if !report.damage.iter().any(has_lost_rows) => {
-                drop(state);
-                return open_locked(dir, key, options, lock, version);
-            }
-            outcome => outcome.map_err(state_failed)?,
+    let marks = loop {
+        let (table, marks) = gather(dir, &keys, &options, &survey, &plan, cut_off, &mut report)?;
+        let lost = report.damage.iter().any(Damage::is_loss);
+        if plan.next == applied && !lost {
+            break marks;
         }
-    }
+        match state.take_in(&table, plan.next, |step| options.step(step)) {
+            // That has been noted: now all pages are looked at.
+            Err(TakeInError::Damaged(_)) if !report.damage.iter().any(is_of_pages) => {
+                find_gaps(dir, &state, &mut report)?;
+            }
+            outcome => {
+                outcome.map_err(state_failed)?;
+                break marks;
+            }
+        }
+    };
     let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
     let settled = report.first_open || (quiet && survey.is_settled());
     let newest = reached.max(survey.newest());
@@ -204,6 +194,10 @@ fn open_locked(
     let inner = Inner::start(dir, options, keys, state, writer, lock);
     if !settled {
         inner.settle_first().map_err(OpenError::Checkpoint)?;
+    }
+    if report.damage.iter().any(is_of_pages) {
+        let cleared = inner.state.clear_suspicion();
+        cleared.map_err(failed("noting that damaged pages are forgotten"))?;
     }
     Ok((Db(Arc::new(inner)), report))
 }
@@ -214,6 +208,43 @@ fn is_of_state(damage: &Damage) -> bool {
         damage,
         Damage::StateMissing | Damage::StateOlder { .. } | Damage::StateUnreadable { .. }
     )
+}
+
+/// Whether some rows, those of damaged pages, are gone.
+fn is_of_pages(damage: &Damage) -> bool {
+    matches!(damage, Damage::Rows { .. } | Damage::Directory)
+}
+
+/// The rows that the state is still to take in: copies of lost ones, what the journals hold, and what tells of the loss; and the marks.
+fn gather(
+    dir: &Path,
+    keys: &Keys,
+    options: &DbOptions,
+    survey: &Survey,
+    plan: &Plan,
+    marks_only: bool,
+    report: &mut OpenReport,
+) -> Result<(Memtable, BTreeMap<Vec<u8>, u64>), OpenError> {
+    let table = Memtable::default();
+    let has_lost_rows = |one: &Damage| is_of_state(one) || is_of_pages(one);
+    if report.damage.iter().any(has_lost_rows)
+        && let Some(batch) = kept::read(dir, keys).map_err(state_failed)?
+    {
+        table.apply(batch);
+    }
+    let marks = replay_all(&table, keys, survey, plan, marks_only, |count| {
+        report.replayed_records = count;
+        #[cfg(test)]
+        options.faults.replayed(count);
+    })?;
+    if let Some((key, value)) = &options.on_loss
+        && report.damage.iter().any(Damage::is_loss)
+    {
+        let mut batch = Batch::new();
+        batch.put(key.clone(), value.clone());
+        table.apply(batch);
+    }
+    Ok((table, marks))
 }
 
 /// Applies the planned records to `table`, telling `done` how many; returns the marks as of the last one.
@@ -318,13 +349,11 @@ fn open_state(dir: &Path, keys: &Arc<Keys>, options: &DbOptions, report: &mut Op
     State::open(&path, keys, options.state()).map_err(state_failed)
 }
 
-/// Names the rows that are lost in damaged pages, sets everything aside, and forgets these pages.
+/// Names the rows that are lost in damaged pages, sets everything aside, and forgets these pages. Writes down all that was found.
 fn find_gaps(dir: &Path, state: &State, report: &mut OpenReport) -> Result<(), OpenError> {
     let gaps = state.gaps(if report.damage.is_empty() { CHECKED } else { u64::MAX });
     let gaps = gaps.map_err(state_failed)?;
-    if gaps.is_empty() && !state.is_torn() {
-        return Ok(());
-    }
+    let lost = !gaps.is_empty() || state.is_torn();
     if state.is_torn() {
         report.damage.push(Damage::Directory);
     }
@@ -333,8 +362,16 @@ fn find_gaps(dir: &Path, state: &State, report: &mut OpenReport) -> Result<(), O
         to: gap.to,
     });
     report.damage.extend(named);
-    set_state_aside(dir, report)?;
-    state.forget_damaged().map_err(state_failed)
+    if lost {
+        set_state_aside(dir, report)?;
+    }
+    if let Some(to) = &report.set_aside {
+        describe(to, &report.damage).map_err(OpenError::SetAside)?;
+    }
+    if lost {
+        state.forget_damaged().map_err(state_failed)?;
+    }
+    Ok(())
 }
 
 /// Copies everything aside, unless that was done.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::super::permissions::{private_file, sync_dir};
 use super::super::read::ReadError;
 use super::directory::Found;
-use super::{Changes, PageError, SUSPECT, State};
+use super::{PageError, SUSPECT, State};
 
 /// Stretches of lost rows that are named one by one.
 const NAMED_MAX: usize = 64;
@@ -50,20 +51,27 @@ impl State {
         Ok(gaps)
     }
 
-    /// Forgets the pages that do not open.
+    /// Forgets the pages that do not open. On disk they are forgotten together with the rows that are taken in next: what tells of the
+    /// loss is among them.
     ///
     /// # Errors
-    /// The file cannot be read, or the directory not be changed.
-    pub(in super::super) fn forget_damaged(&self) -> Result<(), String> {
-        let damaged = self.damaged(u64::MAX).map_err(|error| error.to_string())?;
-        let places = damaged.iter().map(|found| found.place).collect();
-        let changes: Changes = damaged.into_iter().map(|found| (found.key, None)).collect();
-        let note = self.engine.note(&self.keys).map_err(|error| error.to_string())?;
-        self.change(&changes, places, note.applied)?;
-        self.clear_suspicion().map_err(|error| error.to_string())
+    /// The file cannot be read.
+    pub(in super::super) fn forget_damaged(&self) -> Result<(), ReadError> {
+        let damaged = self.damaged(u64::MAX)?;
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        forgotten.places.extend(damaged.iter().map(|found| found.place));
+        forgotten
+            .changes
+            .extend(damaged.into_iter().map(|found| (found.key, None)));
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        directory.apply(&forgotten.changes);
+        drop(directory);
+        self.suspect.store(false, Ordering::Release);
+        Ok(())
     }
 
-    fn clear_suspicion(&self) -> io::Result<()> {
+    /// Says that all pages were looked at and what was damaged is forgotten, also on disk.
+    pub(in super::super) fn clear_suspicion(&self) -> io::Result<()> {
         match fs::remove_file(self.dir.join(SUSPECT)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => self.suspect.store(false, Ordering::Release),

@@ -73,6 +73,14 @@ pub(super) struct State {
     suspect: AtomicBool,
     /// The directory that was found is not the one that was written.
     torn: AtomicBool,
+    /// Pages that were forgotten here; the next change of the directory says so.
+    forgotten: Mutex<Forgotten>,
+}
+
+#[derive(Default)]
+struct Forgotten {
+    changes: Changes,
+    places: Vec<Place>,
 }
 
 /// Why a page did not open.
@@ -111,6 +119,7 @@ impl State {
             settled: AtomicBool::new(false),
             suspect: AtomicBool::new(suspect),
             torn: AtomicBool::new(torn),
+            forgotten: Mutex::default(),
         };
         *state.spans.write().unwrap_or_else(PoisonError::into_inner) = state.find_spans();
         Ok(state)
@@ -178,14 +187,18 @@ impl State {
     }
 
     /// Changes the directory; the places of `gone` are free once that is durable.
-    fn change(&self, changes: &Changes, gone: Vec<Place>, applied: u64) -> Result<(), String> {
-        let sum = self.directory().sum_after(changes);
-        self.engine.change(&self.keys, changes, Note { applied, sum })?;
+    fn change(&self, changes: Changes, gone: Vec<Place>, applied: u64) -> Result<(), String> {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = self.directory().sum_after(&changes);
+        let mut all = forgotten.changes.clone();
+        all.extend(changes);
+        self.engine.change(&self.keys, &all, Note { applied, sum })?;
         self.torn.store(false, Ordering::Release);
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        directory.apply(changes);
+        directory.apply(&all);
         drop(directory);
-        let known = gone.into_iter().filter(|place| *place != Place::NOWHERE);
+        let Forgotten { places, .. } = std::mem::take(&mut *forgotten);
+        let known = gone.into_iter().chain(places).filter(|place| *place != Place::NOWHERE);
         self.space.lock().unwrap_or_else(PoisonError::into_inner).leave(known);
         Ok(())
     }

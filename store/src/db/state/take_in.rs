@@ -77,7 +77,7 @@ impl State {
             .sync()
             .map_err(|error| TakeInError::Failed(error.to_string()))?;
         step(8);
-        self.change(&changes, gone, next).map_err(TakeInError::Failed)?;
+        self.change(changes, gone, next).map_err(TakeInError::Failed)?;
         step(9);
         Ok(())
     }

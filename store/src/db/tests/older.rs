@@ -7,7 +7,7 @@ use super::super::engine::{CHECKPOINT_KEY, NOTE_KEY};
 use super::super::seal::Keys;
 use super::super::{Damage, Db};
 use super::children::child;
-use super::{KEY, copy_dir, last_numbered, numbered, open, scratch};
+use super::{KEY, LOST, copy_dir, last_numbered, numbered, open, scratch};
 
 const ROWS: u64 = 400;
 
@@ -125,4 +125,30 @@ fn a_row_of_format_1_that_does_not_open_is_named_and_left_behind() {
     assert!(aside.join("state").join("db").exists());
     assert_eq!(db.get(b"b/0007").unwrap(), None);
     assert_eq!(db.scan_keys(b"a", b"c").count() as u64, 2 * ROWS - 1);
+    assert!(db.get(LOST).unwrap().is_some());
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_engine_of_format_1_is_moved_and_the_rest_named() {
+    let dir = older(|_, _| ());
+    let path = Path::new("state").join("db");
+    let bytes = fs::read(dir.path().join(&path)).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let (mut partly, mut cases) = (0, 0);
+    for at in (40..used).step_by(used / 40) {
+        let copy = scratch();
+        copy_dir(dir.path(), copy.path());
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 16;
+        fs::write(copy.path().join(&path), bytes).unwrap();
+        let (db, report) = open(copy.path());
+        let rows = db.scan(b"a", b"c").map(Result::unwrap).count() as u64;
+        let told = report.damage.iter().any(Damage::is_loss);
+        assert!(told || rows == 2 * ROWS, "byte {at}: {rows} rows");
+        assert_eq!(db.get(LOST).unwrap().is_some(), told, "byte {at}");
+        partly += u32::from(told && rows > 100);
+        cases += 1;
+        println!("byte {at}: {rows} rows, {:?}", report.damage);
+    }
+    assert!(partly > 0, "{partly} of {cases}");
 }
