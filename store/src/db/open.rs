@@ -6,7 +6,7 @@
 //! are never built upon.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use super::checkpoint::Checkpoints;
 use super::damage::{Damage, describe, set_aside};
 use super::engine::Engine;
 use super::head::Head;
-use super::journal::{Journal, Position};
+use super::journal::{self, Journal, Position};
 use super::lock::{DataLock, LockError};
 use super::memtable::{Memtable, Memtables};
 use super::permissions::{private_dir, sync_dir};
@@ -176,6 +176,7 @@ fn open_locked(
         if plan.next == applied && !lost {
             break marks;
         }
+        sync_journals(dir, &plan).map_err(failed("syncing the journal"))?;
         match state.take_in(&table, plan.next, |step| options.step(step)) {
             // That has been noted: now all pages are looked at.
             Err(TakeInError::Damaged(_)) if !report.damage.iter().any(is_of_pages) => {
@@ -347,6 +348,16 @@ fn open_state(dir: &Path, keys: &Arc<Keys>, options: &DbOptions, report: &mut Op
     report.damage.push(Damage::StateUnreadable { detail });
     fs::remove_dir_all(&path).map_err(failed("removing the unreadable state"))?;
     State::open(&path, keys, options.state()).map_err(state_failed)
+}
+
+/// What is replayed need not be durable: a process that was killed may not have got to its sync. The state must not know of records that
+/// a power cut takes from the journal.
+fn sync_journals(dir: &Path, plan: &Plan) -> io::Result<()> {
+    for (epoch, _, _) in &plan.files {
+        let path = journal::path_of(&journal_dir(dir), *epoch);
+        File::options().read(true).write(true).open(path)?.sync_data()?;
+    }
+    Ok(())
 }
 
 /// Names the rows that are lost in damaged pages, sets everything aside, and forgets these pages. Writes down all that was found.
