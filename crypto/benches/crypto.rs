@@ -4,8 +4,10 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use parlour_crypto::{
-    CertProof, DeviceCert, DeviceKeys, EnvelopePrefix, FirstFlight, FrameOpener, FrameSealer, Identity, ListReference,
-    OneTimeSecret, PrekeyBundle, PrekeySecret, Session, StreamOpen, accept_stream, initiate, parse,
+    Act, Audience, CertProof, ChainSender, ConversationId, DeviceCert, DeviceKeys, DeviceList, Draft, EnvelopePrefix,
+    EventId, FirstFlight, FrameOpener, FrameSealer, Identity, Info, KIND_MESSAGE, KIND_OPERATION, ListReference,
+    Membership, OneTimeSecret, Operation, Policy, PrekeyBundle, PrekeySecret, RoomOperation, SendingChain, Session,
+    StreamOpen, VerifiedEvent, accept_stream, initiate, parse, room_id,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -183,6 +185,156 @@ fn load_with_2000_keys(bencher: Bencher<'_, '_>) {
     bencher
         .with_inputs(|| records.clone())
         .bench_local_values(|records| Session::load(&core, records).unwrap());
+}
+
+const ROOM: ConversationId = ConversationId::from_bytes([7; 32]);
+
+fn draft(keys: &DeviceKeys, kind: u16, room: ConversationId, view: Option<[u8; 32]>) -> Draft {
+    Draft {
+        kind,
+        conversation: room,
+        device: keys.id(),
+        log: 0,
+        seq: 2,
+        prev: Some(EventId::from_bytes([1; 32])),
+        parents: vec![EventId::from_bytes([1; 32])],
+        clock: NOW,
+        view,
+    }
+}
+
+fn room_event(device: &Device, size: usize) -> VerifiedEvent {
+    let draft = draft(&device.keys, KIND_MESSAGE, ROOM, Some([1; 32]));
+    VerifiedEvent::sign(&device.keys, draft, [4; 16], &vec![7; size]).unwrap()
+}
+
+fn room_chain(device: &Device, rng: &mut ChaCha20Rng) -> (SendingChain, ChainSender) {
+    let audience = Audience::new([device.keys.id()]).unwrap();
+    let chain = SendingChain::create(rng, &device.keys, ROOM, [1; 32], &audience, NOW);
+    let mut reader = ChainSender::new(ROOM, &device.cert).unwrap();
+    let shared = chain.share(Vec::new()).unwrap();
+    reader.take(&shared, &device.keys.id(), &device.keys.id()).unwrap();
+    (chain, reader)
+}
+
+/// With the event's signature. A chain ends at 1000 messages: each sample has one of its own.
+#[divan::bench(args = [100, 1024], sample_size = 900, sample_count = 40)]
+fn room_seal(bencher: Bencher<'_, '_>, size: usize) {
+    let (device, mut rng) = (device(1), ChaCha20Rng::from_seed([9; 32]));
+    let (mut chain, _) = room_chain(&device, &mut rng);
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        if chain.is_due(NOW) {
+            chain = room_chain(&device, &mut rng).0;
+        }
+        let event = room_event(&device, black_box(size));
+        chain.seal(&mut rng, DAY, &event).unwrap()
+    });
+}
+
+/// With the verification of the event's signature.
+#[divan::bench(args = [100, 1024], sample_size = 100, sample_count = 100)]
+fn room_open(bencher: Bencher<'_, '_>, size: usize) {
+    let (device, mut rng) = (device(1), ChaCha20Rng::from_seed([9; 32]));
+    let (mut chain, mut reader) = room_chain(&device, &mut rng);
+    let event = room_event(&device, size);
+    let envelopes: Vec<_> = (0..1000).map(|_| chain.seal(&mut rng, DAY, &event).unwrap()).collect();
+    let (id, mut at) = (chain.cert().chain(), 0);
+    let records: Vec<_> = reader
+        .take_changes()
+        .into_iter()
+        .filter_map(|change| Some((change.key, change.value?)))
+        .collect();
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        if at == envelopes.len() {
+            (at, reader) = (0, ChainSender::load(ROOM, &device.cert, records.clone()).unwrap());
+        }
+        let pending = reader.open(&id, &envelopes[at]).unwrap();
+        at += 1;
+        reader.commit(pending.verify().unwrap(), NOW).unwrap()
+    });
+}
+
+/// 10 000 operations of a room that invites and names itself anew, by one device, each knowing the one before.
+fn operations() -> (ConversationId, Vec<RoomOperation>) {
+    let owner = device(1);
+    let list = DeviceList::first(
+        &Identity::from_entropy(&[1; 32]),
+        std::slice::from_ref(&owner.cert),
+        NOW,
+    )
+    .unwrap();
+    let user = owner.cert.user();
+    let sign = |room, op_seq, parents: Vec<EventId>, act| {
+        let operation = Operation {
+            user,
+            op_seq,
+            parents,
+            act,
+            ext: Vec::new(),
+        };
+        let draft = draft(&owner.keys, KIND_OPERATION, room, None);
+        VerifiedEvent::sign(&owner.keys, draft, [4; 16], &operation.encode().unwrap()).unwrap()
+    };
+    let info = |number: u32| Info {
+        name: Some(format!("Room {number}")),
+        ..Info::default()
+    };
+    let create = |room| {
+        let act = Act::Create {
+            info: info(0),
+            policy: Policy::default(),
+            device_list: list.as_bytes().to_vec(),
+        };
+        sign(room, 1, Vec::new(), act)
+    };
+    let room = room_id(create(ROOM).header());
+    let mut events = vec![create(room)];
+    for number in 2..=10_000u32 {
+        let mut other = [0; 32];
+        other[..4].copy_from_slice(&(number % 256).to_be_bytes());
+        let act = match number % 4 {
+            0 => Act::Info(info(number)),
+            1 => Act::Policy(Policy::default()),
+            2 => Act::Invite {
+                user: parlour_crypto::UserId::from_bytes(other),
+                role: 2,
+                link: None,
+            },
+            _ => Act::Remove {
+                user: parlour_crypto::UserId::from_bytes(other),
+                device: None,
+                ban: number % 8 == 3,
+                purge: false,
+                logs: Vec::new(),
+                reason: String::new(),
+            },
+        };
+        let last = events.last().unwrap().id();
+        events.push(sign(room, number, vec![last], act));
+    }
+    let read = |event: &VerifiedEvent| RoomOperation::read(event, &owner.cert).unwrap();
+    (room, events.iter().map(read).collect())
+}
+
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn fold_10_000_operations(bencher: Bencher<'_, '_>) {
+    let (room, operations) = operations();
+    bencher
+        .with_inputs(|| operations.clone())
+        .bench_local_values(|operations| Membership::fold(room, operations).unwrap());
+}
+
+/// The last of 10 000, by itself.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn apply_operation_10_000(bencher: Bencher<'_, '_>) {
+    let (room, operations) = operations();
+    let (last, rest) = operations.split_last().unwrap();
+    bencher
+        .with_inputs(|| Membership::fold(room, rest.to_vec()).unwrap())
+        .bench_local_values(|mut membership| {
+            membership.apply(last.clone()).unwrap();
+            membership
+        });
 }
 
 #[divan::bench(args = [1024, 65_536])]

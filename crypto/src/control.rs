@@ -10,8 +10,14 @@ use crate::envelope::MAX_ENVELOPE;
 use crate::ids::{ConversationId, DeviceId, EventId};
 use crate::intervals::{Intervals, MAX_INTERVALS};
 use crate::invite::MAX_INVITE;
+use crate::room::{ChainId, SharedChain};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use thiserror::Error;
+
+mod room;
+
+pub use room::{MAX_KEY_REQUESTS, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, RoomAsk};
 
 /// 16 random bytes; the same control keeps its id when it is sent again.
 pub type ControlId = [u8; 16];
@@ -77,10 +83,67 @@ pub enum Control {
         /// Fields of later versions.
         ext: Ext,
     },
+    /// Hands over sender chains.
+    SenderChain {
+        /// The chains, 1–32.
+        chains: Vec<SharedChain>,
+        /// Fields of later versions.
+        ext: Ext,
+    },
+    /// Asks for sender chains that are missing.
+    KeyRequest {
+        /// The room.
+        room: ConversationId,
+        /// Whose chains, and which, 1–64.
+        chains: Vec<(DeviceId, ChainId)>,
+        /// Fields of later versions.
+        ext: Ext,
+    },
+    /// Asks a member to be let into a room.
+    RoomAsk(RoomAsk),
+    /// Says that a room can be joined, and with what.
+    RoomWelcome {
+        /// The room.
+        room: ConversationId,
+        /// The wire event that made it.
+        #[serde(with = "serde_bytes")]
+        create: Vec<u8>,
+        /// Heads of the operations the sender holds, at most 256.
+        heads: Vec<EventId>,
+        /// Fields of later versions.
+        ext: Ext,
+    },
+    /// Says that a room cannot be joined.
+    RoomRefused {
+        /// The room.
+        room: ConversationId,
+        /// Why; numbers above 5 mean the same as 0.
+        reason: u8,
+        /// Fields of later versions.
+        ext: Ext,
+    },
+    /// Heads of the operations the sender holds, or of a view that was asked for.
+    RoomHeads {
+        /// The room.
+        room: ConversationId,
+        /// The heads, at most 256.
+        heads: Vec<EventId>,
+        /// Fields of later versions.
+        ext: Ext,
+    },
+    /// Operations, ancestors first.
+    RoomOperations {
+        /// The room.
+        room: ConversationId,
+        /// Wire events, 1–64.
+        events: Vec<ByteBuf>,
+        /// Fields of later versions.
+        ext: Ext,
+    },
 }
 
 /// Number of [`Control`] variants this version knows.
-const KNOWN_CONTROLS: u32 = 7;
+const KNOWN_CONTROLS: u32 = 14;
 
 /// How far a user has read a conversation: a place in the order of (clock, event id). The larger of two counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +249,13 @@ impl Control {
                 limit("note", note.len(), MAX_REQUEST_NOTE)?;
                 limit("ext", ext.len(), MAX_EXT)
             }
+            Self::SenderChain { .. }
+            | Self::KeyRequest { .. }
+            | Self::RoomAsk(_)
+            | Self::RoomWelcome { .. }
+            | Self::RoomRefused { .. }
+            | Self::RoomHeads { .. }
+            | Self::RoomOperations { .. } => room::validate(self),
         }
     }
 }
@@ -241,7 +311,7 @@ pub enum Payload {
     },
 }
 
-const PAYLOAD_EVENT: u8 = 1;
+pub(crate) const PAYLOAD_EVENT: u8 = 1;
 const PAYLOAD_CONTROL: u8 = 2;
 
 impl Payload {
@@ -290,6 +360,12 @@ pub enum ControlError {
     /// Claims to hold an event that cannot exist.
     #[error("the control names seq 0")]
     SeqZero,
+    /// Nothing of what it is for.
+    #[error("{field} is empty")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
     /// A field is longer than it may be.
     #[error("{field} has {got}, over the limit of {max}")]
     OverLimit {

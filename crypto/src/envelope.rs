@@ -5,7 +5,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::codec::ByteReader;
-use crate::ids::UserId;
+use crate::ids::{ConversationId, UserId};
 use crate::kdf::{self, Purpose};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -182,7 +182,7 @@ pub fn first_contact_tag(token: &[u8; 16], day: u16) -> [u8; 8] {
     tag(kdf::mac(token, Purpose::FIRST_CONTACT_TAG, &[&day.to_be_bytes()]))
 }
 
-/// Tag of a session's direction: MAC(tag key, "envelope tag", day)[0..8].
+/// Tag of a session's direction, or of a sender chain: MAC(tag key, "envelope tag", day)[0..8].
 pub(crate) fn session_tag(tag_key: &[u8; 32], day: u16) -> [u8; 8] {
     tag(kdf::mac(tag_key, Purpose::ENVELOPE_TAG, &[&day.to_be_bytes()]))
 }
@@ -195,10 +195,17 @@ fn tag(mac: [u8; 32]) -> [u8; 8] {
 /// The gossip topic (0–7) of direct envelopes for `recipient` on `day`.
 #[must_use]
 pub fn shard(recipient: &UserId, day: u16) -> u8 {
-    let [first, ..] = kdf::hash(
-        Purpose::DIRECT_SHARD,
-        &[recipient.as_bytes(), &month_of(day).to_be_bytes()],
-    );
+    shard_of(Purpose::DIRECT_SHARD, recipient.as_bytes(), day)
+}
+
+/// The gossip topic (0–7) of the envelopes of `room` on `day`.
+#[must_use]
+pub fn room_shard(room: &ConversationId, day: u16) -> u8 {
+    shard_of(Purpose::ROOM_SHARD, room.as_bytes(), day)
+}
+
+fn shard_of(purpose: Purpose, id: &[u8; 32], day: u16) -> u8 {
+    let [first, ..] = kdf::hash(purpose, &[id, &month_of(day).to_be_bytes()]);
     first % SHARDS
 }
 

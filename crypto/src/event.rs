@@ -57,6 +57,12 @@ struct Event {
     content: Option<([u8; SALT_LEN], Vec<u8>)>,
 }
 
+impl Event {
+    fn id(&self) -> EventId {
+        EventId::from_bytes(kdf::hash(Purpose::EVENT_ID, &[&self.header_bytes, &self.signature]))
+    }
+}
+
 impl SignedEvent {
     /// Reads a wire event.
     ///
@@ -103,6 +109,12 @@ impl SignedEvent {
     #[must_use]
     pub fn header(&self) -> &EventHeader {
         &self.inner.header
+    }
+
+    /// HASH("event id", header, signature), which is the event's id if it verifies.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.inner.id()
     }
 
     /// Checks the signature with the signing key of the certificate whose device the header names.
@@ -195,8 +207,7 @@ impl VerifiedEvent {
     }
 
     fn new(inner: Event) -> Self {
-        let id = EventId::from_bytes(kdf::hash(Purpose::EVENT_ID, &[&inner.header_bytes, &inner.signature]));
-        Self { id, inner }
+        Self { id: inner.id(), inner }
     }
 
     /// HASH("event id", header, signature).

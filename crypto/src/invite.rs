@@ -5,7 +5,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::codec::{ByteReader, TlvError, TlvReader, TlvWriter};
-use crate::ids::UserId;
+use crate::ids::{ConversationId, UserId};
 use crate::kdf::{Purpose, hash};
 use data_encoding::BASE64URL_NOPAD;
 use std::fmt;
@@ -48,17 +48,17 @@ impl Invite {
     /// Addresses behind the fourth, and from the first one on that does not fit, are left out; a name is cut to 32 bytes.
     #[must_use]
     pub fn to_link(&self) -> String {
-        shortened(self.addresses.len(), |count| self.link_with(count))
+        shortened(self.addresses.len(), |count| self.link_with(count, None))
     }
 
-    fn link_with(&self, count: usize) -> String {
+    fn link_with(&self, count: usize, room: Option<&ConversationId>) -> String {
         let mut writer = TlvWriter::new();
         begin(&mut writer, &self.user, &self.peer, &self.addresses, count);
         writer
             .field(5, &self.bundle_hash)
             .field(6, &self.token)
             .field(7, &self.expires.to_be_bytes());
-        end(writer, self.name.as_deref())
+        end(writer, self.name.as_deref(), room)
     }
 
     /// Reads a link; white space around it does not matter.
@@ -71,7 +71,13 @@ impl Invite {
 
     fn decode(tlv: &[u8]) -> Result<Self, InviteError> {
         let mut reader = TlvReader::new(tlv);
-        let (user, peer, addresses) = read_begin(&mut reader)?;
+        let invite = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(invite)
+    }
+
+    fn read(reader: &mut TlvReader<'_>) -> Result<Self, InviteError> {
+        let (user, peer, addresses) = read_begin(reader)?;
         let bundle_hash = reader.array(5)?;
         let token = reader.array(6)?;
         let expires = reader.u64(7)?;
@@ -124,14 +130,15 @@ impl ContactAddress {
         shortened(self.addresses.len(), |count| {
             let mut writer = TlvWriter::new();
             begin(&mut writer, &self.user, &self.peer, &self.addresses, count);
-            end(writer, self.name.as_deref())
+            end(writer, self.name.as_deref(), None)
         })
     }
 
     fn decode(tlv: &[u8]) -> Result<Self, InviteError> {
         let mut reader = TlvReader::new(tlv);
         let (user, peer, addresses) = read_begin(&mut reader)?;
-        let name = read_name(reader)?;
+        let name = read_name(&mut reader)?;
+        reader.finish()?;
         Ok(Self {
             user,
             peer,
@@ -184,6 +191,21 @@ impl Link {
     }
 }
 
+/// The link into `room` that `invite` opens.
+pub(crate) fn encode_room(invite: &Invite, room: &ConversationId) -> String {
+    shortened(invite.addresses.len(), |count| invite.link_with(count, Some(room)))
+}
+
+/// What [`encode_room`] wrote.
+pub(crate) fn decode_room(text: &str) -> Result<(Invite, ConversationId), InviteError> {
+    let tlv = unwrap(text)?;
+    let mut reader = TlvReader::new(&tlv);
+    let invite = Invite::read(&mut reader)?;
+    let room = ConversationId::from_bytes(reader.array(9)?);
+    reader.finish()?;
+    Ok((invite, room))
+}
+
 /// The link with as many addresses as fit.
 fn shortened(addresses: usize, link_with: impl Fn(usize) -> String) -> String {
     let mut count = addresses.min(MAX_INVITE_ADDRESSES);
@@ -212,9 +234,12 @@ fn begin(writer: &mut TlvWriter, user: &UserId, peer: &[u8], addresses: &[Vec<u8
         .field(4, &listed);
 }
 
-fn end(mut writer: TlvWriter, name: Option<&str>) -> String {
+fn end(mut writer: TlvWriter, name: Option<&str>, room: Option<&ConversationId>) -> String {
     if let Some(name) = name {
         writer.field(8, cut(name).as_bytes());
+    }
+    if let Some(room) = room {
+        writer.field(9, room.as_bytes());
     }
     let mut bytes = writer.finish();
     let checksum = checksum(&bytes);
@@ -256,10 +281,8 @@ fn read_begin(reader: &mut TlvReader<'_>) -> Result<Begin, InviteError> {
     Ok((user, peer.to_vec(), decode_addresses(reader.required(4)?)?))
 }
 
-fn read_name(mut reader: TlvReader<'_>) -> Result<Option<String>, InviteError> {
-    let name = reader.optional(8)?;
-    reader.finish()?;
-    match name {
+fn read_name(reader: &mut TlvReader<'_>) -> Result<Option<String>, InviteError> {
+    match reader.optional(8)? {
         Some(name) if name.len() > MAX_INVITE_NAME => Err(too_wide(8, name)),
         Some(name) => Ok(Some(
             std::str::from_utf8(name).map_err(|_| InviteError::Name)?.to_owned(),

@@ -66,6 +66,16 @@ purposes! {
     CONTACT_REQUEST = "contact request";
     CONTACT_REQUEST_WORK = "contact request work";
     INVITE_CHECKSUM = "invite checksum";
+    ROOM = "room";
+    MEMBERSHIP_VIEW = "membership view";
+    ROOM_SHARD = "room shard";
+    ROOM_LINK_TOKEN = "room link token";
+    CHAIN_CERTIFICATE = "chain certificate";
+    CHAIN_KEYS = "chain keys";
+    ROOM_MESSAGE = "room message";
+    AUDIENCE_LEAF = "audience leaf";
+    AUDIENCE_NODE = "audience node";
+    AUDIENCE_ROOT = "audience root";
     SAFETY_NUMBER = "safety number";
     KEYSTORE_PASSWORD = "keystore password";
     KEYSTORE_NODE_KEY = "keystore node key";

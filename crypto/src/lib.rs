@@ -32,6 +32,7 @@ mod knock;
 mod prekey;
 mod ratchet;
 mod recovery;
+mod room;
 mod safety_number;
 #[cfg(test)]
 mod second_implementation;
@@ -54,15 +55,15 @@ pub use codec::{
     encode_into,
 };
 pub use control::{
-    Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_LOGS, MAX_NAME, MAX_PEER,
-    MAX_RECEIVED, MAX_REQUEST_NOTE, Payload, Profile, ReadMark,
+    Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_KEY_REQUESTS, MAX_LOGS, MAX_NAME,
+    MAX_PEER, MAX_RECEIVED, MAX_REQUEST_NOTE, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, Payload, Profile, ReadMark, RoomAsk,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
 pub use emoji::{MAX_EMOJI, is_emoji};
 pub use envelope::{
     ENVELOPE_SIZES, ENVELOPE_VERSION, EnvelopeError, EnvelopePrefix, MAX_ENVELOPE, PREFIX_LEN, PadError, RelayVerdict,
-    SHARDS, day_of, first_contact_tag, pad, parse, relay_verdict, shard, size_for, unpad,
+    SHARDS, day_of, first_contact_tag, pad, parse, relay_verdict, room_shard, shard, size_for, unpad,
 };
 pub use event::{
     Draft, EventDecodeError, EventHeader, EventSignError, EventVerifyError, MAX_PARENTS, MAX_WIRE_EVENT, SignedEvent,
@@ -90,6 +91,15 @@ pub use ratchet::{
     LoadError, MAX_CHAIN, MAX_OLD_CHAINS, MAX_SKIP, MAX_SKIPPED, OpenError, RecordChange, RecordKey, SealError,
 };
 pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
+pub use room::{
+    Act, Applied, Audience, AudienceError, AudienceProof, CHAIN_DUE, CHAIN_LIFETIME_MS, CHAIN_MESSAGES, ChainCert,
+    ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION, LastSeq,
+    LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
+    MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS, Member,
+    Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Rank, RoomLink, RoomOpenError,
+    RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError, SharedChain, TakeError,
+    Taken, TooManyOperations, link_token_hash, membership_view, room_id,
+};
 pub use safety_number::safety_number;
 pub use session::{EXT_REFRESH, Session};
 pub use stream::{

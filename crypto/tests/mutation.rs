@@ -83,7 +83,8 @@ fn samples() -> Vec<Vec<u8>> {
     let (keystore, _) = Keystore::create(&mut rng, &secrets, None, Some(&[1; 32])).unwrap();
     let mut envelope = EnvelopePrefix { day: 1, tag: [1; 8] }.encode().to_vec();
     envelope.extend_from_slice(&pad(b"payload", 501).unwrap());
-    vec![
+    let mut samples = room_samples(&secrets.device, &list, &invite);
+    let of_people = vec![
         cert.as_bytes().to_vec(),
         list.as_bytes().to_vec(),
         bundle.as_bytes().to_vec(),
@@ -121,7 +122,75 @@ fn samples() -> Vec<Vec<u8>> {
         keystore,
         envelope,
         session,
-    ]
+    ];
+    samples.splice(0..0, of_people);
+    samples
+}
+
+/// What rooms add.
+fn room_samples(keys: &DeviceKeys, list: &DeviceList, invite: &Invite) -> Vec<Vec<u8>> {
+    let room = ConversationId::from_bytes([5; 32]);
+    let audience = Audience::new([keys.id(), DeviceId::from_bytes([1; 32])]).unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let chain = SendingChain::create(&mut rng, keys, room, [1; 32], &audience, NOW);
+    let mut shared = chain.share(vec![EventId::from_bytes([1; 32])]).unwrap();
+    shared.proof = audience.prove(&keys.id());
+    let operation = |op_seq, act| Operation {
+        user: list.user(),
+        op_seq,
+        parents: vec![EventId::from_bytes([1; 32]); usize::from(op_seq > 1)],
+        act,
+        ext: vec![(1, vec![2])],
+    };
+    let create = Act::Create {
+        info: Info {
+            name: Some("Room".to_owned()),
+            ..Info::default()
+        },
+        policy: Policy::default(),
+        device_list: list.as_bytes().to_vec(),
+    };
+    let remove = Act::Remove {
+        user: list.user(),
+        device: None,
+        ban: true,
+        purge: true,
+        logs: vec![LastSeq {
+            device: keys.id(),
+            log: 1,
+            seq: 2,
+        }],
+        reason: "noise".to_owned(),
+    };
+    let controls = [
+        Control::SenderChain {
+            chains: vec![shared],
+            ext: vec![],
+        },
+        Control::KeyRequest {
+            room,
+            chains: vec![(keys.id(), [1; 16])],
+            ext: vec![],
+        },
+        Control::RoomOperations {
+            room,
+            events: vec![vec![1u8; 40].into()],
+            ext: vec![],
+        },
+    ];
+    let link = RoomLink {
+        invite: invite.clone(),
+        room,
+    };
+    let mut samples: Vec<_> = controls.iter().map(|control| control.encode().unwrap()).collect();
+    samples.extend([
+        chain.cert().as_bytes().to_vec(),
+        chain.to_bytes().to_vec(),
+        operation(1, create).encode().unwrap(),
+        operation(2, remove).encode().unwrap(),
+        link.to_link().into_bytes(),
+    ]);
+    samples
 }
 
 /// Offers `bytes` to every decoder; each must answer. The signature checks cost most, so the certificate is shared.
@@ -140,6 +209,7 @@ fn offer(bytes: &[u8], cert: &DeviceCert) {
     if let Ok(Control::Contact { profile, .. } | Control::ContactHello { profile, .. }) = Control::decode(bytes) {
         CardDetails::from_ext(&profile.ext).validate().unwrap();
     }
+    room(bytes, cert);
     black_box(plain_image(bytes).is_ok());
     black_box(Session::load(bytes, []).is_ok());
     black_box(Frame::decode(bytes).is_ok());
@@ -151,9 +221,34 @@ fn offer(bytes: &[u8], cert: &DeviceCert) {
     black_box(Keystore::unlock(bytes, Unlock::NodeKey(&[1; 32])).is_ok());
     let text = String::from_utf8_lossy(bytes);
     black_box(Invite::parse(&text).is_ok());
+    black_box(RoomLink::parse(&text).is_ok());
     black_box(text.parse::<UserId>().is_ok());
     black_box(entropy_from_phrase(&text).is_ok());
     black_box(is_emoji(&text));
+}
+
+/// The decoders of rooms.
+fn room(bytes: &[u8], cert: &DeviceCert) {
+    black_box(Operation::decode(bytes).is_ok());
+    black_box(ChainCert::claimed_owner(bytes));
+    black_box(SendingChain::from_bytes(bytes).is_ok());
+    let room = ConversationId::from_bytes([5; 32]);
+    if let Ok(event) = SignedEvent::decode(bytes).map(|event| event.verify(cert.signing_key()))
+        && let Ok(event) = event
+    {
+        black_box(RoomOperation::read(&event, cert).is_ok());
+    }
+    if let Ok(Control::SenderChain { chains, .. }) = Control::decode(bytes) {
+        let mut sender = ChainSender::new(room, cert).unwrap();
+        for chain in chains {
+            black_box(sender.take(&chain, &cert.device(), &cert.device()).is_ok());
+        }
+    }
+    for kind in 1..=3 {
+        let mut key = [0; 13];
+        key[0] = kind;
+        black_box(ChainSender::load(room, cert, [(key, bytes.to_vec().into())]).is_ok());
+    }
 }
 
 fn mutate(rng: &mut ChaCha20Rng, good: &[u8]) -> Vec<u8> {

@@ -146,15 +146,16 @@ pub fn put_of_log(txn: &mut Txn<'_>, log: &LogKey, device: DeviceNo, row: &ReadL
 /// As [`get`].
 pub fn seq_at(read: &impl Read, log: &LogKey, at: &Position) -> Result<u64, StoreError> {
     let held = logs::get(read, log)?.have;
-    let (mut known, mut beyond) = (0u64, held.max().unwrap_or(0).saturating_add(1));
-    // Own logs have no gaps but after damage; a seq that is not there is taken for one that is not read.
+    // Over what is there: after damage an own log can have a gap for ever.
+    let (mut known, mut beyond) = (0u64, held.count().saturating_add(1));
     while known.saturating_add(1) < beyond {
         let middle = known.saturating_add(beyond.saturating_sub(known) / 2);
+        let Some(seq) = nth(&held, middle) else { break };
         let event = events::get(
             read,
             &EventKey {
                 log: *log,
-                seq: middle,
+                seq,
                 branch: 0,
             },
         )?;
@@ -171,12 +172,32 @@ pub fn seq_at(read: &impl Read, log: &LogKey, at: &Position) -> Result<u64, Stor
             beyond = middle;
         }
     }
-    Ok(known)
+    Ok(nth(&held, known).unwrap_or(0))
+}
+
+/// The `n`th seq that is held, from 1.
+fn nth(held: &Intervals, n: u64) -> Option<u64> {
+    let mut left = n.checked_sub(1)?;
+    for &(from, to) in held.as_slice() {
+        let length = to.saturating_sub(from).saturating_add(1);
+        if left < length {
+            return Some(from.saturating_add(left));
+        }
+        left = left.saturating_sub(length);
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seqs_are_counted_over_gaps() {
+        let held: Intervals = [1, 2, 5, 9, 10].into_iter().collect();
+        let counted: Vec<_> = (0..7).map(|n| nth(&held, n)).collect();
+        assert_eq!(counted, [None, Some(1), Some(2), Some(5), Some(9), Some(10), None]);
+    }
 
     #[test]
     fn rows_of_older_builds_mean_what_they_meant() {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{ByteReader, Keystore, OneTimeSecret, PrekeySecret, Session, Unlock};
+use parlour_crypto::{ByteReader, Keystore, OneTimeSecret, PrekeySecret, SendingChain, Session, Unlock};
 
 fuzz_target!(|data: &[u8]| {
     let _ = Keystore::unlock(data, Unlock::NodeKey(&[1; 32]));
@@ -11,6 +11,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = OneTimeSecret::from_bytes(data);
     let _ = Keystore::has_node_key_slot(data);
     let _ = Session::load(data, std::iter::empty());
+    if let Ok(chain) = SendingChain::from_bytes(data) {
+        assert_eq!(chain.to_bytes().as_slice(), data, "one encoding of a chain");
+    }
     load(data);
 });
 

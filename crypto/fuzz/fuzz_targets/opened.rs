@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use parlour_crypto::{
-    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Payload, image_kind, plain_image,
+    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Operation, Payload, image_kind, plain_image,
     unpad,
 };
 
@@ -11,6 +11,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = unpad(data);
     for kind in KIND_MESSAGE..=KIND_TIMER {
         let _ = Body::read(kind, data);
+    }
+    if let Ok(operation) = Operation::decode(data) {
+        assert_eq!(operation.encode().unwrap(), data, "one encoding of an operation");
     }
     if let Ok(payload) = Payload::decode(data) {
         assert_eq!(payload.encode().unwrap(), data, "one encoding of a payload");

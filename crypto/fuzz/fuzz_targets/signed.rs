@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use parlour_crypto::{DeviceCert, DeviceList, EventHeader, SignedEvent};
+use parlour_crypto::{ChainCert, DeviceCert, DeviceList, EventHeader, SignedEvent};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(cert) = DeviceCert::verify(data) {
@@ -11,6 +11,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(list) = DeviceList::verify(data) {
         assert_eq!(list.as_bytes(), data);
     }
+    let _ = ChainCert::claimed_owner(data);
     if let Ok(header) = EventHeader::decode(data) {
         assert_eq!(header.encode(), data, "one encoding of a header");
     }

@@ -47,13 +47,13 @@ pub(super) struct ReceivingChain {
 }
 
 /// A chain key and the number of the message it belongs to.
-pub(super) struct Position {
-    pub(super) key: ChainKey,
-    pub(super) n: u32,
+pub(crate) struct Position {
+    pub(crate) key: ChainKey,
+    pub(crate) n: u32,
 }
 
 /// Keys of messages that were passed over, in order.
-pub(super) type Gap = Vec<(u32, Box<MessageKey>)>;
+pub(crate) type Gap = Vec<(u32, Box<MessageKey>)>;
 
 impl Position {
     pub(super) fn start(key: ChainKey) -> Self {
@@ -61,7 +61,7 @@ impl Position {
     }
 
     /// A copy to open a message with.
-    pub(super) fn attempt(&self) -> Self {
+    pub(crate) fn attempt(&self) -> Self {
         Self {
             key: self.key.attempt(),
             n: self.n,
@@ -72,7 +72,7 @@ impl Position {
     ///
     /// # Errors
     /// `TooManySkipped`: more than [`MAX_SKIP`] keys.
-    pub(super) fn skip_to(mut self, n: u32) -> Result<(Self, Gap), OpenError> {
+    pub(crate) fn skip_to(mut self, n: u32) -> Result<(Self, Gap), OpenError> {
         let missing = n.saturating_sub(self.n);
         if missing > MAX_SKIP {
             return Err(OpenError::TooManySkipped {
@@ -90,7 +90,7 @@ impl Position {
     }
 
     /// Consumes position n; returns n + 1, n and the key of message n.
-    pub(super) fn step(self) -> (Self, u32, MessageKey) {
+    pub(crate) fn step(self) -> (Self, u32, MessageKey) {
         let Self { key, n } = self;
         let (key, message) = key.step();
         (Self { key, n: n + 1 }, n, message)

@@ -19,7 +19,7 @@ use crate::keys::random_secret;
 /// Width of every secret here, in bytes.
 pub(super) const KEY: usize = 32;
 /// Width of a header's nonce.
-pub(super) const XNONCE: usize = 24;
+pub(crate) const XNONCE: usize = 24;
 /// Width of a body's nonce.
 const NONCE: usize = 12;
 
@@ -34,7 +34,7 @@ macro_rules! secret {
                 Self(bytes)
             }
 
-            pub(super) fn as_bytes(&self) -> &[u8; KEY] {
+            pub(crate) fn as_bytes(&self) -> &[u8; KEY] {
                 &self.0
             }
         }
@@ -83,19 +83,19 @@ impl RootKey {
 
 impl ChainKey {
     /// Consumes `CK_n`; returns `CK_n+1` and `MK_n`.
-    pub(super) fn step(self) -> (Self, MessageKey) {
+    pub(crate) fn step(self) -> (Self, MessageKey) {
         let mut okm = Zeroizing::new([[0; KEY]; 2]);
         kdf::xof(&self.0, Purpose::RATCHET_STEP, &[], okm.as_flattened_mut());
         (Self(okm[1]), MessageKey(okm[0]))
     }
 
     /// A copy to open a message with, which replaces the original only if the message is authentic.
-    pub(super) fn attempt(&self) -> Self {
+    pub(crate) fn attempt(&self) -> Self {
         Self(self.0)
     }
 
     /// Takes the key out and leaves zeros behind.
-    pub(super) fn take(&mut self) -> Self {
+    pub(crate) fn take(&mut self) -> Self {
         Self(std::mem::take(&mut self.0))
     }
 }

@@ -22,9 +22,10 @@ use thiserror::Error;
 use x25519_dalek::PublicKey;
 use zeroize::Zeroizing;
 
-use self::chain::{Position, ReceivingChain, SendingChain};
-pub(crate) use self::keys::{ChainKey, HeaderKey, RatchetKey, RootKey};
-use self::keys::{MessageKey, RefreshSecret};
+pub(crate) use self::chain::Position;
+use self::chain::{ReceivingChain, SendingChain};
+use self::keys::RefreshSecret;
+pub(crate) use self::keys::{ChainKey, HeaderKey, MessageKey, RatchetKey, RootKey, XNONCE};
 pub(crate) use self::message::{Binding, OVERHEAD};
 use self::message::{Body, Header, Outgoing, Part, Sealed};
 use self::past::Past;

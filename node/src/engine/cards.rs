@@ -222,6 +222,14 @@ impl Engine {
             }
             // Whoever is here need not ask.
             Control::ContactRequest { .. } => {}
+            // Not acknowledged, as everything that is not taken: it comes again.
+            Control::SenderChain { .. }
+            | Control::KeyRequest { .. }
+            | Control::RoomAsk(_)
+            | Control::RoomWelcome { .. }
+            | Control::RoomRefused { .. }
+            | Control::RoomHeads { .. }
+            | Control::RoomOperations { .. } => return Ok(()),
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

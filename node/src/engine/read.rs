@@ -1,7 +1,7 @@
 //! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts; and how far contacts have read what we wrote.
 //! A mark is a place in the order of (clock, event id); the greatest counts, so that it never goes back.
 
-use parlour_crypto::{Control, ConversationId, Intervals, ReadMark};
+use parlour_crypto::{Control, ConversationId, Intervals, ReadMark, UserId};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
@@ -296,6 +296,20 @@ impl Engine {
         Ok(())
     }
 
+    /// A stream stands: says again how far we have read what we share with its user. Their disk may have been put back, or have learned
+    /// only since that we hold what the mark speaks of. What came later and stands before the mark would count as read with it, so
+    /// nothing is said while something is unread.
+    pub(crate) fn tell_read_again(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        for (no, _) in self.shared(turn, user)? {
+            let unread = conversations::get(turn.txn, no)?.is_none_or(|row| row.unread > 0);
+            let mark = read_marks::get(turn.txn, no, self.own.device)?;
+            if let Some(mark) = mark.filter(|_| !unread) {
+                self.tell_read(turn, no, &mark.at())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Marks wait for their turn: nobody who is away may be sent more envelopes because much is read.
     fn marks_by_envelope(&mut self, now: u64, device: DeviceNo) {
         if !self.timers.is_set(Timer::Controls(device)) {
@@ -352,9 +366,12 @@ impl Engine {
             clock: mark.clock,
             id: mark.event,
         };
-        if contact.is_none_or(|contact| contact.state != ContactState::Accepted)
-            || !read_marks::advance(turn.txn, no, device, &at, turn.now)?
-        {
+        if contact.is_none_or(|contact| contact.state != ContactState::Accepted) {
+            return Ok(true);
+        }
+        // One that is said again speaks of what the device holds by now.
+        let again = || read_marks::get(turn.txn, no, device).map(|mark| mark.is_some_and(|mark| mark.at() == at));
+        if !again()? && !read_marks::advance(turn.txn, no, device, &at, turn.now)? {
             return Ok(true);
         }
         for (log, _) in logs::of_conversation(turn.txn, no)? {

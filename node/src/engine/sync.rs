@@ -149,6 +149,9 @@ impl Engine {
             self.send_control_frame(turn, stream, &row);
             self.repeat_on_stream(turn.now, device);
         }
+        if let Some(user) = self.link(stream).map(|link| link.user) {
+            self.tell_read_again(turn, &user)?;
+        }
         self.tell_presence_to(turn, stream)?;
         if !self.timers.is_set(Timer::Presence) {
             self.tell_presence(turn)?;

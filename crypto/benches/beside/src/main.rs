@@ -1,6 +1,7 @@
-//! A direct message sealed and opened here and by Olm (vodozemac), in turns of a few milliseconds, so that both meet the same
-//! machine. Same payloads, in order, sessions that both sides have confirmed. Here the bytes of the envelope are made and read
-//! within the measured time; of Olm only the cipher is measured, its encoding is not. Nothing is written to a disk.
+//! A message sealed and opened here and by vodozemac (a direct one by Olm, a room's by Megolm), in turns of a few milliseconds,
+//! so that both meet the same machine. Same payloads, in order, sessions that both sides have confirmed. Here the bytes of the
+//! envelope are made and read within the measured time; of Olm and Megolm only the cipher is measured, its encoding is not. For a
+//! room both sign and verify one signature. Nothing is written to a disk.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use vodozemac::olm::{Account, OlmMessage, SessionConfig};
 
+mod room;
+
 const NOW: u64 = 1_767_225_600_000;
 const DAY: u16 = 20_454;
 const SIZES: [usize; 2] = [100, 1024];
@@ -22,6 +25,13 @@ const MESSAGES: usize = 200;
 const WARM_UP: usize = 10;
 /// What is asked of us: time of ours in times of theirs.
 const GOALS: [(&str, f64); 2] = [("encrypt", 1.0), ("decrypt", 2.5)];
+const ROOM_GOALS: [(&str, f64); 2] = [("room encrypt", 1.0), ("room decrypt", 1.05)];
+
+/// One side of the comparison.
+trait Talk {
+    /// The time to seal [`MESSAGES`] messages and the time to open them.
+    fn turn(&mut self, payload: &[u8]) -> (Duration, Duration);
+}
 
 /// Two sides of a session.
 struct Ours {
@@ -55,7 +65,13 @@ fn main() {
     let json = std::env::args().any(|argument| argument == "--json");
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').take(3).collect::<Vec<_>>();
-    let rows: Vec<Row> = SIZES.into_iter().flat_map(measure).collect();
+    let direct = SIZES
+        .into_iter()
+        .flat_map(|size| measure(size, GOALS, &mut ours(), &mut theirs()));
+    let rooms = SIZES
+        .into_iter()
+        .flat_map(|size| measure(size, ROOM_GOALS, &mut room::Ours::new(), &mut room::Theirs::new()));
+    let rows: Vec<Row> = direct.chain(rooms).collect();
     if json {
         let rows: Vec<String> = rows.iter().map(Row::json).collect();
         println!("{{\"load\":[{}],\"rows\":[{}]}}", load.join(","), rows.join(","));
@@ -66,13 +82,13 @@ fn main() {
         load.join(" ")
     );
     println!(
-        "{:<8} {:>6} {:>11} {:>11} {:>7}  goal",
-        "", "bytes", "parlour µs", "Olm µs", "ratio"
+        "{:<12} {:>6} {:>11} {:>12} {:>7}  goal",
+        "", "bytes", "parlour µs", "vodozemac µs", "ratio"
     );
     for row in &rows {
         let met = if row.ratio <= row.goal { "met" } else { "missed" };
         println!(
-            "{:<8} {:>6} {:>11.2} {:>11.2} {:>7.2}  {:.2} {met}",
+            "{:<12} {:>6} {:>11.2} {:>12.2} {:>7.2}  {:.2} {met}",
             row.operation, row.size, row.ours, row.theirs, row.ratio, row.goal
         );
     }
@@ -98,7 +114,7 @@ impl Row {
 
     fn json(&self) -> String {
         format!(
-            "{{\"operation\":\"{}\",\"bytes\":{},\"parlour_us\":{:.3},\"olm_us\":{:.3},\"ratio\":{:.3},\"goal\":{}}}",
+            "{{\"operation\":\"{}\",\"bytes\":{},\"parlour_us\":{:.3},\"vodozemac_us\":{:.3},\"ratio\":{:.3},\"goal\":{}}}",
             self.operation, self.size, self.ours, self.theirs, self.ratio, self.goal
         )
     }
@@ -109,8 +125,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn measure(size: usize) -> [Row; 2] {
-    let (mut ours, mut theirs) = (ours(), theirs());
+fn measure(size: usize, goals: [(&'static str, f64); 2], ours: &mut impl Talk, theirs: &mut impl Talk) -> [Row; 2] {
     let payload = vec![7; size];
     let (mut encrypt, mut decrypt) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS + WARM_UP {
@@ -127,15 +142,14 @@ fn measure(size: usize) -> [Row; 2] {
             });
         }
     }
-    let [(sealing, seal_goal), (opening, open_goal)] = GOALS;
+    let [(sealing, seal_goal), (opening, open_goal)] = goals;
     [
         Row::of(sealing, seal_goal, size, &encrypt),
         Row::of(opening, open_goal, size, &decrypt),
     ]
 }
 
-impl Ours {
-    /// The time to seal and the time to open.
+impl Talk for Ours {
     fn turn(&mut self, payload: &[u8]) -> (Duration, Duration) {
         let mut sealed = Vec::with_capacity(MESSAGES);
         let began = Instant::now();
@@ -154,7 +168,7 @@ impl Ours {
     }
 }
 
-impl Theirs {
+impl Talk for Theirs {
     fn turn(&mut self, payload: &[u8]) -> (Duration, Duration) {
         let mut sealed = Vec::with_capacity(MESSAGES);
         let began = Instant::now();

@@ -202,6 +202,21 @@ fn a_mark_made_while_the_author_is_away_arrives_later() {
 }
 
 #[test]
+fn an_author_whose_disk_was_put_back_learns_again_what_was_read() {
+    let (mut sim, conversation) = Sim::friends(6);
+    sim.tell(0, conversation, "hello");
+    sim.wait(5_000);
+    let copy = sim.copy_disk(0);
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    sim.wait(10_000);
+    assert_eq!(sim.statuses(0, &conversation), vec![Read]);
+    sim.put_back(0, &copy);
+    sim.start(0);
+    sim.wait(60_000);
+    assert_eq!(sim.statuses(0, &conversation), vec![Read]);
+}
+
+#[test]
 fn a_forged_or_future_read_mark_changes_nothing() {
     let (mut sim, conversation) = Sim::people(5);
     let said = sim.tell(0, conversation, "hello");

@@ -1,0 +1,195 @@
+//! Membership: the fold of a set of operations, whatever the order they came in (PROTOCOL.md section 11, "The fold").
+//!
+//! Pure: the same set gives the same [`RoomState`] on every device. `dag` knows what comes before what, `judge` which operations
+//! count, `state` what they come to.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod dag;
+mod index;
+mod judge;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use self::judge::Dropped;
+pub use self::state::{LinkState, Member, OpenInvite, RoomState};
+
+use self::dag::{Bits, Dag};
+use self::judge::Judge;
+use super::operation::{RoomOperation, membership_view};
+use crate::ids::{ConversationId, EventId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use thiserror::Error;
+
+/// Most operations of a room.
+pub const MAX_OPERATIONS: usize = 16_384;
+
+/// The operations of a room, and what they come to.
+#[derive(Debug)]
+pub struct Membership {
+    room: ConversationId,
+    judge: Judge,
+    /// Operations of which an ancestor is missing.
+    waiting: BTreeMap<EventId, RoomOperation>,
+    state: RoomState,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was there.
+    Known,
+    /// An ancestor is missing.
+    Waiting,
+    /// It came last, and nothing before it was judged again.
+    Last,
+    /// Everything was folded anew.
+    Anew,
+}
+
+impl Membership {
+    /// Folds the operations of `room`; others, and repeated ones, do not matter.
+    ///
+    /// # Errors
+    /// When there are more than 16 384.
+    pub fn fold(
+        room: ConversationId,
+        operations: impl IntoIterator<Item = RoomOperation>,
+    ) -> Result<Self, TooManyOperations> {
+        let mut ids = BTreeSet::new();
+        let of_room = operations.into_iter().filter(|operation| operation.room == room);
+        let operations: Vec<_> = of_room.filter(|operation| ids.insert(operation.id)).collect();
+        if operations.len() > MAX_OPERATIONS {
+            return Err(TooManyOperations);
+        }
+        let (dag, waiting) = in_order(operations);
+        let judge = Judge::new(dag);
+        let state = RoomState::of(&judge, &Bits::all(judge.dag.len()));
+        Ok(Self {
+            room,
+            judge,
+            waiting,
+            state,
+        })
+    }
+
+    /// Adds an operation. One that has all others in its past is judged alone; otherwise all are folded anew.
+    ///
+    /// # Errors
+    /// When there are 16 384 already; nothing has changed then.
+    pub fn apply(&mut self, operation: RoomOperation) -> Result<Applied, TooManyOperations> {
+        let id = operation.id;
+        if operation.room != self.room || self.contains(&id) {
+            return Ok(Applied::Known);
+        }
+        if self.judge.dag.len().saturating_add(self.waiting.len()) >= MAX_OPERATIONS {
+            return Err(TooManyOperations);
+        }
+        if self.judge.dag.missing_parent(&operation).is_some() {
+            self.waiting.insert(id, operation);
+            return Ok(Applied::Waiting);
+        }
+        // A list after a recovered one may give a device back what it did.
+        let lists = operation.list.is_some() && (self.judge.index.recovered || has_recovered(&operation));
+        let is_last = self.waiting.is_empty() && !lists && self.judge.dag.covers_all(&operation.parents);
+        let applied = if is_last {
+            self.judge.extend(operation);
+            Applied::Last
+        } else {
+            self.fold_with(operation);
+            Applied::Anew
+        };
+        self.state = RoomState::of(&self.judge, &Bits::all(self.judge.dag.len()));
+        Ok(applied)
+    }
+
+    /// What the operations come to.
+    #[must_use]
+    pub fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// What those with these heads knew: the operations up to them, of those that count here. Nothing if one is not here.
+    #[must_use]
+    pub fn state_at(&self, heads: &[EventId]) -> Option<RoomState> {
+        Some(RoomState::of(&self.judge, &self.judge.dag.closure(heads)?))
+    }
+
+    /// The operations that no other names as a parent, ascending.
+    #[must_use]
+    pub fn heads(&self) -> Vec<EventId> {
+        self.judge.dag.heads()
+    }
+
+    /// HASH("membership view", room, heads).
+    #[must_use]
+    pub fn view(&self) -> [u8; 32] {
+        membership_view(&self.room, &self.heads())
+    }
+
+    /// Whether the operation is here, if only waiting.
+    #[must_use]
+    pub fn contains(&self, id: &EventId) -> bool {
+        self.judge.dag.place(id).is_some() || self.waiting.contains_key(id)
+    }
+
+    /// Operations that others name as parents and that are not here, ascending.
+    #[must_use]
+    pub fn missing(&self) -> Vec<EventId> {
+        let named: BTreeSet<_> = self.waiting.values().flat_map(|operation| &operation.parents).collect();
+        named.into_iter().filter(|id| !self.contains(id)).copied().collect()
+    }
+
+    /// How many operations there are, without those that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.judge.dag.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn fold_with(&mut self, operation: RoomOperation) {
+        let judge = std::mem::take(&mut self.judge);
+        let mut operations = judge.dag.into_operations();
+        operations.extend(std::mem::take(&mut self.waiting).into_values());
+        operations.push(operation);
+        let (dag, waiting) = in_order(operations);
+        (self.judge, self.waiting) = (Judge::new(dag), waiting);
+    }
+}
+
+fn has_recovered(operation: &RoomOperation) -> bool {
+    operation.list.as_ref().is_some_and(|list| list.recovered)
+}
+
+/// Puts ancestors first, otherwise keeps the order; what has no way back to a beginning waits.
+fn in_order(operations: Vec<RoomOperation>) -> (Dag, BTreeMap<EventId, RoomOperation>) {
+    let mut dag = Dag::default();
+    let mut waiting: HashMap<EventId, RoomOperation> = HashMap::new();
+    // Who waits for whom; each is looked at once for every parent.
+    let mut children: HashMap<EventId, Vec<EventId>> = HashMap::new();
+    for operation in operations {
+        let mut ready = vec![operation];
+        while let Some(operation) = ready.pop() {
+            let id = operation.id;
+            if let Some(parent) = dag.missing_parent(&operation) {
+                children.entry(parent).or_default().push(id);
+                waiting.insert(id, operation);
+                continue;
+            }
+            dag.push(operation);
+            let next = children.remove(&id).unwrap_or_default();
+            ready.extend(next.into_iter().filter_map(|child| waiting.remove(&child)));
+        }
+    }
+    (dag, waiting.into_iter().collect())
+}
+
+/// A room has at most 16 384 operations.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the room has more than 16384 operations")]
+pub struct TooManyOperations;
