@@ -34,6 +34,7 @@ mod permissions;
 mod reached;
 mod read;
 mod replay;
+mod restore;
 mod seal;
 mod state;
 mod survey;

@@ -6,32 +6,28 @@
 //! are never built upon.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::batch::{Batch, raise};
 use super::checkpoint::Checkpoints;
-use super::damage::{Damage, describe, set_aside};
+use super::damage::{Damage, set_aside};
 use super::engine::Engine;
 use super::head::Head;
-use super::journal::{self, Journal, Position};
+use super::journal::{Journal, Position};
 use super::lock::{DataLock, LockError};
-use super::memtable::{Memtable, Memtables};
+use super::memtable::Memtables;
 use super::permissions::{private_dir, sync_dir};
 use super::reached::{self, Reached};
-use super::replay::replay;
+use super::restore::{Restore, is_of_pages, is_of_state};
 use super::seal::Keys;
-use super::state::{State, TakeInError};
-use super::survey::{Plan, Survey, read_journals};
+use super::state::State;
+use super::survey::{Survey, read_journals};
 use super::version::{Found as Version, read_version, replace_version};
 use super::writer::{CommitError, Writer};
-use super::{Db, DbOptions, Inner, compact, kept, migrate};
+use super::{Db, DbOptions, Inner, compact, migrate};
 
-/// Bytes of pages that every start looks at, those with the first keys. Others show their damage when they are read, or by
-/// `store check`, and the next start then looks at all of them.
-const CHECKED: u64 = 8 * 1024 * 1024;
 const LOCK: &str = "db.lock";
 
 /// Why a database could not be opened.
@@ -145,7 +141,7 @@ fn open_locked(
     } else {
         report.damage = survey.damage();
     }
-    let plan = survey.plan(&keys);
+    let mut plan = survey.plan(&keys);
     report.torn_tail_bytes = plan.torn;
     report.damage.extend(plan.damage.clone());
     if !report.damage.is_empty() {
@@ -166,28 +162,18 @@ fn open_locked(
         });
         set_state_aside(dir, &mut report)?;
     }
-    find_gaps(dir, &state, &mut report)?;
-    let mut plan = plan;
     let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
     plan.next = plan.next.max(written);
-    let marks = loop {
-        let (table, marks) = gather(dir, &keys, &options, &survey, &plan, cut_off, &mut report)?;
-        let lost = report.damage.iter().any(Damage::is_loss);
-        if plan.next == applied && !lost {
-            break marks;
-        }
-        sync_journals(dir, &plan).map_err(failed("syncing the journal"))?;
-        match state.take_in(&table, plan.next, |step| options.step(step)) {
-            // That has been noted: now all pages are looked at.
-            Err(TakeInError::Damaged(_)) if !report.damage.iter().any(is_of_pages) => {
-                find_gaps(dir, &state, &mut report)?;
-            }
-            outcome => {
-                outcome.map_err(state_failed)?;
-                break marks;
-            }
-        }
-    };
+    let marks = Restore {
+        dir,
+        state: &state,
+        keys: &keys,
+        options: &options,
+        survey: &survey,
+        plan: &plan,
+        marks_only: cut_off,
+    }
+    .run(applied, &mut report)?;
     let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
     let settled = report.first_open || (quiet && survey.is_settled());
     let newest = reached.max(survey.newest());
@@ -201,83 +187,6 @@ fn open_locked(
         cleared.map_err(failed("noting that damaged pages are forgotten"))?;
     }
     Ok((Db(Arc::new(inner)), report))
-}
-
-/// Whether the rows, all of them, are not what they were.
-fn is_of_state(damage: &Damage) -> bool {
-    matches!(
-        damage,
-        Damage::StateMissing | Damage::StateOlder { .. } | Damage::StateUnreadable { .. }
-    )
-}
-
-/// Whether some rows, those of damaged pages, are gone.
-fn is_of_pages(damage: &Damage) -> bool {
-    matches!(damage, Damage::Rows { .. } | Damage::Directory)
-}
-
-/// The rows that the state is still to take in: copies of lost ones, what the journals hold, and what tells of the loss; and the marks.
-fn gather(
-    dir: &Path,
-    keys: &Keys,
-    options: &DbOptions,
-    survey: &Survey,
-    plan: &Plan,
-    marks_only: bool,
-    report: &mut OpenReport,
-) -> Result<(Memtable, BTreeMap<Vec<u8>, u64>), OpenError> {
-    let table = Memtable::default();
-    let has_lost_rows = |one: &Damage| is_of_state(one) || is_of_pages(one);
-    if report.damage.iter().any(has_lost_rows)
-        && let Some(batch) = kept::read(dir, keys).map_err(state_failed)?
-    {
-        table.apply(batch);
-    }
-    let marks = replay_all(&table, keys, survey, plan, marks_only, |count| {
-        report.replayed_records = count;
-        #[cfg(test)]
-        options.faults.replayed(count);
-    })?;
-    if let Some((key, value)) = &options.on_loss
-        && report.damage.iter().any(Damage::is_loss)
-    {
-        let mut batch = Batch::new();
-        batch.put(key.clone(), value.clone());
-        table.apply(batch);
-    }
-    Ok((table, marks))
-}
-
-/// Applies the planned records to `table`, telling `done` how many; returns the marks as of the last one.
-fn replay_all(
-    table: &Memtable,
-    keys: &Keys,
-    survey: &Survey,
-    plan: &Plan,
-    marks_only: bool,
-    mut done: impl FnMut(u64),
-) -> Result<BTreeMap<Vec<u8>, u64>, OpenError> {
-    let head = survey.head.as_ref();
-    let mut marks = head.map(|head| head.marks.clone()).unwrap_or_default();
-    let mut count: u64 = 0;
-    for (epoch, first, records) in &plan.files {
-        let Some((_, bytes)) = survey.journals.iter().find(|(found, _)| found == epoch) else {
-            continue;
-        };
-        replay(bytes, keys, *epoch, *first, *records, |batch| {
-            for (name, value) in batch.marks() {
-                raise(&mut marks, name.clone(), *value);
-            }
-            // Rows that are newer already are not put back.
-            if !marks_only {
-                table.apply(batch);
-            }
-            count = count.saturating_add(1);
-            done(count);
-            Ok::<(), OpenError>(())
-        })?;
-    }
-    Ok(marks)
 }
 
 impl Inner {
@@ -327,7 +236,7 @@ fn begin(dir: &Path, keys: &Keys, options: &DbOptions) -> Result<Head, OpenError
     Ok(first)
 }
 
-fn state_failed(error: impl std::fmt::Display) -> OpenError {
+pub(super) fn state_failed(error: impl std::fmt::Display) -> OpenError {
     OpenError::State {
         detail: error.to_string(),
     }
@@ -348,41 +257,6 @@ fn open_state(dir: &Path, keys: &Arc<Keys>, options: &DbOptions, report: &mut Op
     report.damage.push(Damage::StateUnreadable { detail });
     fs::remove_dir_all(&path).map_err(failed("removing the unreadable state"))?;
     State::open(&path, keys, options.state()).map_err(state_failed)
-}
-
-/// What is replayed need not be durable: a process that was killed may not have got to its sync. The state must not know of records that
-/// a power cut takes from the journal.
-fn sync_journals(dir: &Path, plan: &Plan) -> io::Result<()> {
-    for (epoch, _, _) in &plan.files {
-        let path = journal::path_of(&journal_dir(dir), *epoch);
-        File::options().read(true).write(true).open(path)?.sync_data()?;
-    }
-    Ok(())
-}
-
-/// Names the rows that are lost in damaged pages, sets everything aside, and forgets these pages. Writes down all that was found.
-fn find_gaps(dir: &Path, state: &State, report: &mut OpenReport) -> Result<(), OpenError> {
-    let gaps = state.gaps(if report.damage.is_empty() { CHECKED } else { u64::MAX });
-    let gaps = gaps.map_err(state_failed)?;
-    let lost = !gaps.is_empty() || state.is_torn();
-    if state.is_torn() {
-        report.damage.push(Damage::Directory);
-    }
-    let named = gaps.into_iter().map(|gap| Damage::Rows {
-        from: gap.from,
-        to: gap.to,
-    });
-    report.damage.extend(named);
-    if lost {
-        set_state_aside(dir, report)?;
-    }
-    if let Some(to) = &report.set_aside {
-        describe(to, &report.damage).map_err(OpenError::SetAside)?;
-    }
-    if lost {
-        state.forget_damaged().map_err(state_failed)?;
-    }
-    Ok(())
 }
 
 /// Copies everything aside, unless that was done.
