@@ -17,7 +17,7 @@ use super::{Changes, Gap, Place, State};
 /// Bytes of rows in a page, before they are packed.
 const FULL: usize = 8 * 1024;
 /// The same where keys come in no order: each new row has a page written anew.
-const FULL_SCATTERED: usize = 1024;
+const FULL_SCATTERED: usize = 2 * 1024;
 /// What a row takes beside its key and value.
 const ROW: usize = 4;
 
