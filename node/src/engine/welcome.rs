@@ -73,7 +73,7 @@ impl Engine {
         let response = match KnockRequest::decode(data) {
             Ok(KnockRequest::Bundle { hash }) if hash == self.bundle_hash => self.give_bundle(turn)?,
             Ok(KnockRequest::Bundle { hash }) => match self.older_bundle(turn, &hash)? {
-                Some(bundle) => self.bundle_response(turn, bundle)?,
+                Some((list, bundle)) => self.bundle_response(turn, list, bundle)?,
                 None => KnockResponse::Nothing,
             },
             Ok(KnockRequest::Deliver { envelope }) => match self.welcome(turn, &envelope)? {
@@ -97,19 +97,30 @@ impl Engine {
     }
 
     pub(crate) fn give_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
-        let bundle = self.bundle.clone();
-        self.bundle_response(turn, bundle)
+        let (list, bundle) = (self.account.list.as_bytes().to_vec(), self.bundle.clone());
+        self.bundle_response(turn, list, bundle)
     }
 
-    fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+    /// A bundle that was the newest once, and a list that certifies it: after a renewal the newest list does not.
+    fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
         let found = prekeys::all(turn.txn)?
             .into_iter()
             .find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
-        Ok(found.map(|row| row.bundle.to_vec()))
+        Ok(found.map(|row| {
+            let list = match row.device_list.is_empty() || self.certifies(&row.bundle) {
+                true => self.account.list.as_bytes().to_vec(),
+                false => row.device_list.to_vec(),
+            };
+            (list, row.bundle.to_vec())
+        }))
     }
 
-    fn bundle_response(&mut self, turn: &mut Turn<'_, '_>, bundle: Vec<u8>) -> Result<KnockResponse, StoreError> {
-        let device_list = self.account.list.as_bytes().to_vec();
+    fn bundle_response(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device_list: Vec<u8>,
+        bundle: Vec<u8>,
+    ) -> Result<KnockResponse, StoreError> {
         let one_time = self.new_one_time_key(turn)?;
         Ok(KnockResponse::Bundle {
             device_list,

@@ -23,7 +23,7 @@ use parlour_store::conversations;
 use parlour_store::view::MessageStatus::{self, Delivered, Read};
 
 use super::disk::Crash;
-use super::{HOUR, MINUTE, SECOND, Sim, Wire};
+use super::{DAY, HOUR, MINUTE, SECOND, Sim, Wire};
 use crate::engine::{
     Change, ChangeError, ChangeMessage, Command, ContactChange, ConversationChange, Decision, DecisionError, Input,
     ProfileChange, Refusal, SendError, SendText, SetTimer, TimerError, UpTo,
