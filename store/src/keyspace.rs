@@ -107,6 +107,7 @@ pub(crate) enum Kind {
     ConversationName = 0x25,
     ReadMark = 0x26,
     ReadLog = 0x27,
+    Forgetting = 0x28,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,

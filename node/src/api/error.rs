@@ -157,6 +157,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::Blocked => "blocked",
+            Refusal::NoContact => "no_contact",
             Refusal::DevicesChanged => "devices_replaced",
         };
         Self::new(StatusCode::CONFLICT, code, refusal.to_string())

@@ -21,6 +21,7 @@ mod invites;
 mod keeping;
 mod link;
 mod live;
+mod parting;
 mod people;
 mod profile;
 mod read;

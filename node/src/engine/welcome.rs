@@ -191,10 +191,18 @@ impl Engine {
         if !welcome {
             return Ok(Welcome::Silent);
         }
+        let state = contacts::get(turn.txn, &user)?.map(|contact| contact.state);
         // First, so that an answer does not depend on whether they are blocked.
-        if let Reason::Invite(invite) = &reason
-            && let Some(refusal) = closed(invite, &user, turn.now)
-        {
+        let refusal = match &reason {
+            // Whoever used it and is no contact any more needs another one.
+            Reason::Invite(invite) if invite.used_by.contains(&user) && state == Some(ContactState::Former) => {
+                Some(InviteRefusal::Used)
+            }
+            Reason::Invite(invite) => closed(invite, &user, turn.now),
+            Reason::Asked(asked) => asked.revoked.then_some(InviteRefusal::Revoked),
+            Reason::Contact => None,
+        };
+        if let Some(refusal) = refusal {
             return Ok(Welcome::Closed(refusal));
         }
         if self.is_blocked(&user) {

@@ -6,6 +6,7 @@ use parlour_crypto::{Body, EventId, KIND_MESSAGE, UserId, VerifiedEvent};
 use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
+use super::forget;
 use super::{Class, Tombstone, author, class, edits_key, pin, pin_order_key, replies};
 use crate::db::{Read, Txn};
 use crate::events;
@@ -24,6 +25,8 @@ pub enum Gone {
     Viewed,
     /// It was sent to be viewed once or twice, and has arrived.
     SentOnce,
+    /// The account erased the history it was part of.
+    Forgotten,
 }
 
 impl Row for Gone {
@@ -134,7 +137,7 @@ pub(super) fn tombstone(
 }
 
 /// Bodies that may still be erased in this transaction.
-fn left(txn: &Txn<'_>) -> usize {
+pub(super) fn left(txn: &Txn<'_>) -> usize {
     BODIES_AT_ONCE.saturating_sub(txn.spent())
 }
 
@@ -261,9 +264,11 @@ fn take_back_more(txn: &mut Txn<'_>) -> Result<(), StoreError> {
 /// # Errors
 /// As [`gone`].
 pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
-    let (from, to) = Key::new(Kind::TakeBack).range();
-    if read.scan_keys(&from, &to).next().transpose()?.is_some() {
-        return Ok(Some(0));
+    for kind in [Kind::TakeBack, Kind::Forgetting] {
+        let (from, to) = Key::new(kind).range();
+        if read.scan_keys(&from, &to).next().transpose()?.is_some() {
+            return Ok(Some(0));
+        }
     }
     let (from, to) = Key::new(Kind::Due).range();
     let first = read.scan_keys(&from, &to).next().transpose()?;
@@ -281,6 +286,7 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
     let to = Key::new(Kind::Due).u64(now.saturating_add(1)).done();
     let due: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(left(txn)).collect::<Result<_, _>>()?;
     let mut out = Folded::default();
+    forget::go_on(txn, now, &mut out)?;
     for key in due {
         if is_spent(txn) {
             break;

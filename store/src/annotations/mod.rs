@@ -3,6 +3,7 @@
 
 mod erase;
 mod fold;
+mod forget;
 
 pub(crate) use erase::is_spent;
 pub use erase::{
@@ -10,6 +11,7 @@ pub use erase::{
     use_view, views_used, waits_to_arrive,
 };
 pub use fold::{Folded, fold, quoted};
+pub use forget::forget;
 
 use parlour_crypto::{EventId, UserId};
 use serde::{Deserialize, Serialize};

@@ -140,7 +140,7 @@ fn absent(read: &impl Read, at: &EventKey, event: &VerifiedEvent, author: &UserI
         Some(Gone::Expired) => Shown::Absent(Absent::Expired),
         Some(Gone::Viewed) => Shown::Absent(Absent::Viewed),
         Some(Gone::SentOnce) => Shown::OnDemand { views_left: 0 },
-        None => Shown::Absent(Absent::Erased),
+        Some(Gone::Forgotten) | None => Shown::Absent(Absent::Erased),
     })
 }
 

@@ -10,6 +10,7 @@ mod forgeries;
 mod invites;
 mod keeping;
 mod links;
+mod parting;
 mod presence;
 mod profiles;
 mod read_marks;
