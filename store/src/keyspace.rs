@@ -108,6 +108,8 @@ pub(crate) enum Kind {
     ReadMark = 0x26,
     ReadLog = 0x27,
     Forgetting = 0x28,
+    PinnedBy = 0x29,
+    NotUnderstood = 0x2a,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,

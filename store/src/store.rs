@@ -77,6 +77,7 @@ impl Store {
         if lost || pending {
             crate::repair::run(&db)?;
         }
+        crate::annotations::renew_pins(&db)?;
         report.damage.extend(short_logs(&db)?);
         let finder = Finder::open(
             &account_dir.join("search"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
 use super::forget;
-use super::{Class, Tombstone, author, class, edits_key, pin, pin_order_key, replies};
+use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
@@ -160,8 +160,10 @@ pub(super) fn message(
     if let Some(why) = why {
         record::put(txn, gone_key(id), &why);
     }
-    if let Some(pin) = pin(txn, conversation, id)?.filter(|pin| pin.on) {
-        txn.delete(pin_order_key(conversation, &pin.at));
+    let pin = pins::pin(txn, conversation, id)?;
+    for moved in pins::exchange(txn, conversation, id, (pin, None))? {
+        out.changed
+            .extend(message_place(txn, conversation, &moved)?.map(|(at, _)| at));
     }
     if bodies(txn, at, id, by, now)? {
         out.due_at(now);
@@ -259,7 +261,7 @@ fn take_back_more(txn: &mut Txn<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// When something has to be erased next, ms; 0 if some of it was to be erased already.
+/// When something has to be erased next, ms; 0 if some of it was to be erased already, or events have to be folded again.
 ///
 /// # Errors
 /// As [`gone`].
@@ -270,13 +272,16 @@ pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
             return Ok(Some(0));
         }
     }
+    if newer::is_any(read)? {
+        return Ok(Some(0));
+    }
     let (from, to) = Key::new(Kind::Due).range();
     let first = read.scan_keys(&from, &to).next().transpose()?;
     first.map(|key| parse_due(&key).map(|(due, _)| due)).transpose()
 }
 
-/// Erases messages whose time is over, and what was too much for earlier transactions, as far as this one may; `due` says when to
-/// go on.
+/// Erases messages whose time is over, and what was too much for earlier transactions, as far as this one may; folds again what an
+/// older build did not understand; `due` says when to go on.
 ///
 /// # Errors
 /// As [`gone`].
@@ -287,6 +292,7 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
     let due: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(left(txn)).collect::<Result<_, _>>()?;
     let mut out = Folded::default();
     forget::go_on(txn, now, &mut out)?;
+    newer::go_on(txn, now, &mut out)?;
     for key in due {
         if is_spent(txn) {
             break;

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 43] = [
+const NOUNS: [(Kind, &str); 45] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -33,6 +33,8 @@ const NOUNS: [(Kind, &str); 43] = [
     (Kind::ReadMark, "read mark"),
     (Kind::ReadLog, "read log"),
     (Kind::Forgetting, "history to be erased"),
+    (Kind::PinnedBy, "pin of a user"),
+    (Kind::NotUnderstood, "event that needs a newer version"),
     (Kind::Register, "register"),
     (Kind::Event, "event"),
     (Kind::EventId, "event id"),

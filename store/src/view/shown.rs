@@ -176,7 +176,10 @@ fn of_message(
     if said.deleted_by.contains(author) {
         return Ok(State::of(Shown::Absent(Absent::Deleted)));
     }
-    state.pinned = said.pin.is_some_and(|pin| pin.on);
+    state.pinned = match &said.pin {
+        Some(pin) => annotations::is_shown_pinned(read, conversation, pin)?,
+        None => false,
+    };
     state.reactions = reactions(said.reactions);
     if message.visibility == VISIBLE_FOREVER
         && let Some((stamp, place)) = annotations::edits(read, conversation, &id, author, 1)?.pop()
