@@ -61,6 +61,10 @@ pub enum StoreOpenError {
     Search(#[from] SearchOpenError),
 }
 
+/// That a batch is durable. Only a commit makes one, so that what may happen only after it can ask for it.
+#[derive(Debug)]
+pub struct Committed(());
+
 impl Store {
     /// Opens or makes the store in an account's directory.
     ///
@@ -127,8 +131,8 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was acknowledged; see [`CommitError`].
-    pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.db.commit(batch)
+    pub fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.db.commit(batch).map(Committed)
     }
 }
 

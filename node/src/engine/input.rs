@@ -334,6 +334,6 @@ impl Command {
             // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }
-        effects.answer(Err(why));
+        std::mem::take(effects).refuse(why);
     }
 }
