@@ -1,6 +1,8 @@
 //! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
 
-use parlour_crypto::{EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent};
+use parlour_crypto::{
+    EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent, decode_own,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
@@ -40,10 +42,16 @@ impl Row for EventRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Place(ByteArray<{ EventKey::LEN }>);
+struct Place(EventKey);
 
 impl Row for Place {
     const NOUN: &'static str = "event id";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let bytes: ByteArray<{ EventKey::LEN }> = (version == 1).then(|| decode_own(rest).ok())??;
+        EventKey::from_bytes(bytes.as_ref()).map(Self)
+    }
 }
 
 fn key(at: &EventKey) -> Vec<u8> {
@@ -74,11 +82,11 @@ pub fn put(txn: &mut Txn<'_>, at: &EventKey, event: &VerifiedEvent) {
         body,
     };
     record::put(txn, key(at), &row);
-    record::put(
-        txn,
-        Key::new(Kind::EventId).event_id(&event.id()).done(),
-        &Place(ByteArray::new(at.to_bytes())),
-    );
+    record::put(txn, id_key(&event.id()), &Place(*at));
+}
+
+fn id_key(id: &EventId) -> Vec<u8> {
+    Key::new(Kind::EventId).event_id(id).done()
 }
 
 /// Ids of events that begin with these bytes, at most `limit`.
@@ -156,9 +164,13 @@ pub(crate) fn is_there(read: &impl Read, at: &EventKey) -> bool {
 /// # Errors
 /// The database cannot be read, or the row is malformed.
 pub fn place(read: &impl Read, id: &EventId) -> Result<Option<EventKey>, StoreError> {
-    record::get::<Place>(read, &Key::new(Kind::EventId).event_id(id).done())?
-        .map(|Place(bytes)| EventKey::from_bytes(bytes.as_ref()).ok_or(StoreError::Malformed { noun: "event id" }))
-        .transpose()
+    Ok(record::get::<Place>(read, &id_key(id))?.map(|Place(at)| at))
+}
+
+/// Whether the row of an id leads to an event that is there.
+pub(crate) fn leads_to_an_event(read: &impl Read, key: &[u8]) -> bool {
+    let place = record::get::<Place>(read, key).ok().flatten();
+    place.is_some_and(|Place(at)| is_there(read, &at))
 }
 
 /// The event at a place, with the very bytes it was signed as.

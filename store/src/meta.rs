@@ -54,6 +54,11 @@ pub fn set_counter(txn: &mut Txn<'_>, name: CounterName, value: u64) {
     record::put(txn, key(name), &Counter(value));
 }
 
+/// The row of a counter with this value.
+pub(crate) fn row(name: CounterName, value: u64) -> (Vec<u8>, Vec<u8>) {
+    (key(name), record::encode_row(&Counter(value)))
+}
+
 /// Adds one and returns the new value; the first is 1.
 ///
 /// # Errors

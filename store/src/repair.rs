@@ -1,5 +1,6 @@
 //! After a loss: every row that follows from events is made to fit the events that are left, so that what is missing counts as
-//! missing and is fetched again, once. Rows that do not open are dropped; the files as they were found have been copied aside.
+//! missing and is fetched again, once. Pages that do not open were forgotten when the database was opened; the files as they were
+//! found have been copied aside.
 //! It takes many commits; a mark says that it has begun, so that one that was cut short is done again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,11 @@ pub(crate) fn is_pending(db: &Db) -> Result<bool, RepairError> {
     }
 }
 
+/// The row by which a loss is known that nobody has made good yet.
+pub(crate) fn begun() -> (Vec<u8>, Vec<u8>) {
+    meta::row(CounterName::Repair, 1)
+}
+
 fn mark(db: &Db, pending: bool) -> Result<(), RepairError> {
     let mut txn = db.begin();
     meta::set_counter(&mut txn, CounterName::Repair, u64::from(pending));
@@ -65,7 +71,6 @@ pub(crate) fn end(db: &Db) -> Result<(), RepairError> {
 /// Makes all rows fit the events that can be read. Whatever interrupts it: it is [pending](is_pending) until its [`end`].
 pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
     mark(db, true)?;
-    drop_unreadable(db)?;
     let (mut rooms, seen) = gather(db)?;
     drop_dangling(db)?;
     let told = drop_dangling_changes(db)?;
@@ -116,22 +121,6 @@ fn fold_again(db: &Db, room: &Room) -> Result<(), RepairError> {
 
 fn commit(db: &Db, batch: Batch) -> Result<(), RepairError> {
     Ok(db.commit(batch)?)
-}
-
-/// Rows whose seal does not hold are gone already; as long as they are there they stop every reader.
-fn drop_unreadable(db: &Db) -> Result<(), RepairError> {
-    let mut batch = Batch::new();
-    for row in db.scan(&[0], &[u8::MAX; 64]) {
-        match row {
-            Ok(_) => {}
-            Err(ReadError::Damaged { key }) => batch.delete(key),
-            Err(error @ ReadError::State { .. }) => return Err(StoreError::Read(error).into()),
-        }
-        if batch.len() >= BATCH {
-            commit(db, std::mem::take(&mut batch))?;
-        }
-    }
-    commit(db, batch)
 }
 
 type Gathered = (BTreeMap<ConversationNo, Room>, BTreeMap<LogKey, (Intervals, EventId)>);
@@ -197,11 +186,7 @@ fn drop_dangling(db: &Db) -> Result<(), RepairError> {
     let mut batch = Batch::new();
     for key in keys_of(db, Kind::EventId) {
         let key = key?;
-        let id = key
-            .get(1..)
-            .and_then(|id| Some(EventId::from_bytes(id.try_into().ok()?)));
-        let place = id.and_then(|id| events::place(db, &id).ok().flatten());
-        if !place.is_some_and(|at| events::is_there(db, &at)) {
+        if !events::leads_to_an_event(db, &key) {
             batch.delete(key);
         }
     }

@@ -34,6 +34,9 @@ const KEPT: &[u8] = &[
     Kind::ReadLog as u8,
 ];
 
+/// Rows under hashes.
+const SCATTERED: &[u8] = &[Kind::EventId as u8];
+
 /// An account's store. Cheap to clone; any clone may read, one caller writes.
 #[derive(Clone)]
 pub struct Store {
@@ -71,8 +74,7 @@ impl Store {
     /// # Errors
     /// The database or the index cannot be used.
     pub fn open(account_dir: &Path, key: &DataKey, options: DbOptions) -> Result<(Self, OpenReport), StoreOpenError> {
-        let options = DbOptions { kept: KEPT, ..options };
-        let (db, mut report) = Db::open(&account_dir.join("db"), &key.subkey("database"), options)?;
+        let (db, mut report) = Db::open(&account_dir.join("db"), &key.subkey("database"), of_accounts(options))?;
         let pending = crate::repair::is_pending(&db)?;
         let lost = report.damage.iter().any(Damage::is_loss);
         if pending && !lost {
@@ -106,6 +108,7 @@ impl Store {
         options: DbOptions,
         progress: impl FnMut(u64),
     ) -> Result<Compacted, CompactError> {
+        let options = of_accounts(options);
         crate::db::compact(&account_dir.join("db"), &key.subkey("database"), options, progress)
     }
 
@@ -133,6 +136,15 @@ impl Store {
     /// Nothing was acknowledged; see [`CommitError`].
     pub fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         self.db.commit(batch).map(Committed)
+    }
+}
+
+fn of_accounts(options: DbOptions) -> DbOptions {
+    DbOptions {
+        kept: KEPT,
+        scattered: SCATTERED,
+        on_loss: Some(crate::repair::begun()),
+        ..options
     }
 }
 

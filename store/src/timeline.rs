@@ -1,12 +1,20 @@
 //! The timeline of a conversation: shown messages in the one order all nodes share, (clock, event id), and their arrival
 //! numbers on this node (room seq). Also events held back until their clock has come, and parents we have yet to see.
 
-use parlour_crypto::EventId;
+use parlour_crypto::{EventId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of an id in the row of an arrival number.
+const ID_BEGINNING: usize = 8;
+/// Entries with the same clock and the same beginning of their ids that are looked at.
+const ALIKE_MAX: usize = 64;
 
 /// A place in the shared order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,8 +46,34 @@ impl Row for EntryRow {
     const NOUN: &'static str = "timeline";
 }
 
-impl Row for Position {
+/// Where a message with an arrival number stands: enough of its place to find it, and far less than all of it.
+#[derive(Serialize, Deserialize)]
+struct Arrival {
+    clock: u64,
+    beginning: [u8; ID_BEGINNING],
+}
+
+impl From<&Position> for Arrival {
+    fn from(at: &Position) -> Self {
+        let mut beginning = [0; ID_BEGINNING];
+        for (to, from) in beginning.iter_mut().zip(at.id.as_bytes()) {
+            *to = *from;
+        }
+        Self {
+            clock: at.clock,
+            beginning,
+        }
+    }
+}
+
+impl Row for Arrival {
     const NOUN: &'static str = "room seq";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let at: Position = (version == 1).then(|| decode_own(rest).ok())??;
+        Some(Self::from(&at))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,7 +102,7 @@ pub fn put(txn: &mut Txn<'_>, conversation: ConversationNo, entry: &TimelineEntr
         .conversation(conversation)
         .u64(entry.room_seq)
         .done();
-    record::put(txn, seq_key, &entry.at);
+    record::put(txn, seq_key, &Arrival::from(&entry.at));
 }
 
 /// Takes a message out of the order; its arrival number leads nowhere from now on.
@@ -129,10 +163,31 @@ pub fn get(read: &impl Read, conversation: ConversationNo, at: &Position) -> Res
 /// # Errors
 /// As [`get`].
 pub fn by_room_seq(read: &impl Read, conversation: ConversationNo, seq: u64) -> Result<Option<Position>, StoreError> {
-    record::get(
-        read,
-        &Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done(),
-    )
+    let key = Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done();
+    let Some(arrival) = record::get::<Arrival>(read, &key)? else {
+        return Ok(None);
+    };
+    Ok(arrived_as(read, conversation, seq, &arrival)?.map(|entry| entry.at))
+}
+
+/// The entry that arrived as number `seq`. Ids that begin alike stand beside each other; nobody can make many of them.
+fn arrived_as(
+    read: &impl Read,
+    conversation: ConversationNo,
+    seq: u64,
+    arrival: &Arrival,
+) -> Result<Option<TimelineEntry>, StoreError> {
+    let range = prefix(conversation)
+        .u64(arrival.clock)
+        .bytes(&arrival.beginning)
+        .range();
+    for row in record::scan::<EntryRow>(read, &range).take(ALIKE_MAX) {
+        let (key, row) = row?;
+        if row.room_seq == seq {
+            return parse(&key, &row).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Up to `limit` shown messages by their arrival numbers, above `after`.
@@ -148,10 +203,14 @@ pub fn arrived(
     let seq_key = |seq: u64| Key::new(Kind::RoomSeq).conversation(conversation).u64(seq).done();
     let (_, to) = Key::new(Kind::RoomSeq).conversation(conversation).range();
     let range = (seq_key(after.saturating_add(1)), to);
-    record::scan::<Position>(read, &range)
-        .filter_map(|row| match row {
-            Ok((_, at)) => get(read, conversation, &at).transpose(),
-            Err(error) => Some(Err(error)),
+    record::scan::<Arrival>(read, &range)
+        .filter_map(|row| {
+            let entry = row.and_then(|(key, arrival)| {
+                let seq = Fields(key.get(5..).unwrap_or_default()).u64();
+                let seq = seq.ok_or(StoreError::Malformed { noun: "room seq key" })?;
+                arrived_as(read, conversation, seq, &arrival)
+            });
+            entry.transpose()
         })
         .take(limit)
         .collect()

@@ -61,11 +61,14 @@ impl Sim {
 /// Files by their paths below a folder.
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
+/// Both heads of the database.
+type Heads = [Option<Vec<u8>>; 2];
+
 /// The folder of one account.
 pub(super) struct Disk {
     dir: tempfile::TempDir,
-    /// The storage engine's files when they were last synced.
-    synced: Files,
+    /// The state's files when they were last synced, and the heads beside them then.
+    synced: (Files, Heads),
     /// The journal, and the note of how far it came, before the commit that the power goes in.
     journal: Files,
 }
@@ -80,7 +83,7 @@ impl Disk {
         };
         Self {
             dir: dir.expect("a directory"),
-            synced: Files::new(),
+            synced: (Files::new(), Heads::default()),
             journal: Files::new(),
         }
     }
@@ -93,9 +96,13 @@ impl Disk {
         self.dir.path().join("db")
     }
 
-    /// The storage engine's files were synced.
+    /// The state's files were synced.
     pub(super) fn synced(&mut self) {
-        self.synced = read(&self.db().join("state"));
+        self.synced = (read(&self.db().join("state")), self.heads());
+    }
+
+    fn heads(&self) -> Heads {
+        ["head-a", "head-b"].map(|head| fs::read(self.db().join(head)).ok())
     }
 
     pub(super) fn remember_journal(&mut self) {
@@ -129,7 +136,10 @@ impl Disk {
         match how {
             Crash::Killed | Crash::BeforeCommit => write(&state, &written),
             Crash::PowerCut => {
-                write(&state, &mixed(&self.synced, &written, rng));
+                // A commit may have made a checkpoint of its own.
+                let (synced, heads) = &self.synced;
+                let synced = if *heads == self.heads() { synced } else { &written };
+                write(&state, &half_taken_in(synced, &written, rng));
                 self.note_is_behind(rng);
             }
             Crash::InCommit => {
@@ -196,6 +206,27 @@ fn write(dir: &Path, files: &Files) {
             fs::write(path, bytes).expect("a file");
         }
     }
+}
+
+/// The state's files, a checkpoint having been cut off in them: the directory is written when the pages are synced that it leads to.
+fn half_taken_in(old: &Files, new: &Files, rng: &mut ChaCha8Rng) -> Files {
+    let split = |files: &Files| -> (Files, Files) {
+        let all = files.iter().map(|(path, bytes)| (path.clone(), bytes.clone()));
+        all.partition(|(path, _)| path.ends_with("pages"))
+    };
+    let ((old_pages, old_directory), (mut new_pages, new_directory)) = (split(old), split(new));
+    for (path, pages) in &mut new_pages {
+        // What is beyond the last page is cut off when the directory is durable.
+        let beyond = old_pages.get(path).and_then(|old| old.get(pages.len()..));
+        pages.extend_from_slice(beyond.unwrap_or_default());
+    }
+    let (mut pages, directory) = if rng.next_u64().is_multiple_of(2) {
+        (mixed(&old_pages, &new_pages, rng), old_directory)
+    } else {
+        (new_pages, mixed(&old_directory, &new_directory, rng))
+    };
+    pages.extend(directory);
+    pages
 }
 
 /// Old files, of which some part was written over.
@@ -286,7 +317,7 @@ fn half_done(before: Files, after: &Files, rng: &mut ChaCha8Rng) -> Files {
     }
     let state = match step {
         0 => part(&left, "state"),
-        1 => mixed(&part(&left, "state"), &part(after, "state"), rng),
+        1 => half_taken_in(&part(&left, "state"), &part(after, "state"), rng),
         _ => part(after, "state"),
     };
     left.retain(|path, _| !path.starts_with("state"));

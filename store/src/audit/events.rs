@@ -205,15 +205,7 @@ impl Walk<'_> {
     fn ids(&self, report: &mut AuditReport) {
         let (from, to) = Key::new(Kind::EventId).range();
         let keys = self.store.scan_keys(&from, &to).map_while(Result::ok);
-        let count = keys
-            .filter(|key| {
-                let id = key
-                    .get(1..)
-                    .and_then(|id| Some(EventId::from_bytes(id.try_into().ok()?)));
-                let place = id.and_then(|id| events::place(self.store, &id).ok().flatten());
-                place.is_some_and(|at| !events::is_there(self.store, &at))
-            })
-            .count() as u64;
+        let count = keys.filter(|key| !events::leads_to_an_event(self.store, key)).count() as u64;
         if count > 0 {
             report.found(Problem::Dangling { count });
         }

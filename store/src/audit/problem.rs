@@ -8,20 +8,22 @@ use crate::keyspace::{EventKey, LogKey};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A value does not open under its seal.
-    #[error("a {noun} row does not open: its bytes were changed")]
+    /// A page of rows does not open under its seal.
+    #[error("a page of {noun} rows does not open: its bytes were changed")]
     Unreadable {
-        /// What kind of row.
+        /// What kind of rows.
         noun: &'static str,
-        /// Its key.
-        key: Vec<u8>,
+        /// The first key that may have been in it.
+        from: Vec<u8>,
+        /// The first one after it that was not; `None` where all were.
+        to: Option<Vec<u8>>,
     },
-    /// The storage engine cannot read a part of its files.
-    #[error("the storage engine cannot read the {noun} rows: {detail}")]
+    /// A part of the files cannot be read.
+    #[error("the {noun} rows cannot be read: {detail}")]
     Unreachable {
         /// What kind of row.
         noun: &'static str,
-        /// What it said.
+        /// What the system said.
         detail: String,
     },
     /// A log lists events that are not there.
@@ -138,6 +140,9 @@ impl Problem {
             Self::Search { .. } | Self::SearchUnreadable { .. } => "`parlour store reindex` makes the index anew",
             Self::Missing { .. } | Self::Short { .. } | Self::Unasked { .. } => {
                 "contacts give missing messages back: run `parlour up` and let it connect"
+            }
+            Self::Unreadable { .. } => {
+                "the next start copies everything aside and forgets these rows; contacts give missing messages back"
             }
             _ => "restore a backup, or keep the directory aside and let contacts give the messages back",
         }

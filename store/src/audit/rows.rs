@@ -1,4 +1,4 @@
-//! Every row opens under its seal.
+//! Every page of rows opens under its seal.
 
 use super::{AuditReport, Problem};
 use crate::db::ReadError;
@@ -73,9 +73,9 @@ pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl
                     progress("rows", report.rows);
                 }
             }
-            Err(ReadError::Damaged { key }) => {
-                let noun = noun(key.first().copied().unwrap_or_default());
-                report.found(Problem::Unreadable { noun, key });
+            Err(ReadError::Damaged { from, to }) => {
+                let noun = noun(from.first().copied().unwrap_or_default());
+                report.found(Problem::Unreadable { noun, from, to });
             }
             Err(ReadError::State { detail }) => report.found(Problem::Unreachable { noun: "row", detail }),
         }

@@ -1,7 +1,7 @@
-//! Checkpoints: the storage engine's files made durable, the head moved, the journal cut.
+//! Checkpoints: rows moved from memory into pages, their directory made durable, the head moved, the journal cut.
 //!
 //! The order makes a crash between any two steps safe: until the head is written, the old journals and the
-//! old head stand; after it, the engine's files hold all the old journals held.
+//! old head stand; after it, the state's files hold all the old journals held.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -73,7 +73,7 @@ impl Inner {
         self.step(2);
         self.take_in()?;
         let nonce = self.keys.nonces.one()?;
-        if let Err(error) = self.state.flush(&self.keys, &nonce, epoch) {
+        if let Err(error) = self.state.flush(&nonce, epoch) {
             return Err(self.stop(format!("flushing the state failed: {error}")));
         }
         self.step(3);
@@ -104,12 +104,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Moves the frozen memtable, if there is one, into the storage engine.
+    /// Moves the frozen memtable, if there is one, into the state.
     fn take_in(&self) -> Result<(), CommitError> {
         let Some(frozen) = self.memtables.frozen() else {
             return Ok(());
         };
-        let taken_in = self.state.take_in(&self.keys, &frozen.table, frozen.next);
+        let taken_in = self.state.take_in(&frozen.table, frozen.next, |step| self.step(step));
         taken_in.map_err(|error| self.stop(format!("moving rows into the state failed: {error}")))?;
         self.memtables.forget_frozen();
         Ok(())

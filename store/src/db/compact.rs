@@ -1,4 +1,4 @@
-//! Compaction: the storage engine's rows copied into new files, which take the place of the old ones.
+//! Compaction: the state's rows copied into new files, which take the place of the old ones.
 //!
 //! ```text
 //! state-making   being written                      removed at the next start
@@ -13,20 +13,28 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::batch::{Batch, KEY_MAX};
 use super::damage::Damage;
+use super::engine::Engine;
 use super::lock::DataLock;
+use super::memtable::Memtable;
 use super::open::{self, OpenError};
 use super::permissions::sync_dir;
-use super::state::{APPLIED_KEY, Range, State};
+use super::read::Row;
+use super::seal::Keys;
+use super::state::State;
+use super::txn::there;
 use super::writer::CommitError;
 use super::{Db, DbOptions, Inner, ReadError};
 
+/// Above every key.
+const ABOVE_ALL: &[u8] = &[u8::MAX; KEY_MAX + 1];
 const LIVE: &str = "state";
 const MAKING: &str = "state-making";
 const NEW: &str = "state-new";
 const OLD: &str = "state-old";
-/// Rows copied in one step.
-const ROWS: usize = 1_000;
+/// Bytes of rows copied in one step.
+const STEP: usize = 4 * 1024 * 1024;
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,43 +116,63 @@ fn rewrite(db: &Db, progress: &mut impl FnMut(u64)) -> Result<u64, CompactError>
         state,
         ..
     } = &*db.0;
-    let failed = |detail| CompactError::State { detail };
+    let rows = || {
+        let rows = state.range(&[], ABOVE_ALL, <[u8]>::to_vec);
+        rows.filter_map(there)
+    };
+    copy(dir, keys, options, &state.engine, rows, progress)
+}
+
+/// Copies `rows`, which it asks for twice, into new files beside those of `engine`, reads them back and gives them their name.
+pub(super) fn copy<R: Iterator<Item = Result<Row, ReadError>>>(
+    dir: &Path,
+    keys: &Arc<Keys>,
+    options: &DbOptions,
+    engine: &Engine,
+    rows: impl Fn() -> R,
+    progress: &mut impl FnMut(u64),
+) -> Result<u64, CompactError> {
+    let failed = |detail: String| CompactError::State { detail };
     let making = dir.join(MAKING);
     remove(&making)?;
     remove(&dir.join(NEW))?;
-    let fresh = State::open(&making, options.cache_bytes).map_err(failed)?;
-    let mut rows: u64 = 0;
-    let mut source = Range::all(state).peekable();
+    let fresh = State::open(&making, keys, options.state()).map_err(failed)?;
+    let applied = engine.note(keys)?.applied;
+    let mut count: u64 = 0;
+    let mut source = rows().peekable();
     while source.peek().is_some() {
-        let mut batch = sled::Batch::default();
-        for row in source.by_ref().take(ROWS) {
-            let (key, sealed) = row?;
-            // What does not open is not carried over as if it did.
-            if keys.open_record(&key, &sealed).is_none() {
-                return Err(ReadError::Damaged { key: key.to_vec() }.into());
-            }
-            rows = rows.saturating_add(u64::from(key != APPLIED_KEY));
-            batch.insert(key, sealed);
+        let (mut batch, mut bytes) = (Batch::new(), 0_usize);
+        while let Some(row) = source.next_if(|_| bytes < STEP) {
+            let (key, value) = row?;
+            bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+            count = count.saturating_add(1);
+            batch.put(key, value);
         }
-        let applied = fresh.records().apply_batch(batch);
-        applied.map_err(|error| failed(error.to_string()))?;
-        db.0.step(11);
-        progress(rows);
+        let table = Memtable::default();
+        table.apply(batch);
+        let taken_in = fresh.take_in(&table, applied, |_| ());
+        taken_in.map_err(|error| failed(error.to_string()))?;
+        options.step(11);
+        progress(count);
     }
+    let taken_in = fresh.take_in(&Memtable::default(), applied, |_| ());
+    taken_in.map_err(|error| failed(error.to_string()))?;
     let nonce = keys.nonces.one().map_err(CommitError::from)?;
-    let checkpoint = state.checkpoint(keys).map_err(failed)?;
-    let flushed = fresh.flush(keys, &nonce, checkpoint);
-    flushed.map_err(|error| failed(error.to_string()))?;
+    let checkpoint = engine.checkpoint(keys).map_err(failed)?;
+    fresh.flush(&nonce, checkpoint).map_err(failed)?;
     fresh.sync(&mut BTreeSet::new())?;
     drop(fresh);
-    db.0.step(12);
+    options.step(12);
 
-    let fresh = State::open(&making, options.cache_bytes).map_err(failed)?;
-    if fresh.checkpoint(keys).map_err(failed)? != checkpoint {
+    let fresh = State::open(&making, keys, options.state()).map_err(failed)?;
+    if fresh.engine.checkpoint(keys).map_err(failed)? != checkpoint
+        || fresh.engine.note(keys)?.applied != applied
+        || fresh.is_torn()
+    {
         return Err(CompactError::Differs);
     }
-    let mut copies = Range::all(&fresh);
-    for row in Range::all(state) {
+    let mut copies = fresh.range(&[], ABOVE_ALL, <[u8]>::to_vec).filter_map(there);
+    for row in rows() {
         if copies.next().transpose()? != Some(row?) {
             return Err(CompactError::Differs);
         }
@@ -152,13 +180,13 @@ fn rewrite(db: &Db, progress: &mut impl FnMut(u64)) -> Result<u64, CompactError>
     if copies.next().is_some() {
         return Err(CompactError::Differs);
     }
-    fresh.sync(&mut BTreeSet::new())?;
     drop(copies);
+    fresh.sync(&mut BTreeSet::new())?;
     drop(fresh);
     fs::rename(&making, dir.join(NEW))?;
     sync_dir(dir)?;
-    db.0.step(13);
-    Ok(rows)
+    options.step(13);
+    Ok(count)
 }
 
 /// Puts the new files in place of the old ones. The lock is handed on.
@@ -170,16 +198,22 @@ fn swap(inner: Inner) -> Result<DataLock, CompactError> {
         _lock: lock,
         ..
     } = inner;
+    put_in_place(&dir, state, &options)?;
+    Ok(lock)
+}
+
+/// Puts the new files in place of those of `state`.
+pub(super) fn put_in_place(dir: &Path, state: State, options: &DbOptions) -> io::Result<()> {
     drop(state);
     fs::rename(dir.join(LIVE), dir.join(OLD))?;
-    sync_dir(&dir)?;
+    sync_dir(dir)?;
     options.step(14);
     fs::rename(dir.join(NEW), dir.join(LIVE))?;
-    sync_dir(&dir)?;
+    sync_dir(dir)?;
     options.step(15);
     // The engine lets go of its old files a moment later; what is left of them goes at the next start.
     let _ = remove(&dir.join(OLD));
-    Ok(lock)
+    Ok(())
 }
 
 /// Finishes or forgets a compaction that was cut off; before anything else is read.

@@ -65,6 +65,17 @@ pub enum Damage {
         /// The head's checkpoint.
         expected: u64,
     },
+    /// Pages of the state do not open: the rows with these keys are lost, if there were any.
+    #[error("rows with keys from {} up to {} are lost", hex(from), to.as_deref().map_or_else(|| "the end".to_owned(), hex))]
+    Rows {
+        /// The first key that may be lost.
+        from: Vec<u8>,
+        /// The first one after it that is not; `None` where all are.
+        to: Option<Vec<u8>>,
+    },
+    /// The directory of pages lost entries: any rows may be missing.
+    #[error("the directory of pages is not whole")]
+    Directory,
     /// Messages are missing that were acknowledged once; they count as missing and are fetched again.
     #[error("conversation {conversation}, device {device}, log {log}: {held} of {bound} messages are left")]
     Messages {
@@ -96,6 +107,10 @@ impl Damage {
     pub fn is_loss(&self) -> bool {
         !matches!(self, Self::Version | Self::HeadCopy { .. })
     }
+}
+
+fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const COPIED: [&str; 7] = ["VERSION", "head-a", "head-b", "kept", "reached", "journal", "state"];

@@ -21,6 +21,23 @@ impl Disk {
         Self { file, faults }
     }
 
+    /// A disk that fails only where the system's does.
+    pub(super) fn without_faults(file: File) -> Self {
+        Self {
+            file,
+            #[cfg(test)]
+            faults: std::sync::Arc::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    pub(super) fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        read_exact_at(&self.file, bytes, at)
+    }
+
     pub(super) fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         #[cfg(test)]
         if let Some((part, error)) = self.faults.write(bytes) {
@@ -57,13 +74,40 @@ impl Disk {
 }
 
 #[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(unix)]
 fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
 
-#[cfg(not(unix))]
-fn write_all_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    use std::io::{Seek as _, SeekFrom, Write as _};
-    file.seek(SeekFrom::Start(at))?;
-    file.write_all(bytes)
+// A handle has one place for all who use it there; each call says where it reads or writes.
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                bytes = bytes.get_mut(read..).unwrap_or_default();
+                at = at.saturating_add(read as u64);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, bytes, at)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                at = at.saturating_add(written as u64);
+            }
+        }
+    }
+    Ok(())
 }

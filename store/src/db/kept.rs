@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::head;
 use super::read::ReadError;
 use super::seal::{KEY_ID, Keys};
-use super::state::{Range, State};
+use super::state::State;
 
 pub(super) const FILE: &str = "kept";
 const MAGIC: &[u8; 8] = b"PARLKEPT";
@@ -22,21 +22,21 @@ const MAGIC: &[u8; 8] = b"PARLKEPT";
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The rows of `state` under these first bytes; `None` if some cannot be read or they are too many.
-fn gather(state: &State, keys: &Keys, first_bytes: &[u8]) -> Option<Batch> {
+fn gather(state: &State, first_bytes: &[u8]) -> Option<Batch> {
     let mut batch = Batch::new();
     let mut bytes: usize = 0;
     for first in first_bytes {
         let to = first
             .checked_add(1)
             .map_or_else(|| vec![u8::MAX; 64], |next| vec![next]);
-        for row in Range::new(state.records().range(vec![*first]..to)) {
-            let (key, sealed) = row.ok()?;
-            let value = keys.open_record(&key, &sealed)?;
+        for row in state.range(&[*first], &to, <[u8]>::to_vec) {
+            let (key, value) = row.ok()?;
+            let Some(value) = value else { continue };
             bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
             if bytes > MAX_BYTES {
                 return None;
             }
-            batch.put(key.to_vec(), value);
+            batch.put(key, value);
         }
     }
     Some(batch)
@@ -51,7 +51,7 @@ pub(super) fn write(
     last: &mut Option<[u8; 32]>,
 ) -> io::Result<()> {
     let mut plain = zeroize::Zeroizing::new(Vec::new());
-    let Some(batch) = gather(state, keys, first_bytes) else {
+    let Some(batch) = gather(state, first_bytes) else {
         return Ok(());
     };
     if batch.is_empty() || batch.encode(&mut plain).is_err() {

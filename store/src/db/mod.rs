@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! commit      seal -> one append and one fdatasync to the journal -> memtable
-//! checkpoint  new journal file and memtable -> the old memtable into the storage engine -> flush and fdatasync the engine
-//!             -> head file, two copies -> drop old journals
-//! open        head -> engine -> replay the journals since the head
-//! read        memtables -> engine
+//! checkpoint  new journal file and memtable -> the old memtable into pages, written where nothing stands -> fdatasync
+//!             -> directory of pages in the storage engine -> flush and fdatasync the engine -> head file, two copies
+//!             -> drop old journals
+//! open        head -> directory of pages -> replay the journals since the head
+//! read        memtables -> opened pages -> file of pages
 //! ```
-//! Files: `VERSION`, `head-a` and `head-b`, `kept`, `reached`, `journal/<epoch>.log`, `state/` (the storage engine, sled),
-//! `damaged-<n>/` (what was found broken, copied before anything was changed). Keys are stored plain, values
-//! sealed. This layer knows nothing of what the values mean.
+//! Files: `VERSION`, `head-a` and `head-b`, `kept`, `reached`, `journal/<epoch>.log`, `state/pages` (sealed pages of rows),
+//! `state/` (beside it the storage engine, sled, which says where the pages stand), `damaged-<n>/` (what was found broken, copied
+//! before anything was changed). Of the keys, the first one of each page is stored plain; all else is sealed. This layer knows
+//! nothing of what the values mean.
 
 mod batch;
 mod bytes;
@@ -17,6 +19,7 @@ mod checkpoint;
 mod compact;
 mod damage;
 mod disk;
+mod engine;
 #[cfg(test)]
 pub(crate) mod faults;
 mod head;
@@ -25,11 +28,13 @@ mod kept;
 mod lock;
 mod memtable;
 mod merge;
+mod migrate;
 mod open;
 mod permissions;
 mod reached;
 mod read;
 mod replay;
+mod restore;
 mod seal;
 mod state;
 mod survey;
@@ -59,9 +64,9 @@ pub use writer::CommitError;
 
 use checkpoint::Checkpoints;
 use memtable::Memtables;
-use merge::{Entry, Merge};
+use merge::Merge;
 use seal::Keys;
-use state::{APPLIED_KEY, State, guarded};
+use state::{State, StateOptions};
 use txn::there;
 use writer::Writer;
 
@@ -71,7 +76,7 @@ const CHECKPOINT_MS: u64 = 30_000;
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct DbOptions {
-    /// Memory for the storage engine's pages, in bytes.
+    /// Memory for pages that are kept open, and for the storage engine, in bytes.
     pub cache_bytes: u64,
     /// Journal size, in bytes, from which a checkpoint is due.
     pub checkpoint_bytes: u64,
@@ -81,6 +86,12 @@ pub struct DbOptions {
     /// First bytes of the keys whose rows are kept a second time, outside the storage engine: for the few rows that nobody else
     /// has.
     pub kept: &'static [u8],
+    /// First bytes of the keys that come in no order, as hashes do: a new row touches another page than the one before, so their
+    /// pages are smaller.
+    pub scattered: &'static [u8],
+    /// A row that is written together with what a start forgets or goes on without: as long as it is there, somebody is still to
+    /// make the loss good, whatever stopped the process in between.
+    pub on_loss: Option<Row>,
     #[cfg(test)]
     pub(crate) faults: Arc<faults::Faults>,
 }
@@ -89,9 +100,11 @@ impl Default for DbOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 16 * 1024 * 1024,
-            checkpoint_bytes: 16 * 1024 * 1024,
+            checkpoint_bytes: 8 * 1024 * 1024,
             reserve_bytes: 48 * 1024 * 1024,
             kept: &[],
+            scattered: &[],
+            on_loss: None,
             #[cfg(test)]
             faults: Arc::default(),
         }
@@ -119,7 +132,7 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     dir: PathBuf,
     options: DbOptions,
-    keys: Keys,
+    keys: Arc<Keys>,
     state: State,
     memtables: Memtables,
     writer: Mutex<Writer>,
@@ -148,15 +161,12 @@ impl Db {
     /// The value under `key`.
     ///
     /// # Errors
-    /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
+    /// `Damaged`: its page does not open. `State`: the file cannot be read.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         if let Some(newest) = self.0.memtables.get(key) {
             return Ok(newest);
         }
-        match guarded(|| self.0.state.records().get(key))? {
-            Some(sealed) => self.0.open_value(key, &sealed).map(Some),
-            None => Ok(None),
-        }
+        self.0.state.get(key)
     }
 
     /// The rows with `from <= key < to`, read as they are asked for. Commits made meanwhile may or may not
@@ -166,20 +176,10 @@ impl Db {
         from: &[u8],
         to: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Row, ReadError>> + use<'a> {
-        let rows = self
-            .0
-            .overlaid(from, to, Value::Sealed, |plain| Value::Plain(plain.to_vec()));
-        rows.map(|row| {
-            let (key, value) = row?;
-            let plain = match value {
-                Value::Plain(plain) => plain,
-                Value::Sealed(sealed) => self.0.open_value(&key, &sealed)?,
-            };
-            Ok((key, plain))
-        })
+        self.0.overlaid(from, to, <[u8]>::to_vec, |plain| plain.to_vec())
     }
 
-    /// The keys with `from <= key < to`; values are not opened.
+    /// The keys with `from <= key < to`.
     pub fn scan_keys<'a>(
         &'a self,
         from: &[u8],
@@ -192,13 +192,13 @@ impl Db {
     /// Whether there is a row with `from <= key < to`.
     ///
     /// # Errors
-    /// `State`: the engine cannot read its files.
+    /// As [`Db::get`].
     pub fn any(&self, from: &[u8], to: &[u8]) -> Result<bool, ReadError> {
         // Before the engine is asked: a checkpoint may be moving rows into it.
         if self.0.memtables.touch(from, to) {
             return Ok(self.scan_keys(from, to).next().transpose()?.is_some());
         }
-        let row = self.0.range(from, to, |_| ()).next();
+        let row = self.0.state.range(from, to, |_| ()).next();
         Ok(row.transpose()?.is_some())
     }
 
@@ -262,7 +262,7 @@ impl Db {
         Health {
             read_only: self.0.read_only.get().cloned(),
             disk_full: self.0.disk_full.load(Ordering::Acquire),
-            state_error: self.0.state.background_error(),
+            state_error: self.0.state.engine.background_error(),
             journal_bytes: self.0.journal_bytes.load(Ordering::Acquire),
         }
     }
@@ -291,45 +291,27 @@ impl fmt::Debug for Db {
     }
 }
 
-/// A value as it was found.
-enum Value {
-    Sealed(sled::IVec),
-    Plain(Vec<u8>),
+impl DbOptions {
+    fn state(&self) -> StateOptions {
+        StateOptions {
+            cache_bytes: self.cache_bytes,
+            scattered: self.scattered,
+        }
+    }
 }
 
 impl Inner {
-    fn open_value(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, ReadError> {
-        self.keys
-            .open_record(key, sealed)
-            .ok_or_else(|| ReadError::Damaged { key: key.to_vec() })
-    }
-
-    /// The engine's rows.
-    fn range<V, F: Fn(sled::IVec) -> V>(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        value: F,
-    ) -> impl DoubleEndedIterator<Item = Entry<V>> + use<V, F> {
-        // An empty range where the bounds are the wrong way round.
-        let to = to.max(from);
-        let rows = self.state.range(from, to);
-        // Its own row is not the caller's.
-        let rows = rows.filter(|row| !matches!(row, Ok((key, _)) if key == APPLIED_KEY));
-        rows.map(move |row| row.map(|(key, sealed)| (key.to_vec(), Some(value(sealed)))))
-    }
-
-    /// The engine's rows under what is in the memtables.
-    fn overlaid<V, F: Fn(sled::IVec) -> V>(
+    /// The state's rows under what is in the memtables.
+    fn overlaid<V, F: Fn(&[u8]) -> V>(
         &self,
         from: &[u8],
         to: &[u8],
         value: F,
         project: memtable::Project<V>,
-    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), ReadError>> + use<V, F> {
-        // In this order: a checkpoint moves rows from the tables into the engine, never back.
+    ) -> impl DoubleEndedIterator<Item = Result<(Vec<u8>, V), ReadError>> + use<'_, V, F> {
+        // In this order: a checkpoint moves rows from the tables into the state, never back.
         let [frozen, active] = self.memtables.ranges(from, to, project);
-        let base = self.range(from, to, value);
+        let base = self.state.range(from, to, value);
         Merge::new(Merge::new(base, frozen), active).filter_map(there)
     }
 }

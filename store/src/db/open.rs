@@ -1,4 +1,4 @@
-//! Opening: survey the files, set aside what is damaged, open the engine, replay the journals.
+//! Opening: survey the files, set aside what is damaged, open the state, replay the journals.
 //!
 //! The survey changes nothing. It reads head and journals, decides whether the key is right and what is
 //! missing; only then is anything written. Journals are never appended to after a restart: whatever was
@@ -11,22 +11,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::batch::raise;
 use super::checkpoint::Checkpoints;
-use super::damage::{Damage, describe, set_aside};
+use super::damage::{Damage, set_aside};
+use super::engine::Engine;
 use super::head::Head;
 use super::journal::{Journal, Position};
 use super::lock::{DataLock, LockError};
-use super::memtable::{Memtable, Memtables};
+use super::memtable::Memtables;
 use super::permissions::{private_dir, sync_dir};
 use super::reached::{self, Reached};
-use super::replay::replay;
+use super::restore::{Restore, is_of_pages, is_of_state};
 use super::seal::Keys;
 use super::state::State;
-use super::survey::{Plan, Survey, read_journals};
-use super::version::{read_version, replace_version};
+use super::survey::{Survey, read_journals};
+use super::version::{Found as Version, read_version, replace_version};
 use super::writer::{CommitError, Writer};
-use super::{Db, DbOptions, Inner, compact, kept};
+use super::{Db, DbOptions, Inner, compact, migrate};
 
 const LOCK: &str = "db.lock";
 
@@ -104,12 +104,12 @@ fn no_random(error: &getrandom::Error) -> OpenError {
 }
 
 pub(super) fn open(dir: &Path, key: &[u8; 32], options: DbOptions) -> Result<(Db, OpenReport), OpenError> {
-    let version_known = read_version(dir)?;
+    let version = read_version(dir)?;
     let lock = DataLock::acquire_named(dir, LOCK).map_err(|error| match error {
         LockError::InUse { pid } => OpenError::InUse { pid },
         LockError::Io(source) => failed("locking the store")(source),
     })?;
-    open_locked(dir, key, options, lock, version_known)
+    open_locked(dir, key, options, lock, version)
 }
 
 /// Opens again what was closed without being unlocked.
@@ -119,8 +119,8 @@ pub(super) fn open_again(
     options: DbOptions,
     lock: DataLock,
 ) -> Result<(Db, OpenReport), OpenError> {
-    let version_known = read_version(dir)?;
-    open_locked(dir, key, options, lock, version_known)
+    let version = read_version(dir)?;
+    open_locked(dir, key, options, lock, version)
 }
 
 fn open_locked(
@@ -128,11 +128,11 @@ fn open_locked(
     key: &[u8; 32],
     options: DbOptions,
     lock: DataLock,
-    version_known: bool,
+    version: Version,
 ) -> Result<(Db, OpenReport), OpenError> {
     compact::finish(dir).map_err(failed("finishing a compaction"))?;
-    let keys = Keys::new(key);
-    let mut survey = Survey::take(dir, &keys, version_known)?;
+    let keys = Arc::new(Keys::new(key));
+    let mut survey = Survey::take(dir, &keys, version)?;
     let mut report = OpenReport::default();
     if survey.is_first(&keys) {
         report.first_open = true;
@@ -141,18 +141,18 @@ fn open_locked(
     } else {
         report.damage = survey.damage();
     }
-    let plan = survey.plan(&keys);
+    let mut plan = survey.plan(&keys);
     report.torn_tail_bytes = plan.torn;
     report.damage.extend(plan.damage.clone());
     if !report.damage.is_empty() {
         let with_state = report.damage.iter().any(Damage::is_loss);
         report.set_aside = Some(set_aside(dir, with_state).map_err(OpenError::SetAside)?);
     }
-    let state = open_state(dir, &options, &mut report)?;
+    let state = open_state(dir, &keys, &options, &mut report)?;
+    let version = if report.first_open { Version::Current } else { version };
+    let state = migrate::run(dir, state, &keys, &options, version, &mut report)?;
     let reached = compare(dir, &state, &keys, &survey, &mut report)?;
-    let applied = state.applied(&keys).map_err(|error| OpenError::State {
-        detail: error.to_string(),
-    })?;
+    let applied = state.engine.note(&keys).map_err(state_failed)?.applied;
     let written = applied.max(reached::read(dir, &keys));
     let known = |one: &Damage| is_of_state(one) || matches!(one, Damage::HeadOlder { .. });
     if written > plan.next && plan.damage.is_none() && survey.head.is_some() && !report.damage.iter().any(known) {
@@ -162,31 +162,18 @@ fn open_locked(
         });
         set_state_aside(dir, &mut report)?;
     }
-    if let Some(to) = &report.set_aside {
-        describe(to, &report.damage).map_err(OpenError::SetAside)?;
-    }
-
-    let table = Memtable::default();
-    if report.damage.iter().any(is_of_state)
-        && let Some(batch) = kept::read(dir, &keys).map_err(|error| OpenError::State {
-            detail: error.to_string(),
-        })?
-    {
-        table.apply(batch);
-    }
     let cut_off = applied > plan.next && !report.damage.iter().any(is_of_state);
-    let mut plan = plan;
     plan.next = plan.next.max(written);
-    let marks = replay_all(&table, &keys, &survey, &plan, cut_off, |count| {
-        report.replayed_records = count;
-        #[cfg(test)]
-        options.faults.replayed(count);
-    })?;
-
-    if plan.next > applied {
-        let taken_in = state.take_in(&keys, &table, plan.next);
-        taken_in.map_err(|detail| OpenError::State { detail })?;
+    let marks = Restore {
+        dir,
+        state: &state,
+        keys: &keys,
+        options: &options,
+        survey: &survey,
+        plan: &plan,
+        marks_only: cut_off,
     }
+    .run(applied, &mut report)?;
     let quiet = report.damage.is_empty() && report.replayed_records == 0 && plan.torn == 0;
     let settled = report.first_open || (quiet && survey.is_settled());
     let newest = reached.max(survey.newest());
@@ -195,52 +182,15 @@ fn open_locked(
     if !settled {
         inner.settle_first().map_err(OpenError::Checkpoint)?;
     }
-    replace_version(dir, version_known || report.first_open)?;
+    if report.damage.iter().any(is_of_pages) {
+        let cleared = inner.state.clear_suspicion();
+        cleared.map_err(failed("noting that damaged pages are forgotten"))?;
+    }
     Ok((Db(Arc::new(inner)), report))
 }
 
-/// Whether the rows themselves are not what they were.
-fn is_of_state(damage: &Damage) -> bool {
-    matches!(
-        damage,
-        Damage::StateMissing | Damage::StateOlder { .. } | Damage::StateUnreadable { .. }
-    )
-}
-
-/// Applies the planned records to `table`, telling `done` how many; returns the marks as of the last one.
-fn replay_all(
-    table: &Memtable,
-    keys: &Keys,
-    survey: &Survey,
-    plan: &Plan,
-    marks_only: bool,
-    mut done: impl FnMut(u64),
-) -> Result<BTreeMap<Vec<u8>, u64>, OpenError> {
-    let head = survey.head.as_ref();
-    let mut marks = head.map(|head| head.marks.clone()).unwrap_or_default();
-    let mut count: u64 = 0;
-    for (epoch, first, records) in &plan.files {
-        let Some((_, bytes)) = survey.journals.iter().find(|(found, _)| found == epoch) else {
-            continue;
-        };
-        replay(bytes, keys, *epoch, *first, *records, |batch| {
-            for (name, value) in batch.marks() {
-                raise(&mut marks, name.clone(), *value);
-            }
-            // Rows that are newer already are not put back.
-            if !marks_only {
-                table.apply(batch);
-            }
-            count = count.saturating_add(1);
-            done(count);
-            Ok::<(), OpenError>(())
-        })?;
-    }
-    Ok(marks)
-}
-
 impl Inner {
-    fn start(dir: &Path, options: DbOptions, keys: Keys, state: State, writer: Writer, lock: DataLock) -> Self {
+    fn start(dir: &Path, options: DbOptions, keys: Arc<Keys>, state: State, writer: Writer, lock: DataLock) -> Self {
         let next_epoch = writer.journal.epoch().saturating_add(1);
         Self {
             dir: dir.to_path_buf(),
@@ -277,7 +227,7 @@ fn begin(dir: &Path, keys: &Keys, options: &DbOptions) -> Result<Head, OpenError
     let nonce = keys.nonces.one();
     let nonce = nonce.map_err(|error| no_random(&error))?;
     first.write(dir, keys, &nonce).map_err(failed("writing the head"))?;
-    replace_version(dir, false)?;
+    replace_version(dir, Version::Nothing)?;
     if let Some(parent) = dir.parent() {
         let here = parent.as_os_str().is_empty();
         let parent = if here { Path::new(".") } else { parent };
@@ -286,25 +236,31 @@ fn begin(dir: &Path, keys: &Keys, options: &DbOptions) -> Result<Head, OpenError
     Ok(first)
 }
 
-/// Opens the engine; if it cannot open its files, sets them aside and begins with none.
-fn open_state(dir: &Path, options: &DbOptions, report: &mut OpenReport) -> Result<State, OpenError> {
+pub(super) fn state_failed(error: impl std::fmt::Display) -> OpenError {
+    OpenError::State {
+        detail: error.to_string(),
+    }
+}
+
+/// Opens the state; if the engine cannot open its files, sets them aside and begins with none.
+fn open_state(dir: &Path, keys: &Arc<Keys>, options: &DbOptions, report: &mut OpenReport) -> Result<State, OpenError> {
     let path = dir.join("state");
-    let detail = match State::open(&path, options.cache_bytes) {
+    let detail = match State::open(&path, keys, options.state()) {
         Ok(state) => return Ok(state),
         Err(detail) => detail,
     };
     set_state_aside(dir, report)?;
-    State::remove_snapshots(&path).map_err(failed("removing the snapshots of the state"))?;
-    if let Ok(state) = State::open(&path, options.cache_bytes) {
+    Engine::remove_snapshots(&path).map_err(failed("removing the snapshots of the state"))?;
+    if let Ok(state) = State::open(&path, keys, options.state()) {
         return Ok(state);
     }
     report.damage.push(Damage::StateUnreadable { detail });
     fs::remove_dir_all(&path).map_err(failed("removing the unreadable state"))?;
-    State::open(&path, options.cache_bytes).map_err(|detail| OpenError::State { detail })
+    State::open(&path, keys, options.state()).map_err(state_failed)
 }
 
 /// Copies everything aside, unless that was done.
-fn set_state_aside(dir: &Path, report: &mut OpenReport) -> Result<(), OpenError> {
+pub(super) fn set_state_aside(dir: &Path, report: &mut OpenReport) -> Result<(), OpenError> {
     let done = report.set_aside.as_ref();
     if done.is_none_or(|to| !to.join("state").exists()) {
         report.set_aside = Some(set_aside(dir, true).map_err(OpenError::SetAside)?);
@@ -314,8 +270,7 @@ fn set_state_aside(dir: &Path, report: &mut OpenReport) -> Result<(), OpenError>
 
 /// Compares the engine's checkpoint with the head's; returns the engine's.
 fn compare(dir: &Path, state: &State, keys: &Keys, survey: &Survey, report: &mut OpenReport) -> Result<u64, OpenError> {
-    let found = state.checkpoint(keys);
-    let found = found.map_err(|detail| OpenError::State { detail })?;
+    let found = state.engine.checkpoint(keys).map_err(state_failed)?;
     let Some(head) = &survey.head else {
         return Ok(found);
     };

@@ -23,10 +23,7 @@ pub(super) struct Reached(Disk);
 impl Reached {
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let file = private_file(&dir.join(FILE))?;
-        #[cfg(test)]
-        return Ok(Self(Disk::new(file, std::sync::Arc::default())));
-        #[cfg(not(test))]
-        Ok(Self(Disk::new(file)))
+        Ok(Self(Disk::without_faults(file)))
     }
 
     /// Notes that the next record has the number `next`. Where that fails, less is noticed later and nothing is lost.

@@ -14,11 +14,13 @@ pub type RowKeys<'a> = Box<dyn DoubleEndedIterator<Item = Result<Vec<u8>, ReadEr
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The value under this key is not what was written there.
-    #[error("a stored value is damaged")]
+    /// A page is not what was written there: all rows with `from <= key < to` are lost, if there were any.
+    #[error("a page of stored rows is damaged")]
     Damaged {
-        /// The key whose value is damaged.
-        key: Vec<u8>,
+        /// The first key that may be lost.
+        from: Vec<u8>,
+        /// The first one after it that is not; `None` where all are.
+        to: Option<Vec<u8>>,
     },
     /// The storage engine could not read its files.
     #[error("reading the store failed: {detail}")]
@@ -33,13 +35,13 @@ pub trait Read {
     /// The value under `key`.
     ///
     /// # Errors
-    /// `Damaged`: the value does not verify. `State`: the engine cannot read its files.
+    /// `Damaged`: the rows around it are lost. `State`: the engine cannot read its files.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError>;
 
     /// The rows with `from <= key < to`.
     fn scan<'a>(&'a self, from: &[u8], to: &[u8]) -> Rows<'a>;
 
-    /// The keys with `from <= key < to`; values are not opened.
+    /// The keys with `from <= key < to`.
     fn scan_keys<'a>(&'a self, from: &[u8], to: &[u8]) -> RowKeys<'a>;
 
     /// Whether there is a row with `from <= key < to`.

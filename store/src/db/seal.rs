@@ -18,6 +18,7 @@ pub(super) const KEY_ID: usize = 16;
 
 const POOL: usize = NONCE * 170;
 const TREE: &[u8] = b"records";
+const PAGES: &[u8] = b"pages";
 const SCHEMA: u16 = 1;
 
 /// The keys of one database, all derived from the key it was opened with.
@@ -67,6 +68,36 @@ impl Keys {
         let mut aad = Vec::with_capacity(TREE.len() + key.len() + 2);
         Self::record_aad(&mut aad, key);
         self.records.open(&aad, sealed)
+    }
+}
+
+impl Keys {
+    /// Associated data of a page: what it is, its key, schema version.
+    fn page_aad(key: &[u8]) -> Vec<u8> {
+        [PAGES, key, &SCHEMA.to_le_bytes()].concat()
+    }
+
+    /// `nonce || ciphertext` of the page under `key`, and its tag.
+    pub(super) fn seal_page(&self, nonce: &[u8; NONCE], key: &[u8], packed: &[u8]) -> (Vec<u8>, [u8; TAG]) {
+        let mut out = Vec::with_capacity(packed.len() + NONCE);
+        out.extend_from_slice(nonce);
+        out.extend_from_slice(packed);
+        let body = out.get_mut(NONCE..).unwrap_or_default();
+        let tag = self.records.seal_in_place(nonce, &Self::page_aad(key), body);
+        (out, tag)
+    }
+
+    /// Opens the page under `key` where it lies; `None` when it is not what was sealed there.
+    pub(super) fn open_page<'a>(&self, key: &[u8], sealed: &'a mut [u8], tag: &[u8; TAG]) -> Option<&'a [u8]> {
+        let (nonce, body) = sealed.split_first_chunk_mut::<NONCE>()?;
+        let opened = self.records.0.decrypt_inout_detached(
+            &XNonce::from(*nonce),
+            &Self::page_aad(key),
+            InOutBuf::from(&mut *body),
+            &Tag::from(*tag),
+        );
+        opened.ok()?;
+        Some(body)
     }
 }
 

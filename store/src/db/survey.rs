@@ -10,10 +10,11 @@ use super::journal;
 use super::open::{OpenError, failed, journal_dir};
 use super::replay::{End, header_is_ours, replay, written_with_other_key};
 use super::seal::Keys;
+use super::version::Found as Version;
 
 /// The files as found.
 pub(super) struct Survey {
-    version_known: bool,
+    version: Version,
     copies: [Copy; 2],
     pub(super) head: Option<Head>,
     pub(super) journals: Vec<(u64, Vec<u8>)>,
@@ -30,14 +31,14 @@ pub(super) struct Plan {
 }
 
 impl Survey {
-    pub(super) fn take(dir: &Path, keys: &Keys, version_known: bool) -> Result<Self, OpenError> {
+    pub(super) fn take(dir: &Path, keys: &Keys, version: Version) -> Result<Self, OpenError> {
         let [a, b] = COPIES;
         let read = |copy| head::read(dir, copy, keys).map_err(failed("reading the head"));
         let copies = [read(a)?, read(b)?];
         let journals = read_journals(dir)?;
         let state = fs::metadata(dir.join("state").join("db"));
         let survey = Self {
-            version_known,
+            version,
             head: newest(&copies),
             copies,
             journals,
@@ -83,7 +84,7 @@ impl Survey {
         if self.is_unfinished() {
             return damage;
         }
-        if !self.version_known {
+        if self.version == Version::Nothing {
             damage.push(Damage::Version);
         }
         if self.head.is_none() {

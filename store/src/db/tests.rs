@@ -4,6 +4,7 @@ mod children;
 mod damage;
 mod faulty;
 mod journal;
+mod older;
 mod rows;
 
 use std::fs;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use super::{Batch, Db, DbOptions, OpenReport};
 
 pub(super) const KEY: [u8; 32] = [7; 32];
+/// The key of the row that tells of a loss.
+pub(super) const LOST: &[u8] = b"lost";
 
 /// A directory in memory where the system has one: these tests open hundreds of databases.
 pub(super) fn scratch() -> TempDir {
@@ -30,6 +33,7 @@ pub(super) fn small() -> DbOptions {
     DbOptions {
         cache_bytes: 1024 * 1024,
         reserve_bytes: 1024 * 1024,
+        on_loss: Some((LOST.to_vec(), vec![1])),
         ..DbOptions::default()
     }
 }

@@ -7,16 +7,28 @@ use std::path::Path;
 use super::head;
 use super::open::{OpenError, failed};
 
-const VERSION: u32 = 1;
+/// 1 has every row as a record of the storage engine; 2 has rows in pages.
+const VERSION: u32 = 2;
 /// The first version that reads this format.
 const FIRST_READER: &str = "0.1.0";
 const VERSION_FILE: &str = "VERSION";
 
-/// Whether the version file is there and readable.
-pub(super) fn read_version(dir: &Path) -> Result<bool, OpenError> {
+/// What the version file says, if it is there and readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    Older,
+    Current,
+}
+
+/// Reads the version file.
+///
+/// # Errors
+/// `NewerFormat`, or the file cannot be read.
+pub(super) fn read_version(dir: &Path) -> Result<Found, OpenError> {
     let text = match fs::read(dir.join(VERSION_FILE)) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(failed("reading the format version")(error)),
     };
     let text = String::from_utf8(text).unwrap_or_default();
@@ -35,13 +47,18 @@ pub(super) fn read_version(dir: &Path) -> Result<bool, OpenError> {
                 |version| format!("parlour ≥ {version}"),
             ),
         }),
-        Ok(found) => Ok(found == VERSION),
-        Err(_) => Ok(false),
+        Ok(VERSION) => Ok(Found::Current),
+        Ok(1..VERSION) => Ok(Found::Older),
+        _ => Ok(Found::Nothing),
     }
 }
 
-pub(super) fn replace_version(dir: &Path, known: bool) -> Result<(), OpenError> {
-    if known {
+/// Writes the version of what this build writes, unless it is there.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn replace_version(dir: &Path, found: Found) -> Result<(), OpenError> {
+    if found == Found::Current {
         return Ok(());
     }
     let text = format!("{VERSION} {FIRST_READER}\n");

@@ -75,7 +75,7 @@ pub(super) struct Writer {
 }
 
 /// Journals grow to so many times the size at which a checkpoint is due; then commits wait for one.
-const MOST_CHECKPOINTS_BEHIND: u64 = 4;
+const MOST_CHECKPOINTS_BEHIND: u64 = 2;
 
 impl Inner {
     pub(super) fn commit(&self, batch: Batch) -> Result<(), CommitError> {

@@ -1,4 +1,4 @@
-//! A data directory of format 1, kept as it was written: every later version must read it.
+//! A data directory of each format, kept as it was written: every later version must read it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,19 @@ use crate::world::{NAMES, World, unlock};
 const SEED: u64 = 1;
 const MESSAGES: u64 = 60;
 
-fn kept() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/1")
+/// The format that is written today.
+const NEWEST: u32 = 2;
+
+fn kept(format: u32) -> PathBuf {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    fixtures.join(format.to_string())
 }
 
 /// Writes the fixture anew, for a new format: in a folder of that format's number.
 #[test]
 #[ignore = "writes into the repository; run once for a new format"]
 fn make() {
-    let to = kept();
+    let to = kept(NEWEST);
     fs::create_dir_all(&to).unwrap();
     let world = World::new(SEED);
     fs::write(to.join("keystore"), world.keystore()).unwrap();
@@ -40,9 +44,13 @@ fn make() {
 }
 
 #[test]
-fn a_data_directory_of_format_1_is_read_whole() {
+fn data_directories_of_every_format_are_read_whole() {
+    (1..=NEWEST).for_each(is_read_whole);
+}
+
+fn is_read_whole(format: u32) {
     let dir = scratch();
-    copy(&kept(), dir.path());
+    copy(&kept(format), dir.path());
     let key = unlock(&fs::read(dir.path().join("keystore")).unwrap());
     let (store, report) = parlour_store::Store::open(dir.path(), &key, crate::world::options()).unwrap();
     assert_eq!(report.damage, []);
@@ -62,4 +70,6 @@ fn a_data_directory_of_format_1_is_read_whole() {
     assert_eq!(audit.problems, []);
     world.talk(&store, MESSAGES + 1, MESSAGES + 5).unwrap();
     assert_eq!(world.shown(&store).len() as u64, MESSAGES + 5);
+    let version = fs::read_to_string(dir.path().join("db/VERSION")).unwrap();
+    assert!(version.starts_with(&format!("{NEWEST} ")));
 }

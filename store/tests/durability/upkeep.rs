@@ -103,8 +103,7 @@ fn an_index_that_is_damaged_while_it_is_open_is_made_anew_and_messages_are_found
     assert!(!finder.is_behind(&store) && finds());
 }
 
-/// Bytes of the rows that are written and deleted again: far more than the engine's file grows by at a time (half a MiB) or
-/// may happen to hold twice.
+/// Bytes of the rows that are written and deleted again: far more than the engine's file grows by at a time (half a MiB).
 const WASTE: usize = 3 * 1024 * 1024;
 const WASTE_ROW: usize = 4 * 1024;
 
@@ -125,7 +124,7 @@ fn a_compacted_store_is_smaller_and_whole() {
     }
     store.commit(txn.into_batch()).unwrap();
     store.db().checkpoint().unwrap();
-    // The engine gives back the end of its file only: this is what lies there.
+    // The file is cut at its end only: this is what lies there.
     world.talk(&store, 1, 660).unwrap();
     store.db().checkpoint().unwrap();
     let mut txn = store.begin();
@@ -137,7 +136,7 @@ fn a_compacted_store_is_smaller_and_whole() {
     let done = Store::compact(dir.path(), world.key(), options(), |_| steps += 1).unwrap();
     println!("{done:?}");
     assert!(done.after < done.before, "{done:?}");
-    assert!(steps > 1 && done.rows > 660 * 5);
+    assert!(steps > 0 && done.rows > 660 * 5);
     let (store, report) = world.open(dir.path()).unwrap();
     assert_eq!(report.damage, []);
     assert_eq!(world.shown(&store).len(), 660);

@@ -47,24 +47,39 @@ fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
 type Harm = (&'static str, fn(&Path));
 
 /// Ways to damage an account's database.
-const HARMS: [Harm; 7] = [
+const HARMS: [Harm; 10] = [
     ("the state is gone", |db| {
         fs::remove_dir_all(db.join("state")).expect("a folder")
     }),
-    ("half of the state is cut off", |db| {
+    ("the pages are gone", |db| {
+        fs::remove_file(db.join("state/pages")).expect("a file")
+    }),
+    ("half of the pages is cut off", |db| {
+        let path = db.join("state/pages");
+        let bytes = fs::read(&path).expect("a file");
+        fs::write(path, &bytes[..bytes.len() / 2]).expect("a file");
+    }),
+    ("a bit in each twentieth part of the pages is flipped", |db| {
+        let path = db.join("state/pages");
+        let mut bytes = fs::read(&path).expect("a file");
+        let step = (bytes.len() / 20).max(1);
+        bytes.iter_mut().step_by(step).for_each(|byte| *byte ^= 1);
+        fs::write(path, bytes).expect("a file");
+    }),
+    ("half of the directory is cut off", |db| {
         let path = db.join("state/db");
         let bytes = fs::read(&path).expect("a file");
         let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
         fs::write(path, &bytes[..used / 2]).expect("a file");
     }),
-    ("a bit of the state is flipped", |db| {
+    ("a bit of the directory is flipped", |db| {
         let path = db.join("state/db");
         let mut bytes = fs::read(&path).expect("a file");
         let used = bytes.iter().rposition(|byte| *byte != 0).expect("it was written");
         bytes[used / 3] ^= 1;
         fs::write(path, bytes).expect("a file");
     }),
-    ("the state is overwritten", |db| {
+    ("the directory is overwritten", |db| {
         fs::write(db.join("state/db"), [0x5a; 100_000]).expect("a file");
     }),
     ("the journal is gone", |db| {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use super::super::faults::Plan;
-use super::super::{Db, DbOptions, compact};
-use super::{KEY, copy_dir, last_numbered, numbered, open, scratch, small};
+use super::super::{CompactError, Damage, Db, DbOptions, compact};
+use super::{KEY, LOST, copy_dir, last_numbered, numbered, open, scratch, small};
 
 const ROLE: &str = "PARLOUR_DB_TEST_ROLE";
 const DIR: &str = "PARLOUR_DB_TEST_DIR";
@@ -57,7 +57,6 @@ fn entry() {
             let (db, _) = Db::open(Path::new(&dir), &KEY, options).unwrap();
             for n in 1..=5 {
                 let mut batch = numbered(n);
-                // Large enough together for the engine to give them files of their own.
                 for filler in 0..4 {
                     batch.put(format!("c/{n}/{filler}").into_bytes(), vec![1; 60_000]);
                 }
@@ -70,7 +69,7 @@ fn entry() {
     }
 }
 
-fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
+pub(super) fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
     let mut command = Command::new("sh");
     command
         .args(["-c", "umask 000; exec \"$@\"", "sh"])
@@ -86,8 +85,8 @@ fn child(role: &str, dir: &Path, step: u64) -> ExitStatus {
 fn a_crash_at_any_step_of_a_checkpoint_is_safe() {
     let dir = scratch();
     for round in 1..=2 {
-        for step in 1..=6 {
-            let committed = (round - 1) * 6 + step;
+        for step in 1..=9 {
+            let committed = (round - 1) * 9 + step;
             assert!(!child("checkpoint", dir.path(), step).success());
             let copy = scratch();
             copy_dir(dir.path(), copy.path());
@@ -126,6 +125,58 @@ fn a_crash_at_any_step_of_a_compaction_is_safe() {
     assert_eq!((report.damage, last_numbered(&db)), (vec![], 400));
 }
 
+/// Rows that are gone with a damaged page are named by the next start, or a row in the database tells that somebody was to make
+/// the loss good.
+#[test]
+fn a_loss_is_known_wherever_the_start_that_found_it_is_cut_off() {
+    let dir = scratch();
+    let (db, _) = open(dir.path());
+    for n in 1..=600 {
+        db.commit(numbered(n)).unwrap();
+    }
+    db.close().unwrap();
+    let pages = dir.path().join("state").join("pages");
+    let mut bytes = std::fs::read(&pages).unwrap();
+    bytes[1_000] ^= 1;
+    std::fs::write(&pages, bytes).unwrap();
+    let (mut named, mut told) = (0, 0);
+    for step in 2..=9 {
+        let copy = scratch();
+        copy_dir(dir.path(), copy.path());
+        assert!(!child("start", copy.path(), step).success(), "step {step}");
+        let (db, report) = open(copy.path());
+        let is_named = report.damage.iter().any(|one| matches!(one, Damage::Rows { .. }));
+        let is_told = db.get(LOST).unwrap().is_some();
+        assert!(is_told, "step {step}");
+        named += u32::from(is_named);
+        told += u32::from(!is_named);
+        drop(db);
+        let (db, report) = open(copy.path());
+        assert_eq!(report.damage, [], "step {step}");
+        assert!(db.get(LOST).unwrap().is_some(), "step {step}");
+    }
+    assert!(named > 0 && told > 0, "{named} named, {told} told");
+}
+
+/// Compaction goes no further than the start that found a loss: the next one knows of it.
+#[test]
+fn a_loss_that_a_compaction_meets_is_not_forgotten() {
+    let dir = scratch();
+    let (db, _) = open(dir.path());
+    for n in 1..=600 {
+        db.commit(numbered(n)).unwrap();
+    }
+    db.close().unwrap();
+    let pages = dir.path().join("state").join("pages");
+    let mut bytes = std::fs::read(&pages).unwrap();
+    bytes[1_000] ^= 1;
+    std::fs::write(&pages, bytes).unwrap();
+    let refused = compact(dir.path(), &KEY, small(), |_| ());
+    assert!(matches!(refused, Err(CompactError::Damaged(Damage::Rows { .. }))));
+    let (db, _) = open(dir.path());
+    assert!(db.get(LOST).unwrap().is_some());
+}
+
 #[test]
 fn a_crash_during_replay_is_safe() {
     let dir = scratch();
@@ -138,7 +189,7 @@ fn a_crash_during_replay_is_safe() {
     for step in [1, 2, 15, 29, 30] {
         assert!(!child("replay", dir.path(), step).success());
     }
-    for step in 2..=6 {
+    for step in 2..=9 {
         let copy = scratch();
         copy_dir(dir.path(), copy.path());
         assert!(!child("start", copy.path(), step).success());

@@ -304,6 +304,39 @@ fn rows_lost_to_a_flipped_bit_in_the_state_are_noticed() {
 }
 
 #[test]
+fn rows_lost_to_a_flipped_bit_in_their_page_are_named_and_forgotten() {
+    let dir = scratch();
+    let (db, _) = open(dir.path());
+    for n in 1..=600 {
+        db.commit(numbered(n)).unwrap();
+    }
+    db.close().unwrap();
+    let path = Path::new("state").join("pages");
+    let len = fs::metadata(dir.path().join(&path)).unwrap().len() as usize;
+    let (mut named, mut cases) = (0, 0);
+    for at in (0..len).step_by(307) {
+        let copy = scratch();
+        copy_dir(dir.path(), copy.path());
+        flip(&copy.path().join(&path), at);
+        let (db, report) = open(copy.path());
+        let rows = db.scan(b"a/", b"c").map(Result::unwrap).count();
+        cases += 1;
+        // Some bytes are between pages.
+        let told = matches!(report.damage.as_slice(), [Damage::Rows { .. }]);
+        assert!(
+            told || (rows == 1_200 && report.damage.is_empty()),
+            "byte {at}: {rows} rows"
+        );
+        assert_eq!(told, report.set_aside.is_some());
+        named += usize::from(told && rows < 1_200);
+        drop(db);
+        let (_, again) = open(copy.path());
+        assert_eq!(again.damage, []);
+    }
+    assert!(named > cases / 2, "{named} of {cases}");
+}
+
+#[test]
 fn a_wrong_key_is_said_and_nothing_is_changed() {
     let dir = sample();
     let before = snapshot(dir.path());
@@ -323,14 +356,14 @@ fn a_wrong_key_is_said_and_nothing_is_changed() {
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let dir = sample();
-    fs::write(dir.path().join("VERSION"), "2 9.9.9\n").unwrap();
+    fs::write(dir.path().join("VERSION"), "3 9.9.9\n").unwrap();
     let before = snapshot(dir.path());
     let error = Db::open(dir.path(), &KEY, small()).unwrap_err();
     assert!(matches!(
         error,
         OpenError::NewerFormat {
-            found: 2,
-            supported: 1,
+            found: 3,
+            supported: 2,
             ..
         }
     ));
@@ -343,7 +376,7 @@ fn a_missing_version_is_reported_and_written_again() {
     fs::remove_file(dir.path().join("VERSION")).unwrap();
     let (report, last) = heal(dir.path());
     assert_eq!((report.damage, last), (vec![Damage::Version], 6));
-    assert_eq!(fs::read(dir.path().join("VERSION")).unwrap(), b"1 0.1.0\n");
+    assert_eq!(fs::read(dir.path().join("VERSION")).unwrap(), b"2 0.1.0\n");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::{Batch, CommitError, Db, LockError, OpenError, Read, ReadError, Txn};
+use super::super::{Batch, CommitError, Db, LockError, OpenError, Read, Txn};
 use super::super::{DataLock, permissions};
 use super::{KEY, last_numbered, numbered, open, scratch, small};
 
@@ -102,20 +102,6 @@ fn a_batch_of_many_large_values_is_durable() {
     let rows: Vec<_> = db.scan(&[], &[255]).map(Result::unwrap).collect();
     assert_eq!(rows.len(), 6);
     assert_eq!(rows[3].1, vec![3; 64 * 1024]);
-}
-
-#[test]
-fn a_value_moved_to_another_key_is_damaged() {
-    let dir = scratch();
-    let (db, _) = open(dir.path());
-    db.commit(numbered(1)).unwrap();
-    db.checkpoint().unwrap();
-    let records = db.0.state.records();
-    let sealed = records.get(b"a/0001").unwrap().unwrap();
-    records.insert(b"a/0002", sealed).unwrap();
-    assert!(matches!(db.get(b"a/0002"), Err(ReadError::Damaged { key }) if key == b"a/0002"));
-    let rows: Vec<_> = db.scan(b"a/", b"a0").collect();
-    assert!(rows[0].is_ok() && rows[1].is_err());
 }
 
 #[test]

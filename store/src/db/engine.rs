@@ -1,53 +1,84 @@
-//! The storage engine, sled, behind what this layer needs of it.
+//! The storage engine, sled, behind what this layer needs of it: it keeps the directory, which says where in the file of pages each
+//! page stands.
 //!
 //! Its flush does not reach the disk on every system, and it may lose history quietly when its file is
 //! damaged. So its files are synced through handles of our own, and it holds the number of the last checkpoint
 //! as a row, to be compared with the head. It is written to by checkpoints alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
-use super::memtable::Memtable;
+use super::bytes::Fields;
 use super::permissions::{private_dir, private_file, restrict_tree, sync_dir};
 use super::read::ReadError;
 use super::seal::{Keys, NONCE};
+use super::state::{Changes, Directory, Place};
 
 /// What the engine writes down about itself when it makes its files, and never syncs.
 const CONF: &str = "conf";
 const CONF_BYTES: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\nv\x19Q\xc1";
-const CHECKPOINT_KEY: &[u8] = b"checkpoint";
-/// The row, among all others, that says how many journal records the rows have taken in. It goes in after them.
-pub(super) const APPLIED_KEY: &[u8] = b"\0journal records taken in";
+/// The tree of rows that format 1 has.
+const ROWS: &str = "records";
+const PAGES: &str = "pages";
+/// Stands before the keys of pages.
+const PAGE_PREFIX: u8 = b'p';
+pub(super) const CHECKPOINT_KEY: &[u8] = b"checkpoint";
+/// Stands beside the directory, and beside the rows of format 1.
+pub(super) const NOTE_KEY: &[u8] = b"\0journal records taken in";
 /// The engine lets go of its file a moment after its last handle is dropped.
 const OPEN_TRIES: u32 = 200;
 
-pub(super) struct State {
-    engine: Engine,
-    dir: PathBuf,
-    file: File,
-    spans: RwLock<Spans>,
+/// Writes whose garbage one collection frees: it takes eight bags of 64 objects.
+const WRITES_A_COLLECTION: usize = 128;
+/// Nothing is freed before the epoch has gone on twice.
+const COLLECTIONS_LEAST: usize = 4;
+
+/// What is noted about the directory with each of its changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Note {
+    /// The number of the first journal record that the rows have not taken in; 0 if nothing says so.
+    pub(super) applied: u64,
+    /// The sum of the directory's entries, by which a lost one is noticed. Format 1 has none.
+    pub(super) sum: u128,
 }
 
-/// By the first byte of the keys: between which two all keys of the engine lie, and maybe no key any more. A range of the engine
-/// copies a whole page to begin with, which is much for one that is empty, as it is for whoever follows what comes at the end.
-type Spans = BTreeMap<u8, (Vec<u8>, Vec<u8>)>;
+impl Note {
+    fn encode(self) -> Vec<u8> {
+        [self.applied.to_le_bytes().as_slice(), &self.sum.to_le_bytes()].concat()
+    }
+
+    fn decode(plain: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(plain);
+        let applied = fields.u64()?;
+        let sum = fields.array().map_or(0, u128::from_le_bytes);
+        fields.is_empty().then_some(Self { applied, sum })
+    }
+}
+
+/// The engine's open files.
+pub(super) struct Engine {
+    handles: Open,
+    dir: PathBuf,
+    file: File,
+    /// The tree holds rows, as format 1 has them, not the directory of pages.
+    older: bool,
+}
 
 /// The engine's handles. It flushes when the last one goes, and asserts where the disk then fails: what counts was synced by a
 /// checkpoint, so that is no loss and must not take the process along.
-struct Engine(Option<Handles>);
+struct Open(Option<Handles>);
 
 struct Handles {
-    records: sled::Tree,
+    tree: sled::Tree,
     meta: sled::Tree,
     db: sled::Db,
 }
 
-impl Drop for Engine {
+impl Drop for Open {
     fn drop(&mut self) {
         let handles = self.0.take();
         if catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {
@@ -56,7 +87,7 @@ impl Drop for Engine {
     }
 }
 
-impl std::ops::Deref for Engine {
+impl std::ops::Deref for Open {
     type Target = Handles;
 
     #[expect(clippy::expect_used, reason = "taken by drop only")]
@@ -65,7 +96,7 @@ impl std::ops::Deref for Engine {
     }
 }
 
-impl State {
+impl Engine {
     /// Opens or creates the engine in `dir`.
     ///
     /// # Errors
@@ -87,55 +118,92 @@ impl State {
         remove_unfinished_snapshots(dir).map_err(|e| text(&e))?;
         remove_torn_conf(dir).map_err(|e| text(&e))?;
         let engine = open_engine(dir, cache_bytes).map_err(|e| text(&e))?;
-        let records = engine.open_tree("records").map_err(|e| text(&e))?;
+        let older = engine.tree_names().iter().any(|name| name.to_vec() == ROWS.as_bytes());
+        let tree = engine
+            .open_tree(if older { ROWS } else { PAGES })
+            .map_err(|e| text(&e))?;
         let meta = engine.open_tree("meta").map_err(|e| text(&e))?;
         restrict_tree(dir).map_err(|e| text(&e))?;
-        let handles = Handles {
-            records,
-            meta,
-            db: engine,
-        };
-        let spans = spans(&handles.records).map_err(|e| text(&e))?;
+        let handles = Handles { tree, meta, db: engine };
         Ok(Self {
-            engine: Engine(Some(handles)),
+            handles: Open(Some(handles)),
             dir: dir.to_path_buf(),
             file,
-            spans: RwLock::new(spans),
+            older,
         })
     }
 
-    /// The rows with `from <= key < to`.
-    pub(super) fn range(&self, from: &[u8], to: &[u8]) -> Range {
-        if self.is_outside(from, to) {
-            return Range::empty();
-        }
-        Range::new(self.records().range(from.to_vec()..to.to_vec()))
+    /// Whether the engine holds rows, as format 1 has them.
+    pub(super) fn is_older(&self) -> bool {
+        self.older
     }
 
-    /// Whether no row has a key with `from <= key < to`, as far as can be told without looking; said of ranges below one first byte.
-    fn is_outside(&self, from: &[u8], to: &[u8]) -> bool {
-        let Some(first) = from.first() else { return false };
-        let below_one = to.first() == Some(first) || to == [first.saturating_add(1)];
-        let spans = self.spans.read().unwrap_or_else(PoisonError::into_inner);
-        below_one
-            && match spans.get(first) {
-                Some((least, greatest)) => from > greatest.as_slice() || to <= least.as_slice(),
-                None => true,
+    /// The rows of a database of format 1 from a key on, as they were sealed; the last one first if `backwards`. They end after an
+    /// error.
+    pub(super) fn older_rows(
+        &self,
+        from: &[u8],
+        backwards: bool,
+    ) -> impl Iterator<Item = Result<Sealed, ReadError>> + use<> {
+        let mut rows = self.older.then(|| self.handles.tree.range(from..));
+        std::iter::from_fn(move || {
+            let next = |rows: &mut sled::Iter| if backwards { rows.next_back() } else { rows.next() };
+            let row = guarded(|| rows.as_mut().and_then(next).transpose()).transpose()?;
+            if row.is_err() {
+                rows = None;
             }
+            Some(row)
+        })
+        .filter(|row| !matches!(row, Ok((key, _)) if key == NOTE_KEY))
     }
 
-    /// Notes that these keys, which ascend, are about to go in.
-    fn widen<'a>(&self, keys: impl Iterator<Item = &'a Vec<u8>>) {
-        let mut spans = self.spans.write().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            let Some(first) = key.first() else { continue };
-            match spans.get_mut(first) {
-                Some((least, greatest)) if key < least => least.clone_from(key),
-                Some((least, greatest)) if key > greatest => greatest.clone_from(key),
-                Some(_) => {}
-                None => drop(spans.insert(*first, (key.clone(), key.clone()))),
+    /// The directory of pages.
+    ///
+    /// # Errors
+    /// What the engine said.
+    pub(super) fn directory(&self) -> Result<Directory, String> {
+        let read = guarded(|| {
+            let mut directory = Directory::default();
+            let entries = (!self.older).then(|| self.handles.tree.scan_prefix([PAGE_PREFIX]));
+            for entry in entries.into_iter().flatten() {
+                let (key, place) = entry?;
+                let key = key.get(1..).unwrap_or_default().to_vec();
+                directory.insert(key, Place::decode(&place).unwrap_or(Place::NOWHERE));
+            }
+            Ok(directory)
+        });
+        read.map_err(|error| error.to_string())
+    }
+
+    /// Changes the directory, and what is noted about it, all at once.
+    ///
+    /// # Errors
+    /// What the engine said, or that the system gave no random bytes.
+    pub(super) fn change(&self, keys: &Keys, pages: &Changes, note: Note) -> Result<(), String> {
+        let mut batch = sled::Batch::default();
+        for (key, place) in pages {
+            let mut name = Vec::with_capacity(key.len().saturating_add(1));
+            name.push(PAGE_PREFIX);
+            name.extend_from_slice(key);
+            match place {
+                Some(place) => batch.insert(name, place.encode().as_slice()),
+                None => batch.remove(name),
             }
         }
+        let nonce = keys.nonces.one().map_err(|error| error.to_string())?;
+        let mut aad = Vec::new();
+        Keys::record_aad(&mut aad, NOTE_KEY);
+        batch.insert(NOTE_KEY, keys.records.seal(&nonce, &aad, &note.encode()));
+        let applied = guarded(|| self.handles.tree.apply_batch(batch));
+        collect_garbage(pages.len());
+        applied.map_err(|error| error.to_string())
+    }
+
+    /// What is noted about the directory; nothing in a new one.
+    pub(super) fn note(&self, keys: &Keys) -> Result<Note, ReadError> {
+        let found = guarded(|| self.handles.tree.get(NOTE_KEY))?;
+        let plain = found.and_then(|sealed| keys.open_record(NOTE_KEY, &sealed));
+        Ok(plain.and_then(|plain| Note::decode(&plain)).unwrap_or_default())
     }
 
     /// Makes what the engine wrote down about itself durable.
@@ -148,53 +216,12 @@ impl State {
         remove_files(dir, |name| name.starts_with("snap."))
     }
 
-    /// The rows.
-    pub(super) fn records(&self) -> &sled::Tree {
-        &self.engine.records
-    }
-
     /// The number of the last checkpoint the engine holds; 0 for none.
     pub(super) fn checkpoint(&self, keys: &Keys) -> Result<u64, String> {
-        let found = self.engine.meta.get(CHECKPOINT_KEY).map_err(|e| e.to_string())?;
+        let found = self.handles.meta.get(CHECKPOINT_KEY).map_err(|e| e.to_string())?;
         let plain = found.and_then(|sealed| keys.open_record(CHECKPOINT_KEY, &sealed));
         let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
         Ok(number.unwrap_or_default())
-    }
-
-    /// The number of the first journal record the rows have not taken in; 0 if they do not say.
-    pub(super) fn applied(&self, keys: &Keys) -> Result<u64, ReadError> {
-        let found = guarded(|| self.records().get(APPLIED_KEY))?;
-        let plain = found.and_then(|sealed| keys.open_record(APPLIED_KEY, &sealed));
-        let number = plain.and_then(|plain| Some(u64::from_le_bytes(plain.try_into().ok()?)));
-        Ok(number.unwrap_or_default())
-    }
-
-    /// Takes in the rows of `table`, which holds the journal's records up to `next`. Should that be cut off, the journal still
-    /// has them all.
-    ///
-    /// # Errors
-    /// What the engine said, or that the system gave no random bytes.
-    pub(super) fn take_in(&self, keys: &Keys, table: &Memtable, next: u64) -> Result<(), String> {
-        let mut aad = Vec::with_capacity(128);
-        let mut put = |key: &[u8], value: &[u8]| {
-            let nonce = keys.nonces.one().map_err(|error| error.to_string())?;
-            Keys::record_aad(&mut aad, key);
-            let sealed = keys.records.seal(&nonce, &aad, value);
-            let inserted = self.records().insert(key, sealed);
-            inserted.map(|_| ()).map_err(|error| error.to_string())
-        };
-        let rows = table.rows();
-        self.widen(rows.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key));
-        for (key, value) in &*rows {
-            match value {
-                Some(value) => put(key, value)?,
-                None => {
-                    let removed = self.records().remove(key);
-                    removed.map_err(|error| error.to_string())?;
-                }
-            }
-        }
-        put(APPLIED_KEY, &next.to_le_bytes())
     }
 
     /// Writes the checkpoint's number and flushes all the engine holds in memory to its files.
@@ -202,8 +229,8 @@ impl State {
         let mut aad = Vec::new();
         Keys::record_aad(&mut aad, CHECKPOINT_KEY);
         let sealed = keys.records.seal(nonce, &aad, &number.to_le_bytes());
-        self.engine.meta.insert(CHECKPOINT_KEY, sealed)?;
-        self.engine.db.flush()?;
+        self.handles.meta.insert(CHECKPOINT_KEY, sealed)?;
+        self.handles.db.flush()?;
         Ok(())
     }
 
@@ -236,13 +263,21 @@ impl State {
 
     /// Why the engine stopped writing in the background, if it did.
     pub(super) fn background_error(&self) -> Option<String> {
-        let outcome = self.engine.db.context.global_error();
+        let outcome = self.handles.db.context.global_error();
         outcome.err().map(|error| error.to_string())
     }
 }
 
+/// Frees what `writes` writes have left. The engine leaves that to its epoch collector, which frees some hundreds of objects for each
+/// 128 calls; a batch is one call and leaves a copy of a node for each of its writes, so that memory would grow without end.
+fn collect_garbage(writes: usize) {
+    for _ in 0..writes.div_ceil(WRITES_A_COLLECTION).saturating_add(COLLECTIONS_LEAST) {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
 /// Runs `read`, which asks the engine; where its files are damaged it may assert.
-pub(super) fn guarded<T>(read: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
+fn guarded<T>(read: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
     let detail = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),
@@ -251,76 +286,8 @@ pub(super) fn guarded<T>(read: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
     Err(ReadError::State { detail })
 }
 
-/// The least and the greatest key below each first byte.
-fn spans(records: &sled::Tree) -> sled::Result<Spans> {
-    let mut spans = Spans::new();
-    let mut next = records.iter().next().transpose()?;
-    while let Some((least, _)) = next {
-        let Some(first) = least.first().copied() else {
-            // The empty key is nobody's.
-            next = records.range([0u8].as_slice()..).next().transpose()?;
-            continue;
-        };
-        let Some(above) = first.checked_add(1) else {
-            let greatest = records.iter().next_back().transpose()?;
-            spans.extend(greatest.map(|(greatest, _)| (first, (least.to_vec(), greatest.to_vec()))));
-            break;
-        };
-        let greatest = records.range(..[above].as_slice()).next_back().transpose()?;
-        spans.extend(greatest.map(|(greatest, _)| (first, (least.to_vec(), greatest.to_vec()))));
-        next = records.range([above].as_slice()..).next().transpose()?;
-    }
-    Ok(spans)
-}
-
-/// A range of the engine's rows; it ends after an error.
-pub(super) struct Range {
-    inner: Option<sled::Iter>,
-}
-
-/// A row as it is stored.
+/// A row as format 1 stores it.
 pub(super) type Sealed = (sled::IVec, sled::IVec);
-
-impl Range {
-    pub(super) fn new(inner: sled::Iter) -> Self {
-        Self { inner: Some(inner) }
-    }
-
-    pub(super) fn empty() -> Self {
-        Self { inner: None }
-    }
-
-    /// All rows of the engine, as they are stored.
-    pub(super) fn all(state: &State) -> Self {
-        Self::new(state.records().iter())
-    }
-
-    fn step(
-        &mut self,
-        step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Sealed>>,
-    ) -> Option<Result<Sealed, ReadError>> {
-        let inner = self.inner.as_mut()?;
-        let row = guarded(|| step(inner).transpose());
-        if row.is_err() {
-            self.inner = None;
-        }
-        row.transpose()
-    }
-}
-
-impl Iterator for Range {
-    type Item = Result<Sealed, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step(Iterator::next)
-    }
-}
-
-impl DoubleEndedIterator for Range {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(DoubleEndedIterator::next_back)
-    }
-}
 
 /// Opens a file only if it exists: the engine removes blobs that are no longer needed.
 fn private_file_if_there(path: &Path) -> io::Result<File> {
