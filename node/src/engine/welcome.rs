@@ -12,6 +12,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::devices;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
+use parlour_store::prekeys::PrekeyRow;
 use parlour_store::requests::{self, AskingRow};
 use parlour_store::sessions::SessionInfo;
 use parlour_store::{StoreError, prekeys};
@@ -72,8 +73,8 @@ impl Engine {
     pub(crate) fn on_knock(&mut self, turn: &mut Turn<'_, '_>, request: u64, data: &[u8]) -> Result<(), StoreError> {
         let response = match KnockRequest::decode(data) {
             Ok(KnockRequest::Bundle { hash }) if hash == self.bundle_hash => self.give_bundle(turn)?,
-            Ok(KnockRequest::Bundle { hash }) => match self.older_bundle(turn, &hash)? {
-                Some((list, bundle)) => self.bundle_response(turn, list, bundle)?,
+            Ok(KnockRequest::Bundle { hash }) => match self.prekey_of(turn, &hash)? {
+                Some(row) => self.bundle_response(turn, self.list_for(&row), row.bundle.to_vec())?,
                 None => KnockResponse::Nothing,
             },
             Ok(KnockRequest::Deliver { envelope }) => match self.welcome(turn, &envelope)? {
@@ -101,18 +102,18 @@ impl Engine {
         self.bundle_response(turn, list, bundle)
     }
 
-    /// A bundle that was the newest once, and a list that certifies it: after a renewal the newest list does not.
-    fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
-        let found = prekeys::all(turn.txn)?
-            .into_iter()
-            .find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
-        Ok(found.map(|row| {
-            let list = match row.device_list.is_empty() || self.certifies(&row.bundle) {
-                true => self.account.list.as_bytes().to_vec(),
-                false => row.device_list.to_vec(),
-            };
-            (list, row.bundle.to_vec())
-        }))
+    /// The prekey whose bundle has this hash, be it the newest one or not.
+    fn prekey_of(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<PrekeyRow>, StoreError> {
+        let mut rows = prekeys::all(turn.txn)?.into_iter();
+        Ok(rows.find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash))
+    }
+
+    /// A list that certifies the bundle of a prekey: after a renewal the newest list does not.
+    fn list_for(&self, row: &PrekeyRow) -> Vec<u8> {
+        match row.device_list.is_empty() || self.certifies(&row.bundle) {
+            true => self.account.list.as_bytes().to_vec(),
+            false => row.device_list.to_vec(),
+        }
     }
 
     fn bundle_response(
