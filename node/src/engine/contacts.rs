@@ -334,7 +334,8 @@ impl Engine {
         let Some(device) = there.into_iter().find(theirs) else {
             return Ok(());
         };
-        if self.link_to(device).is_some() || self.is_blocked(&invite.user) || !self.new_sessions.take(turn.now) {
+        let useless = invite.is_expired(turn.now) || self.link_to(device).is_some() || self.is_blocked(&invite.user);
+        if useless || !self.new_sessions.take(turn.now) {
             return Ok(());
         }
         let Some(row) = devices::get(turn.txn, device)? else {

@@ -96,6 +96,8 @@ fn a_history_is_erased_with_its_contact_however_long_it_is() {
         701,
         "it is there with whoever they wrote to"
     );
+    let audit = parlour_store::check(store, |_, _| ()).expect("readable");
+    assert_eq!(audit.problems, []);
     // Contacts again: what was erased does not come back.
     sim.introduce(0, 1);
     sim.wait(MINUTE);
