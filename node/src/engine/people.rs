@@ -2,6 +2,7 @@
 
 use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
 use parlour_net::PeerId;
+use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts};
@@ -15,6 +16,8 @@ pub(crate) struct Members {
     pub(crate) id: ConversationId,
     /// The other user; of notes, the own one.
     pub(crate) with: UserId,
+    /// They are no contact any more.
+    pub(crate) parted: bool,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
 }
@@ -87,10 +90,12 @@ impl Engine {
             ConversationKind::Direct { with } => with,
             ConversationKind::Notes => self.account.user(),
         };
+        let parted = contacts::get(turn.txn, &with)?.is_some_and(|row| row.state == ContactState::Former);
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
         let members = Members {
             id: row.id,
             with,
+            parted,
             recipients,
         };
         self.members.insert(conversation, members.clone());
@@ -119,7 +124,7 @@ impl Engine {
     /// Stays connected to every contact from now on.
     pub(crate) fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for contact in contacts::all(turn.txn)? {
-            if self.is_blocked(&contact.user) {
+            if self.is_blocked(&contact.user) || contact.state == ContactState::Former {
                 continue;
             }
             let mut peers = vec![contact.peer];

@@ -93,10 +93,11 @@ impl Engine {
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Option<Refusal>, StoreError> {
-        let with = self.members(turn, conversation)?.map(|members| members.with);
-        Ok(match with {
-            Some(user) if self.is_blocked(&user) => Some(Refusal::Blocked),
-            Some(user) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
+        let members = self.members(turn, conversation)?;
+        Ok(match members.map(|members| (members.with, members.parted)) {
+            Some((user, _)) if self.is_blocked(&user) => Some(Refusal::Blocked),
+            Some((_, true)) => Some(Refusal::NoContact),
+            Some((user, _)) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
             Some(_) | None => None,
         })
     }
