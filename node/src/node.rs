@@ -443,7 +443,7 @@ pub(crate) fn listen_addresses(given: &[String], port: &Path) -> Result<Vec<Mult
 
 fn run_on_own_thread(
     runner: Runner,
-    first: crate::engine::Effects,
+    first: crate::engine::Released,
     stop: CancellationToken,
 ) -> io::Result<std::thread::JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

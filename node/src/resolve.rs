@@ -3,7 +3,7 @@
 //! A text that begins as an id does is only ever an id, so that nobody can take another's id as a name.
 
 use parlour_crypto::{ConversationId, EventId, UserId};
-use parlour_store::contacts::{self, ContactRow};
+use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::requests::{self, RequestRow};
 use parlour_store::rooms::{self, RoomRow, Standing};
@@ -99,7 +99,8 @@ pub(crate) fn request(read: &impl Read, text: &str, now: u64) -> Result<RequestR
         None => {
             matching.retain(|row| asking_name(row) == text);
             // A stranger may call themselves as a friend does.
-            let friends = named(contacts::all(read)?, text);
+            let mut friends = named(contacts::all(read)?, text);
+            friends.retain(|row| !is_former(row));
             if !matching.is_empty() && !friends.is_empty() {
                 let candidate = |user: &UserId, name| Candidate {
                     id: user.to_string(),
@@ -311,8 +312,22 @@ fn by_id(read: &impl Read, id: &ConversationId) -> Result<Option<(ConversationNo
     Ok(conversations::get(read, no)?.map(|row| (no, row)))
 }
 
-/// Petnames go before the names people give themselves.
+/// Petnames go before the names people give themselves, and contacts before those who are none any more.
 fn named(all: Vec<ContactRow>, wanted: &str) -> Vec<ContactRow> {
+    let (former, now): (Vec<_>, Vec<_>) = all.into_iter().partition(is_former);
+    let found = named_among(now, wanted);
+    if found.is_empty() {
+        named_among(former, wanted)
+    } else {
+        found
+    }
+}
+
+fn is_former(row: &ContactRow) -> bool {
+    row.state == ContactState::Former
+}
+
+fn named_among(all: Vec<ContactRow>, wanted: &str) -> Vec<ContactRow> {
     let (called, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.petname.as_deref() == Some(wanted));
     if called.is_empty() {
         others

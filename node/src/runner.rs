@@ -9,7 +9,7 @@ use parlour_store::{Batch, CommitError, Store, StoreError, feed};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Account, Effects, Engine, EngineRng, Ephemera, Input, Live, Start, StorageFailed};
+use crate::engine::{Account, Effects, Engine, EngineRng, Ephemera, Input, Live, Released, Start, StorageFailed};
 use crate::handle::Health;
 
 /// Inputs in one turn.
@@ -81,9 +81,9 @@ impl Runner {
         inputs: mpsc::Receiver<Input>,
         events: mpsc::Receiver<NetEvent>,
         outside: Outside,
-    ) -> Result<(Self, Effects, Own), StartError> {
+    ) -> Result<(Self, Released, Own), StartError> {
         let (engine, batch, effects) = Engine::load(account, peer, &store, rng, start, now_ms())?;
-        store.commit(batch)?;
+        let first = effects.release(store.commit(batch)?);
         outside.feed.send_replace(feed::last(&store)?);
         let own = engine.own();
         let engine = State::Running(Box::new(engine));
@@ -97,13 +97,13 @@ impl Runner {
                 engine,
                 checkpoint: None,
             },
-            effects,
+            first,
             own,
         ))
     }
 
     /// The loop. Ends when `stop` is cancelled; what was accepted is on disk by then.
-    pub(crate) async fn run(mut self, first: Effects, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, first: Released, stop: CancellationToken) {
         self.act(first).await;
         loop {
             let pause = Duration::from_millis(self.next_due().saturating_sub(now_ms()));
@@ -175,8 +175,8 @@ impl Runner {
     async fn finish(&mut self, batch: Batch, effects: Effects, now: u64) {
         let wrote = !batch.is_empty();
         match self.store.commit(batch) {
-            Ok(()) => {
-                self.act(effects).await;
+            Ok(committed) => {
+                self.act(effects.release(committed)).await;
                 if wrote {
                     self.wake_readers();
                     self.checkpoint(now);
@@ -196,9 +196,9 @@ impl Runner {
         }
     }
 
-    async fn act(&mut self, mut effects: Effects) {
-        effects.answer(Ok(()));
-        for command in effects.net {
+    async fn act(&mut self, mut released: Released) {
+        released.answer();
+        for command in released.net {
             // Closed only at shutdown.
             let _ = self.net.send(command).await;
         }
@@ -238,8 +238,8 @@ impl Runner {
     }
 
     /// Nothing of the turn happened: callers hear so, and the engine is made again from what is on disk.
-    async fn fail(&mut self, mut effects: Effects, why: StorageFailed, now: u64) {
-        effects.answer(Err(why));
+    async fn fail(&mut self, effects: Effects, why: StorageFailed, now: u64) {
+        effects.refuse(why);
         self.outside.health.send_replace(Health::ReadOnly(why));
         if let State::Running(mut engine) = std::mem::replace(&mut self.engine, State::Gone) {
             for command in engine.abandon_streams() {
@@ -261,13 +261,16 @@ impl Runner {
             return;
         }
         let (engine, loaded) = engine.reload(&self.store, now);
-        let committed = loaded
-            .map_err(|_| ())
-            .and_then(|(batch, effects)| self.store.commit(batch).map(|()| effects).map_err(|_| ()));
+        let committed = loaded.map_err(|_| ()).and_then(|(batch, effects)| {
+            self.store
+                .commit(batch)
+                .map(|committed| effects.release(committed))
+                .map_err(|_| ())
+        });
         match committed {
-            Ok(effects) => {
+            Ok(released) => {
                 self.engine = State::Running(engine);
-                self.act(effects).await;
+                self.act(released).await;
             }
             Err(()) => self.engine = State::Failed(engine, now.saturating_add(RETRY_MS)),
         }

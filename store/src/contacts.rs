@@ -34,6 +34,8 @@ pub enum ContactState {
         /// When the request reached a node of theirs, ms.
         told: Option<u64>,
     },
+    /// No contact, any more or ever: known for the history's sake, or because they are blocked.
+    Former,
 }
 
 /// Why an invite did not work.

@@ -47,4 +47,4 @@ pub use search::{
     DocRef, Filter, Hit, IndexDoc, IndexError, MAX_QUERY_BYTES, MAX_QUERY_TERMS, MAX_QUERY_TOKENS, Order, Query,
     QueryError, SearchError, SearchIndex, SearchOpenError, SearchOptions, Snippet,
 };
-pub use store::{Store, StoreOpenError};
+pub use store::{Committed, Store, StoreOpenError};

@@ -1,5 +1,6 @@
 //! This device's own prekeys: signed prekeys, one-time keys, and the ephemeral keys of handshakes already answered.
 
+use parlour_crypto::decode_own;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use zeroize::Zeroize;
@@ -21,6 +22,8 @@ pub struct PrekeyRow {
     pub issued: u64,
     /// When a newer one took its place, ms.
     pub superseded: Option<u64>,
+    /// The device list that certifies whoever signed the bundle, signed form; empty in rows of older builds.
+    pub device_list: ByteBuf,
 }
 
 impl std::fmt::Debug for PrekeyRow {
@@ -39,6 +42,20 @@ impl Drop for PrekeyRow {
 
 impl Row for PrekeyRow {
     const NOUN: &'static str = "prekey";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        type First = (u32, ByteBuf, ByteBuf, u64, Option<u64>);
+        let (serial, secret, bundle, issued, superseded) = decode_own::<First>(rest).ok().filter(|_| version == 1)?;
+        Some(Self {
+            serial,
+            secret,
+            bundle,
+            issued,
+            superseded,
+            device_list: ByteBuf::new(),
+        })
+    }
 }
 
 /// One one-time key.
@@ -172,4 +189,19 @@ pub fn is_answered(read: &impl Read, serial: u32, ephemeral: &[u8; 32]) -> Resul
 /// Marks a handshake as answered.
 pub fn mark_answered(txn: &mut Txn<'_>, serial: u32, ephemeral: &[u8; 32]) {
     record::put(txn, ephemeral_key(serial, ephemeral), &Seen);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prekey_of_an_older_build_is_read() {
+        let first = (7u32, ByteBuf::from([1]), ByteBuf::from([2, 3]), 5u64, Some(6u64));
+        let row: PrekeyRow = record::decode_row(&parlour_crypto::encode_into(vec![1], &first)).expect("an older row");
+        assert_eq!((row.serial, row.issued, row.superseded), (7, 5, Some(6)));
+        assert_eq!((row.secret.as_slice(), row.bundle.as_slice()), (&[1][..], &[2, 3][..]));
+        assert!(row.device_list.is_empty());
+        assert!(record::decode_row::<PrekeyRow>(&parlour_crypto::encode_into(vec![3], &first)).is_err());
+    }
 }

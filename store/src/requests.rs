@@ -1,7 +1,7 @@
 //! Users who ask to become contacts, one request each; a declined one stays for a while, so that nobody asks again and again. And
 //! whom we ask: the token in our request is good for that user alone, whatever becomes of the contact meanwhile.
 
-use parlour_crypto::UserId;
+use parlour_crypto::{UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -72,10 +72,23 @@ pub struct AskingRow {
     pub user: UserId,
     /// When it ends, ms.
     pub expires: u64,
+    /// It was taken back: whoever accepts it is told so.
+    pub revoked: bool,
 }
 
 impl Row for AskingRow {
     const NOUN: &'static str = "own contact request";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (token, user, expires): ([u8; 16], UserId, u64) = decode_own(rest).ok().filter(|_| version == 1)?;
+        Some(Self {
+            token,
+            user,
+            expires,
+            revoked: false,
+        })
+    }
 }
 
 fn asking_key(token: &[u8; 16]) -> Vec<u8> {
@@ -100,4 +113,17 @@ pub fn all_asking(read: &impl Read) -> Result<Vec<AskingRow>, StoreError> {
     record::scan(read, &Key::new(Kind::Asking).range())
         .map(|row| row.map(|(_, row)| row))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_an_older_build_is_not_taken_back() {
+        let first = ([7u8; 16], UserId::from_bytes([1; 32]), 9u64);
+        let row: AskingRow = record::decode_row(&parlour_crypto::encode_into(vec![1], &first)).expect("an older row");
+        assert_eq!((row.token, row.user, row.expires), first);
+        assert!(!row.revoked);
+    }
 }

@@ -70,6 +70,10 @@ pub enum StoreOpenError {
     Search(#[from] SearchOpenError),
 }
 
+/// That a batch is durable. Only a commit makes one, so that what may happen only after it can ask for it.
+#[derive(Debug)]
+pub struct Committed(());
+
 impl Store {
     /// Opens or makes the store in an account's directory.
     ///
@@ -85,6 +89,7 @@ impl Store {
         if lost || pending {
             crate::repair::run(&db)?;
         }
+        crate::annotations::renew_pins(&db)?;
         report.damage.extend(short_logs(&db)?);
         let finder = Finder::open(
             &account_dir.join("search"),
@@ -135,8 +140,8 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was acknowledged; see [`CommitError`].
-    pub fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.db.commit(batch)
+    pub fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        self.db.commit(batch).map(Committed)
     }
 }
 

@@ -409,6 +409,54 @@ fn shuffled<'a>(order: &[&'a Said], seed: u64) -> Vec<&'a Said> {
 }
 
 #[test]
+fn pins_of_one_user_are_bounded_and_hide_nobody_elses_in_any_order() {
+    const TEXTS: usize = 130;
+    let world = World::new();
+    let mut all: Vec<Said> = (0..TEXTS)
+        .map(|n| world.event(CONVERSATION, 0, n, START, &Body::Message(Message::text("hello"))))
+        .collect();
+    let pin = |author, n: usize, clock, target, on| {
+        let ext = Vec::new();
+        world.event(CONVERSATION, author, n, clock, &Body::Pin(Pin { target, on, ext }))
+    };
+    let ids: Vec<EventId> = all.iter().map(|said| said.event.id()).collect();
+    for (n, id) in ids.iter().enumerate() {
+        all.push(pin(1, n, START + 10 + n as u64, *id, true));
+    }
+    // One more of somebody else, older than all of them; and one that counts in the place of another user's.
+    all.push(pin(0, TEXTS, START + 1, ids[5], true));
+    all.push(pin(0, TEXTS + 1, START + 1_000, ids[60], true));
+    // The newest is taken away: that makes room for an older one.
+    all.push(pin(1, TEXTS, START + 1_001, ids[TEXTS - 1], false));
+    let mut ends = Vec::new();
+    for seed in 0..4 {
+        let mut txn = world.store.begin();
+        let order: Vec<&Said> = all.iter().collect();
+        let order = if seed == 0 { order } else { shuffled(&order, seed) };
+        take(&mut txn, &order);
+        let shown = annotations::pins(&txn, CONVERSATION, 1_000).unwrap();
+        for said in &all[..TEXTS] {
+            let state = state(&txn, &said.at, &said.event, &world.users[0]).unwrap();
+            assert_eq!(
+                state.pinned,
+                shown.contains(&said.event.id()),
+                "the list and the message say the same"
+            );
+        }
+        let count = |who: usize| annotations::pins_of(&txn, CONVERSATION, &world.users[who]).unwrap();
+        assert_eq!((count(0), count(1)), (1, annotations::MAX_PINS), "{seed}");
+        ends.push(shown);
+    }
+    assert!(ends.iter().all(|end| *end == ends[0]));
+    assert_eq!(ends[0].len(), annotations::MAX_PINS + 1);
+    assert_eq!(ends[0][0], ids[60]);
+    assert!(
+        !ends[0].contains(&ids[5]),
+        "the later pin of it counts, and is one too many"
+    );
+}
+
+#[test]
 fn one_user_cannot_fill_a_message_with_emoji() {
     let world = World::new();
     let mut all = say(&world, &[]);

@@ -23,6 +23,7 @@ Examples:
   parlour contacts rename bob robert
   parlour contacts block mallory           nothing of theirs is shown, and they are not told
   parlour contacts verify bob              the safety number, as digits and QR code
+  parlour contacts remove bob              no contact any more; what was written stays, unless --history
   parlour contacts mute bob --for 8h
   parlour contacts archive bob             comes back with the next message
   parlour contacts --json | jq -r '.[] | select(.reachable) | .petname'";
@@ -59,6 +60,14 @@ enum Action {
     Unblock {
         #[arg(value_name = "WHO")]
         who: String,
+    },
+    /// Part from somebody; they are not told, and may ask again
+    Remove {
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// Erase what was written with them on this node, too; it cannot be brought back
+        #[arg(long)]
+        history: bool,
     },
     /// Do not be disturbed by somebody's messages; they come all the same
     Mute {
@@ -121,6 +130,7 @@ impl Contacts {
             Some(Action::Rename { who, name, .. }) => (who, json!({ "petname": name }), "is what you call them now"),
             Some(Action::Block { who }) => (who, json!({ "blocked": true }), "is blocked"),
             Some(Action::Unblock { who }) => (who, json!({ "blocked": false }), "is not blocked"),
+            Some(Action::Remove { who, history }) => return remove(client, out, who, *history).await,
             Some(Action::Mute { who, lasts, until }) => {
                 return keep(
                     client,
@@ -155,6 +165,21 @@ impl Contacts {
         out.data(&contact, || format!("{} {done}.\n", Contact::of(&contact).display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn remove(client: &Client, out: &Output, who: &str, history: bool) -> Result<ExitCode> {
+    let query = if history {
+        ("history", "true")
+    } else {
+        ("history", "false")
+    };
+    let contact = client.take_away(&["contacts", who], &[query]).await?;
+    out.data(&contact, || {
+        let what = if history { "erased" } else { "kept" };
+        let name = Contact::of(&contact).display();
+        format!("{name} is no contact any more, and not told; what was written is {what}.\n")
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Shows the number to compare, or compares it.
@@ -280,6 +305,7 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
             ("accepted", true, _) => "reachable".to_owned(),
             ("accepted", false, Some(reason)) => format!("away: {}", text::one_line(reason)),
             ("accepted", false, None) => "away".to_owned(),
+            ("former", ..) => "no contact any more".to_owned(),
             (state, _, Some(reason)) => format!("{state}: {}", text::one_line(reason)),
             (state, _, None) => state.to_owned(),
         };

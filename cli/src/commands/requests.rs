@@ -23,6 +23,8 @@ Examples:
   parlour requests
   parlour requests accept zoe --petname zoe-from-work
   parlour requests decline mallory         they are not told, and cannot ask again for 30 days
+  parlour requests block mallory           they are not told, and never heard again
+  parlour requests cancel bob              takes back what you asked somebody yourself
   parlour invite address                   what people need to ask you";
 
 /// See who asks to become your contact, and decide
@@ -55,13 +57,27 @@ enum Action {
         #[arg(value_name = "WHO")]
         who: String,
     },
+    /// Decline, and never hear from them again, unless you unblock them
+    Block {
+        /// Their name, id, or the beginning of it
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
+    /// Take back a request of your own, or an invite you opened, that nobody has answered
+    Cancel {
+        /// What you call them, their name, id, or the beginning of it
+        #[arg(value_name = "WHO")]
+        who: String,
+    },
 }
 
 impl Requests {
     pub(crate) fn reach(&self) -> Reach {
         match self.action {
             Some(Action::Accept { .. }) => Reach::Network,
-            None | Some(Action::List | Action::Decline { .. }) => Reach::Disk,
+            None | Some(Action::List | Action::Decline { .. } | Action::Block { .. } | Action::Cancel { .. }) => {
+                Reach::Disk
+            }
         }
     }
 
@@ -81,8 +97,37 @@ impl Requests {
                 out.data(&value, || format!("{} is declined, and not told.\n", shown(&request)))?;
                 Ok(ExitCode::SUCCESS)
             }
+            Some(Action::Block { who }) => {
+                let contact = client.post(&["requests", who, "block"], &json!({})).await?;
+                out.data(&contact, || {
+                    format!(
+                        "{} is blocked, and not told; `parlour contacts unblock` lets them ask again.\n",
+                        shown(&contact)
+                    )
+                })?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Some(Action::Cancel { who }) => cancel(client, out, who).await,
         }
     }
+}
+
+async fn cancel(client: &Client, out: &Output, who: &str) -> Result<ExitCode> {
+    let contact = client.get(&["contacts", who], &[]).await?;
+    if !["asked", "waiting", "refused"].contains(&contact["state"].as_str().unwrap_or_default()) {
+        anyhow::bail!(
+            "nothing of yours waits for an answer of {}: `parlour contacts remove` parts from a contact",
+            shown(&contact)
+        );
+    }
+    let contact = client.take_away(&["contacts", who], &[]).await?;
+    out.data(&contact, || {
+        format!(
+            "{} is not asked any more; should they accept, they are told so.\n",
+            shown(&contact)
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, out: &Output) -> Result<ExitCode> {

@@ -148,3 +148,77 @@ fn what_cannot_be_asked_is_refused_by_name() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_request_is_taken_back_and_whoever_asks_is_blocked() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let address = address_of(&bob);
+    alice.json(&["add", &address]);
+    wait_for_request(&bob);
+    let cancelled = alice.json(&["requests", "cancel", "bob"]);
+    assert_eq!(cancelled["state"], "former", "{cancelled}");
+    assert_eq!(alice.json(&["contacts"]), json!([]));
+    assert_eq!(alice.json(&["status"])["contacts"], 0);
+    let again = alice.run(&["requests", "cancel", "bob"]);
+    assert!(
+        again.code == Some(1) && again.stderr.contains("waits for an answer"),
+        "{again:?}"
+    );
+    let refused = alice.run(&["send", "bob", "hello?"]);
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("not your contact"),
+        "{refused:?}"
+    );
+
+    let added = alice.json(&["add", &address, "--note", "after all"]);
+    assert_eq!((&added["state"], &added["already"]), (&json!("asked"), &json!(false)));
+    let blocked = bob.json(&["requests", "block", "alice"]);
+    assert_eq!(
+        (&blocked["state"], &blocked["blocked"]),
+        (&json!("former"), &json!(true))
+    );
+    assert!(asked(&bob).is_empty());
+    assert_eq!(
+        bob.json(&["contacts"])[0]["blocked"],
+        true,
+        "what can be undone is listed"
+    );
+    assert_eq!(alice.json(&["contacts"])[0]["state"], "asked", "nobody told her");
+    bob.json(&["contacts", "unblock", "alice"]);
+    assert_eq!(bob.json(&["contacts"]), json!([]));
+}
+
+#[test]
+fn a_contact_is_removed_with_or_without_the_history() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let invite = bob.json(&["invite"]);
+    alice.json(&["add", invite["link"].as_str().unwrap(), "--petname", "bobby"]);
+    alice.json(&["send", "bobby", "a marmot", "--wait", "delivered", "--timeout", "20s"]);
+    let cancelled = alice.run(&["requests", "cancel", "bobby"]);
+    assert!(
+        cancelled.code == Some(1) && cancelled.stderr.contains("contacts remove"),
+        "{cancelled:?}"
+    );
+
+    let removed = alice.run(&["contacts", "remove", "bobby"]);
+    assert!(removed.stdout.contains("bobby is no contact any more"), "{removed:?}");
+    assert_eq!(alice.json(&["contacts"]), json!([]));
+    let history = alice.json(&["history", "bobby"]);
+    assert_eq!(
+        (&history[0]["text"], &history[0]["status"]),
+        (&json!("a marmot"), &json!("delivered"))
+    );
+    assert_eq!(bob.json(&["contacts"])[0]["state"], "accepted", "nobody told him");
+
+    alice.json(&["contacts", "remove", "bobby", "--history"]);
+    eventually("it is erased", || match alice.json(&["history", "bobby"]) {
+        Value::Array(shown) if shown.is_empty() => Ok(()),
+        shown => Err(shown.to_string()),
+    });
+    assert_eq!(alice.json(&["search", "marmot"]), json!([]));
+    assert_eq!(bob.json(&["search", "marmot"]).as_array().unwrap().len(), 1);
+    let check = alice.run(&["doctor"]);
+    assert!(!check.stdout.contains("bobby"), "{check:?}");
+}

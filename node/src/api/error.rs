@@ -157,6 +157,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let code = match refusal {
             Refusal::Blocked => "blocked",
+            Refusal::NoContact => "no_contact",
             Refusal::DevicesChanged => "devices_replaced",
             Refusal::NotMember => "not_member",
             Refusal::MayNotPost => "may_not_post",
@@ -200,6 +201,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::Empty => Self::bad_request("empty", detail).at("text"),
             ChangeError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             ChangeError::NotEmoji => Self::bad_request("not_an_emoji", detail),
+            ChangeError::TooManyPins { .. } => Self::new(StatusCode::CONFLICT, "too_many_pins", detail),
             ChangeError::TooManyReactions { .. } => Self::new(StatusCode::CONFLICT, "too_many_reactions", detail),
             ChangeError::NotOnDemand => Self::new(StatusCode::CONFLICT, "not_on_demand", detail),
             ChangeError::OwnOnDemand => Self::forbidden("own_message", detail),

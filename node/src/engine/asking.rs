@@ -11,6 +11,7 @@ use parlour_store::requests::{self, AskingRow};
 use super::Engine;
 use super::contacts::{Knock, check_bundle, known_tag_key};
 use super::effects::Turn;
+use super::invites::AGAIN_MS;
 use super::timers::Timer;
 
 /// A request can be accepted this long.
@@ -36,11 +37,25 @@ impl Engine {
         address: ContactAddress,
         petname: Option<String>,
         note: &str,
-    ) -> ContactRow {
-        let (token, expires) = (self.random_id(), turn.now.saturating_add(REQUEST_MS));
+    ) -> Result<ContactRow, StoreError> {
         let user = address.user;
-        requests::put_asking(turn.txn, &AskingRow { token, user, expires });
-        ContactRow {
+        // One that was taken back may still lie there, and is not replaced by another one so soon: it counts again.
+        let lies_there = |row: &AskingRow| row.user == user && row.expires > turn.now.saturating_add(AGAIN_MS);
+        let before = requests::all_asking(turn.txn)?.into_iter().find(lies_there);
+        let (token, expires) = match before {
+            Some(row) => (row.token, row.expires),
+            None => (self.random_id(), turn.now.saturating_add(REQUEST_MS)),
+        };
+        requests::put_asking(
+            turn.txn,
+            &AskingRow {
+                token,
+                user,
+                expires,
+                revoked: false,
+            },
+        );
+        Ok(ContactRow {
             user,
             petname,
             name: address.name.unwrap_or_default(),
@@ -54,7 +69,7 @@ impl Engine {
             peer: address.peer,
             addresses: address.addresses,
             created: turn.now,
-        }
+        })
     }
 
     /// The bundle of whoever is asked is here: seals the request and begins the work.

@@ -65,6 +65,15 @@ impl Engine {
     }
 
     fn shut_out(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        self.fall_silent(turn, user)?;
+        for peer in self.peers_of(turn, user)? {
+            turn.net(NetCommand::Block { peer });
+        }
+        Ok(())
+    }
+
+    /// Ends what stands between us and a user's devices.
+    pub(crate) fn fall_silent(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
         for device in devices::of_user(turn.txn, user)? {
             for stream in self.streams_of(device) {
                 self.close_stream(turn, stream);
@@ -74,15 +83,16 @@ impl Engine {
             }
             self.forget_ephemera(device);
         }
-        for peer in self.peers_of(turn, user)? {
-            turn.net(NetCommand::Block { peer });
-        }
         Ok(())
     }
 
     fn let_in(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        let former = contacts::get(turn.txn, user)?.is_some_and(|contact| contact.state == ContactState::Former);
         for peer in self.peers_of(turn, user)? {
             turn.net(NetCommand::Unblock { peer });
+            if former {
+                continue;
+            }
             self.want_peer(turn, peer);
             self.dial_now(turn, peer);
             if self.dialer.is_connected(&peer) {
@@ -106,7 +116,7 @@ impl Engine {
     }
 
     /// The peers at which a user alone is.
-    fn peers_of(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<BTreeSet<PeerId>, StoreError> {
+    pub(crate) fn peers_of(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<BTreeSet<PeerId>, StoreError> {
         let mut peers = BTreeSet::new();
         for device in devices::of_user(turn.txn, user)? {
             peers.extend(devices::get(turn.txn, device)?.and_then(|row| PeerId::from_bytes(&row.peer).ok()));

@@ -24,6 +24,8 @@ const CARD_MS: u64 = 1_500;
 const REPEAT_MS: u64 = 30_000;
 const REPEAT_MAX_MS: u64 = 6 * 3_600_000;
 const CONTROLS_AT_ONCE: usize = 8;
+/// What may not go by envelope now is looked at again after this.
+const HELD_MS: u64 = 60_000;
 /// Cards taken from one device: one per this time, and so many at once. What is over comes again later.
 const CARD_EVERY_MS: u64 = 5_000;
 const CARDS_AT_ONCE: u64 = 6;
@@ -170,7 +172,18 @@ impl Engine {
             self.repeat_controls(turn.now, device);
             return Ok(());
         }
-        for row in rows.iter().filter(|row| row.envelope.is_none()).take(CONTROLS_AT_ONCE) {
+        let mut ready = Vec::new();
+        for row in rows.iter().filter(|row| row.envelope.is_none()) {
+            if !self.must_wait_for_a_stream(turn, &row.control)? {
+                ready.push(row);
+            }
+        }
+        if ready.is_empty() {
+            self.timers
+                .set(Timer::Controls(device), turn.now.saturating_add(HELD_MS));
+            return Ok(());
+        }
+        for row in ready.into_iter().take(CONTROLS_AT_ONCE) {
             self.publish_control(turn, device, row.id, row.control.clone())?;
         }
         self.repeat_controls(turn.now, device);

@@ -106,6 +106,12 @@ pub enum ChangeError {
     /// No views are left.
     #[error("this message was viewed already, and is erased")]
     UsedUp,
+    /// Too many pins of one user.
+    #[error("you have pinned {max} messages in this conversation already; take a pin away first")]
+    TooManyPins {
+        /// The limit.
+        max: usize,
+    },
     /// Nothing may be sent to whoever the conversation is with.
     #[error(transparent)]
     Refused(Refusal),
@@ -173,7 +179,7 @@ impl Engine {
             Change::Edit(text) => edit(&subject, text),
             Change::Delete => delete(&subject),
             Change::React { emoji, on } => self.react(turn, &subject, emoji, *on)?,
-            Change::Pin(on) => pin(&subject, *on),
+            Change::Pin(on) => self.pin(turn, &subject, *on)?,
             Change::Hide => {
                 self.hide(turn, &subject)?;
                 Ok(None)
@@ -233,6 +239,29 @@ impl Engine {
         Ok(Ok(Some(Body::Reaction(Reaction {
             target: subject.id,
             emoji: emoji.to_owned(),
+            on,
+            ext: Vec::new(),
+        }))))
+    }
+
+    fn pin(
+        &self,
+        turn: &Turn<'_, '_>,
+        subject: &Subject,
+        on: bool,
+    ) -> Result<Result<Option<Body>, ChangeError>, StoreError> {
+        if let Err(error) = there(&subject.state) {
+            return Ok(Err(error));
+        }
+        if subject.state.pinned == on {
+            return Ok(Ok(None));
+        }
+        let max = annotations::MAX_PINS;
+        if on && annotations::pins_of(turn.txn, subject.at.log.conversation, &self.own.user)? >= max {
+            return Ok(Err(ChangeError::TooManyPins { max }));
+        }
+        Ok(Ok(Some(Body::Pin(Pin {
+            target: subject.id,
             on,
             ext: Vec::new(),
         }))))
@@ -396,17 +425,6 @@ fn delete(subject: &Subject) -> Result<Option<Body>, ChangeError> {
     Ok((!done).then(|| {
         Body::Delete(Delete {
             targets: vec![subject.id],
-            ext: Vec::new(),
-        })
-    }))
-}
-
-fn pin(subject: &Subject, on: bool) -> Result<Option<Body>, ChangeError> {
-    there(&subject.state)?;
-    Ok((subject.state.pinned != on).then(|| {
-        Body::Pin(Pin {
-            target: subject.id,
-            on,
             ext: Vec::new(),
         })
     }))

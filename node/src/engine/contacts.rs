@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, KnockRequest, KnockResponse, OneTimeKey, Payload,
-    PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
+    Control, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, Invite, KnockRequest, KnockResponse, OneTimeKey,
+    Payload, PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
 };
 use parlour_net::{NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
@@ -99,7 +99,10 @@ impl Engine {
                     let request = KnockRequest::BundleOf { user: row.user };
                     self.knock(turn, peer, Knock::BundleToAsk(row.user), &request);
                 }
-                ContactState::Invited { .. } | ContactState::Asked { .. } | ContactState::Accepted => {}
+                ContactState::Invited { .. }
+                | ContactState::Asked { .. }
+                | ContactState::Accepted
+                | ContactState::Former => {}
             }
         }
         Ok(())
@@ -168,7 +171,7 @@ impl Engine {
         if !self.dialer.is_connected(&peer) {
             return Ok(());
         }
-        self.renew_old_flight(turn, device)?;
+        self.renew_old_flight(turn, device, &row.user)?;
         for row in outbox::of_device(turn.txn, device)? {
             if let Some(envelope) = row.envelope {
                 let request = KnockRequest::Deliver {
@@ -188,11 +191,12 @@ impl Engine {
     }
 
     /// A flight to a contact that has waited too long would not be opened any more: it is made anew, with the newest bundle.
-    fn renew_old_flight(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let old = outbox::of_device(turn.txn, device)?.iter().any(|row| {
-            let again = matches!(row.control, Control::ContactHello { token: None, .. });
-            again && row.envelope.is_some() && turn.now.saturating_sub(row.created) > OLD_FLIGHT_MS
-        });
+    fn renew_old_flight(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, user: &UserId) -> Result<(), StoreError> {
+        let contact = contacts::get(turn.txn, user)?;
+        let again = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let old = outbox::of_device(turn.txn, device)?
+            .iter()
+            .any(|row| again && row.envelope.is_some() && turn.now.saturating_sub(row.created) > OLD_FLIGHT_MS);
         if old {
             self.forget_first_contact(turn, device)?;
             self.sessions.forget(turn, device, Which::Unconfirmed)?;
@@ -341,6 +345,31 @@ impl Engine {
         self.begin_session(turn, device, &certificate, &bundle, None, None)
     }
 
+    /// Begins anew with a contact by an invite of theirs: they may have parted from us in between, and take nothing else. Only
+    /// while nothing stands between the two.
+    pub(crate) fn begin_by_invite(&mut self, turn: &mut Turn<'_, '_>, invite: &Invite) -> Result<(), StoreError> {
+        let theirs = |no: &DeviceNo| self.known.get(no).is_some_and(|known| known.user == invite.user);
+        let there = PeerId::from_bytes(&invite.peer).map_or_else(|_| Vec::new(), |peer| self.devices_at(&peer));
+        let Some(device) = there.into_iter().find(theirs) else {
+            return Ok(());
+        };
+        let useless = invite.is_expired(turn.now) || self.link_to(device).is_some() || self.is_blocked(&invite.user);
+        if useless || !self.new_sessions.take(turn.now) {
+            return Ok(());
+        }
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        let certificate = DeviceCert::verify(&row.certificate).ok();
+        let bundle = certificate
+            .as_ref()
+            .and_then(|cert| PrekeyBundle::verify(&row.bundle, cert).ok());
+        let (Some(certificate), Some(bundle)) = (certificate, bundle) else {
+            return Ok(());
+        };
+        self.begin_session(turn, device, &certificate, &bundle, None, Some(invite.token))
+    }
+
     /// Begins a session with the device of a certificate and seals its first envelope, whose tag is keyed by `key`.
     pub(crate) fn seal_flight(
         &mut self,
@@ -420,6 +449,10 @@ impl Engine {
             contacts::put(turn.txn, &contact);
             self.forget_first_contact(turn, device)?;
             feed::append(turn.txn, &FeedRow::Contact { user: row.user })?;
+        } else {
+            // It was to begin anew what is there already: without it, then.
+            self.forget_first_contact(turn, device)?;
+            self.sessions.forget(turn, device, Which::Unconfirmed)?;
         }
         Ok(())
     }

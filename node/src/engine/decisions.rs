@@ -39,6 +39,15 @@ pub enum Decision {
     Accept(UserId, Option<ListCode>),
     /// A request to become a contact is declined, without a word to whoever asks.
     DeclineRequest(UserId),
+    /// Whoever asks to become a contact is blocked, without a word to them.
+    BlockRequest(UserId),
+    /// Somebody is a contact no more, or is not asked any more; without a word to them.
+    Remove {
+        /// Who.
+        user: UserId,
+        /// Whether what was written with them is erased here, too.
+        history: bool,
+    },
     /// What the user says about themselves.
     Profile(ProfileChange),
     /// Their picture; `None` = none.
@@ -172,6 +181,8 @@ impl Engine {
             Decision::Verify(user, code, devices) => self.verify(turn, &user, &code, devices),
             Decision::Accept(user, devices) => self.accept_as_is(turn, &user, devices),
             Decision::DeclineRequest(user) => self.decline_request(turn, &user),
+            Decision::BlockRequest(user) => self.block_request(turn, &user),
+            Decision::Remove { user, history } => self.remove_contact(turn, &user, history),
             Decision::OpenNotes => self.ensure_notes(turn).map(Ok),
             Decision::Online(ms) => self.set_online(turn, ms).map(Ok),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use parlour_crypto::UserId;
 use parlour_net::{Multiaddr, NetCommand, NetEvent, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::{DeviceNo, StoreError, devices, rooms};
@@ -97,13 +98,22 @@ impl Engine {
         }
     }
 
-    /// Wants a peer no more, unless a device or somebody who is to become a contact still names it.
+    /// Wants a peer no more, unless a device or somebody who is to become a contact still names it. Former contacts do not count.
     pub(crate) fn forget_peer(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
-        let named = |row: &ContactRow| row.state != ContactState::Accepted && row.peer == peer.to_bytes();
-        if self.devices_at(&peer).is_empty()
-            && !contacts::all(turn.txn)?.iter().any(named)
-            && self.dialer.wanted.remove(&peer).is_some()
-        {
+        let there = self.devices_at(&peer);
+        let has_device = |user: &UserId| {
+            there
+                .iter()
+                .any(|no| self.known.get(no).is_some_and(|k| k.user == *user))
+        };
+        let named = |row: &ContactRow| match row.state {
+            ContactState::Former => false,
+            ContactState::Accepted => has_device(&row.user),
+            ContactState::Invited { .. } | ContactState::Asked { .. } => {
+                row.peer == peer.to_bytes() || has_device(&row.user)
+            }
+        };
+        if !contacts::all(turn.txn)?.iter().any(named) && self.dialer.wanted.remove(&peer).is_some() {
             self.timers.clear(Timer::Dial(peer));
             turn.net(NetCommand::Unprotect { peer });
         }

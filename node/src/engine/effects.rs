@@ -1,8 +1,8 @@
 //! What the engine decided but has not done: bytes for the network and answers for callers. Both leave only after the
-//! batch of the same turn is durable.
+//! batch of the same turn is durable: only the commit's own word for that releases it.
 
 use parlour_net::NetCommand;
-use parlour_store::Txn;
+use parlour_store::{Committed, Txn};
 use tokio::sync::oneshot;
 
 /// Why a turn's batch did not become durable. Nothing of the turn happened.
@@ -23,7 +23,7 @@ type Reply = Box<dyn FnOnce(Result<(), StorageFailed>) + Send>;
 #[derive(Default)]
 pub(crate) struct Effects {
     /// For the network.
-    pub(crate) net: Vec<NetCommand>,
+    net: Vec<NetCommand>,
     replies: Vec<Reply>,
     erase: Option<u64>,
 }
@@ -60,10 +60,41 @@ impl Effects {
         self.erase.take()
     }
 
+    /// The turn's batch is durable: what it decided may happen.
+    pub(crate) fn release(self, _: Committed) -> Released {
+        Released {
+            net: self.net,
+            replies: self.replies,
+        }
+    }
+
+    /// Nothing of the turn has happened: callers hear so.
+    pub(crate) fn refuse(self, why: StorageFailed) {
+        for reply in self.replies {
+            reply(Err(why));
+        }
+    }
+
+    /// What would leave, for nodes that keep to no rules.
+    #[cfg(test)]
+    pub(crate) fn forged(self) -> Vec<NetCommand> {
+        self.net
+    }
+}
+
+/// What a durable turn wants done, in order: first the answers.
+#[derive(Default)]
+pub(crate) struct Released {
+    /// For the network.
+    pub(crate) net: Vec<NetCommand>,
+    replies: Vec<Reply>,
+}
+
+impl Released {
     /// Sends the answers.
-    pub(crate) fn answer(&mut self, committed: Result<(), StorageFailed>) {
+    pub(crate) fn answer(&mut self) {
         for reply in self.replies.drain(..) {
-            reply(committed);
+            reply(Ok(()));
         }
     }
 }

@@ -63,13 +63,21 @@ impl Engine {
     }
 
     /// Whether a bundle belongs to the certificate this device has now.
-    fn certifies(&self, bundle: &[u8]) -> bool {
+    pub(crate) fn certifies(&self, bundle: &[u8]) -> bool {
         PrekeyBundle::verify(bundle, &self.account.certificate).is_ok()
     }
 
     /// Makes a new signed prekey if the newest is too old or of an old certificate (or there is none), and knows the newest one's bundle.
     fn renew_prekey(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let newest = prekeys::all(turn.txn)?.pop();
+        let mut rows = prekeys::all(turn.txn)?;
+        for row in &mut rows {
+            // Rows of older builds do not say who certifies them: as long as this certificate does, it can be added.
+            if row.device_list.is_empty() && self.certifies(&row.bundle) {
+                row.device_list = ByteBuf::from(self.account.list.as_bytes().to_vec());
+                prekeys::put(turn.txn, row);
+            }
+        }
+        let newest = rows.pop();
         if let Some(row) = newest
             .as_ref()
             .filter(|row| is_recent(row.issued, turn.now, RENEW_MS) && self.certifies(&row.bundle))
@@ -93,6 +101,7 @@ impl Engine {
             bundle: ByteBuf::from(bundle.as_bytes().to_vec()),
             issued: turn.now,
             superseded: None,
+            device_list: ByteBuf::from(account.list.as_bytes().to_vec()),
         };
         prekeys::put(turn.txn, &row);
         if let Some(mut old) = newest {

@@ -141,6 +141,9 @@ pub enum Refusal {
     /// We have blocked them.
     #[error("you have blocked this contact: unblock them first (`parlour contacts unblock WHO`)")]
     Blocked,
+    /// They are no contact any more.
+    #[error("this person is not your contact any more: add them again first (`parlour add LINK`)")]
+    NoContact,
     /// There are devices of theirs that nobody has decided about.
     #[error(
         "the devices of this contact have changed: ask them, by voice or face to face, whether they set up a new device; if they did: \
@@ -367,6 +370,6 @@ impl Command {
             // It is on the disk, and said again.
             Self::Renewed(_) => {}
         }
-        effects.answer(Err(why));
+        std::mem::take(effects).refuse(why);
     }
 }

@@ -19,7 +19,7 @@ use super::requests::is_open;
 /// Open invites of one account.
 const MAX_INVITES: usize = 256;
 /// A request that was told may be told again after this.
-const AGAIN_MS: u64 = 24 * 3_600_000;
+pub(crate) const AGAIN_MS: u64 = 24 * 3_600_000;
 /// Bytes of a petname.
 const MAX_NAME: usize = 64;
 
@@ -123,11 +123,14 @@ impl Engine {
             }
             row.petname = petname.or(row.petname);
             contacts::put(turn.txn, &row);
+            if let Link::Invite(invite) = &link {
+                self.begin_by_invite(turn, invite)?;
+            }
             self.forget_request(turn, &user)?;
             feed::append(turn.txn, &FeedRow::Contact { user })?;
             return Ok(Ok(Added { user, already: true }));
         }
-        let already = known.is_some();
+        let already = known.as_ref().is_some_and(|row| row.state != ContactState::Former);
         let petname = petname.or(known.as_ref().and_then(|row| row.petname.clone()));
         // Whoever asks us has sent an invite along.
         let asked = requests::get(turn.txn, &user)?.filter(|row| is_open(row, turn.now));
@@ -139,7 +142,7 @@ impl Engine {
             },
             (Link::Address(address), None) => match known.filter(|row| is_waiting(row, turn.now)) {
                 Some(row) => asked_again(row, address, petname, note, turn.now),
-                None => self.asked(turn, address, petname, note),
+                None => self.asked(turn, address, petname, note)?,
             },
         };
         if matches!(row.state, ContactState::Invited { expires, .. } if expires <= turn.now) {
@@ -152,8 +155,17 @@ impl Engine {
     /// Keeps a contact that is to be won, and begins to.
     pub(crate) fn approach(&mut self, turn: &mut Turn<'_, '_>, row: &ContactRow) -> Result<(), StoreError> {
         let user = row.user;
-        contacts::put(turn.txn, row);
+        let before = contacts::get(turn.txn, &user)?;
+        contacts::put(
+            turn.txn,
+            &ContactRow {
+                // What was known of them once, and which devices they revoked, still holds.
+                device_list: before.map_or_else(Vec::new, |row| row.device_list),
+                ..row.clone()
+            },
+        );
         self.asking.remove(&user);
+        self.members.clear();
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;
         self.forget_request(turn, &user)?;
@@ -207,7 +219,7 @@ pub(crate) fn is_waiting(row: &ContactRow, now: u64) -> bool {
     match row.state {
         ContactState::Invited { refused, expires, .. } => refused.is_none() && expires > now,
         ContactState::Asked { expires, .. } => expires > now,
-        ContactState::Accepted => false,
+        ContactState::Accepted | ContactState::Former => false,
     }
 }
 
@@ -220,6 +232,6 @@ pub(crate) fn check_petname(turn: &Turn<'_, '_>, user: &UserId, name: &str) -> R
     }
     let taken = contacts::all(turn.txn)?
         .iter()
-        .any(|row| row.user != *user && row.petname.as_deref() == Some(name));
+        .any(|row| row.user != *user && row.state != ContactState::Former && row.petname.as_deref() == Some(name));
     Ok(taken.then(|| AddError::NameTaken(name.to_owned())))
 }

@@ -21,6 +21,7 @@ mod invites;
 mod keeping;
 mod link;
 mod live;
+mod parting;
 mod people;
 mod profile;
 mod read;
@@ -51,8 +52,8 @@ pub(crate) use account::Account;
 pub(crate) use cards::best_first;
 pub use change::{Change, ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 pub use decisions::{ContactChange, ConversationChange, Decision, DecisionError, ProfileChange};
-pub(crate) use effects::Effects;
 pub use effects::StorageFailed;
+pub(crate) use effects::{Effects, Released};
 pub use ephemera::Ephemera;
 pub use input::{
     AddContact, AddError, Added, Expiry, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, Refusal, RevokeError,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
 use parlour_net::PeerId;
+use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts, rooms};
@@ -16,6 +17,8 @@ use super::{Account, Engine};
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
     pub(crate) with: With,
+    /// The other side of a direct conversation is no contact any more.
+    pub(crate) parted: bool,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
 }
@@ -128,10 +131,18 @@ impl Engine {
                 With::Room(members.map(|(user, row)| (user, row.devices)).collect())
             }
         };
+        let former = |user: &UserId| {
+            contacts::get(turn.txn, user).map(|row| row.is_some_and(|row| row.state == ContactState::Former))
+        };
+        let parted = match &with {
+            With::User(user) => former(user)?,
+            With::Nobody | With::Room(_) => false,
+        };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
         let members = Arc::new(Members {
             id: row.id,
             with,
+            parted,
             recipients,
         });
         self.members.insert(conversation, members.clone());
@@ -166,7 +177,7 @@ impl Engine {
     /// Stays connected to every contact from now on.
     pub(crate) fn want_contacts(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for contact in contacts::all(turn.txn)? {
-            if self.is_blocked(&contact.user) {
+            if self.is_blocked(&contact.user) || contact.state == ContactState::Former {
                 continue;
             }
             let mut peers = vec![contact.peer];

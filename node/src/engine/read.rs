@@ -344,6 +344,20 @@ impl Engine {
         Ok(())
     }
 
+    /// A mark must not go by envelope while something that may stand before it is still to come: that is acknowledged when it comes, and
+    /// an acknowledgement that is faster than the mark, or than a repeat of it, would count it as read. A stream keeps the order.
+    pub(crate) fn must_wait_for_a_stream(&self, turn: &Turn<'_, '_>, control: &Control) -> Result<bool, StoreError> {
+        let Control::Read(mark) = control else {
+            return Ok(false);
+        };
+        let Some(no) = conversations::number(turn.txn, &mark.conversation)? else {
+            return Ok(false);
+        };
+        let logs = logs::of_conversation(turn.txn, no)?;
+        let mut theirs = logs.iter().filter(|(log, _)| log.device != self.own.device);
+        Ok(theirs.any(|(_, row)| !matches!(row.have.as_slice(), [] | [(1, _)])))
+    }
+
     /// Sends the marks that waited for company.
     pub(crate) fn on_read_marks_timer(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         let Some((stream, _)) = self.link_to(device) else {

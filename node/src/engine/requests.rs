@@ -118,15 +118,19 @@ impl Engine {
         }
         if let Some(known) = contacts::get(turn.txn, &user)? {
             match known.state {
-                // They have their own ways to begin anew, and an invite of theirs that may still work is as good as this one.
-                ContactState::Accepted => return Ok(()),
+                // They had parted from us, or have lost us.
+                ContactState::Accepted => {
+                    opened.settle(turn);
+                    return self.begin_by_invite(turn, invite);
+                }
+                // An invite of theirs that may still work is as good as this one.
                 ContactState::Invited { .. } if is_waiting(&known, turn.now) => return Ok(()),
                 // Both want it.
                 ContactState::Asked { .. } if is_waiting(&known, turn.now) => {
                     opened.settle(turn);
                     return self.approach(turn, &invited(invite, known.petname, turn.now));
                 }
-                ContactState::Invited { .. } | ContactState::Asked { .. } => {}
+                ContactState::Invited { .. } | ContactState::Asked { .. } | ContactState::Former => {}
             }
         }
         opened.settle(turn);

@@ -12,6 +12,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::devices;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
+use parlour_store::prekeys::PrekeyRow;
 use parlour_store::requests::{self, AskingRow};
 use parlour_store::rooms::{self, TokenRow};
 use parlour_store::sessions::SessionInfo;
@@ -75,8 +76,8 @@ impl Engine {
     pub(crate) fn on_knock(&mut self, turn: &mut Turn<'_, '_>, request: u64, data: &[u8]) -> Result<(), StoreError> {
         let response = match KnockRequest::decode(data) {
             Ok(KnockRequest::Bundle { hash }) if hash == self.bundle_hash => self.give_bundle(turn)?,
-            Ok(KnockRequest::Bundle { hash }) => match self.older_bundle(turn, &hash)? {
-                Some(bundle) => self.bundle_response(turn, bundle)?,
+            Ok(KnockRequest::Bundle { hash }) => match self.prekey_of(turn, &hash)? {
+                Some(row) => self.bundle_response(turn, self.list_for(&row), row.bundle.to_vec())?,
                 None => KnockResponse::Nothing,
             },
             Ok(KnockRequest::Deliver { envelope }) => match self.welcome(turn, &envelope)? {
@@ -100,19 +101,30 @@ impl Engine {
     }
 
     pub(crate) fn give_bundle(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
-        let bundle = self.bundle.clone();
-        self.bundle_response(turn, bundle)
+        let (list, bundle) = (self.account.list.as_bytes().to_vec(), self.bundle.clone());
+        self.bundle_response(turn, list, bundle)
     }
 
-    fn older_bundle(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = prekeys::all(turn.txn)?
-            .into_iter()
-            .find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash);
-        Ok(found.map(|row| row.bundle.to_vec()))
+    /// The prekey whose bundle has this hash, be it the newest one or not.
+    fn prekey_of(&self, turn: &Turn<'_, '_>, hash: &[u8; 32]) -> Result<Option<PrekeyRow>, StoreError> {
+        let mut rows = prekeys::all(turn.txn)?.into_iter();
+        Ok(rows.find(|row| PrekeyBundle::hash_of(&row.bundle) == *hash))
     }
 
-    fn bundle_response(&mut self, turn: &mut Turn<'_, '_>, bundle: Vec<u8>) -> Result<KnockResponse, StoreError> {
-        let device_list = self.account.list.as_bytes().to_vec();
+    /// A list that certifies the bundle of a prekey: after a renewal the newest list does not.
+    fn list_for(&self, row: &PrekeyRow) -> Vec<u8> {
+        match row.device_list.is_empty() || self.certifies(&row.bundle) {
+            true => self.account.list.as_bytes().to_vec(),
+            false => row.device_list.to_vec(),
+        }
+    }
+
+    fn bundle_response(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device_list: Vec<u8>,
+        bundle: Vec<u8>,
+    ) -> Result<KnockResponse, StoreError> {
         let one_time = self.new_one_time_key(turn)?;
         Ok(KnockResponse::Bundle {
             device_list,
@@ -196,10 +208,18 @@ impl Engine {
         if !welcome {
             return Ok(Welcome::Silent);
         }
+        let state = contacts::get(turn.txn, &user)?.map(|contact| contact.state);
         // First, so that an answer does not depend on whether they are blocked.
-        if let Reason::Invite(invite) = &reason
-            && let Some(refusal) = closed(invite, &user, turn.now)
-        {
+        let refusal = match &reason {
+            // Whoever used it and is no contact any more needs another one.
+            Reason::Invite(invite) if invite.used_by.contains(&user) && state == Some(ContactState::Former) => {
+                Some(InviteRefusal::Used)
+            }
+            Reason::Invite(invite) => closed(invite, &user, turn.now),
+            Reason::Asked(asked) => asked.revoked.then_some(InviteRefusal::Revoked),
+            Reason::Room(_) | Reason::Contact => None,
+        };
+        if let Some(refusal) = refusal {
             return Ok(Welcome::Closed(refusal));
         }
         if self.is_blocked(&user) {

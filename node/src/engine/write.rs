@@ -98,14 +98,15 @@ impl Engine {
         if let Some(refusal) = self.refuse_in_room(turn, conversation, kind)? {
             return Ok(Some(refusal));
         }
-        let with = self
-            .members(turn, conversation)?
-            .and_then(|members| members.other_side());
-        Ok(match with {
-            Some(user) if self.is_blocked(&user) => Some(Refusal::Blocked),
-            Some(user) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
-            Some(_) | None => None,
-        })
+        let members = self.members(turn, conversation)?;
+        Ok(
+            match members.and_then(|members| Some((members.other_side()?, members.parted))) {
+                Some((user, _)) if self.is_blocked(&user) => Some(Refusal::Blocked),
+                Some((_, true)) => Some(Refusal::NoContact),
+                Some((user, _)) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
+                Some(_) | None => None,
+            },
+        )
     }
 
     /// Signs a new event of this device and stores it.

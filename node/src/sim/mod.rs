@@ -34,7 +34,7 @@ use parlour_net::{NetCommand, NetEvent, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::engine::{Effects, Input, StorageFailed};
+use crate::engine::{Input, Released, StorageFailed};
 use disk::Crash;
 use ledger::Ledger;
 use network::Network;
@@ -249,13 +249,14 @@ impl Sim {
             }
             self.nodes[index].checkpoint();
         }
+        self.watch_timers(index);
         self.schedule_tick(index);
     }
 
     /// A turn that cannot be written, and the engine made again, as the runner does.
     fn fail(&mut self, index: usize, input: Input) {
-        let (mut effects, closed, again) = self.nodes[index].fail(input, self.now);
-        effects.answer(Err(StorageFailed::DiskFull));
+        let (effects, closed, again) = self.nodes[index].fail(input, self.now);
+        effects.refuse(StorageFailed::DiskFull);
         for command in closed {
             self.execute(index, command);
         }
@@ -263,19 +264,19 @@ impl Sim {
         self.schedule_tick(index);
     }
 
-    fn act(&mut self, index: usize, mut effects: Effects, stop_after: Option<usize>) {
+    fn act(&mut self, index: usize, mut released: Released, stop_after: Option<usize>) {
         if stop_after == Some(0) {
             return;
         }
-        effects.answer(Ok(()));
-        let commands: Vec<NetCommand> = effects.net;
+        released.answer();
+        let commands: Vec<NetCommand> = released.net;
         for command in commands.into_iter().take(stop_after.unwrap_or(usize::MAX)) {
             self.execute(index, command);
         }
     }
 
-    fn trace(&mut self, index: usize, effects: &Effects) {
-        for part in [self.now, index as u64, effects.net.len() as u64] {
+    fn trace(&mut self, index: usize, released: &Released) {
+        for part in [self.now, index as u64, released.net.len() as u64] {
             self.trace = (self.trace ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
         }
     }

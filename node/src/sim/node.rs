@@ -14,7 +14,7 @@ use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::disk::{Crash, Disk, Files};
-use crate::engine::{Account, Effects, Engine, Input, Start};
+use crate::engine::{Account, Effects, Engine, Input, Released, Start};
 use crate::renewal::renew;
 
 const NODE_KEY: [u8; 32] = [7; 32];
@@ -145,7 +145,7 @@ impl SimNode {
     }
 
     /// Opens the store and loads the engine, as a process does.
-    pub(super) fn start(&mut self, seed: u64, now: u64) -> Effects {
+    pub(super) fn start(&mut self, seed: u64, now: u64) -> Released {
         assert!(self.running.is_none(), "the node is up already");
         self.life += 1;
         let (mut secrets, key) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
@@ -178,14 +178,14 @@ impl SimNode {
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
         let (engine, batch, effects) =
             Engine::load(account, self.peer, &store, rng, begun, self.clock(now)).expect("it loads");
-        store.commit(batch).expect("the first turn is written");
+        let released = effects.release(store.commit(batch).expect("the first turn is written"));
         self.running = Some((Box::new(engine), store));
         self.disk.synced();
-        effects
+        released
     }
 
     /// One whole turn: decided and durable.
-    pub(super) fn turn(&mut self, input: Input, now: u64) -> Effects {
+    pub(super) fn turn(&mut self, input: Input, now: u64) -> Released {
         let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut effects = Effects::default();
@@ -197,12 +197,11 @@ impl SimNode {
         let decided = decided.and_then(|()| engine.finish_turn(&mut txn, &mut effects, now));
         if decided.is_err() && self.bad {
             // Others gave it back what it forged in its own name; no honest node has such a log.
-            return Effects::default();
+            return Released::default();
         }
         decided.expect("the store is readable");
         let batch = txn.into_batch();
-        store.commit(batch).expect("the store is writable");
-        effects
+        effects.release(store.commit(batch).expect("the store is writable"))
     }
 
     /// A turn whose batch never reaches the disk.
@@ -221,7 +220,7 @@ impl SimNode {
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut effects = Effects::default();
         engine.say_anything(&mut store.begin(), &mut effects, (frame, to), now);
-        effects.net
+        effects.forged()
     }
 
     /// Has this node's engine seal anything for everybody it has a session with.
@@ -232,7 +231,7 @@ impl SimNode {
         let mut txn = store.begin();
         engine.seal_anything(&mut txn, &mut effects, payload, now);
         store.commit(txn.into_batch()).expect("the store is writable");
-        effects.net
+        effects.forged()
     }
 
     /// Gives this node an event of a conversation with `user`, as a stream does.
@@ -245,7 +244,7 @@ impl SimNode {
     }
 
     /// A turn that cannot be written: what its callers hear, the streams given up, and what the engine made again does first.
-    pub(super) fn fail(&mut self, input: Input, now: u64) -> (Effects, Vec<NetCommand>, Effects) {
+    pub(super) fn fail(&mut self, input: Input, now: u64) -> (Effects, Vec<NetCommand>, Released) {
         let now = self.clock(now);
         let (mut engine, store) = self.running.take().expect("the node is up");
         let mut effects = Effects::default();
@@ -257,7 +256,7 @@ impl SimNode {
         let closed = engine.abandon_streams();
         let (engine, loaded) = engine.reload(&store, now);
         let (batch, again) = loaded.expect("the store is readable");
-        store.commit(batch).expect("the store is writable");
+        let again = again.release(store.commit(batch).expect("the store is writable"));
         self.running = Some((engine, store));
         (effects, closed, again)
     }

@@ -1,8 +1,9 @@
 //! What people do with their nodes, and what they see there.
 
-use parlour_crypto::{ConversationId, EventId, KnockResponse, UserId, VerifiedEvent};
+use parlour_crypto::{ContactAddress, ConversationId, EventId, KnockResponse, UserId, VerifiedEvent};
 use parlour_net::NetEvent;
 use parlour_store::contacts::{self, ContactState};
+use parlour_store::requests::{self, RequestRow};
 use parlour_store::view::{Absent, DeliveryView, MessageStatus, Shown, State, message};
 use parlour_store::{ConversationNo, annotations, conversations, events, feed, timeline};
 use tokio::sync::oneshot;
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{MINUTE, SECOND, Sim};
 use crate::engine::{
     AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Command, ContactChange, Decision, DecisionError,
-    Input, MadeInvite, NewInvite, ReadMarkError, SendText, UpTo,
+    Input, MadeInvite, NewInvite, ReadMarkError, SendText, UpTo, is_open_request,
 };
 
 /// What a node shows of a conversation.
@@ -88,6 +89,42 @@ impl Sim {
             note: None,
         };
         self.ask(by, |reply| Command::Add(add, reply)).expect("up")
+    }
+
+    /// Where a node can be asked, as its user gives it away.
+    pub(super) fn address_of(&self, index: usize) -> String {
+        let address = ContactAddress {
+            user: self.user(index),
+            peer: self.nodes[index].peer.to_bytes(),
+            addresses: vec![parlour_net::address_to_bytes(&super::network::address_of(index))],
+            name: None,
+        };
+        address.to_link()
+    }
+
+    /// Asks without an invite.
+    pub(super) fn ask_at(&mut self, by: usize, whom: usize, note: &str) -> Option<Result<Added, AddError>> {
+        let add = AddContact {
+            link: self.address_of(whom),
+            petname: None,
+            note: Some(note.to_owned()),
+        };
+        self.ask(by, |reply| Command::Add(add, reply))
+    }
+
+    /// Whoever asks a node, and may still be accepted.
+    pub(super) fn requests_at(&self, index: usize) -> Vec<RequestRow> {
+        let node = &self.nodes[index];
+        let mut rows = requests::all(node.store()).expect("readable");
+        rows.retain(|row| is_open_request(row, node.clock(self.now)));
+        rows
+    }
+
+    /// Accepts the only request there is.
+    pub(super) fn accept_request(&mut self, index: usize) -> Result<Added, AddError> {
+        let rows = self.requests_at(index);
+        assert_eq!(rows.len(), 1, "one asks");
+        self.open_invite(index, &rows[0].link)
     }
 
     /// `b` opens an invite of `a`.

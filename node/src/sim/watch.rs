@@ -45,6 +45,21 @@ impl Sim {
         }
     }
 
+    /// Every engine looks after itself once a minute by its own clock, wherever that was set: one whose next timer is later than that
+    /// is silent.
+    pub(super) fn watch_timers(&self, index: usize) {
+        /// Steps of a clock that are waited out.
+        const STEP: u64 = 2 * super::SECOND;
+        let node = &self.nodes[index];
+        let due = node.engine().next_tick().expect("there is always something to do");
+        let now = node.clock(self.now);
+        assert!(
+            due <= now + super::MINUTE + STEP,
+            "{index} has nothing to do for {} ms",
+            due - now
+        );
+    }
+
     /// What others count as delivered is on the disk of those who said so.
     pub(super) fn watch_acknowledgements(&self) {
         let is_steady = |n: &usize| {

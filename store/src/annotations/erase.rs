@@ -6,7 +6,8 @@ use parlour_crypto::{Body, EventId, KIND_MESSAGE, UserId, VerifiedEvent};
 use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
-use super::{Class, Tombstone, author, class, edits_key, pin, pin_order_key, replies};
+use super::forget;
+use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
@@ -24,6 +25,8 @@ pub enum Gone {
     Viewed,
     /// It was sent to be viewed once or twice, and has arrived.
     SentOnce,
+    /// The account erased the history it was part of.
+    Forgotten,
 }
 
 impl Row for Gone {
@@ -134,7 +137,7 @@ pub(super) fn tombstone(
 }
 
 /// Bodies that may still be erased in this transaction.
-fn left(txn: &Txn<'_>) -> usize {
+pub(super) fn left(txn: &Txn<'_>) -> usize {
     BODIES_AT_ONCE.saturating_sub(txn.spent())
 }
 
@@ -157,8 +160,10 @@ pub(super) fn message(
     if let Some(why) = why {
         record::put(txn, gone_key(id), &why);
     }
-    if let Some(pin) = pin(txn, conversation, id)?.filter(|pin| pin.on) {
-        txn.delete(pin_order_key(conversation, &pin.at));
+    let pin = pins::pin(txn, conversation, id)?;
+    for moved in pins::exchange(txn, conversation, id, (pin, None))? {
+        out.changed
+            .extend(message_place(txn, conversation, &moved)?.map(|(at, _)| at));
     }
     if bodies(txn, at, id, by, now)? {
         out.due_at(now);
@@ -256,13 +261,18 @@ fn take_back_more(txn: &mut Txn<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// When something has to be erased next, ms; 0 if some of it was to be erased already.
+/// When something has to be erased next, ms; 0 if some of it was to be erased already, or events have to be folded again.
 ///
 /// # Errors
 /// As [`gone`].
 pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
-    let (from, to) = Key::new(Kind::TakeBack).range();
-    if read.scan_keys(&from, &to).next().transpose()?.is_some() {
+    for kind in [Kind::TakeBack, Kind::Forgetting] {
+        let (from, to) = Key::new(kind).range();
+        if read.scan_keys(&from, &to).next().transpose()?.is_some() {
+            return Ok(Some(0));
+        }
+    }
+    if newer::is_any(read)? {
         return Ok(Some(0));
     }
     let (from, to) = Key::new(Kind::Due).range();
@@ -270,8 +280,8 @@ pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
     first.map(|key| parse_due(&key).map(|(due, _)| due)).transpose()
 }
 
-/// Erases messages whose time is over, and what was too much for earlier transactions, as far as this one may; `due` says when to
-/// go on.
+/// Erases messages whose time is over, and what was too much for earlier transactions, as far as this one may; folds again what an
+/// older build did not understand; `due` says when to go on.
 ///
 /// # Errors
 /// As [`gone`].
@@ -281,6 +291,8 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
     let to = Key::new(Kind::Due).u64(now.saturating_add(1)).done();
     let due: Vec<Vec<u8>> = txn.scan_keys(&from, &to).take(left(txn)).collect::<Result<_, _>>()?;
     let mut out = Folded::default();
+    forget::go_on(txn, now, &mut out)?;
+    newer::go_on(txn, now, &mut out)?;
     for key in due {
         if is_spent(txn) {
             break;

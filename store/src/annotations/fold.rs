@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use parlour_crypto::{Body, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer, VISIBLE_FOREVER};
+use parlour_crypto::{
+    Body, BodyError, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer, VISIBLE_FOREVER,
+};
 use parlour_crypto::{KIND_MESSAGE, UserId, VerifiedEvent};
 
 use super::erase::{self, Gone};
 use super::{
-    Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Target, Tombstone, author, class, edits_key,
-    message_place, pin_order_key, replies, timer_key,
+    Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, class, edits_key,
+    message_place, newer, pins, replies, timer_key,
 };
 use crate::db::Txn;
 use crate::events;
@@ -74,16 +76,19 @@ pub fn fold(
         out: Folded::default(),
     };
     let body = event.body().map(|(_, body)| Body::read(header.kind, body));
-    match body {
-        Some(Ok(Body::Message(message))) => fold.message(Some(&message), own)?,
+    match &body {
+        Some(Ok(Body::Message(message))) => fold.message(Some(message), own)?,
         Some(Err(_)) if header.kind == KIND_MESSAGE => fold.message(None, own)?,
         None if header.kind == KIND_MESSAGE => fold.stub()?,
-        Some(Ok(Body::Edit(edit))) => fold.edit(&edit)?,
-        Some(Ok(Body::Delete(delete))) => fold.delete(&delete)?,
-        Some(Ok(Body::Reaction(reaction))) => fold.reaction(&reaction)?,
-        Some(Ok(Body::Pin(pin))) => fold.pin(&pin)?,
-        Some(Ok(Body::Timer(timer))) => fold.timer(&timer)?,
+        Some(Ok(Body::Edit(edit))) => fold.edit(edit)?,
+        Some(Ok(Body::Delete(delete))) => fold.delete(delete)?,
+        Some(Ok(Body::Reaction(reaction))) => fold.reaction(reaction)?,
+        Some(Ok(Body::Pin(pin))) => fold.pin(pin)?,
+        Some(Ok(Body::Timer(timer))) => fold.timer(timer)?,
         Some(Err(_)) | None => {}
+    }
+    if let Some(Err(BodyError::NeedsNewerVersion)) = body {
+        newer::note(fold.txn, at);
     }
     fold.out.changed.remove(at);
     Ok(fold.out)
@@ -116,9 +121,9 @@ impl Fold<'_, '_> {
             return self.erase(&self.at.clone(), &id, &author, why);
         }
         self.out.changed.extend(replies(self.txn, self.conversation, &id)?);
-        if let Some(pin) = super::pin(self.txn, self.conversation, &id)?.filter(|pin| pin.on) {
-            record::put(self.txn, pin_order_key(self.conversation, &pin.at), &Target(id));
-        }
+        let pin = super::pin(self.txn, self.conversation, &id)?;
+        let moved = pins::exchange(self.txn, self.conversation, &id, (None, pin))?;
+        self.changed_pins(moved)?;
         Ok(())
     }
 
@@ -296,15 +301,19 @@ impl Fold<'_, '_> {
             // Its body is still to be erased.
             return Ok(());
         }
-        if let Some(known) = known.filter(|known| known.on) {
-            self.txn.delete(pin_order_key(self.conversation, &known.at));
-        }
-        if pin.on {
-            let key = pin_order_key(self.conversation, &self.stamp);
-            record::put(self.txn, key, &Target(pin.target));
-        }
+        let moved = pins::exchange(self.txn, self.conversation, &pin.target, (known, Some(row)))?;
+        self.changed_pins(moved)?;
         if known.is_some_and(|known| known.on) != pin.on {
             self.out.changed.insert(at);
+        }
+        Ok(())
+    }
+
+    /// Messages that are shown as pinned, or no more, since others were pinned.
+    fn changed_pins(&mut self, moved: Vec<EventId>) -> Result<(), StoreError> {
+        for id in moved {
+            let place = message_place(self.txn, self.conversation, &id)?;
+            self.out.changed.extend(place.map(|(at, _)| at));
         }
         Ok(())
     }

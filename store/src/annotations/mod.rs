@@ -3,6 +3,9 @@
 
 mod erase;
 mod fold;
+mod forget;
+mod newer;
+mod pins;
 
 pub(crate) use erase::is_spent;
 pub use erase::{
@@ -10,6 +13,9 @@ pub use erase::{
     use_view, views_used, waits_to_arrive,
 };
 pub use fold::{Folded, fold, quoted};
+pub use forget::forget;
+pub(crate) use pins::renew as renew_pins;
+pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 
 use parlour_crypto::{EventId, UserId};
 use serde::{Deserialize, Serialize};
@@ -48,21 +54,6 @@ pub struct Reaction {
     pub at: Position,
     /// Whether it is there.
     pub on: bool,
-}
-
-/// A pin as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pin {
-    /// When it was last set or taken away.
-    pub at: Position,
-    /// Who did.
-    pub user: UserId,
-    /// Whether it is there.
-    pub on: bool,
-}
-
-impl Row for Pin {
-    const NOUN: &'static str = "pin";
 }
 
 /// The time after which new messages of a conversation disappear, as it stands.
@@ -114,13 +105,6 @@ impl Place {
     fn key(&self) -> Result<EventKey, StoreError> {
         EventKey::from_bytes(self.0.as_ref()).ok_or(StoreError::Malformed { noun: Self::NOUN })
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Target(EventId);
-
-impl Row for Target {
-    const NOUN: &'static str = "pinned message";
 }
 
 /// Everything said about a message, but for replies and edits.
@@ -217,31 +201,6 @@ pub fn edits(
         .collect()
 }
 
-/// The pinned messages of a conversation, newest pin first, at most `limit`.
-///
-/// # Errors
-/// As [`said`].
-pub fn pins(read: &impl Read, conversation: ConversationNo, limit: usize) -> Result<Vec<EventId>, StoreError> {
-    record::scan::<Target>(read, &Key::new(Kind::PinOrder).conversation(conversation).range())
-        .rev()
-        .take(limit)
-        .map(|row| row.map(|(_, Target(id))| id))
-        .collect()
-}
-
-fn pin_order_key(conversation: ConversationNo, at: &Position) -> Vec<u8> {
-    let key = Key::new(Kind::PinOrder).conversation(conversation);
-    key.u64(at.clock).event_id(&at.id).done()
-}
-
-/// The pin of a message, as it stands.
-///
-/// # Errors
-/// As [`said`].
-pub fn pin(read: &impl Read, conversation: ConversationNo, target: &EventId) -> Result<Option<Pin>, StoreError> {
-    record::get(read, &class(conversation, target, Class::Pin).done())
-}
-
 /// The timer of a conversation, if one was ever set.
 ///
 /// # Errors
@@ -323,6 +282,8 @@ pub(crate) fn forgettable(read: &impl Read) -> Result<Vec<Vec<u8>>, StoreError> 
     for kind in [
         Kind::Annotation,
         Kind::PinOrder,
+        Kind::PinnedBy,
+        Kind::NotUnderstood,
         Kind::ConversationTimer,
         Kind::Due,
         Kind::TakeBack,

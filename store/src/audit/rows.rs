@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 51] = [
+const NOUNS: [(Kind, &str); 54] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -32,6 +32,9 @@ const NOUNS: [(Kind, &str); 51] = [
     (Kind::CardDetails, "card"),
     (Kind::ReadMark, "read mark"),
     (Kind::ReadLog, "read log"),
+    (Kind::Forgetting, "history to be erased"),
+    (Kind::PinnedBy, "pin of a user"),
+    (Kind::NotUnderstood, "event that needs a newer version"),
     (Kind::Register, "register"),
     (Kind::Event, "event"),
     (Kind::EventId, "event id"),

@@ -140,7 +140,7 @@ fn absent(read: &impl Read, at: &EventKey, event: &VerifiedEvent, author: &UserI
         Some(Gone::Expired) => Shown::Absent(Absent::Expired),
         Some(Gone::Viewed) => Shown::Absent(Absent::Viewed),
         Some(Gone::SentOnce) => Shown::OnDemand { views_left: 0 },
-        None => Shown::Absent(Absent::Erased),
+        Some(Gone::Forgotten) | None => Shown::Absent(Absent::Erased),
     })
 }
 
@@ -176,7 +176,10 @@ fn of_message(
     if said.deleted_by.contains(author) {
         return Ok(State::of(Shown::Absent(Absent::Deleted)));
     }
-    state.pinned = said.pin.is_some_and(|pin| pin.on);
+    state.pinned = match &said.pin {
+        Some(pin) => annotations::is_shown_pinned(read, conversation, pin)?,
+        None => false,
+    };
     state.reactions = reactions(said.reactions);
     if message.visibility == VISIBLE_FOREVER
         && let Some((stamp, place)) = annotations::edits(read, conversation, &id, author, 1)?.pop()

@@ -107,7 +107,7 @@ impl World {
             let kind = ConversationKind::Direct { with: person.user };
             conversations::ensure(&mut txn, &self.conversation(row_number(name)), kind, START_MS).unwrap();
         }
-        store.commit(txn.into_batch())
+        store.commit(txn.into_batch()).map(drop)
     }
 
     /// The conversation with contact 1 or 2.

@@ -26,6 +26,9 @@ pub(crate) struct Check {
     pub since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Post-quantum refreshes that the sessions with a contact have had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refreshes: Option<u64>,
 }
 
 impl Check {
@@ -37,6 +40,7 @@ impl Check {
             detail: detail.into(),
             since: None,
             help: None,
+            refreshes: None,
         }
     }
 
@@ -70,6 +74,11 @@ impl Check {
         }
     }
 
+    /// How often the sessions with a contact were refreshed.
+    pub(crate) fn refreshes(self, refreshes: Option<u64>) -> Self {
+        Self { refreshes, ..self }
+    }
+
     fn line(&self, now: Timestamp) -> String {
         let level = match self.level {
             Level::Ok => "ok",
@@ -78,6 +87,11 @@ impl Check {
         };
         let what = format!("{} {}", self.area, text::one_line(&self.name));
         let mut line = format!("{level:<5} {what:<27} {}", text::one_line(&self.detail));
+        match self.refreshes {
+            None | Some(0) => {}
+            Some(1) => line.push_str(", 1 post-quantum refresh"),
+            Some(more) => line.push_str(&format!(", {more} post-quantum refreshes")),
+        }
         if let Some(since) = &self.since {
             line.push_str(&format!(
                 " (since {}, {})",
@@ -157,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn refreshes_are_said_in_both_forms() {
+        let refreshed = |count| Check::ok("contact", "bob", "connected").refreshes(Some(count));
+        let found = report(false, vec![refreshed(0), refreshed(1), refreshed(12)]);
+        let shown = found.text(true);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].ends_with("connected"), "{shown}");
+        assert!(lines[1].ends_with("connected, 1 post-quantum refresh"), "{shown}");
+        assert!(lines[2].ends_with("connected, 12 post-quantum refreshes"), "{shown}");
+        assert_eq!(found.json()["checks"][2]["refreshes"], 12);
+    }
+
+    #[test]
     fn only_problems_are_shown_with_their_help_and_foreign_names_cannot_act() {
         let checks = vec![
             Check::ok("disk", "space", "plenty"),
@@ -172,6 +198,7 @@ mod tests {
         assert!(shown.ends_with("0 bad, 1 to look at, 1 in order\n"), "{shown}");
         assert!(report.text(true).contains("plenty"));
         assert_eq!(report.json()["checks"][1]["level"], "warn");
+        assert!(report.json()["checks"][1].get("refreshes").is_none());
         assert!(report.json()["checks"][1].get("since").is_none());
     }
 }

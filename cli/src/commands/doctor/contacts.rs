@@ -17,7 +17,7 @@ pub(crate) fn checks(doctor: &Value, running: bool) -> Vec<Check> {
     contacts
         .flat_map(|contact| {
             let state = match contact["state"].as_str() {
-                Some("accepted") => accepted(doctor, contact, running),
+                Some("accepted") => accepted(doctor, contact, running).refreshes(contact["refreshes"].as_u64()),
                 Some("refused") => refused(contact),
                 _ => invited(doctor, contact, running),
             };

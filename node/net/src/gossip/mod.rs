@@ -113,6 +113,9 @@ fn score(topics: &Topics) -> PeerScoreParams {
         // The default of 10 would turn +50 into +500.
         app_specific_weight: 1.0,
         ip_colocation_factor_weight: 0.0,
+        // What does not fit into our own queue says nothing of the neighbour: 251 such messages would have us publish to nobody.
+        // Who does not read is left (`event_loop`).
+        slow_peer_weight: 0.0,
         retain_score: RETAIN_SCORE,
         ..PeerScoreParams::default()
     }

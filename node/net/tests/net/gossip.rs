@@ -153,3 +153,22 @@ async fn engine_that_stands_still_does_not_stop_commands() {
     a.wait(|event| matches!(event, NetEvent::Disconnected { .. }).then_some(()))
         .await;
 }
+
+#[tokio::test]
+async fn a_burst_of_ours_costs_no_neighbour_its_place() {
+    let (mut a, mut b) = pair("quic-v1").await;
+    a.publish_to_someone(5, "hello").await;
+    // More of them do not fit into its queue at once than the score allows for.
+    for n in 0..3_000_u32 {
+        let data = n.to_be_bytes().repeat(100).into();
+        let (topic, token) = (5, u64::from(n));
+        a.send(NetCommand::Publish { topic, data, token }).await;
+        while b.events.try_recv().is_ok() {}
+    }
+    for n in 0..3_000 {
+        let result = a.published(n).await;
+        let fair = matches!(result, PublishResult::Sent { .. } | PublishResult::QueuesFull);
+        assert!(fair, "{n}: {result:?}");
+    }
+    a.publish_to_someone(5, "there it is").await;
+}

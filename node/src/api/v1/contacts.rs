@@ -1,15 +1,16 @@
-//! Contacts: listed, shown, added from an invite.
+//! Contacts: listed, shown, added from an invite, removed.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use parlour_store::contacts;
+use parlour_store::contacts::{self, ContactState};
+use serde::Deserialize;
 
 use super::dto;
 use super::reader::Reader;
 use crate::api::error::ApiError;
-use crate::api::extract::{Body, Part};
+use crate::api::extract::{Body, Params, Part};
 use crate::api::state::ApiState;
 use crate::engine::{AddContact, ContactChange, Decision};
 use crate::resolve;
@@ -17,13 +18,19 @@ use crate::resolve;
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/contacts", get(list).post(add))
-        .route("/contacts/{contact}", get(one).patch(change))
+        .route("/contacts/{contact}", get(one).patch(change).delete(remove))
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Contact>>, ApiError> {
     let reader = Reader::new(&state.account);
-    let rows = contacts::all(state.account.store())?;
-    let items = rows.iter().map(|row| reader.contact(row)).collect::<Result<_, _>>()?;
+    let mut items = Vec::new();
+    for row in contacts::all(state.account.store())? {
+        let contact = reader.contact(&row)?;
+        // Whoever is no contact any more is known by name, and listed while there is something to undo.
+        if row.state != ContactState::Former || contact.blocked {
+            items.push(contact);
+        }
+    }
     Ok(Json(dto::List { items }))
 }
 
@@ -78,5 +85,25 @@ async fn change(
     };
     state.account.decide(Decision::Contact(row.user, change)).await?;
     let row = contacts::get(state.account.store(), &row.user)?.unwrap_or(row);
+    Ok(Json(Reader::new(&state.account).contact(&row)?))
+}
+
+/// Whether what was written with them goes, too.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removal {
+    #[serde(default)]
+    history: bool,
+}
+
+async fn remove(
+    State(state): State<ApiState>,
+    Part(contact): Part,
+    Params(Removal { history }): Params<Removal>,
+) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::contact(state.account.store(), &contact)?;
+    let user = row.user;
+    state.account.decide(Decision::Remove { user, history }).await?;
+    let row = contacts::get(state.account.store(), &user)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).contact(&row)?))
 }

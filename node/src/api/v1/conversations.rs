@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use parlour_crypto::ConversationId;
-use parlour_store::ConversationNo;
-use parlour_store::conversations::{self, ConversationRow};
+use parlour_store::contacts::{self, ContactState};
+use parlour_store::conversations::{self, ConversationKind, ConversationRow};
+use parlour_store::{ConversationNo, Store, StoreError};
 
 use super::dto;
 use super::reader::Reader;
@@ -28,7 +29,13 @@ pub(crate) fn router() -> Router<ApiState> {
 }
 
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conversation>>, ApiError> {
-    let mut rows = conversations::all(state.account.store())?;
+    let store = state.account.store();
+    let mut rows = Vec::new();
+    for (no, row) in conversations::all(store)? {
+        if row.last.is_some() || !is_with_former(store, &row)? {
+            rows.push((no, row));
+        }
+    }
     rows.sort_by_key(|(no, row)| (Reverse(row.last.map_or(row.created, |(clock, _, _)| clock)), *no));
     let mut reader = Reader::new(&state.account);
     let items = rows
@@ -36,6 +43,14 @@ async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Conve
         .map(|(_, row)| reader.conversation(row))
         .collect::<Result<_, _>>()?;
     Ok(Json(dto::List { items }))
+}
+
+/// Whether it is with somebody who is no contact any more: then it is shown for its history alone.
+fn is_with_former(store: &Store, row: &ConversationRow) -> Result<bool, StoreError> {
+    let ConversationKind::Direct { with } = &row.kind else {
+        return Ok(false);
+    };
+    Ok(contacts::get(store, with)?.is_some_and(|contact| contact.state == ContactState::Former))
 }
 
 async fn one(State(state): State<ApiState>, Part(conversation): Part) -> Result<Json<dto::Conversation>, ApiError> {

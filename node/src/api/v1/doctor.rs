@@ -82,7 +82,9 @@ fn examine(state: &Shared) -> Result<Doctor, StoreError> {
     let reader = Reader::new(&state.account);
     let outbox = outbox::devices(store)?;
     let mut patients = Vec::new();
-    for row in contacts::all(store)? {
+    let mut known = contacts::all(store)?;
+    known.retain(|row| row.state != ContactState::Former);
+    for row in known {
         let mut controls = 0u64;
         for device in devices::of_user(store, &row.user)? {
             let of_device = outbox.iter().find(|(no, _)| *no == device);
@@ -138,7 +140,7 @@ fn patient(
         }),
         invite_expires_at: match &row.state {
             ContactState::Invited { expires, .. } | ContactState::Asked { expires, .. } => Some(Time(*expires)),
-            ContactState::Accepted => None,
+            ContactState::Accepted | ContactState::Former => None,
         },
         certificate_expires_at: expires,
         clock_skew_ms: skews.map(|(_, _, ms)| *ms).max_by_key(|ms| ms.unsigned_abs()),

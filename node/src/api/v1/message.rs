@@ -20,7 +20,7 @@ use crate::resolve;
 /// Versions of one message that are listed beside the first one.
 const MAX_VERSIONS: usize = 1_000;
 /// Pins of one conversation that are listed.
-const MAX_PINS: usize = 100;
+const MAX_PINS: usize = 1_000;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()

@@ -201,6 +201,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
         let (state, reason) = match &row.state {
             ContactState::Accepted => ("accepted", None),
+            ContactState::Former => ("former", None),
             ContactState::Invited { refused: None, .. } => (
                 "waiting",
                 Some(self.why_peer_unreachable(&row.peer, "connected; waiting for the other node to answer")),

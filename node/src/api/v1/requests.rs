@@ -1,4 +1,4 @@
-//! Contact requests: listed, accepted, declined.
+//! Contact requests: listed, accepted, declined, and whoever asks blocked.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,6 +8,7 @@ use parlour_store::requests::{self, RequestRow};
 
 use super::contacts::add_link;
 use super::dto::{self, Time};
+use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::ApiState;
@@ -21,6 +22,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/requests", get(list))
         .route("/requests/{request}", get(one).delete(decline))
         .route("/requests/{request}/accept", post(accept))
+        .route("/requests/{request}/block", post(block))
 }
 
 pub(crate) fn request(row: &RequestRow) -> dto::Request {
@@ -62,4 +64,11 @@ async fn decline(State(state): State<ApiState>, Part(who): Part) -> Result<Statu
     let row = resolve::request(state.account.store(), &who, now_ms())?;
     state.account.decide(Decision::DeclineRequest(row.user)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn block(State(state): State<ApiState>, Part(who): Part) -> Result<Json<dto::Contact>, ApiError> {
+    let row = resolve::request(state.account.store(), &who, now_ms())?;
+    state.account.decide(Decision::BlockRequest(row.user)).await?;
+    let blocked = resolve::contact(state.account.store(), &row.user.to_string())?;
+    Ok(Json(Reader::new(&state.account).contact(&blocked)?))
 }

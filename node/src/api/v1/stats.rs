@@ -5,6 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use parlour_crypto::{DeviceId, UserId};
 use parlour_net::Refusals;
+use parlour_store::contacts::ContactState;
 use parlour_store::view::{self, Own};
 use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
 use serde::Serialize;
@@ -122,7 +123,10 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
             .collect(),
         outbox: waiting(store, facts.own, &conversations)?,
         conversations: conversations.len(),
-        contacts: contacts::all(store)?.len(),
+        contacts: contacts::all(store)?
+            .iter()
+            .filter(|row| row.state != ContactState::Former)
+            .count(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: state.door.started.elapsed().as_secs(),
         feed: feed::last(store)?,

@@ -47,3 +47,35 @@ fn a_body_comes_after_all_when_others_had_erased_it_and_this_account_has_not() {
     assert!(told_again > told, "it looks different now");
     assert_eq!(take(&stub), (shown, told_again), "what is here stays");
 }
+
+#[test]
+fn pins_are_bounded_and_the_limit_is_said() {
+    let (mut sim, conversation) = Sim::friends(1);
+    let max = parlour_store::annotations::MAX_PINS;
+    let mut said = Vec::new();
+    for n in 0..=max {
+        said.push(sim.tell(0, conversation, &format!("{n}")));
+    }
+    sim.wait(30_000);
+    let (last, others) = said.split_last().expect("there are some");
+    for id in others {
+        sim.change(0, *id, Change::Pin(true)).expect("up").expect("pinned");
+    }
+    let refused = sim.change(0, *last, Change::Pin(true)).expect("up");
+    assert_eq!(refused, Err(ChangeError::TooManyPins { max }));
+    sim.change(1, *last, Change::Pin(true))
+        .expect("up")
+        .expect("the other one has room");
+    sim.change(0, others[0], Change::Pin(false))
+        .expect("up")
+        .expect("unpinned");
+    sim.change(0, *last, Change::Pin(false))
+        .expect("up")
+        .expect("anybody's");
+    sim.change(0, *last, Change::Pin(true))
+        .expect("up")
+        .expect("there is room");
+    sim.wait(30_000);
+    assert_eq!(sim.shows(0, &conversation), sim.shows(1, &conversation));
+    assert_eq!(sim.shows(1, &conversation).pins.len(), max);
+}

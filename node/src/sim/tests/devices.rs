@@ -1,6 +1,6 @@
 //! Devices and their certificates over the years.
 
-use parlour_store::contacts;
+use parlour_store::contacts::{self, ContactState};
 
 use super::*;
 
@@ -49,6 +49,43 @@ fn certificates_are_renewed_and_contacts_go_on() {
             );
         }
     }
+}
+
+#[test]
+fn invites_and_requests_outlive_the_certificate_they_were_made_under() {
+    let mut sim = Sim::with(4, &["ada", "bo", "cy"]);
+    let later = |sim: &mut Sim, days: u64| {
+        (0..3).for_each(|index| sim.down(index, Crash::Killed));
+        sim.now += days * DAY;
+        (0..3).for_each(|index| sim.start(index));
+        sim.wait(10_000);
+    };
+    // A certificate is good for 365 days, and renewed when 180 are left.
+    later(&mut sim, 183);
+    let made = sim.invite(0, 20 * 24 * HOUR, 1);
+    sim.ask_at(0, 2, "it is ada").expect("up").expect("asked");
+    sim.wait(MINUTE);
+    assert_eq!(sim.requests_at(2).len(), 1);
+    later(&mut sim, 5);
+    sim.open_invite(1, &made.link).expect("opened");
+    sim.accept_request(2).expect("opened");
+    sim.wait(MINUTE);
+    for (index, other) in [(1, 0), (0, 1), (2, 0), (0, 2)] {
+        assert_eq!(
+            sim.state_at(index, other),
+            Some(ContactState::Accepted),
+            "{other} at {index}"
+        );
+    }
+    let ada = contacts::get(sim.nodes[1].store(), &sim.user(0))
+        .expect("readable")
+        .expect("a contact");
+    let list = parlour_crypto::DeviceList::verify(&ada.device_list).expect("a list");
+    assert_eq!(list.version(), 2, "the certificate was renewed in between");
+    let conversation = sim.direct(0, 1);
+    sim.tell(1, conversation, "hello");
+    sim.wait(5_000);
+    assert_eq!(sim.plain_texts(0, &conversation), ["hello"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Scenarios, one file a noun, and what several of them ask or check.
 
 mod adversary;
+mod asking;
 mod blocks;
 mod chains;
 mod changes;
@@ -11,6 +12,7 @@ mod forgeries;
 mod invites;
 mod keeping;
 mod links;
+mod parting;
 mod presence;
 mod profiles;
 mod read_marks;
@@ -25,7 +27,8 @@ use parlour_store::conversations;
 use parlour_store::view::MessageStatus::{self, Delivered, Read};
 
 use super::disk::Crash;
-use super::{HOUR, MINUTE, SECOND, Sim, Wire};
+use super::weather::STORM;
+use super::{CALM, DAY, HOUR, MINUTE, SECOND, Sim, Wire};
 use crate::engine::{
     Change, ChangeError, ChangeMessage, Command, ContactChange, ConversationChange, Decision, DecisionError, Input,
     ProfileChange, Refusal, SendError, SendText, SetTimer, TimerError, UpTo,

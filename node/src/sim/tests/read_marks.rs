@@ -91,6 +91,65 @@ fn what_came_late_and_stands_before_the_mark_is_neither_read_nor_reported_as_rea
 }
 
 #[test]
+fn a_mark_by_envelope_is_overtaken_by_no_acknowledgement() {
+    let mut sim = Sim::with(24, &["ada", "bo", "cy"]);
+    for (a, b) in [(0, 1), (1, 2), (0, 2)] {
+        sim.introduce(a, b);
+        sim.wait(5_000);
+    }
+    let conversation = sim.direct(0, 1);
+    // From now on they hear each other through Cy alone, by envelope.
+    sim.cut(0, 1);
+    sim.wait(5_000);
+    sim.weather.loss = 1_000;
+    sim.tell(0, conversation, "one");
+    sim.wait(10);
+    sim.weather.loss = 0;
+    sim.tell(0, conversation, "two");
+    for _ in 0..200 {
+        if sim.unread(1, &conversation) > 0 {
+            break;
+        }
+        sim.wait(1);
+    }
+    assert_eq!(
+        sim.plain_texts(1, &conversation),
+        ["two"],
+        "the first one is still to come"
+    );
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    // Whatever Bo says now is long on its way.
+    sim.weather.loss = 1_000;
+    let said = sim.wire.len();
+    sim.wait(MINUTE);
+    let late: Vec<bytes::Bytes> = sim.wire[said..]
+        .iter()
+        .filter_map(|wire| match wire {
+            Wire::Envelope(data) => Some(data.clone()),
+            Wire::Knock(_) => None,
+        })
+        .collect();
+    sim.weather.loss = 0;
+    sim.wait(10 * MINUTE);
+    assert_eq!(sim.plain_texts(1, &conversation), ["one", "two"]);
+    assert_eq!(sim.statuses(0, &conversation), [Delivered, Delivered]);
+    assert_eq!(sim.unread(1, &conversation), 1);
+    let source = sim.nodes[2].peer;
+    for data in late {
+        let event = parlour_net::NetEvent::Envelope { data, source, topic: 0 };
+        sim.turn(0, Input::Net(event));
+    }
+    assert_eq!(sim.statuses(0, &conversation)[0], Delivered, "nobody has seen it");
+    sim.read(1, conversation, UpTo::End).expect("it is there");
+    sim.wait(10 * MINUTE);
+    assert_eq!(
+        sim.statuses(0, &conversation),
+        [Read, Read],
+        "it goes by envelope once nothing is missing"
+    );
+}
+
+#[test]
 fn a_message_read_by_its_arrival_number_speaks_of_nothing_behind_it() {
     let (mut sim, conversation) = Sim::people(22);
     for text in ["one", "two", "three"] {
