@@ -180,12 +180,12 @@ fn data_of_a_newer_version_is_refused_untouched() {
     let home = Home::of("ada");
     drop(home.up());
     let version = home.data().join("accounts/ada/db/VERSION");
-    std::fs::write(&version, "2 9.9.9\n").unwrap();
+    std::fs::write(&version, "3 9.9.9\n").unwrap();
     let before = std::fs::read_dir(version.parent().unwrap()).unwrap().count();
     let up = home.run(&["up", "--api", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--no-mdns"]);
     up.failed(1, "needs parlour ≥ 9.9.9");
     home.run(&["history", "bo"]).failed(1, "needs parlour ≥ 9.9.9");
-    assert_eq!(std::fs::read_to_string(&version).unwrap(), "2 9.9.9\n");
+    assert_eq!(std::fs::read_to_string(&version).unwrap(), "3 9.9.9\n");
     assert_eq!(std::fs::read_dir(version.parent().unwrap()).unwrap().count(), before);
 }
 
