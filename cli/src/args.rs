@@ -12,6 +12,7 @@ use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
 use crate::commands::requests::Requests;
+use crate::commands::room::Room;
 use crate::commands::settings::Settings;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
@@ -97,6 +98,7 @@ pub(crate) enum Command {
     Add(Add),
     Contacts(Contacts),
     Requests(Requests),
+    Room(Room),
     Draft(Draft),
     Typing(Typing),
     Send(Send),

@@ -111,6 +111,11 @@ impl SignedEvent {
         &self.inner.header
     }
 
+    /// The body, if it is there.
+    pub(crate) fn body(&self) -> Option<&[u8]> {
+        self.inner.content.as_ref().map(|(_, body)| body.as_slice())
+    }
+
     /// HASH("event id", header, signature), which is the event's id if it verifies.
     #[must_use]
     pub fn id(&self) -> EventId {

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
     AddContact, AddError, Added, ChangeError, ChangeMessage, Changed, Command, Decision, DecisionError, Ephemera,
-    Input, Live, MadeInvite, MakeInviteError, NewInvite, ReadMarkError, RevokeError, SendError, SendText, Sent,
-    SetTimer, StorageFailed, TimerError, UpTo,
+    Input, Live, MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, ReadMarkError, RevokeError, RoomAct,
+    RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, UpTo,
 };
 
 /// Whether the account can write.
@@ -175,6 +175,49 @@ impl AccountHandle {
             reply,
         })
         .await
+    }
+
+    /// Makes a room; returns when it is written.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`RoomError`].
+    pub async fn make_room(&self, new: NewRoom) -> Result<parlour_crypto::ConversationId, RoomError> {
+        self.ask(|reply| Command::MakeRoom(new, reply)).await
+    }
+
+    /// Makes a link into a room, for so many uses or without a limit.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`RoomError`].
+    pub async fn make_room_link(
+        &self,
+        room: parlour_crypto::ConversationId,
+        uses: Option<u32>,
+        valid_ms: u64,
+    ) -> Result<MadeLink, RoomError> {
+        self.ask(|reply| Command::MakeRoomLink {
+            room,
+            uses,
+            valid_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Shows somebody's link into a room; returns when that is written, not when there is an answer.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`RoomError`].
+    pub async fn join_by_link(&self, link: String) -> Result<parlour_crypto::ConversationId, RoomError> {
+        self.ask(|reply| Command::JoinByLink(link, reply)).await
+    }
+
+    /// Does something in a room; returns when it is written.
+    ///
+    /// # Errors
+    /// Nothing has changed; see [`RoomError`].
+    pub async fn act_in_room(&self, room: parlour_crypto::ConversationId, act: RoomAct) -> Result<(), RoomError> {
+        self.ask(|reply| Command::ActInRoom(room, act, reply)).await
     }
 
     /// Carries out what the user decided.

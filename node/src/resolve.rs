@@ -6,6 +6,7 @@ use parlour_crypto::{ConversationId, EventId, UserId};
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::requests::{self, RequestRow};
+use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::view::Own;
 use parlour_store::{ConversationNo, Read, StoreError, events};
 use serde::Serialize;
@@ -148,28 +149,101 @@ pub(crate) fn conversation(
             .collect(),
         None if text == NOTES => by_id(read, &ConversationId::notes(&own.user))?.into_iter().collect(),
         None => {
-            let with = contact(read, text).map_err(|error| match error {
-                ResolveError::Unknown { text, .. } => ResolveError::Unknown { noun, text },
-                other => other,
-            })?;
-            by_id(read, &ConversationId::direct(&own.user, &with.user))?
-                .into_iter()
-                .collect::<Vec<_>>()
+            let with = match contact(read, text) {
+                Ok(with) => Some(with),
+                Err(ResolveError::Unknown { .. }) => None,
+                Err(other) => return Err(other),
+            };
+            // What we call somebody ourselves stands above what rooms are called; what they call themselves does not.
+            let ours = with.as_ref().is_some_and(|with| with.petname.as_deref() == Some(text));
+            let mut matching = match ours {
+                true => Vec::new(),
+                false => rooms_called(read, text, with.is_none())?,
+            };
+            if let Some(with) = with {
+                matching.extend(by_id(read, &ConversationId::direct(&own.user, &with.user))?);
+            }
+            matching
         }
     };
-    one(noun, text, matching, |(_, row)| {
+    one(noun, text, matching, |(no, row)| {
         let name = match &row.kind {
             ConversationKind::Direct { with } => contacts::get(read, with)
                 .ok()
                 .flatten()
                 .map_or_else(|| with.short(), |row| display(&row)),
             ConversationKind::Notes => NOTES.to_owned(),
+            ConversationKind::Room => rooms::get(read, *no)
+                .ok()
+                .flatten()
+                .map_or_else(|| row.id.to_string(), |room| room.slug),
         };
         Candidate {
             id: row.id.to_string(),
             name,
         }
     })
+}
+
+/// The user meant by a whole id, a contact's name, or the name or the beginning of the id of a member of this room.
+///
+/// # Errors
+/// See [`ResolveError`].
+pub(crate) fn member(read: &impl Read, room: ConversationNo, text: &str) -> Result<UserId, ResolveError> {
+    if let Ok(user) = text.parse() {
+        return Ok(user);
+    }
+    match contact(read, text) {
+        Ok(contact) => return Ok(contact.user),
+        Err(ResolveError::Unknown { .. }) => {}
+        Err(other) => return Err(other),
+    }
+    let beginning = id_text(text, UserId::PREFIX)?.is_some();
+    let mut matching = Vec::new();
+    for user in rooms::members(read, room)?.into_keys() {
+        let name = rooms::name_of(read, &user)?.map(|name| text::name(&name));
+        let fits = match beginning {
+            true => user.to_string().starts_with(text),
+            false => name.as_deref() == Some(text),
+        };
+        if fits {
+            matching.push((user, name));
+        }
+    }
+    let (user, _) = one("member", text, matching, |(user, name)| Candidate {
+        id: user.to_string(),
+        name: name.clone().unwrap_or_else(|| user.short()),
+    })?;
+    Ok(user)
+}
+
+/// The room that is called so here, or else those that everybody calls so; those that we are in before others, which count only if
+/// `also_others`.
+fn rooms_called(
+    read: &impl Read,
+    text: &str,
+    also_others: bool,
+) -> Result<Vec<(ConversationNo, ConversationRow)>, StoreError> {
+    let rooms = rooms::all(read)?;
+    let of = |members: bool, fits: &dyn Fn(&RoomRow) -> bool| -> Vec<ConversationNo> {
+        let wanted = |row: &RoomRow| (row.standing == Standing::Member) == members && fits(row);
+        rooms.iter().filter(|(_, row)| wanted(row)).map(|(no, _)| *no).collect()
+    };
+    let slug = |row: &RoomRow| row.slug == text;
+    let name = |row: &RoomRow| text::name(&row.name) == text;
+    let mut called = Vec::new();
+    for members in [true, false] {
+        for fits in [&slug as &dyn Fn(&RoomRow) -> bool, &name] {
+            if called.is_empty() && (members || also_others) {
+                called = of(members, fits);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for no in called {
+        found.extend(conversations::get(read, no)?.map(|row| (no, row)));
+    }
+    Ok(found)
 }
 
 /// The message meant by its id or the beginning of one.

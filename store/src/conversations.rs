@@ -18,6 +18,8 @@ pub enum ConversationKind {
     },
     /// The account's notes to itself.
     Notes,
+    /// A room; who takes part is a row of its own ([`crate::rooms`]).
+    Room,
 }
 
 /// One conversation.

@@ -1,7 +1,7 @@
 //! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
 
 use parlour_crypto::{
-    EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, VerifiedEvent, decode_own,
+    EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_OPERATION, KIND_PIN, KIND_REACTION, VerifiedEvent, decode_own,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -151,7 +151,10 @@ pub fn erase(txn: &mut Txn<'_>, at: &EventKey) -> Result<bool, StoreError> {
 /// Whether events of this kind have a place in the timeline. The others speak of messages, and are seen on them.
 #[must_use]
 pub fn has_a_place(kind: u16) -> bool {
-    !matches!(kind, KIND_EDIT | KIND_DELETE | KIND_REACTION | KIND_PIN)
+    !matches!(
+        kind,
+        KIND_EDIT | KIND_DELETE | KIND_REACTION | KIND_PIN | KIND_OPERATION
+    )
 }
 
 /// Whether a row is at a place and opens.

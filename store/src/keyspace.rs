@@ -128,6 +128,8 @@ pub(crate) enum Kind {
     Outbox = 0x50,
     Session = 0x60,
     SessionRecord = 0x61,
+    OwnChain = 0x62,
+    SenderChain = 0x63,
     Prekey = 0x70,
     OneTimeKey = 0x71,
     Ephemeral = 0x72,
@@ -136,6 +138,13 @@ pub(crate) enum Kind {
     Asking = 0x82,
     ClientId = 0x90,
     Register = 0xA0,
+    Room = 0xB0,
+    Member = 0xB1,
+    RoomOf = 0xB2,
+    View = 0xB3,
+    MemberName = 0xB4,
+    RoomToken = 0xB5,
+    Joining = 0xB6,
 }
 
 /// Builds one key.

@@ -14,6 +14,7 @@ mod search;
 mod store;
 
 pub mod annotations;
+pub mod chains;
 pub mod client_ids;
 pub mod contacts;
 pub mod conversations;
@@ -28,6 +29,7 @@ pub mod prekeys;
 pub mod read_marks;
 pub mod registers;
 pub mod requests;
+pub mod rooms;
 pub mod sessions;
 pub mod timeline;
 pub mod view;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{EventId, Intervals};
+use parlour_crypto::{EventId, Intervals, KIND_OPERATION};
 
 use crate::conversations::ConversationRow;
 use crate::db::{Batch, CommitError, Db, ReadError, Txn};
@@ -153,8 +153,12 @@ fn gather(db: &Db) -> Result<Gathered, RepairError> {
         if held.contains(&at) {
             continue;
         }
-        let room = rooms.entry(at.log.conversation).or_default();
         let header = event.header();
+        // Operations build on each other alone, and are folded when they are needed.
+        if header.kind == KIND_OPERATION {
+            continue;
+        }
+        let room = rooms.entry(at.log.conversation).or_default();
         room.named.extend(header.parents.iter().chain(&header.prev));
         let position = Position {
             clock: header.clock,

@@ -32,6 +32,12 @@ const KEPT: &[u8] = &[
     Kind::Register as u8,
     Kind::ReadMark as u8,
     Kind::ReadLog as u8,
+    Kind::Room as u8,
+    Kind::Member as u8,
+    Kind::RoomOf as u8,
+    Kind::MemberName as u8,
+    Kind::RoomToken as u8,
+    Kind::Joining as u8,
 ];
 
 /// Rows under hashes.

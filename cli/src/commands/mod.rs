@@ -20,6 +20,7 @@ pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod read;
 pub(crate) mod requests;
+pub(crate) mod room;
 pub(crate) mod search;
 pub(crate) mod send;
 pub(crate) mod settings;
@@ -78,6 +79,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Requests(requests) => {
             with_node(global, requests.reach(), async |client| requests.run(client, out).await).await
         }
+        Command::Room(room) => with_node(global, room.reach(), async |client| room.run(client, out).await).await,
         Command::Draft(draft) => with_node(global, Reach::Disk, async |client| draft.run(client, out).await).await,
         Command::Typing(typing) => with_node(global, Reach::Disk, async |client| typing.run(client, out).await).await,
         Command::History(history) => {

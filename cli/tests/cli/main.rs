@@ -12,5 +12,6 @@ mod offline;
 mod pair;
 mod personal;
 mod requests;
+mod rooms;
 mod store;
 mod waiting;

@@ -75,10 +75,11 @@ impl ChainCert {
         Ok(cert)
     }
 
-    /// Which device a certificate names as the owner, before anything is believed.
+    /// Which room and which owner a certificate names, before anything is believed.
     #[must_use]
-    pub fn claimed_owner(bytes: &[u8]) -> Option<DeviceId> {
-        Self::read(bytes).ok().map(|(cert, ..)| cert.statement.device)
+    pub fn claimed(bytes: &[u8]) -> Option<(ConversationId, DeviceId)> {
+        let (cert, ..) = Self::read(bytes).ok()?;
+        Some((cert.statement.room, cert.statement.device))
     }
 
     /// What was verified before it was stored.

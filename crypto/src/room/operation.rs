@@ -10,7 +10,7 @@ use crate::card::MAX_AVATAR;
 use crate::codec::{DecodeError, decode_strict, encode, variant_index};
 use crate::device::DeviceCert;
 use crate::device_list::{DeviceList, ListError};
-use crate::event::{EventHeader, MAX_WIRE_EVENT, VerifiedEvent};
+use crate::event::{EventHeader, MAX_WIRE_EVENT, SignedEvent, VerifiedEvent};
 use crate::ids::{ConversationId, DeviceId, EventId, UserId};
 use crate::kdf::{Purpose, hash};
 use serde::{Deserialize, Serialize};
@@ -414,6 +414,49 @@ impl RoomOperation {
     #[must_use]
     pub fn user(&self) -> UserId {
         self.user
+    }
+
+    /// Whether it makes the room.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        matches!(self.act, Some(Act::Create { .. }))
+    }
+
+    /// Whether its author comes in with it.
+    #[must_use]
+    pub fn brings_in(&self) -> bool {
+        matches!(self.act, Some(Act::Create { .. } | Act::Join { .. }))
+    }
+
+    /// The operations it builds on.
+    #[must_use]
+    pub fn parents(&self) -> &[EventId] {
+        &self.parents
+    }
+
+    /// The device list it carries.
+    #[must_use]
+    pub fn device_list(&self) -> Option<DeviceList> {
+        let list = self.act.as_ref().and_then(Act::device_list)?;
+        DeviceList::verify(list).ok()
+    }
+
+    /// The device list that the operation in `event` carries, if it verifies. Nothing else has been checked then: it is for finding
+    /// the certificate of a device that was not known before.
+    #[must_use]
+    pub fn carried_list(event: &SignedEvent) -> Option<DeviceList> {
+        let operation = Operation::decode(event.body()?).ok()?;
+        let list = DeviceList::verify(operation.act.device_list()?).ok()?;
+        (list.user() == operation.user).then_some(list)
+    }
+
+    /// Whom the operation in `event` lets in. Nothing has been checked then.
+    #[must_use]
+    pub fn carried_invite(event: &SignedEvent) -> Option<UserId> {
+        match Operation::decode(event.body()?).ok()?.act {
+            Act::Invite { user, .. } => Some(user),
+            _ => None,
+        }
     }
 
     /// What was done; nothing if only a later version knows.

@@ -93,6 +93,14 @@ pub struct Proved {
     event: VerifiedEvent,
 }
 
+impl Proved {
+    /// The event's header: whether it is taken may depend on it.
+    #[must_use]
+    pub fn header(&self) -> &EventHeader {
+        self.event.header()
+    }
+}
+
 impl Pending {
     /// The id of the event. One that is held already is to be dropped here: it was counted when it came first.
     #[must_use]

@@ -119,6 +119,19 @@ impl Default for Policy {
     }
 }
 
+impl History {
+    /// The rule of this number; above 3, all.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::None,
+            1 => Self::Last100,
+            2 => Self::Days30,
+            _ => Self::All,
+        }
+    }
+}
+
 impl Policy {
     /// How one comes in.
     #[must_use]
@@ -134,12 +147,7 @@ impl Policy {
     /// What those who join see of the past.
     #[must_use]
     pub fn history_rule(&self) -> History {
-        match self.history {
-            0 => History::None,
-            1 => History::Last100,
-            2 => History::Days30,
-            _ => History::All,
-        }
+        History::from_number(self.history)
     }
 
     pub(super) fn validate(&self) -> Result<(), OperationError> {

@@ -509,7 +509,7 @@ fn a_chain_certificate_has_one_form_and_one_signer() {
     let read = ChainCert::verify(good, &ann.keys.id(), &ann_key).unwrap();
     assert_eq!(&read, chain.cert());
     assert_eq!((read.room(), read.device(), *read.view()), (ROOM, ann.keys.id(), VIEW));
-    assert_eq!(ChainCert::claimed_owner(good), Some(ann.keys.id()));
+    assert_eq!(ChainCert::claimed(good).map(|(_, owner)| owner), Some(ann.keys.id()));
     let refused = ChainCert::verify(good, &ann.keys.id(), &bob_key);
     assert_eq!(refused, Err(ChainCertError::Signature));
     assert_eq!(

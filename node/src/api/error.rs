@@ -8,7 +8,7 @@ use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
 use crate::engine::{
-    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, SendError,
+    AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, RoomError, SendError,
     StorageFailed, TimerError,
 };
 use crate::resolve::{Candidate, ResolveError};
@@ -159,6 +159,11 @@ impl From<Refusal> for ApiError {
             Refusal::Blocked => "blocked",
             Refusal::NoContact => "no_contact",
             Refusal::DevicesChanged => "devices_replaced",
+            Refusal::NotMember => "not_member",
+            Refusal::MayNotPost => "may_not_post",
+            Refusal::MayNotPin => "may_not_pin",
+            Refusal::MayNotSetTimer => "may_not_set_timer",
+            Refusal::SlowMode { .. } => "slow_mode",
         };
         Self::new(StatusCode::CONFLICT, code, refusal.to_string())
     }
@@ -203,6 +208,40 @@ impl From<ChangeError> for ApiError {
             ChangeError::UsedUp => Self::new(StatusCode::GONE, "used_up", detail),
             ChangeError::Refused(refusal) => refusal.into(),
             ChangeError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RoomError::UnknownRoom => Self::not_found(detail),
+            RoomError::Nameless => Self::bad_request("empty", detail).at("name"),
+            RoomError::TooLong { field, .. } => Self::bad_request("too_long", detail).at(field),
+            RoomError::NotMember => Self::forbidden("not_member", detail),
+            RoomError::Rank { .. } => Self::forbidden("rank", detail),
+            RoomError::Above(_) => Self::forbidden("above", detail),
+            RoomError::AlreadyMember => Self::new(StatusCode::CONFLICT, "already_member", detail),
+            RoomError::NotInvited => Self::forbidden("not_invited", detail),
+            RoomError::NoSuchMember => Self::not_found(detail),
+            RoomError::Present => Self::new(StatusCode::CONFLICT, "already_member", detail),
+            RoomError::Banned => Self::new(StatusCode::CONFLICT, "banned", detail),
+            RoomError::NotBanned => Self::new(StatusCode::CONFLICT, "not_banned", detail),
+            RoomError::Oneself => Self::bad_request("oneself", detail),
+            RoomError::Owner => Self::new(StatusCode::CONFLICT, "owner", detail),
+            RoomError::NotContact => Self::new(StatusCode::CONFLICT, "not_a_contact", detail),
+            RoomError::BadRank => Self::bad_field("role", detail),
+            RoomError::BadPolicy => Self::bad_field("policy", detail),
+            RoomError::Link(_) => Self::bad_request("bad_link", detail).at("link"),
+            RoomError::OwnLink => Self::new(StatusCode::CONFLICT, "own_link", detail).at("link"),
+            RoomError::LinkEnded => Self::new(StatusCode::GONE, "expired", detail).at("link"),
+            RoomError::NoLinks => Self::new(StatusCode::CONFLICT, "no_links", detail),
+            RoomError::TooManyLinks { .. } => Self::new(StatusCode::CONFLICT, "too_many_links", detail),
+            RoomError::Lost => Self::new(StatusCode::CONFLICT, "lost", detail),
+            RoomError::Void => Self::new(StatusCode::CONFLICT, "void", detail),
+            RoomError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
+            RoomError::Storage(failed) => failed.into(),
         }
     }
 }

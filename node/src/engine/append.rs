@@ -10,6 +10,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, even
 
 use super::effects::Turn;
 use super::rollback;
+use super::rooms::is_operation;
 
 /// An event whose clock is further ahead than this waits until its time has come.
 pub(crate) const MAX_AHEAD_MS: u64 = 10 * 60 * 1000;
@@ -157,7 +158,10 @@ pub(crate) fn reveal(
         clock: event.header().clock,
         id: event.id(),
     };
-    update_heads(turn, conversation, &mut row, event)?;
+    // Operations build on each other, and what is said does not build on them.
+    if !is_operation(event.header().kind) {
+        update_heads(turn, conversation, &mut row, event)?;
+    }
     let hidden = origin != Origin::Here && annotations::is_hidden(turn.txn, &at.id)?;
     let shown = !hidden && events::has_a_place(event.header().kind);
     if shown {

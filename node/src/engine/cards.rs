@@ -233,16 +233,32 @@ impl Engine {
                     return Ok(());
                 }
             }
+            Control::RoomWelcome { room, create, .. } => {
+                if !self.on_room_welcome(turn, device, &room, &create)? {
+                    return Ok(());
+                }
+            }
+            Control::RoomAsk(ask) => {
+                if !self.on_room_ask(turn, device, &ask)? {
+                    return Ok(());
+                }
+            }
+            Control::RoomRefused { room, reason, .. } => self.on_room_refused(turn, device, &room, reason)?,
+            Control::RoomOperations { room, events, .. } => {
+                if !self.on_room_operations(turn, device, &room, &events)? {
+                    return Ok(());
+                }
+            }
             // Whoever is here need not ask.
             Control::ContactRequest { .. } => {}
+            Control::SenderChain { chains, .. } => {
+                if !self.on_sender_chains(turn, device, &chains)? {
+                    return Ok(());
+                }
+            }
+            Control::KeyRequest { room, chains, .. } => self.on_key_request(turn, device, &room, &chains)?,
             // Not acknowledged, as everything that is not taken: it comes again.
-            Control::SenderChain { .. }
-            | Control::KeyRequest { .. }
-            | Control::RoomAsk(_)
-            | Control::RoomWelcome { .. }
-            | Control::RoomRefused { .. }
-            | Control::RoomHeads { .. }
-            | Control::RoomOperations { .. } => return Ok(()),
+            Control::RoomHeads { .. } => return Ok(()),
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

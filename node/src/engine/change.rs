@@ -2,8 +2,8 @@
 //! And what time does with them.
 
 use parlour_crypto::{
-    Body, Content, ConversationId, Delete, Edit, EventId, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, Pin, Reaction,
-    Timer as TimerBody, VerifiedEvent, is_emoji,
+    Body, Content, ConversationId, Delete, Edit, EventId, KIND_TIMER, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message,
+    Pin, Reaction, Timer as TimerBody, VerifiedEvent, is_emoji,
 };
 use parlour_store::annotations;
 use parlour_store::view::{self, Absent, MAX_OWN_EMOJI, MessageStatus, Shown, State};
@@ -189,7 +189,7 @@ impl Engine {
         match said {
             Err(error) => return Ok(Err(error)),
             Ok(None) => {}
-            Ok(Some(body)) => match self.refuse_recipient(turn, at.log.conversation)? {
+            Ok(Some(body)) => match self.refuse_recipient(turn, at.log.conversation, body.kind())? {
                 Some(refusal) => return Ok(Err(ChangeError::Refused(refusal))),
                 None => self.say(turn, at.log.conversation, &body)?,
             },
@@ -327,7 +327,7 @@ impl Engine {
         }
         let known = annotations::timer(turn.txn, no)?.and_then(|timer| timer.expires_after_ms);
         if known != set.expires_after_ms {
-            if let Some(refusal) = self.refuse_recipient(turn, no)? {
+            if let Some(refusal) = self.refuse_recipient(turn, no, KIND_TIMER)? {
                 return Ok(Err(TimerError::Refused(refusal)));
             }
             let body = Body::Timer(TimerBody {
@@ -365,7 +365,9 @@ impl Engine {
                 annotations::forget_sent_once(turn.txn, &at);
                 continue;
             }
-            let status = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?.status(&at.log, at.seq)?;
+            let clock = events::brief(turn.txn, &at)?.map_or(0, |brief| brief.clock);
+            let mut delivery = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?;
+            let status = delivery.status(&at.log, at.seq, clock)?;
             match status {
                 MessageStatus::Delivered | MessageStatus::Read => {
                     let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;

@@ -20,6 +20,7 @@ impl Engine {
         self.gossip.set_back(back);
         self.envelopes.set_back(back);
         self.ephemera.set_back(back);
+        self.rooms.set_back(back);
         for stream in self.streams.values_mut() {
             if let Phase::Ready(link) = &mut stream.phase {
                 link.since = link.since.saturating_sub(back);

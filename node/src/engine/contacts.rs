@@ -12,7 +12,7 @@ use parlour_store::devices::{self, DeviceRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::sessions::SessionInfo;
-use parlour_store::{DeviceNo, StoreError};
+use parlour_store::{ConversationNo, DeviceNo, StoreError};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
@@ -44,6 +44,10 @@ pub(crate) enum Knock {
     BundleToAsk(UserId),
     /// The request itself.
     Ask(UserId),
+    /// The prekey bundle of a member of a room of ours who is no contact.
+    BundleOfFellow(UserId),
+    /// The prekey bundle that the link into a room names.
+    BundleToJoin(ConversationNo),
 }
 
 impl Engine {
@@ -255,6 +259,20 @@ impl Engine {
                     one_time,
                 }),
             ) => self.begin_asking(turn, &user, &device_list, &bundle, one_time),
+            (
+                Knock::BundleToJoin(room),
+                Some(KnockResponse::Bundle {
+                    device_list,
+                    bundle,
+                    one_time,
+                }),
+            ) => self.begin_to_join(turn, room, &device_list, &bundle, one_time),
+            (
+                Knock::BundleOfFellow(user),
+                Some(KnockResponse::Bundle {
+                    device_list, bundle, ..
+                }),
+            ) => self.begin_with_fellow(turn, &user, &device_list, &bundle),
             (Knock::Ask(user), Some(KnockResponse::Received)) => self.request_arrived(turn, &user),
             (Knock::BundleToAsk(user) | Knock::Ask(user), _) => self.ask_later(turn, &user),
             (Knock::Bundle(user), answer) => {
@@ -312,16 +330,17 @@ impl Engine {
             return Ok(());
         };
         let contact = contacts::get(turn.txn, &row.user)?;
-        let accepted =
-            contact.is_some_and(|contact| contact.state == ContactState::Accepted) && !self.is_blocked(&row.user);
-        let certificate = DeviceCert::verify(&row.certificate).ok().filter(|_| accepted);
-        let bundle = certificate
-            .as_ref()
-            .and_then(|cert| PrekeyBundle::verify(&row.bundle, cert).ok());
-        let (Some(certificate), Some(bundle)) = (certificate, bundle) else {
+        let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        if self.is_blocked(&row.user) || !(accepted || self.is_fellow(turn, &row.user, &row.id)?) {
+            return Ok(());
+        }
+        if row.bundle.is_empty() && !accepted {
+            return self.ask_for_bundle(turn, device);
+        }
+        let Some((certificate, bundle)) = Self::keys_of(&row) else {
             return Ok(());
         };
-        tracing::info!(user = %row.user.short(), "beginning a new session with a contact");
+        tracing::info!(user = %row.user.short(), "beginning a new session");
         self.begun_again.insert(device, turn.now);
         self.begin_session(turn, device, &certificate, &bundle, None, None)
     }
@@ -375,7 +394,7 @@ impl Engine {
             .ok()
     }
 
-    fn begin_session(
+    pub(crate) fn begin_session(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,

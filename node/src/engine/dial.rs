@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use parlour_crypto::UserId;
 use parlour_net::{Multiaddr, NetCommand, NetEvent, PeerId};
 use parlour_store::contacts::{self, ContactRow, ContactState};
-use parlour_store::{DeviceNo, StoreError, devices};
+use parlour_store::{DeviceNo, StoreError, devices, rooms};
 
 use super::Engine;
 use super::effects::Turn;
@@ -173,6 +173,11 @@ impl Engine {
                 raw.extend(contact.addresses);
             }
         }
+        for row in rooms::all_joining(turn.txn)? {
+            if row.peer == peer.to_bytes() {
+                raw.extend(row.addresses);
+            }
+        }
         let mut addresses: Vec<Multiaddr> = Vec::new();
         for bytes in raw {
             if let Ok(address) = parlour_net::address_from_bytes(&bytes)
@@ -219,6 +224,7 @@ impl Engine {
                 self.begin_again(turn, no)?;
             }
         }
+        self.knock_to_join(turn, peer)?;
         self.knock_invited(turn, peer)
     }
 

@@ -193,7 +193,7 @@ impl Engine {
         Ok(())
     }
 
-    /// `false` if no session knows the tag.
+    /// `false` if neither a session nor a sender chain knows the tag.
     fn open_envelope(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -201,7 +201,7 @@ impl Engine {
         data: &[u8],
     ) -> Result<bool, StoreError> {
         let Some(session) = self.sessions.by_tag(&prefix.tag) else {
-            return Ok(false);
+            return self.open_by_chain(turn, prefix, data);
         };
         let Some(device) = self.sessions.device(&session) else {
             return Ok(false);
@@ -245,7 +245,7 @@ impl Engine {
                     return Ok(());
                 }
                 let id = event.header().conversation;
-                if let Some(conversation) = self.shared_number(turn, &user, &id)? {
+                if let Some(conversation) = self.shared_number(turn, device, &id)? {
                     self.take_event(turn, conversation, &id, &user, event)?;
                 }
                 Ok(())

@@ -217,10 +217,10 @@ impl Engine {
         conversation: &ConversationId,
         typing: bool,
     ) -> Result<(), StoreError> {
-        let Some((device, user)) = self.may_take(turn, stream)? else {
+        let Some((device, _)) = self.may_take(turn, stream)? else {
             return Ok(());
         };
-        if self.shared_number(turn, &user, conversation)?.is_none() {
+        if self.shared_number(turn, device, conversation)?.is_none() {
             return Ok(());
         }
         if typing {

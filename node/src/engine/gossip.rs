@@ -9,6 +9,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, even
 
 use super::Engine;
 use super::effects::Turn;
+use super::rooms::OPERATIONS;
 use super::timers::{Timer, jitter};
 
 /// Unacknowledged envelopes per conversation and device; what exceeds them goes by stream.
@@ -27,6 +28,8 @@ const SENT_FLUSH_MS: u64 = 200;
 /// An event is sealed at most this often for a device that is not heard: each sealing moves the ratchet, and a receiver follows
 /// only so far.
 const MAX_TRIES: u32 = 8;
+/// How often what waits is looked through anew when some of it turns out not to be for a device.
+const DENIED_ROUNDS: usize = 8;
 /// Own logs before the current one that are still published.
 const MAX_OLD_LOGS: u32 = 4;
 
@@ -43,11 +46,16 @@ impl Flight {
     }
 }
 
+/// Whether an event is too old for gossip.
+pub(crate) fn is_expired(clock: u64, now: u64) -> bool {
+    now.saturating_sub(clock) > EXPIRES_MS
+}
+
 /// What is in the air.
 #[derive(Default)]
 pub(crate) struct Gossip {
     flights: BTreeMap<(LogKey, DeviceNo), BTreeMap<u64, Flight>>,
-    publishing: BTreeMap<u64, (LogKey, DeviceNo, u64)>,
+    publishing: BTreeMap<u64, (LogKey, Vec<DeviceNo>, u64)>,
     sent: BTreeMap<(LogKey, DeviceNo), Intervals>,
 }
 
@@ -76,10 +84,34 @@ impl Engine {
         let Some(members) = self.members(turn, conversation)? else {
             return Ok(());
         };
-        for device in members.recipients {
+        self.publish_by_chain(turn, &members)?;
+        for &device in &members.recipients {
             self.fill_flights(turn, conversation, device)?;
         }
         Ok(())
+    }
+
+    /// What a device lacks of a log of ours that is not on its way to it, as much as there is room for in the air; nothing where a stream
+    /// has more to bring.
+    pub(crate) fn lacks_in_the_air(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        held: &Intervals,
+        device: DeviceNo,
+    ) -> Result<Vec<u64>, StoreError> {
+        let mut waiting = held.difference(&logs::delivery(turn.txn, log, device)?.acked);
+        let user = self.known.get(&device).map(|known| known.user);
+        if let Some(denied) = user.and_then(|user| self.denied(log, &user)) {
+            waiting = waiting.difference(denied);
+        }
+        let linked = self.link_to(device).is_some();
+        if linked && waiting.count() > MAX_IN_FLIGHT as u64 {
+            return Ok(Vec::new());
+        }
+        let flying = self.gossip.in_flight(log, device).unwrap_or_default();
+        let room = MAX_IN_FLIGHT.saturating_sub(usize::try_from(flying.count()).unwrap_or(usize::MAX));
+        Ok(waiting.difference(&flying).values().take(room).collect())
     }
 
     /// The first connection is there: publishes what waits, device by device.
@@ -102,7 +134,12 @@ impl Engine {
         device: DeviceNo,
     ) -> Result<(), StoreError> {
         // After damage there are older logs, too.
-        for log in self.own_log.saturating_sub(MAX_OLD_LOGS)..=self.own_log {
+        let logs = self.own_log.saturating_sub(MAX_OLD_LOGS).max(1)..=self.own_log;
+        let operations = match self.is_room(turn, conversation)? {
+            true => Some(logs.clone().map(|log| log | OPERATIONS)),
+            false => None,
+        };
+        for log in operations.into_iter().flatten().chain(logs) {
             let log = LogKey {
                 conversation,
                 device: self.own.device,
@@ -114,33 +151,37 @@ impl Engine {
     }
 
     fn fill_flights_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<(), StoreError> {
-        if log.log == 0 {
-            return Ok(());
-        }
-        let held = logs::get(turn.txn, &log)?.have;
-        let waiting = held.difference(&logs::delivery(turn.txn, &log, device)?.acked);
-        let linked = match self.link_to(device) {
-            Some((_, link)) => {
-                link.wanting.insert(log.conversation);
-                true
+        for _ in 0..DENIED_ROUNDS {
+            if !self.publish_some_of(turn, log, device)? {
+                break;
             }
-            None => false,
+        }
+        Ok(())
+    }
+
+    /// Publishes as much as there is room for; `true` if all that was looked at is not for them, and there may be more.
+    fn publish_some_of(&mut self, turn: &mut Turn<'_, '_>, log: LogKey, device: DeviceNo) -> Result<bool, StoreError> {
+        let held = logs::get(turn.txn, &log)?.have;
+        let user = self.known.get(&device).map(|known| known.user);
+        let denied = |engine: &Self| {
+            user.and_then(|user| engine.denied(&log, &user).cloned())
+                .unwrap_or_default()
         };
-        let bulk = waiting.count() > MAX_IN_FLIGHT as u64;
+        let before = denied(self);
+        if let Some((_, link)) = self.link_to(device) {
+            link.wanting.insert(log.conversation);
+        }
         if self.is_undecided_device(device)
             || self.dialer.connected().is_empty()
             || self.sessions.confirmed(device).is_none()
-            || (linked && bulk)
         {
-            return Ok(());
+            return Ok(false);
         }
-        let flying = self.gossip.in_flight(&log, device).unwrap_or_default();
-        let room = MAX_IN_FLIGHT.saturating_sub(usize::try_from(flying.count()).unwrap_or(usize::MAX));
-        let next: Vec<u64> = waiting.difference(&flying).values().take(room).collect();
+        let next = self.lacks_in_the_air(turn, &log, &held, device)?;
         for seq in next {
             self.publish_event(turn, &EventKey { log, seq, branch: 0 }, device, 0)?;
         }
-        Ok(())
+        Ok(denied(self) != before)
     }
 
     fn publish_event(
@@ -153,36 +194,45 @@ impl Engine {
         let Some(event) = events::get(turn.txn, key)? else {
             return Ok(());
         };
-        if turn.now.saturating_sub(event.header().clock) > EXPIRES_MS {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(());
+        };
+        if is_expired(event.header().clock, turn.now) || !self.may_give(turn, &key.log, &event, &user)? {
             return Ok(());
         }
         let Some(token) = self.publish(turn, device, &Payload::Event(event.to_wire()))? else {
             return Ok(());
         };
-        self.gossip.publishing.insert(token, (key.log, device, key.seq));
-        let flights = self.gossip.flights.entry((key.log, device)).or_default();
-        flights.insert(
-            key.seq,
-            Flight {
-                published: turn.now,
-                tries,
-            },
-        );
-        let timer = Timer::Gossip(key.log.conversation, device);
-        self.timers
-            .set_earliest(timer, turn.now.saturating_add(STREAM_AFTER_MS));
+        self.note_flight(turn.now, token, (key.log, key.seq), vec![device], tries);
         Ok(())
     }
 
+    /// An event is on its way to devices in an envelope of all of them.
+    pub(crate) fn fly(&mut self, now: u64, token: u64, at: (LogKey, u64), devices: Vec<DeviceNo>) {
+        self.note_flight(now, token, at, devices, 0);
+    }
+
+    fn note_flight(&mut self, now: u64, token: u64, (log, seq): (LogKey, u64), devices: Vec<DeviceNo>, tries: u32) {
+        for &device in &devices {
+            let flights = self.gossip.flights.entry((log, device)).or_default();
+            flights.insert(seq, Flight { published: now, tries });
+            let timer = Timer::Gossip(log.conversation, device);
+            self.timers.set_earliest(timer, now.saturating_add(STREAM_AFTER_MS));
+        }
+        self.gossip.publishing.insert(token, (log, devices, seq));
+    }
+
     pub(crate) fn on_published(&mut self, turn: &mut Turn<'_, '_>, token: u64, result: PublishResult) {
-        let Some((log, device, seq)) = self.gossip.publishing.remove(&token) else {
+        let Some((log, devices, seq)) = self.gossip.publishing.remove(&token) else {
             return;
         };
         match result {
             PublishResult::Sent { peers } if peers > 0 => {
                 let mut seqs = Intervals::default();
                 seqs.insert(seq);
-                self.mark_sent(turn, log, device, &seqs);
+                for device in devices {
+                    self.mark_sent(turn, log, device, &seqs);
+                }
             }
             // It stays in flight, so that the timer takes it up again.
             _ => {}
@@ -320,12 +370,9 @@ impl Engine {
 
     /// The way to a device has changed: what waits for it is looked at again, from the start.
     pub(crate) fn distribute_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
-        };
         self.gossip.flights.retain(|(_, to), _| *to != device);
         self.control_tries.remove(&device);
-        for (conversation, _) in self.shared(turn, &user)? {
+        for (conversation, _) in self.shared(turn, device)? {
             self.fill_flights(turn, conversation, device)?;
         }
         self.timers

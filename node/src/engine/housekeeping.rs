@@ -31,8 +31,10 @@ impl Engine {
         self.renew_prekey(turn)?;
         self.purge_keys(turn)?;
         self.drop_old_requests(turn)?;
+        self.drop_visitors(turn)?;
         self.sessions.set_day(Self::today(turn));
         self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
+        self.look_after_chains(turn, turn.now.saturating_sub(KEEP_MS))?;
         self.envelopes.drop_unmatched(turn.now);
         self.reveal_due(turn)?;
         self.erase_arrived(turn)?;

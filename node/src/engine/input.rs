@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::change::{ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 use super::decisions::{Decision, DecisionError};
 use super::effects::{Effects, StorageFailed};
+use super::rooms::{MadeLink, NewRoom, RoomAct, RoomError};
 
 /// One thing to react to.
 #[derive(Debug)]
@@ -45,6 +46,19 @@ pub(crate) enum Command {
         up_to: UpTo,
         reply: oneshot::Sender<Result<(), ReadMarkError>>,
     },
+    /// Makes a room.
+    MakeRoom(NewRoom, oneshot::Sender<Result<ConversationId, RoomError>>),
+    /// Makes a link into a room.
+    MakeRoomLink {
+        room: ConversationId,
+        uses: Option<u32>,
+        valid_ms: u64,
+        reply: oneshot::Sender<Result<MadeLink, RoomError>>,
+    },
+    /// Shows somebody's link into a room.
+    JoinByLink(String, oneshot::Sender<Result<ConversationId, RoomError>>),
+    /// Does something in a room.
+    ActInRoom(ConversationId, RoomAct, oneshot::Sender<Result<(), RoomError>>),
     /// Carries out what a user decided.
     Decide(Decision, oneshot::Sender<Result<(), DecisionError>>),
 }
@@ -136,6 +150,24 @@ pub enum Refusal {
          `parlour contacts trust WHO` shows how to accept it"
     )]
     DevicesChanged,
+    /// We are no member of the room.
+    #[error("you are not a member of this room")]
+    NotMember,
+    /// The room's rules let others write.
+    #[error("your rank does not let you write in this room")]
+    MayNotPost,
+    /// The room's rules let others pin.
+    #[error("your rank does not let you pin in this room")]
+    MayNotPin,
+    /// Only admins set a room's timer.
+    #[error("only admins set after which time messages disappear in a room")]
+    MayNotSetTimer,
+    /// The room's rules ask for a pause.
+    #[error("this room has slow mode: you can write again in {} seconds", wait_ms.div_ceil(1_000))]
+    SlowMode {
+        /// How long, ms.
+        wait_ms: u64,
+    },
 }
 
 /// Why a text was not taken.
@@ -330,6 +362,10 @@ impl Command {
             Self::RevokeInvite(_, reply) => effects.reply(reply, Err(why.into())),
             Self::Add(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MarkRead { reply, .. } => effects.reply(reply, Err(why.into())),
+            Self::MakeRoom(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::MakeRoomLink { reply, .. } => effects.reply(reply, Err(why.into())),
+            Self::JoinByLink(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::ActInRoom(_, _, reply) => effects.reply(reply, Err(why.into())),
             Self::Decide(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.
             Self::Renewed(_) => {}

@@ -61,6 +61,8 @@ pub(crate) struct Link {
     /// Sent and, two full statements later, still not held: the other side does not take them.
     pub(crate) untaken: BTreeMap<LogKey, Intervals>,
     round: u32,
+    /// How often more we say soon what we hold, since we did not take something.
+    pub(crate) refused: u8,
     pub(crate) in_flight_bytes: usize,
     /// Frames of events since something was last acknowledged.
     pub(crate) frames: usize,
@@ -91,6 +93,7 @@ impl Link {
             in_flight: BTreeMap::new(),
             untaken: BTreeMap::new(),
             round: 0,
+            refused: 0,
             in_flight_bytes: 0,
             frames: 0,
             unacknowledged: BTreeSet::new(),

@@ -28,6 +28,7 @@ mod read;
 mod reload;
 mod requests;
 mod rollback;
+mod rooms;
 mod serve;
 mod sessions;
 mod streams;
@@ -38,6 +39,7 @@ mod welcome;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use parlour_crypto::{CardDetails, DeviceId, PrekeySecret, UserId, day_of};
 use parlour_net::{Multiaddr, NetEvent, PeerId};
@@ -60,6 +62,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
+pub use rooms::{MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
@@ -72,6 +75,7 @@ use ephemera::EphemeraState;
 use gossip::Gossip;
 use link::Stream;
 use people::{Known, Members, own_device};
+use rooms::Rooms;
 use sessions::Sessions;
 use timers::{Allowance, Backoff, Timer, Timers};
 
@@ -114,7 +118,8 @@ pub(crate) struct Engine {
     searches: Allowance,
     known: BTreeMap<DeviceNo, Known>,
     numbers: HashMap<DeviceId, DeviceNo>,
-    members: BTreeMap<ConversationNo, Members>,
+    members: BTreeMap<ConversationNo, Arc<Members>>,
+    rooms: Rooms,
     sessions: Sessions,
     blocked: BTreeSet<UserId>,
     undecided: BTreeSet<UserId>,
@@ -189,6 +194,7 @@ impl Engine {
             known: BTreeMap::new(),
             numbers: HashMap::new(),
             members: BTreeMap::new(),
+            rooms: Rooms::default(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
             blocked: BTreeSet::new(),
             undecided: BTreeSet::new(),
@@ -340,7 +346,8 @@ impl Engine {
             now,
             effects: &mut effects,
         };
-        let no = self.shared_number(&turn, user, conversation).expect("readable");
+        let devices = parlour_store::devices::of_user(turn.txn, user).expect("readable");
+        let no = self.shared_number(&turn, devices[0], conversation).expect("readable");
         let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
         self.take_event(&mut turn, no.expect("shared"), conversation, user, event)
             .expect("readable")
@@ -383,6 +390,27 @@ impl Engine {
                 reply,
             } => {
                 let answer = self.mark_read(turn, &conversation, up_to)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::MakeRoom(new, reply) => {
+                let answer = self.make_room(turn, &new)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::MakeRoomLink {
+                room,
+                uses,
+                valid_ms,
+                reply,
+            } => {
+                let answer = self.make_room_link(turn, &room, uses, valid_ms)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::JoinByLink(link, reply) => {
+                let answer = self.join_by_link(turn, &link)?;
+                turn.effects.reply(reply, answer);
+            }
+            Command::ActInRoom(room, act, reply) => {
+                let answer = self.act_in_room(turn, &room, &act)?;
                 turn.effects.reply(reply, answer);
             }
             Command::Decide(change, reply) => {

@@ -1,25 +1,62 @@
 //! Who is who on the hot path: known devices and who takes part in what, read once and kept in memory.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use parlour_crypto::{CertProof, ConversationId, DeviceCert, DeviceId, SignerKey, UserId};
 use parlour_net::PeerId;
 use parlour_store::contacts::ContactState;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::devices::{self, DeviceRow};
-use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts, rooms};
 
 use super::effects::Turn;
 use super::{Account, Engine};
 
 /// Who takes part in a conversation.
-#[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
-    /// The other user; of notes, the own one.
-    pub(crate) with: UserId,
-    /// They are no contact any more.
+    pub(crate) with: With,
+    /// The other side of a direct conversation is no contact any more.
     pub(crate) parted: bool,
     /// The devices every own event is meant for.
     pub(crate) recipients: Vec<DeviceNo>,
+}
+
+/// Who takes part beside this account's other devices.
+pub(crate) enum With {
+    Nobody,
+    /// A direct conversation.
+    User(UserId),
+    /// All members of a room, the own user among them, with their devices as the operations name them.
+    Room(BTreeMap<UserId, Vec<DeviceId>>),
+}
+
+impl Members {
+    /// Whether a user takes part, the own one not counted but in rooms.
+    pub(crate) fn has(&self, user: &UserId) -> bool {
+        match &self.with {
+            With::Nobody => false,
+            With::User(with) => with == user,
+            With::Room(members) => members.contains_key(user),
+        }
+    }
+
+    /// Whether a device of a user takes part, own ones among them.
+    pub(crate) fn has_device(&self, user: &UserId, device: &DeviceId, own: &UserId) -> bool {
+        match &self.with {
+            With::Room(members) => members.get(user).is_some_and(|devices| devices.contains(device)),
+            With::Nobody | With::User(_) => user == own || self.has(user),
+        }
+    }
+
+    /// The other side of a direct conversation.
+    pub(crate) fn other_side(&self) -> Option<UserId> {
+        match self.with {
+            With::User(user) => Some(user),
+            With::Nobody | With::Room(_) => None,
+        }
+    }
 }
 
 /// What is needed of a known device on the hot path.
@@ -79,7 +116,7 @@ impl Engine {
         &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
-    ) -> Result<Option<Members>, StoreError> {
+    ) -> Result<Option<Arc<Members>>, StoreError> {
         if let Some(members) = self.members.get(&conversation) {
             return Ok(Some(members.clone()));
         }
@@ -87,19 +124,35 @@ impl Engine {
             return Ok(None);
         };
         let with = match row.kind {
-            ConversationKind::Direct { with } => with,
-            ConversationKind::Notes => self.account.user(),
+            ConversationKind::Direct { with } => With::User(with),
+            ConversationKind::Notes => With::Nobody,
+            ConversationKind::Room => {
+                let members = rooms::members(turn.txn, conversation)?.into_iter();
+                With::Room(members.map(|(user, row)| (user, row.devices)).collect())
+            }
         };
-        let parted = contacts::get(turn.txn, &with)?.is_some_and(|row| row.state == ContactState::Former);
+        let former = |user: &UserId| {
+            contacts::get(turn.txn, user).map(|row| row.is_some_and(|row| row.state == ContactState::Former))
+        };
+        let parted = match &with {
+            With::User(user) => former(user)?,
+            With::Nobody | With::Room(_) => false,
+        };
         let recipients = parlour_store::view::recipients(turn.txn, self.own, conversation)?;
-        let members = Members {
+        let members = Arc::new(Members {
             id: row.id,
             with,
             parted,
             recipients,
-        };
+        });
         self.members.insert(conversation, members.clone());
         Ok(Some(members))
+    }
+
+    /// Whether a conversation is a room.
+    pub(crate) fn is_room(&mut self, turn: &Turn<'_, '_>, conversation: ConversationNo) -> Result<bool, StoreError> {
+        let members = self.members(turn, conversation)?;
+        Ok(members.is_some_and(|members| matches!(members.with, With::Room(_))))
     }
 
     /// Whether a device of the user is known to be at this peer.
@@ -135,7 +188,12 @@ impl Engine {
                 self.want_peer(turn, peer);
             }
         }
-        Ok(())
+        for row in rooms::all_joining(turn.txn)? {
+            if let Ok(peer) = PeerId::from_bytes(&row.peer) {
+                self.want_peer(turn, peer);
+            }
+        }
+        self.want_fellows(turn)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts; and how far contacts have read what we wrote.
 //! A mark is a place in the order of (clock, event id); the greatest counts, so that it never goes back.
 
-use parlour_crypto::{Control, ConversationId, Intervals, ReadMark, UserId};
+use parlour_crypto::{Control, ConversationId, Intervals, ReadMark};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
@@ -15,6 +15,7 @@ use super::append::MAX_AHEAD_MS;
 use super::effects::Turn;
 use super::gossip::MAX_ROW_INTERVALS;
 use super::input::{ReadMarkError, UpTo};
+use super::people::With;
 use super::timers::Timer;
 
 /// A mark waits this long for a later one before it goes over a stream, and before it goes by envelope.
@@ -255,7 +256,7 @@ impl Engine {
             return Ok(());
         };
         let mut waited = false;
-        for device in members.recipients {
+        for &device in &members.recipients {
             waited |= drop_marks_of(turn, device, &members.id)?;
         }
         match self.last_foreign(turn, no, late, None)? {
@@ -269,11 +270,24 @@ impl Engine {
         let Some(members) = self.members(turn, no)? else {
             return Ok(());
         };
-        let accepted = contacts::get(turn.txn, &members.with)?.is_some_and(|c| c.state == ContactState::Accepted);
-        if !accepted || !registers::settings(turn.txn)?.read_receipts {
+        let told = match &members.with {
+            With::User(user) => contacts::get(turn.txn, user)?.is_some_and(|c| c.state == ContactState::Accepted),
+            // Each member who is a contact; nobody else.
+            With::Room(_) => true,
+            With::Nobody => false,
+        };
+        if !told || !registers::settings(turn.txn)?.read_receipts {
             return Ok(());
         }
-        for device in members.recipients {
+        for &device in &members.recipients {
+            let user = self.known.get(&device).map(|known| known.user);
+            let contact = match user {
+                Some(user) => contacts::get(turn.txn, &user)?.is_some_and(|c| c.state == ContactState::Accepted),
+                None => false,
+            };
+            if !contact || user.is_some_and(|user| self.is_blocked(&user)) {
+                continue;
+            }
             drop_marks_of(turn, device, &members.id)?;
             let row = OutboxRow {
                 id: self.random_id(),
@@ -299,8 +313,8 @@ impl Engine {
     /// A stream stands: says again how far we have read what we share with its user. Their disk may have been put back, or have learned
     /// only since that we hold what the mark speaks of. What came later and stands before the mark would count as read with it, so
     /// nothing is said while something is unread.
-    pub(crate) fn tell_read_again(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
-        for (no, _) in self.shared(turn, user)? {
+    pub(crate) fn tell_read_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        for (no, _) in self.shared(turn, device)? {
             let unread = conversations::get(turn.txn, no)?.is_none_or(|row| row.unread > 0);
             let mark = read_marks::get(turn.txn, no, self.own.device)?;
             if let Some(mark) = mark.filter(|_| !unread) {
@@ -373,7 +387,7 @@ impl Engine {
             return Ok(true);
         };
         let contact = contacts::get(turn.txn, &user)?;
-        let Some(no) = self.shared_number(turn, &user, &mark.conversation)? else {
+        let Some(no) = self.shared_number(turn, device, &mark.conversation)? else {
             return Ok(true);
         };
         let at = Position {

@@ -10,6 +10,7 @@ use super::Engine;
 use super::effects::{Effects, Turn};
 use super::envelopes::Envelopes;
 use super::gossip::Gossip;
+use super::rooms::Rooms;
 use super::sessions::Sessions;
 use super::timers::{Timer, Timers};
 
@@ -56,6 +57,7 @@ impl Engine {
         self.begun_again.clear();
         self.control_tries.clear();
         self.members.clear();
+        self.rooms = Rooms::default();
         self.gossip = Gossip::default();
         self.envelopes = Envelopes::default();
         self.sent_once_after = None;

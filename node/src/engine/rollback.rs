@@ -80,6 +80,6 @@ impl Engine {
             "others hold messages of ours that this disk has lost; going on in a new log"
         );
         meta::set_counter(turn.txn, CounterName::OwnLog, u64::from(self.own_log));
-        Ok(())
+        self.forget_own_chains(turn)
     }
 }

@@ -6,11 +6,14 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs, 
 use super::Engine;
 use super::effects::Turn;
 use super::link::{WINDOW_BYTES, WINDOW_EVENTS};
+use super::rooms::holds_operations;
 
 /// Bytes of events in one frame.
 const FRAME_EVENT_BYTES: usize = 192 * 1024;
 /// Events in one frame.
 const FRAME_EVENTS: usize = 256;
+/// How often a log is looked through anew when nothing of what was chosen is for the other side.
+const DENIED_ROUNDS: usize = 8;
 /// Branches of a fork that are served.
 const MAX_BRANCHES: u8 = 8;
 
@@ -53,12 +56,19 @@ impl Engine {
         let Some(members) = self.members(turn, conversation)? else {
             return Ok(false);
         };
-        for (log, held) in logs::of_conversation(turn.txn, conversation)? {
+        let mut logs = logs::of_conversation(turn.txn, conversation)?;
+        // What a room is comes before what is said in it.
+        logs.sort_by_key(|(log, _)| !holds_operations(log));
+        let mut rounds = DENIED_ROUNDS;
+        let mut logs = logs.into_iter();
+        let mut next = logs.next();
+        while let Some((log, held)) = next.take() {
             let chosen = self.lacking(stream, &log, &held.have);
+            let looked_at = !chosen.is_empty();
             let Some(link) = self.link(stream) else {
                 return Ok(false);
             };
-            let device = link.device;
+            let (device, user) = (link.device, link.user);
             let budget = WINDOW_BYTES.saturating_sub(link.in_flight_bytes).min(FRAME_EVENT_BYTES);
             let mut batch = Vec::new();
             let mut size = 0;
@@ -67,6 +77,9 @@ impl Engine {
                     let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
                         break;
                     };
+                    if !self.may_give(turn, &log, &event, &user)? {
+                        break;
+                    }
                     let wire = event.to_wire();
                     if size + wire.len() > FRAME_EVENT_BYTES && !batch.is_empty() {
                         size = budget;
@@ -83,6 +96,13 @@ impl Engine {
                 }
             }
             if batch.is_empty() {
+                // Nothing of that is for them; what comes after it may be.
+                rounds = rounds.saturating_sub(usize::from(looked_at));
+                next = if looked_at && rounds > 0 {
+                    Some((log, held))
+                } else {
+                    logs.next()
+                };
                 continue;
             }
             batch.sort_by_key(|(seq, _)| *seq);
@@ -117,7 +137,7 @@ impl Engine {
         let Some(link) = self.link(stream) else {
             return Vec::new();
         };
-        let device = link.device;
+        let (device, user) = (link.device, link.user);
         let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
         let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
         let mut missing = match link.peer_has.get(log) {
@@ -133,6 +153,9 @@ impl Engine {
         {
             missing = missing.difference(&flying);
         }
+        if let Some(denied) = self.denied(log, &user) {
+            missing = missing.difference(denied);
+        }
         let live: Vec<u64> = missing
             .difference(&Intervals::range(1, live_from))
             .values()
@@ -147,10 +170,10 @@ impl Engine {
 
     /// Asks for what others name and we lack: gaps behind a fork do not show in intervals.
     pub(crate) fn ask_for_missing(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else {
+        let Some(device) = self.link(stream).map(|link| link.device) else {
             return Ok(());
         };
-        for (no, conversation) in self.shared(turn, &user)? {
+        for (no, conversation) in self.shared(turn, device)? {
             let mut ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
             // Some are here, and wait for their time.
             ids.retain(|id| !matches!(events::place(turn.txn, id), Ok(Some(key)) if key.log.conversation == no));
@@ -169,14 +192,14 @@ impl Engine {
         conversation: &ConversationId,
         ids: &[EventId],
     ) -> Result<(), StoreError> {
-        let Some(user) = self
+        let Some((device, user)) = self
             .link(stream)
-            .map(|link| link.user)
-            .filter(|user| !self.is_undecided(user))
+            .map(|link| (link.device, link.user))
+            .filter(|(_, user)| !self.is_undecided(user))
         else {
             return Ok(());
         };
-        let Some(no) = self.shared_number(turn, &user, conversation)? else {
+        let Some(no) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
         let mut batch = Vec::new();
@@ -188,6 +211,9 @@ impl Engine {
             let Some(event) = events::get(turn.txn, &key)? else {
                 continue;
             };
+            if !self.may_give(turn, &key.log, &event, &user)? {
+                continue;
+            }
             let wire = event.to_wire();
             size += wire.len();
             if size > FRAME_EVENT_BYTES {

@@ -129,6 +129,16 @@ impl Sessions {
         self.entries.values().map(|entry| entry.info.device).collect()
     }
 
+    /// Every device with a session, and when the newest one was made, ms.
+    pub(crate) fn newest(&self) -> BTreeMap<DeviceNo, u64> {
+        let mut newest = BTreeMap::new();
+        for entry in self.entries.values() {
+            let created: &mut u64 = newest.entry(entry.info.device).or_default();
+            *created = (*created).max(entry.info.created);
+        }
+        newest
+    }
+
     fn of_device(&self, device: DeviceNo) -> impl Iterator<Item = (&SessionId, &Entry)> {
         self.entries
             .iter()

@@ -215,6 +215,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         if self.sessions.confirm(turn, session) {
             self.forget_first_contact(turn, device)?;
+            self.hand_over_again(turn, device)?;
             self.timers.set_earliest(Timer::Distribute(device), turn.now);
         }
         Ok(())

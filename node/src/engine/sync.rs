@@ -4,18 +4,21 @@
 use bytes::Bytes;
 use parlour_crypto::{
     ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS,
-    SYNC_VERSION, SignedEvent, UserId, day_of,
+    SYNC_VERSION, SignedEvent, UserId, VerifiedEvent, day_of,
 };
 use parlour_net::NetCommand;
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, logs, outbox};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, contacts, conversations, devices, logs, outbox, rooms,
+};
 
+use super::Engine;
 use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
+use super::rooms::{OPERATIONS, Taken, holds_operations, is_operation};
 use super::sessions::takes_part_in_refreshes;
 use super::timers::{Timer, jitter};
 use super::write::position;
-use super::{Engine, Members};
 
 /// Acknowledgements wait at most this long for company.
 const ACKNOWLEDGE_MS: u64 = 50;
@@ -23,6 +26,8 @@ const ACKNOWLEDGE_MS: u64 = 50;
 const ACKNOWLEDGE_EVENTS: usize = 128;
 /// How often each side says everything it holds.
 const FULL_HAVE_MS: u64 = 60_000;
+/// … and while it does not take what the other side sends, so that this does not hold up everything else.
+const REFUSED_MS: u64 = 2_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
 const WANT_MS: u64 = 5_000;
 /// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do.
@@ -149,9 +154,7 @@ impl Engine {
             self.send_control_frame(turn, stream, &row);
             self.repeat_on_stream(turn.now, device);
         }
-        if let Some(user) = self.link(stream).map(|link| link.user) {
-            self.tell_read_again(turn, &user)?;
-        }
+        self.tell_read_again(turn, device)?;
         self.tell_presence_to(turn, stream)?;
         if !self.timers.is_set(Timer::Presence) {
             self.tell_presence(turn)?;
@@ -161,45 +164,62 @@ impl Engine {
 
     /// Says everything we hold of every shared conversation.
     pub(crate) fn tell_everything(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else {
+        let Some(device) = self.link(stream).map(|link| link.device) else {
             return Ok(());
         };
-        let undecided = self.is_undecided(&user);
-        for (no, id) in self.shared(turn, &user)? {
-            // What they say may come; what is here of it, they do not learn.
-            let held = match undecided {
-                true => Vec::new(),
-                false => logs::of_conversation(turn.txn, no)?,
-            };
-            let mut logs: Vec<_> = held
-                .iter()
-                .filter_map(|(log, row)| self.log_have(log, &row.have))
-                .collect();
-            let mut full = true;
-            loop {
-                let rest = logs.split_off(logs.len().min(MAX_LOGS));
-                let conversation = id;
-                self.send_frame(
-                    turn,
-                    stream,
-                    &Frame::Have(Have {
-                        conversation,
-                        full,
-                        logs,
-                    }),
-                );
-                if rest.is_empty() {
-                    break;
-                }
-                (logs, full) = (rest, false);
-            }
+        for (no, id) in self.shared(turn, device)? {
+            self.tell_conversation(turn, stream, no, &id)?;
         }
         self.timers
             .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
         let random = self.random();
-        let pause = jitter(FULL_HAVE_MS, random);
+        let mut pause = jitter(FULL_HAVE_MS, random);
+        if let Some(link) = self.link(stream).filter(|link| link.refused > 0) {
+            link.refused = link.refused.saturating_sub(1);
+            pause = REFUSED_MS;
+        }
         self.timers.set(Timer::FullHave(stream), turn.now.saturating_add(pause));
         Ok(())
+    }
+
+    /// Says everything we hold of one conversation.
+    pub(crate) fn tell_conversation(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        no: ConversationNo,
+        id: &ConversationId,
+    ) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
+        // What they say may come; what is here of it, they do not learn.
+        let held = match self.is_undecided(&user) {
+            true => Vec::new(),
+            false => logs::of_conversation(turn.txn, no)?,
+        };
+        let mut logs: Vec<_> = held
+            .iter()
+            .filter_map(|(log, row)| self.log_have(log, &row.have))
+            .collect();
+        let mut full = true;
+        loop {
+            let rest = logs.split_off(logs.len().min(MAX_LOGS));
+            let conversation = *id;
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Have(Have {
+                    conversation,
+                    full,
+                    logs,
+                }),
+            );
+            if rest.is_empty() {
+                return Ok(());
+            }
+            (logs, full) = (rest, false);
+        }
     }
 
     /// What to tell of a log.
@@ -212,43 +232,54 @@ impl Engine {
         })
     }
 
-    /// The conversations this account shares with a user.
+    /// The conversation that this account has with a user and nobody else.
+    fn alone_with(&self, user: &UserId) -> ConversationId {
+        match *user == self.own.user {
+            true => ConversationId::notes(user),
+            false => ConversationId::direct(&self.own.user, user),
+        }
+    }
+
+    /// The conversations this device shares with a device.
     pub(crate) fn shared(
         &self,
         turn: &Turn<'_, '_>,
-        user: &UserId,
+        device: DeviceNo,
     ) -> Result<Vec<(ConversationNo, ConversationId)>, StoreError> {
-        let id = match *user == self.account.user() {
-            true => ConversationId::notes(user),
-            false => ConversationId::direct(&self.account.user(), user),
+        let Some(known) = self.known.get(&device) else {
+            return Ok(Vec::new());
         };
-        Ok(conversations::number(turn.txn, &id)?
-            .map(|no| (no, id))
-            .into_iter()
-            .collect())
+        let id = self.alone_with(&known.user);
+        let alone = conversations::number(turn.txn, &id)?.map(|no| (no, id));
+        let mut shared: Vec<_> = alone.into_iter().collect();
+        for no in rooms::of_user(turn.txn, &known.user)? {
+            if self.are_both_in(turn, no, &known.user, &known.id)?
+                && let Some(id) = conversations::id_of(turn.txn, no)?
+            {
+                shared.push((no, id));
+            }
+        }
+        Ok(shared)
     }
 
-    /// The number of a conversation, if it is shared with this user.
+    /// The number of a conversation, if it is shared with this device.
     pub(crate) fn shared_number(
         &self,
         turn: &Turn<'_, '_>,
-        user: &UserId,
+        device: DeviceNo,
         id: &ConversationId,
     ) -> Result<Option<ConversationNo>, StoreError> {
-        Ok(self
-            .shared(turn, user)?
-            .into_iter()
-            .find(|(_, c)| c == id)
-            .map(|(no, _)| no))
+        let (Some(no), Some(known)) = (conversations::number(turn.txn, id)?, self.known.get(&device)) else {
+            return Ok(None);
+        };
+        let shared = *id == self.alone_with(&known.user) || self.are_both_in(turn, no, &known.user, &known.id)?;
+        Ok(shared.then_some(no))
     }
 
     /// A device tells what it holds, on its stream or by envelope.
     pub(crate) fn on_have(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, have: &Have) -> Result<(), StoreError> {
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
-        };
-        let Some(conversation) = self.shared_number(turn, &user, &have.conversation)? else {
-            return Ok(());
+        let Some(conversation) = self.shared_number(turn, device, &have.conversation)? else {
+            return self.tell_gone(turn, device, have);
         };
         let mut told = Vec::new();
         for log in &have.logs {
@@ -274,10 +305,16 @@ impl Engine {
                 link.told.insert(conversation);
                 link.begin_round(conversation);
             }
+            let mut learned = false;
             for (key, held) in told {
                 link.acknowledged(key, &held);
                 let known = link.peer_has.entry(key).or_default();
+                learned |= holds_operations(&key) && !held.difference(known).is_empty();
                 *known = known.union(&held);
+            }
+            if learned {
+                // What they did not take without these operations they may take now.
+                link.untaken.retain(|log, _| log.conversation != conversation);
             }
             link.wanting.insert(conversation);
         }
@@ -295,10 +332,16 @@ impl Engine {
         let ours = logs::get(turn.txn, &log)?;
         // Unproved: worth a new log, but once only in the life of a process, and not for ever. Others keep so many logs of a device and
         // no more, and nobody is to use them up for us.
-        let hinted = self.rollback_hinted || self.own_log > MAX_HINTED_LOG;
-        if held.max() > ours.have.max() && log.log == self.own_log && !hinted {
+        let user = self.known.get(&device).map(|known| known.user);
+        let trusted = match user {
+            Some(user) => user == self.own.user || contacts::get(turn.txn, &user)?.is_some(),
+            None => false,
+        };
+        let hinted = self.rollback_hinted || self.own_log > MAX_HINTED_LOG || !trusted;
+        let number = log.log & !OPERATIONS;
+        if held.max() > ours.have.max() && number == self.own_log && !hinted {
             self.rollback_hinted = true;
-            self.suspect_rollback(turn, log.log)?;
+            self.suspect_rollback(turn, number)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
     }
@@ -311,8 +354,8 @@ impl Engine {
         wire: &[Vec<u8>],
     ) -> Result<(), StoreError> {
         let Some(link) = self.link(stream) else { return Ok(()) };
-        let user = link.user;
-        let Some(number) = self.shared_number(turn, &user, conversation)? else {
+        let (device, user) = (link.device, link.user);
+        let Some(number) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
         for bytes in wire {
@@ -321,10 +364,18 @@ impl Engine {
                 self.close_stream(turn, stream);
                 return Ok(());
             };
-            if let Some(key) = self.take_event(turn, number, conversation, &user, event)?
-                && let Some(link) = self.link(stream)
-            {
-                link.peer_has.entry(key.log).or_default().insert(key.seq);
+            let taken = self.take_event(turn, number, conversation, &user, event)?;
+            match (taken, self.link(stream)) {
+                (Some(key), Some(link)) => {
+                    link.peer_has.entry(key.log).or_default().insert(key.seq);
+                }
+                (None, Some(link)) => {
+                    // Their window is open again when we have said twice that we do not hold it.
+                    link.refused = 2;
+                    let due = turn.now.saturating_add(REFUSED_MS);
+                    self.timers.set_earliest(Timer::FullHave(stream), due);
+                }
+                (_, None) => {}
             }
         }
         Ok(())
@@ -340,31 +391,52 @@ impl Engine {
         event: SignedEvent,
     ) -> Result<Option<EventKey>, StoreError> {
         let header = event.header();
+        let room = self.is_room(turn, conversation)?;
+        if room && is_operation(header.kind) && header.conversation == *id {
+            let Taken::Stored(key) = self.take_operation(turn, conversation, event)? else {
+                return Ok(None);
+            };
+            self.have_acknowledged(turn, key, key.log.device)?;
+            return Ok(Some(key));
+        }
         let Some((author, known)) = self.known_device(&header.device) else {
             self.counters.unknown_authors += 1;
             return Ok(None);
         };
+        let (by, signer) = (known.user, known.signer.clone());
         // A direct conversation has no membership, and so no view of it.
-        let belongs = header.conversation == *id
-            && header.view.is_none()
-            && (known.user == *user || known.user == self.account.user());
-        let verified = match known.signer.as_ref().map(|signer| event.verify_by(signer)) {
-            Some(Ok(event)) if belongs => event,
+        let alone = || header.view.is_none() && (by == *user || by == self.account.user());
+        let belongs = header.conversation == *id && (room || alone());
+        let verified = match signer.filter(|_| belongs).map(|signer| event.verify_by(&signer)) {
+            Some(Ok(event)) => event,
             _ => {
                 self.counters.forged_events += 1;
                 return Ok(None);
             }
         };
-        let own = author == self.own.device;
-        let key = match append(turn, conversation, author, &verified, self.origin_of(author))? {
+        if room && !self.may_say(turn, conversation, verified.header(), &by)? {
+            return Ok(None);
+        }
+        self.take_verified(turn, conversation, author, &verified)
+    }
+
+    /// Stores an event that belongs into a conversation and whose signature holds, and has it acknowledged.
+    pub(crate) fn take_verified(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        author: DeviceNo,
+        event: &VerifiedEvent,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let key = match append(turn, conversation, author, event, self.origin_of(author))? {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 self.ends_typing(author);
-                self.wake_conversation(turn, conversation, &verified)?;
-                if own {
-                    self.suspect_rollback(turn, key.log.log)?;
+                self.wake_conversation(turn, conversation, event)?;
+                if author == self.own.device {
+                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
                 } else {
-                    self.lower_waiting_marks(turn, conversation, &position(&verified))?;
+                    self.lower_waiting_marks(turn, conversation, &position(event))?;
                 }
                 key
             }
@@ -385,7 +457,7 @@ impl Engine {
     }
 
     /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    fn have_acknowledged(
+    pub(crate) fn have_acknowledged(
         &mut self,
         turn: &mut Turn<'_, '_>,
         key: EventKey,
@@ -415,15 +487,21 @@ impl Engine {
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
     ) -> Result<Vec<u64>, StoreError> {
-        let Some(Members { with, .. }) = self.members(turn, conversation)? else {
+        let Some(members) = self.members(turn, conversation)? else {
             return Ok(Vec::new());
         };
-        let me = self.account.user();
+        let (me, here) = (self.own.user, self.account.keys.id());
+        if !members.has_device(&me, &here, &me) {
+            return Ok(Vec::new());
+        }
         Ok(self
             .streams
             .iter()
             .filter_map(|(stream, s)| match &s.phase {
-                Phase::Ready(link) if link.greeted && (link.user == with || link.user == me) => Some(*stream),
+                Phase::Ready(link) if link.greeted => {
+                    let known = self.known.get(&link.device)?;
+                    members.has_device(&link.user, &known.id, &me).then_some(*stream)
+                }
                 _ => None,
             })
             .collect())

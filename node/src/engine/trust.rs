@@ -156,14 +156,14 @@ impl Engine {
         }
         if self.undecided.remove(user) {
             for device in devices::of_user(turn.txn, user)? {
-                self.tell_what_waited(turn, user, device)?;
+                self.tell_what_waited(turn, device)?;
             }
         }
         Ok(Ok(()))
     }
 
     /// Nothing is held back from a device any more.
-    fn tell_what_waited(&mut self, turn: &mut Turn<'_, '_>, user: &UserId, device: DeviceNo) -> Result<(), StoreError> {
+    fn tell_what_waited(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         self.control_tries.remove(&device);
         self.timers.set_earliest(Timer::Distribute(device), turn.now);
         self.timers.set_earliest(Timer::Controls(device), turn.now);
@@ -176,7 +176,7 @@ impl Engine {
         for row in outbox::of_device(turn.txn, device)? {
             self.send_control_frame(turn, stream, &row);
         }
-        for (conversation, _) in self.shared(turn, user)? {
+        for (conversation, _) in self.shared(turn, device)? {
             if let Some((_, link)) = self.link_to(device) {
                 link.wanting.insert(conversation);
             }

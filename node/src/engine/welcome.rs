@@ -14,8 +14,9 @@ use parlour_store::feed::{self, FeedRow};
 use parlour_store::invites::{self, InviteRow};
 use parlour_store::prekeys::PrekeyRow;
 use parlour_store::requests::{self, AskingRow};
+use parlour_store::rooms::{self, TokenRow};
 use parlour_store::sessions::SessionInfo;
-use parlour_store::{StoreError, prekeys};
+use parlour_store::{DeviceNo, StoreError, prekeys};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
@@ -46,6 +47,8 @@ enum Reason {
     Invite(InviteRow),
     /// Its tag names the invite in a request of ours: whom we asked has accepted.
     Asked(AskingRow),
+    /// Its tag names a link of ours into a room.
+    Room(TokenRow),
     /// Its tag names a prekey bundle of ours: a contact that begins anew.
     Contact,
 }
@@ -156,6 +159,10 @@ impl Engine {
         if let Some(asked) = asked.find(|row| named(&row.token) && row.expires > turn.now) {
             return Ok(Some(Reason::Asked(asked)));
         }
+        let mut links = rooms::tokens(turn.txn)?.into_iter();
+        if let Some(link) = links.find(|row| named(&row.token) && row.expires > turn.now) {
+            return Ok(self.rooms.visits.take(turn.now).then_some(Reason::Room(link)));
+        }
         let bundles = prekeys::all(turn.txn)?;
         let ours = bundles
             .iter()
@@ -187,7 +194,16 @@ impl Engine {
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Asked(asked) => token == Some(asked.token) && user == asked.user,
-            Reason::Contact => token.is_none() && known,
+            // Contacts ask through the session they have, and begin anew as contacts.
+            Reason::Room(link) => {
+                let stranger = contacts::get(turn.txn, &user)?.is_none();
+                token == Some(link.token) && user != self.account.user() && stranger
+            }
+            Reason::Contact => {
+                let fellow =
+                    user != self.account.user() && self.is_fellow(turn, &user, &accepted.peer_cert.device())?;
+                token.is_none() && (known || fellow)
+            }
         };
         if !welcome {
             return Ok(Welcome::Silent);
@@ -201,7 +217,7 @@ impl Engine {
             }
             Reason::Invite(invite) => closed(invite, &user, turn.now),
             Reason::Asked(asked) => asked.revoked.then_some(InviteRefusal::Revoked),
-            Reason::Contact => None,
+            Reason::Room(_) | Reason::Contact => None,
         };
         if let Some(refusal) = refusal {
             return Ok(Welcome::Closed(refusal));
@@ -212,7 +228,7 @@ impl Engine {
         let again = match &reason {
             Reason::Invite(invite) => invite.used_by.contains(&user),
             Reason::Asked(_) => known,
-            Reason::Contact => false,
+            Reason::Room(_) | Reason::Contact => false,
         };
         if again && !self.new_sessions.take(turn.now) {
             return Ok(Welcome::Silent);
@@ -235,6 +251,15 @@ impl Engine {
         }
         opened.settle(turn);
         let Accepted { session, peer_cert, .. } = opened.accepted;
+        if matches!(reason, Reason::Room(_)) {
+            self.admit_visitor(turn, &profile, &peer_cert, session)?;
+            return Ok(Welcome::Done);
+        }
+        let accepted = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        if matches!(reason, Reason::Contact) && !accepted {
+            self.admit_fellow(turn, &profile, &peer_cert, session)?;
+            return Ok(Welcome::Done);
+        }
         self.admit(turn, reason, &profile, &peer_cert, &list, session)?;
         Ok(Welcome::Done)
     }
@@ -354,25 +379,62 @@ impl Engine {
         self.learn_devices(turn)?;
         self.ensure_direct(turn, user)?;
         feed::append(turn.txn, &FeedRow::Contact { user })?;
-        // Whoever begins anew has lost the older ones; one we began ourselves may still be answered.
-        self.sessions.forget(turn, device, Which::Confirmed)?;
-        self.sessions.insert(
-            turn,
-            SessionInfo {
-                device,
-                confirmed: true,
-                created: turn.now,
-            },
-            session,
-        )?;
-        self.match_again(turn)?;
+        self.admit_session(turn, device, session)?;
         let accept = Control::ContactAccept {
             profile: self.card(turn.now),
             ext: Vec::new(),
         };
         self.post_card(turn, device, accept)?;
+        self.approach_device(turn, device, &row.peer);
+        Ok(())
+    }
+
+    /// A member of a room of ours, who is no contact, has begun a session.
+    pub(crate) fn admit_fellow(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        profile: &Profile,
+        certificate: &DeviceCert,
+        session: parlour_crypto::Session,
+    ) -> Result<(), StoreError> {
+        let Some(device) = devices::number(turn.txn, &certificate.device())? else {
+            return Ok(());
+        };
+        let Some(mut row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        row.bundle = profile.bundle.to_vec();
+        row.peer = profile.peer.to_vec();
+        row.addresses = profile.addresses.clone();
+        devices::put(turn.txn, &row)?;
+        self.learn_devices(turn)?;
+        self.admit_session(turn, device, session)?;
+        self.approach_device(turn, device, &row.peer);
+        Ok(())
+    }
+
+    fn admit_session(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        session: parlour_crypto::Session,
+    ) -> Result<(), StoreError> {
+        // Whoever begins anew has lost the older ones; one we began ourselves may still be answered.
+        self.sessions.forget(turn, device, Which::Confirmed)?;
+        let info = SessionInfo {
+            device,
+            confirmed: true,
+            created: turn.now,
+        };
+        self.sessions.insert(turn, info, session)?;
+        self.hand_over_again(turn, device)?;
+        self.match_again(turn)
+    }
+
+    /// There is a session: stays connected, and opens a stream.
+    fn approach_device(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, peer: &[u8]) {
         self.timers.set_earliest(Timer::Distribute(device), turn.now);
-        if let Ok(peer) = PeerId::from_bytes(&row.peer) {
+        if let Ok(peer) = PeerId::from_bytes(peer) {
             self.want_peer(turn, peer);
             if self.dialer.is_connected(&peer) {
                 let courtesy = if self.peer < peer { 0 } else { 300 };
@@ -380,7 +442,6 @@ impl Engine {
                     .set_earliest(Timer::OpenStream(device), turn.now.saturating_add(courtesy));
             }
         }
-        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the account itself writes: messages.
 
 use parlour_crypto::{
-    Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, VISIBLE_TWICE,
-    VerifiedEvent,
+    Content, Draft, EventId, KIND_MESSAGE, MAX_MENTIONS, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message, UserId,
+    VISIBLE_TWICE, VerifiedEvent,
 };
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
@@ -32,14 +32,15 @@ impl Engine {
         if let Some(error) = refuse_text(turn, conversation, send)? {
             return Ok(Err(error));
         }
-        if let Some(error) = self.refuse_recipient(turn, conversation)? {
+        if let Some(error) = self.refuse_recipient(turn, conversation, KIND_MESSAGE)? {
             return Ok(Err(SendError::Refused(error)));
         }
-        let members = self.members(turn, conversation)?.map(|members| members.with);
+        let members = self.members(turn, conversation)?;
+        let takes_part = |user: &UserId| members.as_ref().is_some_and(|members| members.has(user));
         if send
             .mentions
             .iter()
-            .any(|user| *user != self.own.user && Some(*user) != members)
+            .any(|user| *user != self.own.user && !takes_part(user))
         {
             return Ok(Err(SendError::MentionsStranger));
         }
@@ -87,19 +88,25 @@ impl Engine {
         }))
     }
 
-    /// Why nothing may be sent to whoever the conversation is with.
+    /// Why nothing of a kind may be sent to whoever the conversation is with.
     pub(crate) fn refuse_recipient(
         &mut self,
         turn: &Turn<'_, '_>,
         conversation: ConversationNo,
+        kind: u16,
     ) -> Result<Option<Refusal>, StoreError> {
+        if let Some(refusal) = self.refuse_in_room(turn, conversation, kind)? {
+            return Ok(Some(refusal));
+        }
         let members = self.members(turn, conversation)?;
-        Ok(match members.map(|members| (members.with, members.parted)) {
-            Some((user, _)) if self.is_blocked(&user) => Some(Refusal::Blocked),
-            Some((_, true)) => Some(Refusal::NoContact),
-            Some((user, _)) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
-            Some(_) | None => None,
-        })
+        Ok(
+            match members.and_then(|members| Some((members.other_side()?, members.parted))) {
+                Some((user, _)) if self.is_blocked(&user) => Some(Refusal::Blocked),
+                Some((_, true)) => Some(Refusal::NoContact),
+                Some((user, _)) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
+                Some(_) | None => None,
+            },
+        )
     }
 
     /// Signs a new event of this device and stores it.
@@ -128,7 +135,7 @@ impl Engine {
             prev: held.top,
             parents,
             clock,
-            view: None,
+            view: self.own_view(turn, conversation)?,
         };
         let salt = self.random_id();
         let event = VerifiedEvent::sign(&self.account.keys, draft, salt, body).map_err(|_| missing())?;

@@ -12,6 +12,7 @@ mod limits;
 mod pairing;
 mod personal;
 mod rest;
+mod rooms;
 mod setup;
 mod socket;
 mod stream;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{DeviceCert, EventId, Intervals, SignedEvent, VerifiedEvent};
+use parlour_crypto::{DeviceCert, EventId, Intervals, KIND_OPERATION, SignedEvent, VerifiedEvent};
 
 use super::{AuditReport, Problem};
 use crate::conversations::ConversationRow;
@@ -108,6 +108,10 @@ impl Walk<'_> {
             report.found(Problem::Place { id });
         }
         if self.held.contains(at) {
+            return;
+        }
+        // Operations build on each other alone, and have no place.
+        if event.header().kind == KIND_OPERATION {
             return;
         }
         self.parents(&event, at, report);

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 45] = [
+const NOUNS: [(Kind, &str); 54] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -45,6 +45,8 @@ const NOUNS: [(Kind, &str); 45] = [
     (Kind::Outbox, "outbox"),
     (Kind::Session, "session"),
     (Kind::SessionRecord, "session record"),
+    (Kind::OwnChain, "own sender chain"),
+    (Kind::SenderChain, "sender chain"),
     (Kind::Prekey, "prekey"),
     (Kind::OneTimeKey, "one-time key"),
     (Kind::Ephemeral, "ephemeral key"),
@@ -61,6 +63,13 @@ const NOUNS: [(Kind, &str); 45] = [
     (Kind::Views, "views"),
     (Kind::ConversationTimer, "timer"),
     (Kind::ClientId, "client id"),
+    (Kind::Room, "room"),
+    (Kind::Member, "member"),
+    (Kind::RoomOf, "room of a user"),
+    (Kind::View, "view"),
+    (Kind::MemberName, "name of a member"),
+    (Kind::RoomToken, "room link"),
+    (Kind::Joining, "room to join"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {

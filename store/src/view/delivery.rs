@@ -10,7 +10,7 @@ use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
 use crate::logs::{self, DeliveryRow};
 use crate::record::StoreError;
 use crate::view::Own;
-use crate::{devices, read_marks};
+use crate::{devices, read_marks, registers, rooms};
 
 /// How far a message has come on its way to one device. Later is further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,14 +62,16 @@ struct Recipient {
     no: DeviceNo,
     user: UserId,
     device: DeviceId,
+    /// The clock since when messages are meant for it.
+    since: u64,
 }
 
 /// Delivery of this account's own messages in one conversation; rows are read once per log.
 pub struct DeliveryView<'a, R> {
     read: &'a R,
     own: Own,
-    /// Nobody else takes part, so that a message may be where it belongs from the start.
-    notes: bool,
+    /// Maybe nobody else takes part, so that a message may be where it belongs from the start.
+    alone: bool,
     recipients: Vec<Recipient>,
     rows: BTreeMap<LogKey, Vec<Progress>>,
 }
@@ -88,6 +90,16 @@ impl<'a, R: Read> DeliveryView<'a, R> {
     /// # Errors
     /// The database cannot be read, or a row is malformed.
     pub fn new(read: &'a R, own: Own, conversation: ConversationNo) -> Result<Self, StoreError> {
+        let kind = conversations::get(read, conversation)?.map(|row| row.kind);
+        let members = match kind {
+            Some(ConversationKind::Room) => rooms::members(read, conversation)?,
+            _ => BTreeMap::new(),
+        };
+        let alone = match kind {
+            Some(ConversationKind::Notes) => true,
+            Some(ConversationKind::Room) => members.keys().all(|user| *user == own.user) && !members.is_empty(),
+            _ => false,
+        };
         let recipients = recipients(read, own, conversation)?
             .into_iter()
             .map(|no| {
@@ -96,29 +108,31 @@ impl<'a, R: Read> DeliveryView<'a, R> {
                     no,
                     user: row.user,
                     device: row.id,
+                    since: members.get(&row.user).map_or(0, |member| member.since),
                 })
             })
             .collect::<Result<_, StoreError>>()?;
         Ok(Self {
             read,
             own,
-            notes: conversations::get(read, conversation)?.is_some_and(|row| row.kind == ConversationKind::Notes),
+            alone,
             recipients,
             rows: BTreeMap::new(),
         })
     }
 
-    /// Every recipient device of the message with `seq` in `log`.
+    /// Every recipient device of the message with `seq` in `log`, written at `clock`.
     ///
     /// # Errors
     /// As [`DeliveryView::new`].
-    pub fn devices(&mut self, log: &LogKey, seq: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
+    pub fn devices(&mut self, log: &LogKey, seq: u64, clock: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
         let rows = self.rows(log)?;
         let states: Vec<_> = rows.iter().map(|row| state(row, seq)).collect();
         Ok(self
             .recipients
             .iter()
             .zip(states)
+            .filter(|(to, _)| to.since <= clock)
             .map(|(to, state)| DeviceDelivery {
                 user: to.user,
                 device: to.device,
@@ -127,32 +141,31 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             .collect())
     }
 
-    /// The status of the message with `seq` in `log`.
+    /// The status of the message with `seq` in `log`, written at `clock`.
     ///
     /// # Errors
     /// As [`DeliveryView::new`].
-    pub fn status(&mut self, log: &LogKey, seq: u64) -> Result<MessageStatus, StoreError> {
+    pub fn status(&mut self, log: &LogKey, seq: u64, clock: u64) -> Result<MessageStatus, StoreError> {
         if log.device != self.own.device {
             return Ok(MessageStatus::Received);
         }
         let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
-        Ok(match states.iter().min() {
-            None if self.notes => MessageStatus::Delivered,
+        let meant = || self.recipients.iter().zip(&states).filter(|(to, _)| to.since <= clock);
+        Ok(match meant().map(|(_, state)| state).min() {
+            None if self.alone => MessageStatus::Delivered,
             None | Some(DeliveryState::Queued) => MessageStatus::Sending,
             Some(DeliveryState::Sent) => MessageStatus::Sent,
             Some(DeliveryState::Read) => MessageStatus::Read,
-            Some(DeliveryState::Delivered) if self.is_read(&states) => MessageStatus::Read,
+            Some(DeliveryState::Delivered) if self.is_read(meant()) => MessageStatus::Read,
             Some(DeliveryState::Delivered) => MessageStatus::Delivered,
         })
     }
 
     /// Whether every other user has read it on one of their devices.
-    fn is_read(&self, states: &[DeliveryState]) -> bool {
+    fn is_read<'b>(&self, states: impl Iterator<Item = (&'b Recipient, &'b DeliveryState)>) -> bool {
         let mut users: BTreeMap<UserId, bool> = BTreeMap::new();
-        for (to, state) in self.recipients.iter().zip(states) {
-            if to.user != self.own.user {
-                *users.entry(to.user).or_default() |= *state == DeliveryState::Read;
-            }
+        for (to, state) in states.filter(|(to, _)| to.user != self.own.user) {
+            *users.entry(to.user).or_default() |= *state == DeliveryState::Read;
         }
         !users.is_empty() && users.values().all(|read| *read)
     }
@@ -189,8 +202,8 @@ fn state(row: &Progress, seq: u64) -> DeliveryState {
     }
 }
 
-/// The devices that every own message of a conversation is meant for: all of the other user's, if there is one, and the account's other ones,
-/// without those that are retired.
+/// The devices that every own message of a conversation is meant for now: all of those who take part in it with the account, and the
+/// account's other ones, without those that are retired.
 ///
 /// # Errors
 /// The database cannot be read, or a row is malformed.
@@ -201,12 +214,32 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
     let users = match row.kind {
         ConversationKind::Direct { with } => vec![with, own.user],
         ConversationKind::Notes => vec![own.user],
+        ConversationKind::Room => return members_devices(read, own, conversation),
     };
     let mut all = Vec::new();
     for user in users {
         for no in devices::of_user(read, &user)? {
             let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
             if no != own.device && !gone {
+                all.push(no);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The devices of a room's members that the operations name. Nothing is meant for who is blocked.
+fn members_devices(read: &impl Read, own: Own, room: ConversationNo) -> Result<Vec<DeviceNo>, StoreError> {
+    let mut all = Vec::new();
+    for (user, member) in rooms::members(read, room)? {
+        if registers::blocked(read, &user)?.is_some() {
+            continue;
+        }
+        for id in &member.devices {
+            let Some(no) = devices::number(read, id)?.filter(|no| *no != own.device) else {
+                continue;
+            };
+            if devices::get(read, no)?.is_some_and(|row| row.user == user && !row.is_retired()) {
                 all.push(no);
             }
         }

@@ -69,7 +69,7 @@ pub fn message<R: Read>(
         clock: entry.at.clock,
         room_seq: entry.room_seq,
         state: state(read, &entry.event, &event, &device.user)?,
-        status: delivery.status(&entry.event.log, entry.event.seq)?,
+        status: delivery.status(&entry.event.log, entry.event.seq, entry.at.clock)?,
     })
 }
 

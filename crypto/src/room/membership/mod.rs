@@ -14,10 +14,10 @@ mod tests;
 pub use self::judge::Dropped;
 pub use self::state::{LinkState, Member, OpenInvite, RoomState};
 
-use self::dag::{Bits, Dag};
+use self::dag::{Bits, Dag, contains};
 use self::judge::Judge;
-use super::operation::{RoomOperation, membership_view};
-use crate::ids::{ConversationId, EventId};
+use super::operation::{Act, RoomOperation, membership_view};
+use crate::ids::{ConversationId, DeviceId, EventId, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thiserror::Error;
 
@@ -121,6 +121,23 @@ impl Membership {
         self.judge.dag.heads()
     }
 
+    /// The number and id of the last operation of a device.
+    #[must_use]
+    pub fn last_of(&self, device: &DeviceId) -> Option<(u32, EventId)> {
+        let of_device = self
+            .judge
+            .dag
+            .iter()
+            .filter(|(_, operation)| operation.device == *device);
+        of_device.map(|(_, operation)| (operation.op_seq, operation.id)).max()
+    }
+
+    /// Whether there is an operation of a user: nobody takes part, or is removed, without one.
+    #[must_use]
+    pub fn knows(&self, user: &UserId) -> bool {
+        self.judge.dag.iter().any(|(_, operation)| operation.user == *user)
+    }
+
     /// HASH("membership view", room, heads).
     #[must_use]
     pub fn view(&self) -> [u8; 32] {
@@ -138,6 +155,72 @@ impl Membership {
     pub fn missing(&self) -> Vec<EventId> {
         let named: BTreeSet<_> = self.waiting.values().flat_map(|operation| &operation.parents).collect();
         named.into_iter().filter(|id| !self.contains(id)).copied().collect()
+    }
+
+    /// The operations that are here, ancestors first, without those that wait.
+    pub fn ids(&self) -> impl Iterator<Item = EventId> {
+        self.judge.dag.iter().map(|(_, operation)| operation.id)
+    }
+
+    /// Whether an operation waits for others.
+    #[must_use]
+    pub fn waits(&self, id: &EventId) -> bool {
+        self.waiting.contains_key(id)
+    }
+
+    /// The operations that wait for others.
+    pub fn waiting_ids(&self) -> impl Iterator<Item = EventId> {
+        self.waiting.keys().copied()
+    }
+
+    /// Whether a user came once and never went.
+    #[must_use]
+    pub fn came_once(&self, user: &UserId) -> bool {
+        let about = self
+            .judge
+            .index
+            .about(user)
+            .iter()
+            .filter_map(|&at| self.judge.dag.get(at));
+        let moves = about.filter(|operation| !matches!(operation.act(), Some(Act::Role { .. })));
+        moves.count() == 1
+    }
+
+    /// Whether anybody has ever let a user in, if it counts or not.
+    #[must_use]
+    pub fn was_invited(&self, user: &UserId) -> bool {
+        self.judge.index.invites.contains_key(user)
+    }
+
+    /// What somebody who takes part no more has to know to see why, ancestors first: how they went, or those who had let them in, and all
+    /// that was before.
+    #[must_use]
+    pub fn until_gone(&self, user: &UserId) -> Vec<EventId> {
+        let index = &self.judge.index;
+        let invites = index.invites.get(user).into_iter().flatten();
+        let inviters = invites
+            .filter_map(|&at| self.judge.dag.get(at))
+            .map(|invite| invite.user);
+        let concerned: BTreeSet<UserId> = inviters.chain([*user]).collect();
+        let ends = concerned.iter().flat_map(|user| index.about(user)).filter_map(|&at| {
+            let operation = self.judge.dag.get(at)?;
+            let ends = matches!(operation.act(), Some(Act::Remove { .. } | Act::Leave));
+            (ends && self.judge.verdict(at).counts()).then_some(operation.id)
+        });
+        let ends: Vec<EventId> = ends.collect();
+        let Some(past) = self.judge.dag.closure(&ends) else {
+            return Vec::new();
+        };
+        let all = self.judge.dag.iter();
+        all.filter(|(at, _)| contains(past.as_slice(), *at))
+            .map(|(_, operation)| operation.id)
+            .collect()
+    }
+
+    /// How many operations wait for others.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// How many operations there are, without those that wait.

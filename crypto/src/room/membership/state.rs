@@ -4,7 +4,7 @@
 use super::dag::{At, Bits, contains};
 use super::judge::{Dropped, Judge};
 use crate::ids::{DeviceId, EventId, UserId};
-use crate::room::operation::{Act, Info, RoomOperation};
+use crate::room::operation::{Act, Info, LastSeq, RoomOperation};
 use crate::room::rules::{Policy, Rank};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,8 @@ pub struct RoomState {
     pub dropped: BTreeMap<EventId, Dropped>,
     /// Devices that made two operations of one number.
     pub forked: BTreeSet<DeviceId>,
+    /// Of users who were removed and have not come back: the last content that whoever removed them had seen.
+    pub ends: BTreeMap<UserId, Vec<LastSeq>>,
 }
 
 /// A user in a room.
@@ -108,6 +110,7 @@ impl RoomState {
             info: at.info(),
             dropped: at.dropped(),
             forked: at.forked(),
+            ends: at.ends(),
         }
     }
 }
@@ -167,6 +170,33 @@ impl View<'_> {
             !ends.any(|&end| contains(self.set, end)) && !removals.any(|&removal| self.counted(removal))
         });
         devices.into_iter().collect()
+    }
+
+    fn ends(&self) -> BTreeMap<UserId, Vec<LastSeq>> {
+        let mut ends = BTreeMap::new();
+        for (user, statements) in &self.judge.index.about {
+            if self.judge.rank_in(user, self.set) > 0 {
+                continue;
+            }
+            let mut removed = false;
+            let mut last: BTreeMap<(DeviceId, u32), u64> = BTreeMap::new();
+            for &at in statements.iter().filter(|&&at| self.counted(at)) {
+                if let Some(Act::Remove { logs, .. }) = self.get(at).and_then(RoomOperation::act) {
+                    removed = true;
+                    for end in logs {
+                        let seq = last.entry((end.device, end.log)).or_default();
+                        *seq = (*seq).max(end.seq);
+                    }
+                }
+            }
+            if removed {
+                let logs = last
+                    .into_iter()
+                    .map(|((device, log), seq)| LastSeq { device, log, seq });
+                ends.insert(*user, logs.collect());
+            }
+        }
+        ends
     }
 
     fn invited(&self) -> BTreeMap<UserId, OpenInvite> {

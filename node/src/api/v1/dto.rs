@@ -1,7 +1,14 @@
 //! The JSON of the API. Ids have their text form, times are RFC 3339 in UTC with milliseconds.
 
+mod room;
+
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::{Deserialize, Serialize, Serializer};
+
+pub(crate) use room::{
+    ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
+    Rules, ShownRules,
+};
 
 /// A moment, ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -290,7 +297,9 @@ pub(crate) struct Conversation {
     pub(crate) id: ConversationId,
     pub(crate) kind: &'static str,
     pub(crate) title: String,
-    pub(crate) with: UserId,
+    /// The other side; nothing in rooms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) with: Option<UserId>,
     pub(crate) unread: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,

@@ -17,6 +17,7 @@ mod profile;
 mod reader;
 mod remembering;
 mod requests;
+mod rooms;
 mod safety;
 mod search;
 pub(crate) mod session;
@@ -42,6 +43,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(invites::router())
         .merge(contacts::router())
         .merge(requests::router())
+        .merge(rooms::router())
         .merge(conversations::router())
         .merge(messages::router())
         .merge(message::router())

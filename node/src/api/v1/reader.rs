@@ -13,7 +13,7 @@ use parlour_store::requests;
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, Read, Store, StoreError, annotations, devices, events, registers,
-    timeline,
+    rooms, timeline,
 };
 
 use super::dto::{self, Time, What};
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         let author = self.author(key.log.device)?;
         let (conversation, delivery) = self.conversation_view(key.log.conversation)?;
         let conversation = *conversation;
-        let status = status_name(delivery.status(&key.log, key.seq)?);
+        let status = status_name(delivery.status(&key.log, key.seq, event.header().clock)?);
         let state = view::state(&self.rows, key, &event, &author.user)?.at(now_ms());
         let (text, more) = self.content(key.log.conversation, &state)?;
         Ok(Some(dto::Message {
@@ -146,9 +146,10 @@ impl<'a> Reader<'a> {
         if key.log.device != self.facts.own.device {
             return Ok(Vec::new());
         }
+        let clock = events::brief(&self.rows, key)?.map_or(0, |brief| brief.clock);
         let (_, delivery) = self.conversation_view(key.log.conversation)?;
         let mut states = Vec::new();
-        for to in delivery.devices(&key.log, key.seq)? {
+        for to in delivery.devices(&key.log, key.seq, clock)? {
             let reason = if to.state >= DeliveryState::Delivered {
                 None
             } else {
@@ -257,15 +258,19 @@ impl<'a> Reader<'a> {
     pub(crate) fn conversation(&mut self, row: &ConversationRow) -> Result<dto::Conversation, StoreError> {
         let own = self.facts.own.user;
         let (kind, with, title) = match &row.kind {
-            ConversationKind::Direct { with } => ("direct", with, self.name_of(with)?),
-            ConversationKind::Notes => ("notes", &own, "Notes".to_owned()),
+            ConversationKind::Direct { with } => ("direct", Some(*with), self.name_of(with)?),
+            ConversationKind::Notes => ("notes", Some(own), "Notes".to_owned()),
+            ConversationKind::Room => ("room", None, self.room_name(&row.id)?),
         };
         let last = match &row.last {
             Some((_, _, key)) => self.message_at(key)?,
             None => None,
         };
         let kept = registers::kept(&self.rows, &row.id)?;
-        let (_, _, warning) = trust(&self.rows, with)?;
+        let warning = match &with {
+            Some(with) => trust(&self.rows, with)?.2,
+            None => None,
+        };
         Ok(dto::Conversation {
             warning,
             muted: kept.muted_until > now_ms(),
@@ -275,7 +280,7 @@ impl<'a> Reader<'a> {
             id: row.id,
             kind,
             title,
-            with: *with,
+            with,
             unread: row.unread,
             last_seq: row.last_seq,
             last,
@@ -397,7 +402,18 @@ impl<'a> Reader<'a> {
         if *user == self.facts.own.user {
             return Ok(self.own_name.clone());
         }
-        Ok(contacts::get(&self.rows, user)?.map_or_else(|| user.short(), |row| resolve::display(&row)))
+        if let Some(row) = contacts::get(&self.rows, user)? {
+            return Ok(resolve::display(&row));
+        }
+        let told = rooms::name_of(&self.rows, user)?.map(|told| name(&told));
+        Ok(told.filter(|told| !told.is_empty()).unwrap_or_else(|| user.short()))
+    }
+
+    fn room_name(&self, id: &ConversationId) -> Result<String, StoreError> {
+        let Some(no) = conversations::number(&self.rows, id)? else {
+            return Ok(id.to_string());
+        };
+        Ok(rooms::get(&self.rows, no)?.map_or_else(|| id.to_string(), |row| crate::text::name(&row.name)))
     }
 
     /// Since when a device is linked.

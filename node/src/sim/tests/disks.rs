@@ -47,7 +47,7 @@ fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
 type Harm = (&'static str, fn(&Path));
 
 /// Ways to damage an account's database.
-const HARMS: [Harm; 10] = [
+pub(super) const HARMS: [Harm; 10] = [
     ("the state is gone", |db| {
         fs::remove_dir_all(db.join("state")).expect("a folder")
     }),

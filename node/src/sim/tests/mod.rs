@@ -3,6 +3,7 @@
 mod adversary;
 mod asking;
 mod blocks;
+mod chains;
 mod changes;
 mod clocks;
 mod devices;
@@ -16,6 +17,7 @@ mod presence;
 mod profiles;
 mod read_marks;
 mod refresh;
+mod rooms;
 mod storm;
 mod trust;
 mod viewed_once;

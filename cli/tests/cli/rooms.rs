@@ -1,0 +1,191 @@
+//! Rooms, as people and scripts use them, with real nodes.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Home, eventually};
+
+fn texts(home: &Home, room: &str) -> Vec<String> {
+    let history = home.json(&["history", room, "--limit", "100"]);
+    let texts = history.as_array().unwrap().iter();
+    texts
+        .map(|message| message["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn wait_for_texts(home: &Home, room: &str, wanted: &[&str]) {
+    eventually("the room's messages are there", || {
+        let texts = texts(home, room);
+        if texts == wanted {
+            Ok(())
+        } else {
+            Err(format!("{texts:?}"))
+        }
+    });
+}
+
+fn members(home: &Home, room: &str) -> Vec<Value> {
+    home.json(&["room", "members", room]).as_array().unwrap().clone()
+}
+
+#[test]
+fn strangers_meet_in_a_room_by_its_link_and_who_is_removed_hears_no_more() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    let room = alice.json(&["room", "new", "garden", "--topic", "what grows"]);
+    assert!(room["id"].as_str().unwrap().starts_with("conv_"), "{room}");
+    assert_eq!(room["role"], "owner");
+    alice.json(&["send", "garden", "first words"]);
+    let link = alice.json(&["room", "link", "garden"])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    for home in [&bob, &carol] {
+        let joined = home.json(&["room", "join", &link]);
+        assert_eq!((&joined["standing"], &joined["id"]), (&json!("member"), &room["id"]));
+        assert_eq!(home.json(&["contacts"]), json!([]), "a room makes no contacts");
+    }
+    bob.json(&["send", "garden", "hello", "--wait", "delivered", "--timeout", "20s"]);
+    carol.json(&["send", "garden", "hi", "--wait", "delivered", "--timeout", "20s"]);
+    for home in [&alice, &bob, &carol] {
+        wait_for_texts(home, "garden", &["first words", "hello", "hi"]);
+        assert_eq!(members(home, "garden").len(), 3);
+    }
+    let history = carol.json(&["history", "garden"]);
+    assert_eq!(history[1]["author_name"], "bob", "members are known by their names");
+    assert!(
+        bob.json(&["search", "hi"])[0]["text"] == "hi",
+        "rooms are searched, too"
+    );
+
+    alice.json(&["room", "remove", "garden", "carol", "--reason", "spam"]);
+    eventually("carol is told", || {
+        let standing = carol.json(&["room", "info", "garden"])["standing"].clone();
+        if standing == "gone" {
+            Ok(())
+        } else {
+            Err(standing.to_string())
+        }
+    });
+    alice.json(&[
+        "send",
+        "garden",
+        "without carol",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "20s",
+    ]);
+    assert_eq!(texts(&carol, "garden").len(), 3);
+    let refused = carol.run(&["send", "garden", "am I here?"]);
+    refused.failed(1, "not a member");
+}
+
+#[test]
+fn contacts_are_invited_and_rules_are_kept() {
+    let (alice, bob) = (Home::of("alice"), Home::of("bob"));
+    let (_alice, _bob) = (alice.up(), bob.up());
+    let invite = alice.json(&["invite"])["link"].as_str().unwrap().to_owned();
+    bob.json(&["add", &invite]);
+    eventually("both are contacts", || {
+        let contacts = alice.json(&["contacts"]);
+        if contacts[0]["state"] == "accepted" {
+            Ok(())
+        } else {
+            Err(contacts.to_string())
+        }
+    });
+    let made = alice.json(&[
+        "room",
+        "new",
+        "Reading Circle",
+        "--history",
+        "none",
+        "--post",
+        "moderator",
+    ]);
+    assert_eq!(made["slug"], "reading-circle");
+    assert_eq!(
+        (&made["policy"]["post"], &made["policy"]["history"]),
+        (&json!("moderator"), &json!("none"))
+    );
+    let again = alice.json(&["room", "new", "Reading Circle"]);
+    assert_eq!(
+        again["slug"], "reading-circle-2",
+        "a name can be there twice, and what it is called here cannot"
+    );
+    alice
+        .run(&["room", "info", "Reading Circle"])
+        .failed(1, "more than one");
+    alice.json(&["send", "reading-circle", "before bob"]);
+
+    alice
+        .run(&["room", "invite", "reading-circle", "zoe"])
+        .failed(1, "no contact");
+    alice.json(&["room", "invite", "reading-circle", "bob"]);
+    eventually("bob is invited", || {
+        let rooms = bob.json(&["room", "list"]);
+        if rooms[0]["standing"] == "invited" {
+            Ok(())
+        } else {
+            Err(rooms.to_string())
+        }
+    });
+    assert_eq!(bob.json(&["room", "list"])[0]["invited_by_name"], "alice");
+    bob.run(&["send", "reading-circle", "early"]).failed(1, "not a member");
+    bob.json(&["room", "join", "reading-circle"]);
+    bob.run(&["send", "reading-circle", "may I?"]).failed(1, "rank");
+    eventually("alice knows that bob is in", || {
+        match members(&alice, "reading-circle").len() {
+            2 => Ok(()),
+            count => Err(format!("{count} members")),
+        }
+    });
+    alice.json(&["room", "role", "reading-circle", "bob", "moderator"]);
+    eventually("bob may write", || {
+        let role = bob.json(&["room", "info", "reading-circle"])["role"].clone();
+        if role == "moderator" {
+            Ok(())
+        } else {
+            Err(role.to_string())
+        }
+    });
+    bob.json(&[
+        "send",
+        "reading-circle",
+        "thank you",
+        "--wait",
+        "delivered",
+        "--timeout",
+        "20s",
+    ]);
+    assert_eq!(
+        texts(&bob, "reading-circle"),
+        ["thank you"],
+        "nothing of what was said before"
+    );
+    wait_for_texts(&alice, "reading-circle", &["before bob", "thank you"]);
+
+    alice.json(&["room", "rename", "reading-circle", "Book Club"]);
+    alice.json(&["room", "topic", "reading-circle", "chapter two"]);
+    eventually("bob sees its new name", || {
+        let room = bob.json(&["room", "info", "reading-circle"]);
+        match (room["name"].as_str(), room["topic"].as_str()) {
+            (Some("Book Club"), Some("chapter two")) => Ok(()),
+            _ => Err(room.to_string()),
+        }
+    });
+    bob.run(&["room", "remove", "reading-circle", "alice"])
+        .failed(1, "the owner");
+    bob.run(&["room", "policy", "reading-circle", "--post", "member"])
+        .failed(1, "only admins");
+    bob.run(&["room", "rename", "reading-circle", &"x".repeat(10_000)])
+        .failed(1, "may have 128");
+    alice.run(&["room", "leave", "reading-circle"]).failed(1, "owner");
+    bob.json(&["room", "leave", "reading-circle"]);
+    eventually("bob has left", || match members(&alice, "reading-circle").len() {
+        1 => Ok(()),
+        count => Err(format!("{count} members")),
+    });
+    bob.run(&["room", "join", "parlour:AQABAQ"]).failed(1, "");
+}

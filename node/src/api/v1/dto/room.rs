@@ -1,0 +1,136 @@
+//! Rooms, as the API tells of them and is told.
+
+use parlour_crypto::{ConversationId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Room {
+    pub(crate) id: ConversationId,
+    /// What it is called on this node.
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    /// `member`, `invited`, `joining`, `refused` or `gone`.
+    pub(crate) standing: &'static str,
+    /// Why nobody let us in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+    /// Own rank: `owner`, `admin`, `moderator`, `member`, `guest`, or `none`.
+    pub(crate) role: &'static str,
+    pub(crate) members: u32,
+    pub(crate) policy: ShownRules,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invited_by: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invited_by_name: Option<String>,
+    pub(crate) unread: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) created_at: Time,
+}
+
+/// The least rank for each, and what else is ruled.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownRules {
+    pub(crate) post: &'static str,
+    pub(crate) invite: &'static str,
+    pub(crate) pin: &'static str,
+    pub(crate) info: &'static str,
+    pub(crate) remove: &'static str,
+    pub(crate) roles: &'static str,
+    pub(crate) join: &'static str,
+    pub(crate) history: &'static str,
+    pub(crate) slow_mode_ms: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RoomMember {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) role: &'static str,
+    /// Whether it is the account itself.
+    pub(crate) own: bool,
+    pub(crate) since: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeRoom {
+    pub(crate) name: String,
+    pub(crate) topic: Option<String>,
+    pub(crate) policy: Option<Rules>,
+}
+
+/// Rules of a room; what is not there stays.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rules {
+    pub(crate) post: Option<String>,
+    pub(crate) invite: Option<String>,
+    pub(crate) pin: Option<String>,
+    pub(crate) info: Option<String>,
+    pub(crate) remove: Option<String>,
+    pub(crate) roles: Option<String>,
+    /// `invite`, `link`, `knock` or `public`.
+    pub(crate) join: Option<String>,
+    /// `none`, `last100`, `30days` or `all`.
+    pub(crate) history: Option<String>,
+    pub(crate) slow_mode_ms: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeRoom {
+    pub(crate) name: Option<String>,
+    pub(crate) topic: Option<String>,
+    pub(crate) policy: Option<Rules>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InviteToRoom {
+    /// A contact's name or id.
+    pub(crate) user: String,
+    /// `member` (as it is without) or `guest`.
+    pub(crate) role: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GiveRank {
+    pub(crate) role: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveMember {
+    #[serde(default)]
+    pub(crate) ban: bool,
+    #[serde(default)]
+    pub(crate) purge: bool,
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeRoomLink {
+    /// How often it can be used; without: as often as it is shown.
+    pub(crate) uses: Option<u32>,
+    /// How long, seconds.
+    pub(crate) valid_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct RoomLink {
+    pub(crate) link: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) uses: Option<u32>,
+    pub(crate) expires_at: Time,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenRoomLink {
+    pub(crate) link: String,
+}

@@ -1,0 +1,362 @@
+//! Rooms: made, listed, joined, left, ruled.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, patch, post};
+use axum::{Json, Router};
+use parlour_crypto::{ConversationId, History, JoinRule, Policy, Rank, UserId};
+use parlour_store::conversations::ConversationKind;
+use parlour_store::rooms::{self, RoomRow, Standing};
+use parlour_store::{ConversationNo, conversations};
+
+use super::dto::{self, Time};
+use super::reader::Reader;
+use crate::api::error::ApiError;
+use crate::api::extract::{Body, Part, TwoParts};
+use crate::api::state::{ApiState, Shared};
+use crate::engine::{NewRoom, PolicyChange, RoomAct, RoomError};
+use crate::resolve;
+use crate::text;
+
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .route("/rooms", get(list).post(make))
+        .route("/room-links", post(open_link))
+        .route("/rooms/{room}", get(one).patch(change))
+        .route("/rooms/{room}/members", get(members))
+        .route("/rooms/{room}/members/{user}", patch(give_rank))
+        .route("/rooms/{room}/members/{user}/remove", post(remove))
+        .route("/rooms/{room}/bans/{user}", delete(unban))
+        .route("/rooms/{room}/invites", post(invite))
+        .route("/rooms/{room}/links", post(make_link))
+        .route("/rooms/{room}/join", post(join))
+        .route("/rooms/{room}/leave", post(leave))
+}
+
+/// Why nobody let us in.
+fn refusal(reason: u8) -> &'static str {
+    match reason {
+        1 => "the link has ended: ask for a new one",
+        2 => "the link was taken back, or never was: ask for a new one",
+        3 => "the link was used as often as it may be: ask for a new one",
+        4 => "only the device that made the link can let you in: ask for a new one",
+        5 => "you are banned from this room",
+        _ => "they do not let you in",
+    }
+}
+
+/// What a rank is called.
+fn rank_name(rank: u8) -> &'static str {
+    match Rank::from_number(rank) {
+        Some(Rank::Guest) => "guest",
+        Some(Rank::Member) => "member",
+        Some(Rank::Moderator) => "moderator",
+        Some(Rank::Admin) => "admin",
+        Some(Rank::Owner) => "owner",
+        Some(Rank::Nobody) | None => "none",
+    }
+}
+
+fn rank(field: &str, name: &str) -> Result<Rank, ApiError> {
+    Ok(match name {
+        "guest" => Rank::Guest,
+        "member" => Rank::Member,
+        "moderator" => Rank::Moderator,
+        "admin" => Rank::Admin,
+        "owner" => Rank::Owner,
+        _ => {
+            let detail = "a rank is one of guest, member, moderator, admin, owner";
+            return Err(ApiError::bad_field(field, detail));
+        }
+    })
+}
+
+/// The room meant by an id, the beginning of one, or what it is called here.
+fn resolve_room(state: &Shared, text: &str) -> Result<(ConversationNo, ConversationId), ApiError> {
+    let (no, row) = resolve::conversation(state.account.store(), state.account.facts().own, text)?;
+    match row.kind {
+        ConversationKind::Room => Ok((no, row.id)),
+        _ => Err(RoomError::UnknownRoom.into()),
+    }
+}
+
+/// The member, or whoever else, meant by an id, a contact's name, or what a member calls themselves.
+fn resolve_user(state: &Shared, no: ConversationNo, text: &str) -> Result<UserId, ApiError> {
+    Ok(resolve::member(state.account.store(), no, text)?)
+}
+
+fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &RoomRow) -> Result<dto::Room, ApiError> {
+    let store = state.account.store();
+    let own = state.account.facts().own;
+    let missing = || ApiError::from(RoomError::UnknownRoom);
+    let conversation = conversations::get(store, no)?.ok_or_else(missing)?;
+    let rank = rooms::member(store, no, &own.user)?.map_or(0, |member| member.rank);
+    let (standing, invited_by, reason) = match &row.standing {
+        Standing::Invited { by, .. } => ("invited", Some(*by), None),
+        Standing::Asked { refused: None, .. } => ("joining", None, None),
+        Standing::Asked {
+            refused: Some(reason), ..
+        } => ("refused", None, Some(refusal(*reason))),
+        Standing::Member => ("member", None, None),
+        Standing::Gone => ("gone", None, None),
+    };
+    Ok(dto::Room {
+        id: conversation.id,
+        slug: row.slug.clone(),
+        name: text::name(&row.name),
+        topic: text::lines(&row.topic),
+        standing,
+        reason,
+        role: rank_name(rank),
+        members: row.members,
+        policy: shown_rules(&row.policy),
+        invited_by,
+        invited_by_name: invited_by.map(|user| reader.name_of(&user)).transpose()?,
+        unread: conversation.unread,
+        last_seq: conversation.last_seq,
+        created_at: Time(conversation.created),
+    })
+}
+
+fn shown_rules(policy: &Policy) -> dto::ShownRules {
+    dto::ShownRules {
+        post: rank_name(policy.post),
+        invite: rank_name(policy.invite),
+        pin: rank_name(policy.pin),
+        info: rank_name(policy.info),
+        remove: rank_name(policy.remove),
+        roles: rank_name(policy.roles),
+        join: match policy.join_rule() {
+            JoinRule::Invite => "invite",
+            JoinRule::Link => "link",
+            JoinRule::Knock => "knock",
+            JoinRule::Public => "public",
+        },
+        history: match policy.history_rule() {
+            History::None => "none",
+            History::Last100 => "last100",
+            History::Days30 => "30days",
+            History::All => "all",
+        },
+        slow_mode_ms: policy.slow_mode_ms,
+    }
+}
+
+fn by_id(state: &Shared, room: &ConversationId) -> Result<dto::Room, ApiError> {
+    let store = state.account.store();
+    let missing = || ApiError::from(RoomError::UnknownRoom);
+    let no = conversations::number(store, room)?.ok_or_else(missing)?;
+    let row = rooms::get(store, no)?.ok_or_else(missing)?;
+    shown(state, &mut Reader::new(&state.account), no, &row)
+}
+
+async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Room>>, ApiError> {
+    let mut reader = Reader::new(&state.account);
+    let rows = rooms::all(state.account.store())?;
+    let items = rows
+        .iter()
+        .map(|(no, row)| shown(&state, &mut reader, *no, row))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(dto::List { items }))
+}
+
+async fn one(State(state): State<ApiState>, Part(room): Part) -> Result<Json<dto::Room>, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    Ok(Json(by_id(&state, &id)?))
+}
+
+async fn make(
+    State(state): State<ApiState>,
+    Body(wish): Body<dto::MakeRoom>,
+) -> Result<(StatusCode, Json<dto::Room>), ApiError> {
+    let new = NewRoom {
+        policy: wish.policy.as_ref().map(rules).transpose()?.unwrap_or_default(),
+        name: wish.name,
+        topic: wish.topic,
+    };
+    let id = state.account.make_room(new).await?;
+    Ok((StatusCode::CREATED, Json(by_id(&state, &id)?)))
+}
+
+/// Changes of the rules.
+fn rules(wish: &dto::Rules) -> Result<PolicyChange, ApiError> {
+    let ranked = |field, name: &Option<String>| name.as_deref().map(|name| rank(field, name)).transpose();
+    let join = wish.join.as_deref().map(|join| match join {
+        "invite" => Ok(JoinRule::Invite),
+        "link" => Ok(JoinRule::Link),
+        "knock" => Ok(JoinRule::Knock),
+        "public" => Ok(JoinRule::Public),
+        _ => Err(ApiError::bad_field("join", "one of invite, link, knock, public")),
+    });
+    let history = wish.history.as_deref().map(|history| match history {
+        "none" => Ok(History::None),
+        "last100" => Ok(History::Last100),
+        "30days" => Ok(History::Days30),
+        "all" => Ok(History::All),
+        _ => Err(ApiError::bad_field("history", "one of none, last100, 30days, all")),
+    });
+    Ok(PolicyChange {
+        post: ranked("post", &wish.post)?,
+        invite: ranked("invite", &wish.invite)?,
+        pin: ranked("pin", &wish.pin)?,
+        info: ranked("info", &wish.info)?,
+        remove: ranked("remove", &wish.remove)?,
+        roles: ranked("roles", &wish.roles)?,
+        join: join.transpose()?,
+        history: history.transpose()?,
+        slow_mode_ms: wish.slow_mode_ms,
+    })
+}
+
+async fn change(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(wish): Body<dto::ChangeRoom>,
+) -> Result<Json<dto::Room>, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    if wish.name.is_some() || wish.topic.is_some() {
+        let act = RoomAct::Info {
+            name: wish.name.map(|name| name.trim().to_owned()),
+            topic: wish.topic,
+        };
+        state.account.act_in_room(id, act).await?;
+    }
+    if let Some(wish) = &wish.policy {
+        state.account.act_in_room(id, RoomAct::Policy(rules(wish)?)).await?;
+    }
+    Ok(Json(by_id(&state, &id)?))
+}
+
+async fn members(
+    State(state): State<ApiState>,
+    Part(room): Part,
+) -> Result<Json<dto::List<dto::RoomMember>>, ApiError> {
+    let (no, _) = resolve_room(&state, &room)?;
+    let reader = Reader::new(&state.account);
+    let own = state.account.facts().own.user;
+    let mut rows: Vec<_> = rooms::members(state.account.store(), no)?.into_iter().collect();
+    rows.sort_by_key(|(user, row)| (std::cmp::Reverse(row.rank), row.since, *user));
+    let items = rows.into_iter().map(|(user, row)| {
+        Ok(dto::RoomMember {
+            user_id: user,
+            name: reader.name_of(&user)?,
+            role: rank_name(row.rank),
+            own: user == own,
+            since: Time(row.since),
+        })
+    });
+    Ok(Json(dto::List {
+        items: items.collect::<Result<_, ApiError>>()?,
+    }))
+}
+
+async fn invite(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(wish): Body<dto::InviteToRoom>,
+) -> Result<StatusCode, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    let user = resolve::contact(state.account.store(), &wish.user)?.user;
+    let rank = wish
+        .role
+        .as_deref()
+        .map_or(Ok(Rank::Member), |name| rank("role", name))?;
+    state.account.act_in_room(id, RoomAct::Invite(user, rank)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A year.
+const MAX_LINK_MS: u64 = 365 * 24 * 3_600_000;
+/// Of a link that says nothing else.
+const LINK_MS: u64 = 30 * 24 * 3_600_000;
+
+async fn make_link(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(wish): Body<dto::MakeRoomLink>,
+) -> Result<(StatusCode, Json<dto::RoomLink>), ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    if wish
+        .uses
+        .is_some_and(|uses| !(1..=parlour_crypto::MAX_LINK_USES).contains(&uses))
+    {
+        return Err(ApiError::bad_field("uses", "a link is for 1 to 10 000 uses"));
+    }
+    let valid_ms = wish.valid_s.map_or(LINK_MS, |s| s.saturating_mul(1_000));
+    if !(1_000..=MAX_LINK_MS).contains(&valid_ms) {
+        return Err(ApiError::bad_field("valid_s", "a link is good for a second to a year"));
+    }
+    let made = state.account.make_room_link(id, wish.uses, valid_ms).await?;
+    let link = dto::RoomLink {
+        link: made.link,
+        uses: wish.uses,
+        expires_at: Time(made.expires),
+    };
+    Ok((StatusCode::CREATED, Json(link)))
+}
+
+async fn open_link(
+    State(state): State<ApiState>,
+    Body(wish): Body<dto::OpenRoomLink>,
+) -> Result<(StatusCode, Json<dto::Room>), ApiError> {
+    let id = state.account.join_by_link(wish.link).await?;
+    Ok((StatusCode::ACCEPTED, Json(by_id(&state, &id)?)))
+}
+
+async fn join(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::Room>, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    state.account.act_in_room(id, RoomAct::Join).await?;
+    Ok(Json(by_id(&state, &id)?))
+}
+
+async fn leave(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::Room>, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    state.account.act_in_room(id, RoomAct::Leave).await?;
+    Ok(Json(by_id(&state, &id)?))
+}
+
+async fn give_rank(
+    State(state): State<ApiState>,
+    TwoParts(room, user): TwoParts,
+    Body(wish): Body<dto::GiveRank>,
+) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    let user = resolve_user(&state, no, &user)?;
+    let act = match rank("role", &wish.role)? {
+        Rank::Owner => RoomAct::Transfer(user),
+        rank => RoomAct::Role(user, rank),
+    };
+    state.account.act_in_room(id, act).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove(
+    State(state): State<ApiState>,
+    TwoParts(room, user): TwoParts,
+    Body(wish): Body<dto::RemoveMember>,
+) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    let act = RoomAct::Remove {
+        user: resolve_user(&state, no, &user)?,
+        ban: wish.ban,
+        purge: wish.purge,
+        reason: wish.reason.unwrap_or_default(),
+    };
+    state.account.act_in_room(id, act).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn unban(State(state): State<ApiState>, TwoParts(room, user): TwoParts) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    let user = resolve_user(&state, no, &user)?;
+    state.account.act_in_room(id, RoomAct::Unban(user)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,263 @@
+//! Links into rooms: made by members, and what is answered to whoever shows one. Showing one makes a session and no contact; then the
+//! asker is let in by an operation that names the link.
+
+use parlour_crypto::{
+    Act, Control, ConversationId, DeviceCert, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session, UserId,
+    link_token_hash,
+};
+use parlour_net::PeerId;
+use parlour_store::rooms::{self, Standing, TokenRow};
+use parlour_store::{DeviceNo, StoreError, contacts, devices, outbox};
+
+use super::acts::RoomError;
+use super::joining::refused;
+use crate::engine::Engine;
+use crate::engine::effects::Turn;
+use crate::engine::sessions::Which;
+use crate::engine::timers::Allowance;
+
+/// Asks taken from one device: one per this time, and so many at once.
+const ASK_EVERY_MS: u64 = 10_000;
+const ASKS_AT_ONCE: u64 = 5;
+/// Open links of one device.
+const MAX_LINKS: usize = 256;
+/// Sessions with users who are neither contacts nor fellow members end after this.
+const VISIT_MS: u64 = 24 * 3_600_000;
+/// Bytes of a room's name in a link.
+const MAX_LINK_NAME: usize = 32;
+
+/// A link into a room.
+#[derive(Debug, Clone)]
+pub struct MadeLink {
+    /// Its text.
+    pub link: String,
+    /// When it ends, ms.
+    pub expires: u64,
+}
+
+impl Engine {
+    /// Makes a link into a room, for so many uses or without a limit.
+    pub(crate) fn make_room_link(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        room: &ConversationId,
+        uses: Option<u32>,
+        valid_ms: u64,
+    ) -> Result<Result<MadeLink, RoomError>, StoreError> {
+        let Some((no, row)) = self.room_number(turn, room)? else {
+            return Ok(Err(RoomError::UnknownRoom));
+        };
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(Err(RoomError::UnknownRoom));
+        };
+        let state = folded.state().clone();
+        if let Err(error) = may_make_link(&state, &self.own.user) {
+            return Ok(Err(error));
+        }
+        let open = rooms::tokens(turn.txn)?;
+        if open.iter().filter(|row| row.expires > turn.now).count() >= MAX_LINKS {
+            return Ok(Err(RoomError::TooManyLinks { max: MAX_LINKS }));
+        }
+        let token = self.random_id();
+        let expires = turn.now.saturating_add(valid_ms);
+        let act = Act::Link {
+            token: link_token_hash(&token),
+            role: Rank::Member.number(),
+            uses,
+            expires: Some(expires),
+        };
+        if let Err(error) = self.operate(turn, no, act)? {
+            return Ok(Err(error));
+        }
+        rooms::put_token(
+            turn.txn,
+            &TokenRow {
+                token,
+                room: no,
+                expires,
+            },
+        );
+        self.distribute(turn, no)?;
+        let mut invite = self.invite(token, expires);
+        let mut name = row.name;
+        name.truncate(name.floor_char_boundary(MAX_LINK_NAME));
+        invite.name = Some(name).filter(|name| !name.is_empty());
+        let link = RoomLink { invite, room: *room };
+        Ok(Ok(MadeLink {
+            link: link.to_link(),
+            expires,
+        }))
+    }
+
+    /// Whoever shows a link has begun a session: nothing more is theirs yet.
+    pub(crate) fn admit_visitor(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        profile: &Profile,
+        certificate: &DeviceCert,
+        session: Session,
+    ) -> Result<(), StoreError> {
+        self.learn_device(turn, certificate)?;
+        self.admit_fellow(turn, profile, certificate, session)
+    }
+
+    /// Forgets the sessions of those who showed a link and were not let in, or have gone since, and links that have ended.
+    pub(crate) fn drop_visitors(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        for row in rooms::tokens(turn.txn)? {
+            if row.expires <= turn.now {
+                rooms::delete_token(turn.txn, &row.token);
+            }
+        }
+        let joining: Vec<UserId> = rooms::all_joining(turn.txn)?.into_iter().map(|row| row.user).collect();
+        for (device, created) in self.sessions.newest() {
+            let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
+                continue;
+            };
+            if turn.now.saturating_sub(created) < VISIT_MS
+                || joining.contains(&user)
+                || contacts::get(turn.txn, &user)?.is_some()
+                || user == self.own.user
+                || self.is_fellow(turn, &user, &id)?
+            {
+                continue;
+            }
+            self.sessions.forget(turn, device, Which::All)?;
+            self.forget_first_contact(turn, device)?;
+            for waiting in outbox::of_device(turn.txn, device)? {
+                outbox::remove(turn.txn, device, &waiting.id)?;
+            }
+            if let Some(mut row) = devices::get(turn.txn, device)? {
+                let peer = PeerId::from_bytes(&row.peer);
+                row.retire();
+                devices::put(turn.txn, &row)?;
+                self.learn_devices(turn)?;
+                if let Ok(peer) = peer {
+                    self.forget_peer(turn, peer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody asks to be let into a room. `false`: too often, so that it is not acknowledged and comes again.
+    pub(crate) fn on_room_ask(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        ask: &RoomAsk,
+    ) -> Result<bool, StoreError> {
+        let often = self.rooms.asks.entry(device);
+        let often = often.or_insert(Allowance::new(ASK_EVERY_MS, ASKS_AT_ONCE));
+        if !often.take(turn.now) || self.answer_waits(turn, device, &ask.room)? {
+            return Ok(false);
+        }
+        self.answer_ask(turn, device, ask)?;
+        Ok(true)
+    }
+
+    /// Whether what we said to an earlier ask has not arrived yet.
+    fn answer_waits(&self, turn: &Turn<'_, '_>, device: DeviceNo, room: &ConversationId) -> Result<bool, StoreError> {
+        let answers = |control: &Control| matches!(control, Control::RoomWelcome { room: of, .. } | Control::RoomRefused { room: of, .. } if of == room);
+        Ok(outbox::of_device(turn.txn, device)?
+            .iter()
+            .any(|row| answers(&row.control)))
+    }
+
+    fn answer_ask(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, ask: &RoomAsk) -> Result<(), StoreError> {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(());
+        };
+        let Some((no, row)) = self.room_number(turn, &ask.room)? else {
+            return self.refuse_to_join(turn, device, &ask.room, refused::NO);
+        };
+        if row.standing != Standing::Member || self.is_blocked(&user) {
+            return self.refuse_to_join(turn, device, &ask.room, refused::NO);
+        }
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(());
+        };
+        let state = folded.state().clone();
+        if state.members.contains_key(&user) || state.invited.contains_key(&user) {
+            return self.welcome_to_room(turn, no, &user);
+        }
+        let letter = letter_in(&state, &self.own.user, &self.account.keys.id(), &user, ask, turn.now);
+        match letter {
+            Ok((rank, link)) => {
+                let act = Act::Invite {
+                    user,
+                    role: rank.number(),
+                    link: Some(link),
+                };
+                if self.operate(turn, no, act)?.is_err() {
+                    return self.refuse_to_join(turn, device, &ask.room, refused::NO);
+                }
+                self.welcome_to_room(turn, no, &user)?;
+                self.distribute(turn, no)
+            }
+            Err(reason) => self.refuse_to_join(turn, device, &ask.room, reason),
+        }
+    }
+
+    fn refuse_to_join(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        room: &ConversationId,
+        reason: u8,
+    ) -> Result<(), StoreError> {
+        let refusal = Control::RoomRefused {
+            room: *room,
+            reason,
+            ext: Vec::new(),
+        };
+        self.post_control(turn, device, refusal)
+    }
+}
+
+/// With what a user is let in who shows a link; or the reason why not.
+fn letter_in(
+    state: &RoomState,
+    own: &UserId,
+    device: &parlour_crypto::DeviceId,
+    user: &UserId,
+    ask: &RoomAsk,
+    now: u64,
+) -> Result<(Rank, LinkUse), u8> {
+    let Some(token) = ask.token else {
+        return Err(refused::NO);
+    };
+    if state.banned.contains(user) {
+        return Err(refused::BANNED);
+    }
+    let hash = link_token_hash(&token);
+    let Some((id, link)) = state.links.iter().find(|(_, link)| link.token == hash) else {
+        return Err(refused::REVOKED);
+    };
+    if link.expires.is_some_and(|expires| expires <= now) {
+        return Err(refused::ENDED);
+    }
+    let rank = state.rank(own);
+    if rank.number() < state.policy.invite || rank < link.rank || state.policy.join == 0 {
+        return Err(refused::NO);
+    }
+    let number = match link.uses {
+        None => 0,
+        Some(_) if link.maker != *device => return Err(refused::ASK_MAKER),
+        Some(uses) => (1..=uses).find(|n| !link.used.contains(n)).ok_or(refused::USED_UP)?,
+    };
+    Ok((link.rank, LinkUse { link: *id, number }))
+}
+
+fn may_make_link(state: &RoomState, own: &UserId) -> Result<(), RoomError> {
+    let have = state.rank(own);
+    let needs = Rank::from_number(state.policy.invite).unwrap_or(Rank::Owner);
+    if have == Rank::Nobody {
+        Err(RoomError::NotMember)
+    } else if have < needs && have != Rank::Owner {
+        Err(RoomError::Rank { needs, have })
+    } else if state.policy.join == 0 {
+        Err(RoomError::NoLinks)
+    } else {
+        Ok(())
+    }
+}

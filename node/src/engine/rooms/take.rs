@@ -1,0 +1,278 @@
+//! What others write in a room: operations, which make the room, and what is said in it by those who may.
+
+use std::collections::BTreeSet;
+
+use parlour_crypto::{
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, MAX_OPERATIONS, Operation,
+    RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
+};
+use parlour_store::devices::{self, DeviceRow};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
+
+use super::fellows::told;
+use super::is_operation;
+use super::serve::least_rank;
+use crate::engine::Engine;
+use crate::engine::append::{Appended, MAX_AHEAD_MS, append};
+use crate::engine::effects::Turn;
+
+/// Operations of a room that may wait for others.
+const MAX_WAITING: usize = 256;
+
+/// What became of an operation that others gave us.
+pub(crate) enum Taken {
+    /// It is here.
+    Stored(EventKey),
+    /// It may be taken when it comes again.
+    Later,
+    /// It is none, or not by who it says.
+    Never,
+}
+
+/// An operation whose signature and device list hold.
+pub(super) struct Checked {
+    event: VerifiedEvent,
+    operation: RoomOperation,
+    certificate: DeviceCert,
+}
+
+impl Checked {
+    /// The user who did it.
+    pub(super) fn author(&self) -> UserId {
+        self.operation.user()
+    }
+
+    /// Whether it makes this room.
+    pub(super) fn begins(&self, room: &ConversationId) -> bool {
+        self.operation.begins() && self.event.header().conversation == *room
+    }
+}
+
+impl Engine {
+    /// Takes an operation that others give us.
+    pub(crate) fn take_operation(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: SignedEvent,
+    ) -> Result<Taken, StoreError> {
+        if let Some(key) = events::place(turn.txn, &event.id())? {
+            return Ok(match key.log.conversation == no {
+                true => Taken::Stored(key),
+                false => Taken::Never,
+            });
+        }
+        // What builds on a time to come would carry everybody there.
+        if event.header().clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+            return Ok(Taken::Later);
+        }
+        let Some(checked) = self.check_operation(turn, event)? else {
+            self.counters.forged_events += 1;
+            return Ok(Taken::Never);
+        };
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(Taken::Never);
+        };
+        let missing = checked
+            .operation
+            .parents()
+            .iter()
+            .any(|parent| !folded.contains(parent));
+        if folded.len().saturating_add(folded.waiting()) >= MAX_OPERATIONS
+            || (missing && folded.waiting() >= MAX_WAITING)
+        {
+            return Ok(Taken::Later);
+        }
+        Ok(match self.store_checked(turn, no, checked)? {
+            Some(key) => Taken::Stored(key),
+            None => Taken::Later,
+        })
+    }
+
+    /// Stores an operation and adds it to what is folded.
+    pub(super) fn store_checked(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        checked: Checked,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let Checked {
+            event,
+            operation,
+            certificate,
+        } = checked;
+        let author = self.learn_device(turn, &certificate)?;
+        let key = match append(turn, no, author, &event, self.origin_of(author))? {
+            Appended::New(key) => key,
+            Appended::Known(key) => return Ok(Some(key)),
+            Appended::Refused => return Ok(None),
+        };
+        self.counters.events_received += 1;
+        if author == self.own.device {
+            self.suspect_rollback(turn, key.log.log & !super::OPERATIONS)?;
+        }
+        self.fold_in(turn, no, operation)?;
+        Ok(Some(key))
+    }
+
+    /// Adds an operation that has been stored to what is folded.
+    pub(super) fn fold_in(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        operation: RoomOperation,
+    ) -> Result<(), StoreError> {
+        let id = operation.id();
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(());
+        };
+        let waited: Vec<EventId> = folded.waiting_ids().collect();
+        let applied = match folded.apply(operation) {
+            // It counts when what it builds on has come.
+            Ok(Applied::Waiting) | Err(_) => return Ok(()),
+            Ok(applied) => applied,
+        };
+        let mut taken_up: Vec<EventId> = waited.into_iter().filter(|id| !folded.waits(id)).collect();
+        taken_up.push(id);
+        let members: BTreeSet<UserId> = folded.state().members.keys().copied().collect();
+        let mut came = false;
+        for id in taken_up {
+            came |= self.learn_from(turn, &id, &members)?;
+        }
+        self.room_changed(turn, no, applied)?;
+        if came { self.want_fellows(turn) } else { Ok(()) }
+    }
+
+    /// Notes the devices that an operation which counts names, and where its author is; of members only, since what outsiders sign is to
+    /// cost one row each. `true` if somebody came with it.
+    fn learn_from(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: &EventId,
+        members: &BTreeSet<UserId>,
+    ) -> Result<bool, StoreError> {
+        let Some(key) = events::place(turn.txn, id)? else {
+            return Ok(false);
+        };
+        let author = key.log.device;
+        let user = self.known.get(&author).map(|known| known.user);
+        let (Some(user), Some(event)) = (user.filter(|user| *user != self.own.user), events::get(turn.txn, &key)?)
+        else {
+            return Ok(false);
+        };
+        let body = event.body().and_then(|(_, body)| Operation::decode(body).ok());
+        let Some(operation) = body.filter(|_| members.contains(&user)) else {
+            return Ok(false);
+        };
+        let (brings, list) = match &operation.act {
+            Act::Create { device_list, .. } | Act::Join { device_list, .. } => (true, device_list),
+            Act::Devices { device_list, .. } => (false, device_list),
+            _ => return Ok(false),
+        };
+        let known = |device: &DeviceId| self.proof_of(device);
+        let list = DeviceList::verify_unless_known(list, known).ok();
+        for certificate in list
+            .iter()
+            .flat_map(DeviceList::certs)
+            .filter(|cert| cert.user() == user)
+        {
+            self.learn_device(turn, certificate)?;
+        }
+        if brings {
+            self.note_told(turn, &user, author, event.header().clock, told(&operation.ext))?;
+        }
+        Ok(brings)
+    }
+
+    /// Checks an operation by the certificate we know of its device, or by the one it brings along.
+    pub(super) fn check_operation(
+        &self,
+        turn: &Turn<'_, '_>,
+        event: SignedEvent,
+    ) -> Result<Option<Checked>, StoreError> {
+        let header = event.header();
+        if !is_operation(header.kind) || header.log & super::OPERATIONS == 0 || !header.parents.is_empty() {
+            return Ok(None);
+        }
+        let device = header.device;
+        let certificate = match devices::number(turn.txn, &device)? {
+            Some(no) => devices::get(turn.txn, no)?
+                .and_then(|row| DeviceCert::verify_unless_known(&row.certificate, |d| self.proof_of(d)).ok()),
+            None => RoomOperation::carried_list(&event)
+                .and_then(|list| list.certs().iter().find(|cert| cert.device() == device).cloned()),
+        };
+        let Some(certificate) = certificate else {
+            return Ok(None);
+        };
+        let signer = SignerKey::read(certificate.signing_key());
+        let Some(Ok(event)) = signer.map(|signer| event.verify_by(&signer)) else {
+            return Ok(None);
+        };
+        let Ok(operation) = RoomOperation::read(&event, &certificate) else {
+            return Ok(None);
+        };
+        Ok(Some(Checked {
+            event,
+            operation,
+            certificate,
+        }))
+    }
+
+    /// The number of the device of a certificate, which is noted if it is new.
+    pub(super) fn learn_device(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        certificate: &DeviceCert,
+    ) -> Result<DeviceNo, StoreError> {
+        if let Some(no) = devices::number(turn.txn, &certificate.device())? {
+            return Ok(no);
+        }
+        let row = DeviceRow {
+            id: certificate.device(),
+            user: certificate.user(),
+            certificate: certificate.as_bytes().to_vec(),
+            bundle: Vec::new(),
+            peer: Vec::new(),
+            addresses: Vec::new(),
+            good_addresses: Vec::new(),
+            last_seen: 0,
+        };
+        let no = devices::put(turn.txn, &row)?;
+        self.learn_devices(turn)?;
+        Ok(no)
+    }
+
+    /// Whether what a device says in a room is taken: its user may say it by what they knew, and the device was theirs then.
+    pub(crate) fn may_say(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        header: &EventHeader,
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
+        let Some(view) = header.view.filter(|_| header.log & super::OPERATIONS == 0) else {
+            return Ok(false);
+        };
+        let Some(state) = self.state_of_view(turn, no, &view)? else {
+            return Ok(false);
+        };
+        let there = state
+            .members
+            .get(user)
+            .is_some_and(|member| member.devices.contains(&header.device));
+        if !there || state.rank(user).number() < least_rank(&state.policy, header.kind) {
+            return Ok(false);
+        }
+        // Of those who were removed, what whoever removed them had seen.
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(false);
+        };
+        let now = folded.state();
+        Ok(match now.ends.get(user).filter(|_| !now.members.contains_key(user)) {
+            Some(ends) => ends
+                .iter()
+                .any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq),
+            None => true,
+        })
+    }
+}

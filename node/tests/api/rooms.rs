@@ -1,0 +1,144 @@
+//! Rooms over the API: made, ruled, and refused where they must be.
+
+use serde_json::{Value, json};
+
+use super::support::TestApi;
+
+async fn made(api: &TestApi, wish: &Value) -> Value {
+    let reply = api.post("/api/v1/rooms", wish).await;
+    assert_eq!(reply.status, 201, "{}", reply.json());
+    reply.json()
+}
+
+fn code(reply: &super::support::Reply) -> (u16, String) {
+    (
+        reply.status,
+        reply.json()["code"].as_str().unwrap_or_default().to_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_made_and_is_a_conversation_like_others() {
+    let api = TestApi::start().await;
+    let room = made(
+        &api,
+        &json!({ "name": "  Garden Club ", "topic": "beans", "policy": { "history": "all" } }),
+    )
+    .await;
+    assert_eq!(
+        (&room["slug"], &room["name"]),
+        (&json!("garden-club"), &json!("Garden Club"))
+    );
+    assert_eq!(
+        (&room["role"], &room["standing"], &room["members"]),
+        (&json!("owner"), &json!("member"), &json!(1))
+    );
+    assert_eq!(
+        (&room["policy"]["history"], &room["policy"]["post"]),
+        (&json!("all"), &json!("member"))
+    );
+    let id = room["id"].as_str().unwrap();
+    for named in ["garden-club", "Garden Club", id] {
+        let path = format!("/api/v1/conversations/{}/messages", named.replace(' ', "%20"));
+        let sent = api.post(&path, &json!({ "text": format!("as {named}") })).await;
+        assert_eq!(sent.status, 201, "{}", sent.json());
+    }
+    let history = api.get("/api/v1/conversations/garden-club/messages").await.json();
+    assert_eq!(
+        history["items"][0]["status"], "delivered",
+        "nobody else is there to wait for"
+    );
+    let listed = api.get("/api/v1/conversations").await.json();
+    let conversation = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["id"] == room["id"])
+        .unwrap();
+    assert_eq!(
+        (&conversation["kind"], &conversation["title"]),
+        (&json!("room"), &json!("Garden Club"))
+    );
+    assert!(conversation["with"].is_null(), "a room is with nobody in particular");
+    assert_eq!(api.get("/api/v1/rooms/garden-club").await.json()["last_seq"], 3);
+    let members = api.get("/api/v1/rooms/garden-club/members").await.json();
+    assert_eq!(
+        (&members["items"][0]["role"], &members["items"][0]["own"]),
+        (&json!("owner"), &json!(true))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_room_is_refused_and_changes_nothing() {
+    let api = TestApi::start().await;
+    for (wish, expected) in [
+        (json!({ "name": "" }), (400, "empty")),
+        (json!({ "name": " \n " }), (400, "empty")),
+        (json!({ "name": "x".repeat(10_000) }), (400, "too_long")),
+        (json!({ "name": "a", "topic": "x".repeat(1_025) }), (400, "too_long")),
+        (json!({ "name": "a", "policy": { "post": "king" } }), (400, "bad_field")),
+        (
+            json!({ "name": "a", "policy": { "post": "guest" } }),
+            (400, "bad_field"),
+        ),
+        (
+            json!({ "name": "a", "policy": { "join": "never" } }),
+            (400, "bad_field"),
+        ),
+        (
+            json!({ "name": "a", "policy": { "slow_mode_ms": 86_400_001 } }),
+            (400, "bad_field"),
+        ),
+        (json!({ "name": "a", "color": "red" }), (400, "bad_field")),
+    ] {
+        let reply = api.post("/api/v1/rooms", &wish).await;
+        let (status, code) = code(&reply);
+        assert_eq!((status, code.as_str()), expected, "{}", reply.json());
+    }
+    assert_eq!(api.get("/api/v1/rooms").await.json()["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_of_rooms_are_kept_at_the_door() {
+    let api = TestApi::start().await;
+    let room = made(&api, &json!({ "name": "garden" })).await;
+    let again = made(&api, &json!({ "name": "garden" })).await;
+    assert_eq!(again["slug"], "garden-2");
+    let post = async |path: &str, body: Value| code(&api.post(&format!("/api/v1/rooms/{path}"), &body).await);
+    let is = |got: (u16, String), status: u16, code: &str| assert_eq!(got, (status, code.to_owned()));
+    is(post("none/join", json!({})).await, 404, "not_found");
+    // A contact is no room.
+    is(post("bob/join", json!({})).await, 404, "not_found");
+    is(post("garden/join", json!({})).await, 409, "already_member");
+    is(post("garden/leave", json!({})).await, 409, "owner");
+    is(post("garden/invites", json!({ "user": "zoe" })).await, 404, "not_found");
+    is(
+        post("garden/invites", json!({ "user": "bob", "role": "owner" })).await,
+        400,
+        "bad_field",
+    );
+    is(post("garden/members/bob/remove", json!({})).await, 404, "not_found");
+    is(post("garden/links", json!({ "uses": 0 })).await, 400, "bad_field");
+    is(post("garden/links", json!({ "uses": 10_001 })).await, 400, "bad_field");
+    is(post("garden/links", json!({ "valid_s": 0 })).await, 400, "bad_field");
+    is(
+        post("garden/links", json!({ "valid_s": u64::MAX })).await,
+        400,
+        "bad_field",
+    );
+    let link = api.post("/api/v1/rooms/garden/links", &json!({ "uses": 3 })).await;
+    assert_eq!((link.status, &link.json()["uses"]), (201, &json!(3)));
+    let open = async |link: &str| code(&api.post("/api/v1/room-links", &json!({ "link": link })).await);
+    is(open(link.json()["link"].as_str().unwrap()).await, 409, "own_link");
+    is(open("parlour:AQABAQ").await, 400, "bad_link");
+    is(open(&"x".repeat(10_000)).await, 400, "bad_link");
+    let renamed = api
+        .patch(
+            "/api/v1/rooms/garden",
+            &json!({ "name": "orchard", "policy": { "join": "invite" } }),
+        )
+        .await
+        .json();
+    assert_eq!((&renamed["name"], &renamed["slug"]), (&json!("orchard"), &room["slug"]));
+    is(post("garden/links", json!({})).await, 409, "no_links");
+}
