@@ -13,6 +13,7 @@
 )]
 
 mod events;
+mod fold;
 mod given;
 mod kinds;
 mod people;
@@ -21,6 +22,7 @@ mod refusals;
 mod sessions;
 mod streams;
 mod values;
+mod world;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -123,6 +125,25 @@ fn keystores_agree() {
 }
 
 #[test]
+fn memberships_agree() {
+    topic("fold", &[("fold", 47)]);
+}
+
+/// Cases beside those that are kept: every file in the folder that `PARLOUR_MORE_CASES` names.
+#[test]
+#[ignore = "reads files that the other side wrote elsewhere"]
+fn more_cases_agree() {
+    let folder = std::env::var_os("PARLOUR_MORE_CASES").expect("PARLOUR_MORE_CASES names a folder");
+    let mut differ = Vec::new();
+    for file in std::fs::read_dir(folder).expect("the folder") {
+        let cases = given::cases(&file.unwrap().path());
+        assert!(!cases.is_empty());
+        differ.extend(cases.iter().filter_map(kinds::difference));
+    }
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+}
+
+#[test]
 fn the_same_is_refused() {
     topic("refused", &[("refused", 34)]);
 }
@@ -150,6 +171,7 @@ fn every_file_of_cases_has_its_test() {
         "bodies",
         "device",
         "events",
+        "fold",
         "handshake",
         inside,
         "identity",
