@@ -126,7 +126,7 @@ fn keystores_agree() {
 
 #[test]
 fn memberships_agree() {
-    topic("fold", &[("fold", 47)]);
+    topic("fold", &[("fold", 48)]);
 }
 
 /// Cases beside those that are kept: every file in the folder that `PARLOUR_MORE_CASES` names.

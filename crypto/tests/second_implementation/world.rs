@@ -111,7 +111,7 @@ impl World {
         ));
     }
 
-    fn add_operation(&mut self, i: Given<'_>) {
+    pub(crate) fn add_operation(&mut self, i: Given<'_>) {
         let by = i.int::<usize>("by");
         let event = if i.has("wire") {
             SignedEvent::decode(&i.bytes("wire")).unwrap()

@@ -3,6 +3,7 @@
 
 mod content;
 mod person;
+mod rooms;
 mod talk;
 
 use std::path::Path;
@@ -69,7 +70,7 @@ impl Draw {
 
 /// Writes a file of cases for every topic into `folder`.
 pub(crate) fn write(folder: &Path) {
-    let topics: [(&str, Topic); 13] = [
+    let topics: [(&str, Topic); 14] = [
         ("identity", person::identities),
         ("device", person::devices),
         ("prekey", person::prekeys),
@@ -83,6 +84,7 @@ pub(crate) fn write(folder: &Path) {
         ("keystore", person::keystores),
         ("refused", content::damaged),
         ("bodies", content::bodies),
+        ("fold", rooms::folds),
     ];
     for (number, (topic, made)) in (1..).zip(topics) {
         let cases: Vec<Value> = made(&mut Draw::new(number)).iter().map(run).collect();

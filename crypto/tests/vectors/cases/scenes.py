@@ -71,6 +71,7 @@ def two_beginnings(scene):
     scene.rename(0, "above the first alone")
     scene.known[1] = {second}
     scene.rename(1, "above the second alone")
+    scene.do(1, "Devices", {"device_list": scene.list(0, [1], [0])})
     scene.do(2, "Info", {"topic_text": "above both"}, knows=scene.known[2] | {second})
 
 
@@ -114,6 +115,20 @@ def admins_fall_out(scene):
     scene.remove(4, 3)
     scene.remove(0, 1)
     scene.role(1, 1, 3)
+
+
+def raised_beside(scene):
+    """Beside what an admin does to those below, the owner raises one to the admin's height and one only to the height of a moderator."""
+    scene.role(0, 1, 4)
+    scene.meet()
+    for user, role in ((2, 4), (3, 3)):
+        scene.remove(2, user)
+        scene.role(0, user, role)
+    scene.rename(4, "raised beside the removal")
+    scene.rename(5, "removed beside it")
+    scene.meet()
+    scene.role(4, 1, 3)
+    scene.role(4, 3, 2)
 
 
 def circle_of_removals(scene):
@@ -320,7 +335,7 @@ def two_users_of_a_device(scene):
     scene.rename(both, "the other does not")
 
 
-SCENES = {two_beginnings: {}, two_heirs: {}, round_of_transfers: {}, admins_fall_out: {}, circle_of_removals: {}, back_dated: {},
+SCENES = {two_beginnings: {}, two_heirs: {}, round_of_transfers: {}, admins_fall_out: {}, raised_beside: {}, circle_of_removals: {}, back_dated: {},
           one_number_twice: {}, stolen_device: {}, ended_and_out_of_sequence: {}, recovery: {}, device_of_another: {},
           uses_of_a_link: {"users": 6}, link_not_in_the_past: {"users": 6}, bans_and_joins: {}, consent: {"users": 5}, names: {},
           two_users_of_a_device: {}}
