@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::given::Given;
-use super::{events, fold, people, private, refusals, sessions, streams};
+use super::{events, fold, people, private, refusals, rooms, sessions, streams};
 
 /// What the inputs of a case lead to.
 pub(crate) struct Found {
@@ -26,6 +26,7 @@ fn unseen(kind: &str) -> &'static [&'static str] {
         "stream" => &["salt", "key_ab", "key_ba"],
         "invite" | "contact_address" => &["tlv"],
         "keystore" => &["secrets_key", "password_key", "node_key"],
+        "audience" => &["top"],
         "refused" | "fold" => &["reasons_text"],
         _ => &[],
     }
@@ -64,6 +65,11 @@ pub(crate) fn run(kind: &str, i: Given<'_>) -> Found {
         "safety_number" => private::safety(i),
         "keystore" => private::keystore(i),
         "fold" => fold::fold(i),
+        "operation" => rooms::operation(i),
+        "audience" => rooms::audience(i),
+        "sender_chain" => rooms::sender_chain(i),
+        "room_shard" => rooms::shard(i),
+        "room_link" => rooms::link(i),
         "refused" => refusals::refused(i),
         other => panic!("unknown kind {other}"),
     }

@@ -19,6 +19,7 @@ mod kinds;
 mod people;
 mod private;
 mod refusals;
+mod rooms;
 mod sessions;
 mod streams;
 mod values;
@@ -126,7 +127,22 @@ fn keystores_agree() {
 
 #[test]
 fn memberships_agree() {
-    topic("fold", &[("fold", 48)]);
+    topic("fold", &[("fold", 49)]);
+}
+
+#[test]
+fn chains_operations_and_links_agree() {
+    topic(
+        "rooms",
+        &[
+            ("operation", 20),
+            ("audience", 7),
+            ("sender_chain", 5),
+            ("room_shard", 4),
+            ("room_link", 2),
+            ("control", 8),
+        ],
+    );
 }
 
 /// Cases beside those that are kept: every file in the folder that `PARLOUR_MORE_CASES` names.
@@ -182,6 +198,7 @@ fn every_file_of_cases_has_its_test() {
         "ratchet",
         "refreshes",
         "refused",
+        "rooms",
         "safety_number",
         "streams",
     ];

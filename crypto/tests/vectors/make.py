@@ -45,14 +45,14 @@ import json
 import pathlib
 import sys
 
-from cases import bodies, kinds, readers, refreshes, refusals, scenes, sessions, topics, topics_more  # noqa: F401, some add to the kinds
+from cases import bodies, kinds, readers, refreshes, refusals, scenes, sessions, topics, topics_more, topics_rooms  # noqa: F401, some add to the kinds
 from cases.given import plain, run
 
 TOPICS = {"identifiers": topics.identifiers, "identity": topics.identity, "device": topics.device,
           "prekey": topics.prekey, "handshake": topics.handshake, "ratchet": topics.ratchet, "refreshes": refreshes.refreshes,
           "events": topics_more.events, "bodies": bodies.bodies, "streams": topics_more.streams, "knock": topics_more.knock,
           "invite": topics_more.invite, "safety_number": topics_more.safety_number,
-          "keystore": topics_more.keystore, "fold": scenes.fold, "refused": refusals.refused}
+          "keystore": topics_more.keystore, "fold": scenes.fold, "rooms": topics_rooms.rooms, "refused": refusals.refused}
 
 
 def make_case(kind, name, inputs):

@@ -1,10 +1,12 @@
 """What the cases of rooms mean. Operations are written short: users, devices, lists and operations by their numbers."""
 
-from parlour import blocks, events, keys, operations
+from parlour import blocks, chains, events, keys, local, operations
+from parlour import envelope as env
 from parlour.blocks import ZERO32, require, uint
 from parlour.fold import Fold
 
-from .given import kind
+from .given import kind, refuses
+from .kinds import postcard
 
 DAY = keys.DAY_MS
 POLICY = ("post", "invite", "pin", "info", "remove", "roles", "join", "history", "slow_mode_ms", "expires_after_ms")
@@ -152,3 +154,82 @@ def fold(i, _):
     reasons = {str(world.numbers[o]): why for o, why in found.reasons.items()}
     return {"reasons_text": reasons}, {"room": world.room, **said,
                                        "views": [view_state(world, found, heads) for heads in i["views"]]}
+
+
+# -- operations, chains, links -----------------------------------------------------------------------------------------
+
+postcard("operation", operations.BODY)
+
+
+@kind
+def audience(i, stated):
+    """Of devices that ascend, the root, and the proofs of some by their places."""
+    devices = i("devices")
+    root = chains.audience_root(devices)
+    made = [chains.prove(devices, devices[at]) for at in i["proved"]]
+    for at, proof in zip(i["proved"], (events.PROOF.load(p) for p in stated.get("proofs") or map(events.PROOF.dump, made))):
+        chains.check_proof(proof, devices[at], root)
+    return {"top": chains.top(devices)}, {"root": root, "proofs": [events.PROOF.dump(proof) for proof in made]}
+
+
+def shared_chain(i, iteration, key, proof=None):
+    return {"cert": chains_certificate(i), "iteration": iteration, "chain_key": key, "header_key": i("header_key"),
+            "tag_key": i("tag_key"), "view": [], "proof": proof, "ext": []}
+
+
+def chains_certificate(i):
+    owner = keys.read_certificate(i("certificate"))
+    return chains.issue_chain(i("signing_seed"), i("room"), i("chain"), owner.device, i("view"),
+                              chains.audience_root(i("audience")), chains.chain_keys(i("header_key"), i("tag_key")))
+
+
+@kind
+def sender_chain(i, stated):
+    """A chain from its making on: the messages sealed, and what two readers do.
+
+    Reader 0 has the chain from the owner, at its begin; reader 1 from somebody else with a proof, before message `from`.
+    """
+    owner, audience = keys.read_certificate(i("certificate")), i("audience")
+    key, made, at_from = i("chain_key"), [], None
+    for number, message in enumerate(i["messages"]):
+        at_from = key if number == i["from"] else at_from
+        message_key, key = chains.step(key)
+        if message is None:
+            made.append(None)
+            continue
+        prefix = env.prefix(i("tag_key"), "envelope tag", i["day"])
+        made.append(chains.seal_message(i("room"), i("chain"), prefix, i("header_key"), number, message_key,
+                                        bytes.fromhex(message["header_nonce"]), b"\1" + bytes.fromhex(message["wire"])))
+    first = shared_chain(i, 0, i("chain_key"))
+    later = shared_chain(i, i["from"], at_from, chains.prove(audience, i("reader")))
+    if stated:
+        first, later = (events.SHARED_CHAIN.load(value) for value in stated["shared"])
+    readers = [chains.Reader(i("room"), owner, i("reader")) for _ in range(2)]
+    require(readers[0].take(first, owner.device), "the first reader has the chain already")
+    require(readers[1].take(later, ZERO32), "the second reader has the chain already")
+    envelopes = [e and bytes.fromhex(e) for e in stated["envelopes"]] if stated else made
+    for reader, what, number, *at in i["steps"]:
+        envelope = bytearray(envelopes[number] if what != "refuse_given" else i("given")[number])
+        if what == "refuse_changed":
+            envelope[at[0]] ^= 1
+        if what == "open":
+            event = readers[reader].open(bytes(envelope))
+            require(event.wire().hex() == i["messages"][number]["wire"], "opens as another event")
+        else:
+            refuses(lambda: readers[reader].open(bytes(envelope)), f"message {number} was accepted")
+    return {}, {"shared": [events.SHARED_CHAIN.dump(value) for value in (first, later)], "envelopes": made}
+
+
+@kind
+def room_shard(i, _):
+    return {}, {"shard": env.shard(i("room"), i["day"], "room shard")}
+
+
+@kind
+def room_link(i, stated):
+    f = {"user": i("user"), "peer": i("peer"), "addresses": i("addresses"), "bundle_hash": i("bundle_hash"),
+         "token": i("token"), "expires": i["expires"], "name": i.get("name_text"), "room": i("room")}
+    text = local.invite_text(local.invite_tlv(f))
+    require(local.read_room_link(stated.get("link_text") or text) == f, "reads as another link")
+    refuses(lambda: local.read_invite(text), "a room link read as an invite")
+    return {}, {"link_text": text, "token_hash": blocks.hash_blake("room link token", i("token"))}

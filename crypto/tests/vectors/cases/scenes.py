@@ -101,6 +101,11 @@ def round_of_transfers(scene):
     scene.do(0, "Leave")
     scene.remove(0, 3)
     scene.role(0, 2, 3)
+    scene.hand_over(0, 1)
+    scene.meet()
+    scene.do(0, "Leave")
+    scene.meet()
+    scene.role(2, 0, 3)
 
 
 def admins_fall_out(scene):
@@ -129,6 +134,23 @@ def raised_beside(scene):
     scene.meet()
     scene.role(4, 1, 3)
     scene.role(4, 3, 2)
+    scene.role(0, 3, 2)
+    scene.meet()
+    scene.role(4, 3, 4)
+
+
+def joined_twice(scene):
+    """A user's two devices join beside each other; the second join does not lower what the owner made of the first."""
+    scene.remove(0, 1)
+    invite = scene.invite(0, 1)
+    scene.meet()
+    before = set(scene.known[2])
+    scene.join(2, invite)
+    scene.sync(0, 2)
+    scene.role(0, 1, 3)
+    scene.do(3, "Join", {"invite": invite, "device_list": scene.newest[1]}, knows=before)
+    scene.meet()
+    scene.remove(2, 3)
 
 
 def circle_of_removals(scene):
@@ -335,7 +357,7 @@ def two_users_of_a_device(scene):
     scene.rename(both, "the other does not")
 
 
-SCENES = {two_beginnings: {}, two_heirs: {}, round_of_transfers: {}, admins_fall_out: {}, raised_beside: {}, circle_of_removals: {}, back_dated: {},
+SCENES = {two_beginnings: {}, two_heirs: {}, round_of_transfers: {}, admins_fall_out: {}, raised_beside: {}, joined_twice: {}, circle_of_removals: {}, back_dated: {},
           one_number_twice: {}, stolen_device: {}, ended_and_out_of_sequence: {}, recovery: {}, device_of_another: {},
           uses_of_a_link: {"users": 6}, link_not_in_the_past: {"users": 6}, bans_and_joins: {}, consent: {"users": 5}, names: {},
           two_users_of_a_device: {}}
