@@ -161,7 +161,7 @@ fn more_cases_agree() {
 
 #[test]
 fn the_same_is_refused() {
-    topic("refused", &[("refused", 34)]);
+    topic("refused", &[("refused", 43)]);
 }
 
 /// The other direction; the folder is named by `PARLOUR_CASES_DIR`.

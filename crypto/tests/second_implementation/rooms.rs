@@ -2,8 +2,8 @@
 
 use parlour_crypto::{
     Act, Audience, AudienceProof, ChainKeys, ChainSender, ConversationId, DeviceId, EventId, Info, LastSeq, LinkUse,
-    Operation, Policy, RoomLink, RoomOpenError, SendingChain, SharedChain, SignedEvent, UserId, link_token_hash, parse,
-    room_shard,
+    Operation, Policy, RoomLink, RoomOpenError, SendingChain, SharedChain, SignedEvent, TakeError, Taken, UserId,
+    link_token_hash, parse, room_shard,
 };
 use serde_json::{Value, json};
 
@@ -160,6 +160,15 @@ pub(crate) fn shared(v: Given<'_>) -> SharedChain {
         }),
         ext: values::ext(&v),
     }
+}
+
+/// Reads a chain that `giver` hands over to `reader_device`, which then takes it.
+pub(crate) fn take(i: Given<'_>, bytes: &[u8]) -> Result<Taken, TakeError> {
+    let (owner, room) = (people::certificate(i), ConversationId::from_bytes(i.array("room")));
+    let device = |name| DeviceId::from_bytes(i.array(name));
+    let shared: SharedChain = postcard::from_bytes(bytes).expect("the form of a chain");
+    let mut reader = ChainSender::new(room, &owner).expect("the owner's key");
+    reader.take(&shared, &device("giver"), &device("reader_device"))
 }
 
 pub(crate) fn sender_chain(i: Given<'_>) -> Found {

@@ -1,4 +1,5 @@
-"""Write the files of cases: `make.py [DIR]`. Running it again gives the same bytes.
+"""Write the files of cases: `make.py [DIR]`. Running it again gives the same bytes. `make.py DIR FROM TO`: other random histories
+of rooms, for the crate's test `more_cases_agree`.
 
 A file is `{"topic": …, "cases": [case …]}`, a case `{"name": …, "kind": …, "in": {…}, "mid": {…}, "out": {…}}`.
 `in` holds everything a case begins with: private keys, seeds, random values, fields. `mid` holds what is derived on the
@@ -45,7 +46,7 @@ import json
 import pathlib
 import sys
 
-from cases import bodies, kinds, readers, refreshes, refusals, scenes, sessions, topics, topics_more, topics_rooms  # noqa: F401, some add to the kinds
+from cases import bodies, histories, kinds, readers, refreshes, refusals, scenes, sessions, topics, topics_more, topics_rooms  # noqa: F401, some add to the kinds
 from cases.given import plain, run
 
 TOPICS = {"identifiers": topics.identifiers, "identity": topics.identity, "device": topics.device,
@@ -62,13 +63,18 @@ def make_case(kind, name, inputs):
     return {"name": name, "kind": kind, "in": inputs, "mid": middle, "out": out}
 
 
+def write(path, topic, cases):
+    content = {"topic": topic, "cases": [make_case(*case) for case in cases]}
+    path.write_text(json.dumps(content, indent=0, ensure_ascii=False, separators=(",", ":")) + "\n")
+    print(f"{path.name}: {len(content['cases'])} cases, {path.stat().st_size} bytes")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
+    if len(sys.argv) > 2:
+        return write(folder / "more.json", "more", histories.histories(range(int(sys.argv[2]), int(sys.argv[3]))))
     for topic, cases in TOPICS.items():
-        content = {"topic": topic, "cases": [make_case(*case) for case in cases()]}
-        path = folder / f"{topic}.json"
-        path.write_text(json.dumps(content, indent=0, ensure_ascii=False, separators=(",", ":")) + "\n")
-        print(f"{path.name}: {len(content['cases'])} cases, {path.stat().st_size} bytes")
+        write(folder / f"{topic}.json", topic, cases())
 
 
 if __name__ == "__main__":

@@ -87,9 +87,9 @@ def chain_keys(header_key, tag_key):
     return hash_blake("chain keys", header_key, tag_key)
 
 
-def issue_chain(signing_seed, room, chain, device, view, root, keys):
+def issue_chain(signing_seed, room, chain, device, view, root, keys, purpose=None):
     statement = tlv((1, b"\1"), (2, room), (3, chain), (4, device), (5, view), (6, root), (7, keys))
-    return tlv((1, statement), (2, sign(signing_seed, "chain certificate", statement)))
+    return tlv((1, statement), (2, sign(signing_seed, purpose or "chain certificate", statement)))
 
 
 def read_chain(signed, owner):
