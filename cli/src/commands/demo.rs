@@ -351,11 +351,12 @@ async fn timeline(guest: &Guest, with: &str) -> Result<Vec<String>> {
 async fn answer(guests: &[Guest], out: &Output) -> Result<()> {
     let (ada, bo) = (&guests[0], &guests[1]);
     let data = ada.data.display();
+    // From here on: whoever reads the note may write at once.
+    let mut events = bo.client.events(bo.client.feed().await?).await?;
     out.note(&format!(
         "\nStill running. In another terminal, be ada; bo answers:\n\n  parlour --data {data} send bo \"hi\"\n  \
          parlour --data {data} tail -f bo\n  parlour --data {data} status\n\nCtrl-C ends it and removes everything.\n",
     ));
-    let mut events = bo.client.events(bo.client.feed().await?).await?;
     while let Some(event) = events.next().await? {
         let message = Message::of(&event.data["message"]);
         if event.name != "message" || message.own {

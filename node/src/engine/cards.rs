@@ -257,8 +257,11 @@ impl Engine {
                 }
             }
             Control::KeyRequest { room, chains, .. } => self.on_key_request(turn, device, &room, &chains)?,
-            // Not acknowledged, as everything that is not taken: it comes again.
-            Control::RoomHeads { .. } => return Ok(()),
+            Control::RoomHeads { room, heads, ext } => {
+                if !self.on_room_heads(turn, device, &room, &heads, &ext)? {
+                    return Ok(());
+                }
+            }
         }
         match self.link_to(device).map(|(stream, _)| stream) {
             Some(stream) => self.send_frame(turn, stream, &Frame::Received { ids: vec![id] }),

@@ -156,6 +156,17 @@ impl Link {
         }
     }
 
+    /// What of a conversation was sent and not taken is sent again.
+    pub(crate) fn offer_again(&mut self, conversation: ConversationNo) {
+        let of_it = |log: &LogKey| log.conversation == conversation;
+        let flying: Vec<(LogKey, u64)> = self.in_flight.keys().filter(|(log, _)| of_it(log)).copied().collect();
+        for (log, seq) in flying {
+            self.land(log, seq);
+        }
+        self.untaken.retain(|log, _| !of_it(log));
+        self.wanting.insert(conversation);
+    }
+
     /// What is in flight of a log.
     pub(crate) fn in_flight_of(&self, log: LogKey) -> Intervals {
         let mut seqs = Intervals::default();

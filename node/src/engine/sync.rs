@@ -378,7 +378,7 @@ impl Engine {
                 (_, None) => {}
             }
         }
-        Ok(())
+        self.ask_for_views(turn, device)
     }
 
     /// Verifies and stores an event of a conversation shared with `user`, and has it acknowledged. `None`: it was not taken.

@@ -161,7 +161,7 @@ impl Engine {
         }
         let mut links = rooms::tokens(turn.txn)?.into_iter();
         if let Some(link) = links.find(|row| named(&row.token) && row.expires > turn.now) {
-            return Ok(self.rooms.visits.take(turn.now).then_some(Reason::Room(link)));
+            return Ok(self.rooms.may_visit(turn.now).then_some(Reason::Room(link)));
         }
         let bundles = prekeys::all(turn.txn)?;
         let ours = bundles

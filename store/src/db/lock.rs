@@ -13,7 +13,16 @@ const DATA_LOCK: &str = "LOCK";
 /// Held while this process uses a data directory.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DataLock {
+    /// A program that another thread is just starting has the open file, too, for a moment: closing it here would not let go.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "letting go of the data directory's lock failed");
+        }
+    }
 }
 
 /// Why a data directory could not be locked.
@@ -53,7 +62,7 @@ impl DataLock {
         // Fixed width: a reader never meets a shortened number.
         file.rewind()?;
         file.write_all(format!("{:010}\n", std::process::id()).as_bytes())?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -63,5 +72,24 @@ fn holder(file: &mut File) -> u32 {
     match read {
         Ok(_) => text.trim().parse().unwrap_or(0),
         Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_let_go_even_where_somebody_else_has_the_open_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DataLock::acquire(dir.path()).unwrap();
+        let held_by_a_child = lock.file.try_clone().unwrap();
+        assert!(matches!(
+            DataLock::acquire(dir.path()),
+            Err(LockError::InUse { pid }) if pid == std::process::id()
+        ));
+        drop(lock);
+        DataLock::acquire(dir.path()).unwrap();
+        drop(held_by_a_child);
     }
 }

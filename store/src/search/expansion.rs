@@ -4,9 +4,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use tantivy::postings::{Postings, SegmentPostings, TermInfo};
-use tantivy::query::{AutomatonWeight, EmptyScorer, EnableScoring, Explanation, FuzzyTermQuery, Query, Scorer, Weight};
+use tantivy::query::{
+    AutomatonWeight, DfaWrapper, EmptyScorer, EnableScoring, Explanation, FuzzyTermQuery, Query, Scorer, Weight,
+};
 use tantivy::schema::{Field, IndexRecordOption, Term};
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 
@@ -21,8 +24,34 @@ const MAX_EXPANSIONS: usize = 8192;
 pub(super) enum Terms {
     /// Terms that begin with this.
     Prefix(String),
-    /// Terms at most this many edits away.
-    Typos(String, u8),
+    /// Terms some edits away from a word.
+    Near(Arc<Near>),
+}
+
+/// What is at most so many edits away from a word. The automaton that tells is made once, for all segments: it takes longer than
+/// to look through a segment's terms with it.
+pub(super) struct Near {
+    word: String,
+    edits: u8,
+    automaton: OnceLock<Arc<DfaWrapper>>,
+}
+
+impl Near {
+    pub(super) fn new(word: String, edits: u8) -> Self {
+        Self {
+            word,
+            edits,
+            automaton: OnceLock::new(),
+        }
+    }
+
+    fn automaton(&self, field: Field) -> tantivy::Result<Arc<DfaWrapper>> {
+        if let Some(made) = self.automaton.get() {
+            return Ok(Arc::clone(made));
+        }
+        let made = FuzzyTermQuery::new(Term::from_field_text(field, &self.word), self.edits, true).automaton()?;
+        Ok(Arc::clone(self.automaton.get_or_init(|| Arc::new(made))))
+    }
 }
 
 /// Documents with any of some [`Terms`]; all score the same.
@@ -56,9 +85,8 @@ impl Terms {
                 }
                 found
             }
-            Self::Typos(word, edits) => {
-                let fuzzy = FuzzyTermQuery::new(Term::from_field_text(field, word), *edits, true);
-                AutomatonWeight::new(field, fuzzy.automaton()?).get_match_term_infos(reader)?
+            Self::Near(near) => {
+                AutomatonWeight::<DfaWrapper>::new(field, near.automaton(field)?).get_match_term_infos(reader)?
             }
         };
         if found.len() > MAX_EXPANSIONS {

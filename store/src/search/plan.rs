@@ -1,9 +1,11 @@
 //! From a [`Query`] to the query tantivy runs.
 
+use std::sync::Arc;
+
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, PhraseQuery, Query as IndexQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Term};
 
-use super::expansion::{AnyTerm, Phrase, Terms};
+use super::expansion::{AnyTerm, Near, Phrase, Terms};
 use super::query::{Clause, Closeness, Query};
 
 /// Weight of a beginning or a typo beside whole words.
@@ -54,7 +56,7 @@ impl Clause {
             [part] if closeness == Closeness::Typos && self.typos > 0 => {
                 let exact: Box<dyn IndexQuery> =
                     Box::new(TermQuery::new(term(&part.text), IndexRecordOption::WithFreqs));
-                let near = inexact(field, Terms::Typos(part.text.clone(), self.typos));
+                let near = inexact(field, Terms::Near(Arc::new(Near::new(part.text.clone(), self.typos))));
                 Box::new(BooleanQuery::union(vec![exact, near]))
             }
             [part] => Box::new(TermQuery::new(term(&part.text), IndexRecordOption::WithFreqs)),

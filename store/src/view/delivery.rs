@@ -152,7 +152,8 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
         let meant = || self.recipients.iter().zip(&states).filter(|(to, _)| to.since <= clock);
         Ok(match meant().map(|(_, state)| state).min() {
-            None if self.alone => MessageStatus::Delivered,
+            // Whoever it was meant for has gone.
+            None if self.alone || !self.recipients.is_empty() => MessageStatus::Delivered,
             None | Some(DeliveryState::Queued) => MessageStatus::Sending,
             Some(DeliveryState::Sent) => MessageStatus::Sent,
             Some(DeliveryState::Read) => MessageStatus::Read,

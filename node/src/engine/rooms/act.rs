@@ -100,9 +100,6 @@ impl Engine {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(Err(RoomError::UnknownRoom));
         };
-        if folded.len() >= parlour_crypto::MAX_OPERATIONS {
-            return Ok(Err(RoomError::Full));
-        }
         let state = folded.state().clone();
         if let Err(error) = may(&state, &self.own.user, act) {
             return Ok(Err(error));
@@ -240,7 +237,11 @@ impl Engine {
         }
         let held = logs::get(turn.txn, &log)?;
         let own = self.account.keys.id();
+        let user = self.own.user;
         let folded = self.folded(turn, no)?.ok_or_else(missing)?;
+        if super::is_full(folded, &user) {
+            return Ok(Err(RoomError::Full));
+        }
         let op_seq = folded.last_of(&own).map_or(1, |(op_seq, _)| op_seq.saturating_add(1));
         let mut parents = folded.heads();
         if parents.len() > MAX_OP_PARENTS {
@@ -285,11 +286,13 @@ impl Engine {
     fn has_lost_own(&mut self, turn: &Turn<'_, '_>, no: ConversationNo) -> Result<bool, StoreError> {
         let made = rooms::get(turn.txn, no)?.map_or(0, |row| row.own_operations);
         let own = self.account.keys.id();
-        let folded = self.folded(turn, no)?;
-        let here = folded
-            .and_then(|folded| folded.last_of(&own))
-            .map_or(0, |(op_seq, _)| op_seq);
-        Ok(here < made)
+        let user = self.own.user;
+        let (row, members) = (rooms::get(turn.txn, no)?, rooms::members(turn.txn, no)?);
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(made > 0);
+        };
+        let here = folded.last_of(&own).map_or(0, |(op_seq, _)| op_seq);
+        Ok(here < made || super::has_lost(folded, row.as_ref(), &members, &user))
     }
 
     fn store_operation(

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Audience, ChainId, ChainSender, Control, ConversationId, DeviceCert, DeviceId, MAX_VIEW_HEADS, RoomSealError,
-    SendingChain, SharedChain, UserId, room_shard,
+    Audience, ChainCert, ChainId, ChainSender, Control, ConversationId, DeviceCert, DeviceId, MAX_VIEW_HEADS,
+    RoomSealError, SendingChain, SharedChain, UserId, room_shard,
 };
 use parlour_net::NetCommand;
 use parlour_store::chains::{self, OwnChain};
 use parlour_store::rooms::{self, MemberRow};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs, outbox,
+};
 
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
@@ -217,7 +219,7 @@ impl Engine {
             if own.given.binary_search(device).is_err()
                 && let Some(shared) = own.chain.share(own.heads.clone())
             {
-                self.hand_over(turn, *device, shared)?;
+                self.hand_over(turn, (no, *device), shared)?;
                 own.given.push(*device);
                 own.given.sort_unstable();
             }
@@ -256,12 +258,37 @@ impl Engine {
         }))
     }
 
-    fn hand_over(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, shared: SharedChain) -> Result<(), StoreError> {
+    /// A device gets a chain of this one; an earlier one of the same room that has not arrived is of no use to it.
+    fn hand_over(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        (no, device): (ConversationNo, DeviceNo),
+        shared: SharedChain,
+    ) -> Result<(), StoreError> {
+        self.take_back(turn, no, device)?;
         let control = Control::SenderChain {
             chains: vec![shared],
             ext: Vec::new(),
         };
         self.post_control(turn, device, control)
+    }
+
+    /// Chains of this device that are still on their way to another one stay here.
+    fn take_back(&self, turn: &mut Turn<'_, '_>, no: ConversationNo, device: DeviceNo) -> Result<(), StoreError> {
+        let Some(room) = conversations::id_of(turn.txn, no)? else {
+            return Ok(());
+        };
+        let here = self.account.keys.id();
+        for row in outbox::of_device(turn.txn, device)? {
+            let Control::SenderChain { chains, .. } = &row.control else {
+                continue;
+            };
+            let of_it = |shared: &SharedChain| ChainCert::claimed(&shared.cert) == Some((room, here));
+            if chains.iter().all(of_it) {
+                outbox::remove(turn.txn, device, &row.id)?;
+            }
+        }
+        Ok(())
     }
 
     /// A device has begun anew, and may have lost what it was handed.
@@ -280,7 +307,7 @@ impl Engine {
                 .members(turn, no)?
                 .is_some_and(|members| members.recipients.contains(&device));
             if let Some(shared) = own.flatten().filter(|_| reads && self.may_read(device)) {
-                self.hand_over(turn, device, shared)?;
+                self.hand_over(turn, (no, device), shared)?;
             }
         }
         Ok(())
@@ -310,7 +337,7 @@ impl Engine {
             .filter(|_| asked && self.may_read(device));
         self.chains(turn)?.own.insert(no, own);
         match shared {
-            Some(shared) => self.hand_over(turn, device, shared),
+            Some(shared) => self.hand_over(turn, (no, device), shared),
             None => Ok(()),
         }
     }
@@ -351,7 +378,13 @@ impl Engine {
         let reads = |to: &DeviceNo| self.known.get(to).is_some_and(|known| devices.contains(&known.id));
         match own {
             Some(own) if member && own.given.iter().all(reads) => drop(chains.own.insert(no, own)),
-            Some(_) => chains::delete_own(turn.txn, no),
+            Some(own) => {
+                chains::delete_own(turn.txn, no);
+                let gone: Vec<DeviceNo> = own.given.into_iter().filter(|to| !(member && reads(to))).collect();
+                for device in gone {
+                    self.take_back(turn, no, device)?;
+                }
+            }
             None => {}
         }
         Ok(())

@@ -101,7 +101,10 @@ impl Engine {
             Some((*no, *device, sender.open(chain, data).ok()?))
         });
         match opened {
-            Some((no, device, pending)) => self.take_by_chain(turn, no, device, pending)?,
+            Some((no, device, pending)) => {
+                self.take_by_chain(turn, no, device, pending)?;
+                self.ask_for_views(turn, device)?;
+            }
             None => self.counters.unopened_envelopes += 1,
         }
         Ok(true)

@@ -6,8 +6,9 @@ use parlour_crypto::{
     link_token_hash,
 };
 use parlour_net::PeerId;
+use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::rooms::{self, Standing, TokenRow};
-use parlour_store::{DeviceNo, StoreError, contacts, devices, outbox};
+use parlour_store::{DeviceNo, StoreError, contacts, devices};
 
 use super::acts::RoomError;
 use super::joining::refused;
@@ -23,6 +24,10 @@ const ASKS_AT_ONCE: u64 = 5;
 const MAX_LINKS: usize = 256;
 /// Sessions with users who are neither contacts nor fellow members end after this.
 const VISIT_MS: u64 = 24 * 3_600_000;
+/// Those who were let in by links or invited, and have not come: with more, links let in nobody.
+const MAX_OPEN_INVITES: usize = 256;
+/// Operations that tell somebody what became of them wait so long, though they are no fellow member any more.
+const TELL_MS: u64 = 30 * 24 * 3_600_000;
 /// Bytes of a room's name in a link.
 const MAX_LINK_NAME: usize = 32;
 
@@ -109,32 +114,44 @@ impl Engine {
             }
         }
         let joining: Vec<UserId> = rooms::all_joining(turn.txn)?.into_iter().map(|row| row.user).collect();
+        let (mut visitors, mut left) = (0_usize, Vec::new());
         for (device, created) in self.sessions.newest() {
             let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
                 continue;
             };
-            if turn.now.saturating_sub(created) < VISIT_MS
-                || joining.contains(&user)
+            if joining.contains(&user)
                 || contacts::get(turn.txn, &user)?.is_some()
                 || user == self.own.user
                 || self.is_fellow(turn, &user, &id)?
             {
                 continue;
             }
+            let tells = |row: &OutboxRow| {
+                matches!(row.control, Control::RoomOperations { .. }) && turn.now.saturating_sub(row.created) < TELL_MS
+            };
+            let waiting = outbox::of_device(turn.txn, device)?;
+            if turn.now.saturating_sub(created) < VISIT_MS || waiting.iter().any(tells) {
+                visitors = visitors.saturating_add(1);
+                continue;
+            }
             self.sessions.forget(turn, device, Which::All)?;
             self.forget_first_contact(turn, device)?;
-            for waiting in outbox::of_device(turn.txn, device)? {
+            for waiting in waiting {
                 outbox::remove(turn.txn, device, &waiting.id)?;
             }
             if let Some(mut row) = devices::get(turn.txn, device)? {
                 let peer = PeerId::from_bytes(&row.peer);
                 row.retire();
                 devices::put(turn.txn, &row)?;
-                self.learn_devices(turn)?;
-                if let Ok(peer) = peer {
-                    self.forget_peer(turn, peer)?;
-                }
+                left.push(peer);
             }
+        }
+        self.rooms.visitors = visitors;
+        if !left.is_empty() {
+            self.learn_devices(turn)?;
+        }
+        for peer in left.into_iter().flatten() {
+            self.forget_peer(turn, peer)?;
         }
         Ok(())
     }
@@ -157,7 +174,7 @@ impl Engine {
 
     /// Whether what we said to an earlier ask has not arrived yet.
     fn answer_waits(&self, turn: &Turn<'_, '_>, device: DeviceNo, room: &ConversationId) -> Result<bool, StoreError> {
-        let answers = |control: &Control| matches!(control, Control::RoomWelcome { room: of, .. } | Control::RoomRefused { room: of, .. } if of == room);
+        let answers = |control: &Control| matches!(control, Control::RoomWelcome { room: of, .. } | Control::RoomRefused { room: of, .. } | Control::RoomOperations { room: of, .. } if of == room);
         Ok(outbox::of_device(turn.txn, device)?
             .iter()
             .any(|row| answers(&row.control)))
@@ -179,6 +196,9 @@ impl Engine {
         let state = folded.state().clone();
         if state.members.contains_key(&user) || state.invited.contains_key(&user) {
             return self.welcome_to_room(turn, no, &user);
+        }
+        if state.invited.len() >= MAX_OPEN_INVITES {
+            return self.refuse_to_join(turn, device, &ask.room, refused::NO);
         }
         let letter = letter_in(&state, &self.own.user, &self.account.keys.id(), &user, ask, turn.now);
         match letter {

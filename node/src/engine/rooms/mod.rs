@@ -12,14 +12,15 @@ mod links;
 mod rights;
 mod serve;
 mod take;
+mod views;
 mod welcome;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parlour_crypto::{
-    Applied, ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, RoomOperation,
-    RoomState, UserId, membership_view,
+    Applied, ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, Rank,
+    RoomOperation, RoomState, UserId, membership_view,
 };
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::rooms::{self, MemberRow, RoomRow, Standing};
@@ -41,6 +42,12 @@ const MAX_BRANCHES: u8 = 8;
 /// Sessions with those who show a link: one per this time, and so many at once.
 const VISIT_EVERY_MS: u64 = 500;
 const VISITS_AT_ONCE: u64 = 4;
+/// Sessions with those who show a link, at the same time.
+const MAX_VISITORS: usize = 256;
+/// Places for operations that are kept for those who can put an end to a flood of them.
+const RESERVED: usize = 1_024;
+/// Operations without effect that are taken from those who are no members.
+const MAX_VOID: usize = 4_096;
 /// Views whose state is kept in memory.
 const MAX_VIEWS: usize = 64;
 
@@ -56,7 +63,13 @@ pub(crate) struct Rooms {
     asks: BTreeMap<DeviceNo, Allowance>,
     chains: Option<Chains>,
     /// Sessions with those who show a link.
-    pub(crate) visits: Allowance,
+    visits: Allowance,
+    /// How many of them there are, as far as was counted, and those who came since.
+    visitors: usize,
+    /// Views that nothing here is known of, under which somebody wrote.
+    unknown_views: BTreeSet<(ConversationNo, [u8; 32])>,
+    /// Those that a device was asked for.
+    asked_views: BTreeSet<(DeviceNo, ConversationNo, [u8; 32])>,
     /// What a user is not given of a log.
     denied: BTreeMap<(LogKey, UserId), Intervals>,
 }
@@ -71,12 +84,22 @@ impl Default for Rooms {
             asks: BTreeMap::new(),
             chains: None,
             visits: Allowance::new(VISIT_EVERY_MS, VISITS_AT_ONCE),
+            visitors: 0,
+            unknown_views: BTreeSet::new(),
+            asked_views: BTreeSet::new(),
             denied: BTreeMap::new(),
         }
     }
 }
 
 impl Rooms {
+    /// Whether one more may begin a session who shows a link.
+    pub(crate) fn may_visit(&mut self, now: u64) -> bool {
+        let may = self.visitors < MAX_VISITORS && self.visits.take(now);
+        self.visitors = self.visitors.saturating_add(usize::from(may));
+        may
+    }
+
     /// The clock was set back.
     pub(crate) fn set_back(&mut self, by: u64) {
         let asks = self.asks.values_mut();
@@ -189,12 +212,17 @@ impl Engine {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        let members = members_after(folded, &before, since);
+        let old = rooms::get(turn.txn, no)?;
+        let lost = has_lost(folded, old.as_ref(), &before, &own);
+        let members = members_after(folded, &before, since, lost);
         let (heads, view) = (folded.heads(), folded.view());
         let made = folded.last_of(&device).map_or(0, |(op_seq, _)| op_seq);
-        let old = rooms::get(turn.txn, no)?;
         let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
         rooms::put_view(turn.txn, no, &view, &heads);
+        let heads = match &old {
+            Some(old) if lost => old.heads.clone(),
+            _ => heads,
+        };
         let own_operations = old.as_ref().map_or(0, |row| row.own_operations).max(made);
         let row = RoomRow {
             heads,
@@ -316,13 +344,26 @@ impl Engine {
     }
 }
 
+/// Whether operations are missing that were here, and others are there to give them back.
+fn has_lost(folded: &Membership, old: Option<&RoomRow>, before: &BTreeMap<UserId, MemberRow>, own: &UserId) -> bool {
+    let others = before.keys().any(|user| user != own);
+    others && old.is_some_and(|old| old.heads.iter().any(|head| !folded.contains(head)))
+}
+
 /// Who takes part. After a loss, what made somebody a member may not have come back yet, and it comes from them: nobody takes part or is
-/// removed without an operation of their own.
-fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, since: u64) -> BTreeMap<UserId, MemberRow> {
+/// removed without an operation of their own. What removed somebody may not have come back either: until then nobody is added.
+fn members_after(
+    folded: &Membership,
+    before: &BTreeMap<UserId, MemberRow>,
+    since: u64,
+    lost_some: bool,
+) -> BTreeMap<UserId, MemberRow> {
     let state = folded.state();
     let lost = before.iter().filter(|(user, _)| !folded.knows(user));
     let mut members: BTreeMap<UserId, MemberRow> = lost.map(|(user, row)| (*user, row.clone())).collect();
-    members.extend(state.members.iter().map(|(user, member)| {
+    let there = state.members.iter();
+    let there = there.filter(|(user, _)| !lost_some || before.contains_key(user));
+    members.extend(there.map(|(user, member)| {
         let known = before.get(user);
         let row = MemberRow {
             rank: member.rank.number(),
@@ -333,6 +374,17 @@ fn members_after(folded: &Membership, before: &BTreeMap<UserId, MemberRow>, sinc
         (*user, row)
     }));
     members
+}
+
+/// Whether a room takes no more operations of a user.
+fn is_full(folded: &Membership, user: &UserId) -> bool {
+    let count = folded.len().saturating_add(folded.waiting());
+    let rank = folded.state().rank(user);
+    let room = match rank {
+        Rank::Admin | Rank::Owner => MAX_OPERATIONS,
+        _ => MAX_OPERATIONS.saturating_sub(RESERVED),
+    };
+    count >= room || (rank == Rank::Nobody && folded.state().dropped.len() >= MAX_VOID)
 }
 
 /// What readers see of a room.

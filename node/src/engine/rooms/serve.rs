@@ -41,8 +41,11 @@ impl Engine {
         let Some(member) = rooms::member(turn.txn, no, user)? else {
             return Ok(false);
         };
+        if self.was_member(turn, no, &view, user)? {
+            return Ok(true);
+        }
         let from = history_from(turn, no, &member)?;
-        if self.is_for(turn, no, (&view, header.clock), (user, from))? {
+        if header.clock >= from {
             return Ok(true);
         }
         let before = self.before_they_came(turn, log, header.seq, (user, from))?;
@@ -60,8 +63,19 @@ impl Engine {
         (view, clock): (&[u8; 32], u64),
         (user, from): (&UserId, u64),
     ) -> Result<bool, StoreError> {
+        Ok(clock >= from || self.was_member(turn, no, view, user)?)
+    }
+
+    /// Whether those who wrote under a view knew a user for a member.
+    fn was_member(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        view: &[u8; 32],
+        user: &UserId,
+    ) -> Result<bool, StoreError> {
         let state = self.state_of_view(turn, no, view)?;
-        Ok(clock >= from || state.is_some_and(|state| state.members.contains_key(user)))
+        Ok(state.is_some_and(|state| state.members.contains_key(user)))
     }
 
     /// What of a log was said before a user came, up to `seq`. Views and clocks of a log only grow, so that those who came once have one

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, MAX_OPERATIONS, Operation,
-    RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, Operation, RoomOperation,
+    SignedEvent, SignerKey, UserId, VerifiedEvent,
 };
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
 
 use super::fellows::told;
-use super::is_operation;
 use super::serve::least_rank;
+use super::{is_full, is_operation};
 use crate::engine::Engine;
 use crate::engine::append::{Appended, MAX_AHEAD_MS, append};
 use crate::engine::effects::Turn;
@@ -78,9 +78,7 @@ impl Engine {
             .parents()
             .iter()
             .any(|parent| !folded.contains(parent));
-        if folded.len().saturating_add(folded.waiting()) >= MAX_OPERATIONS
-            || (missing && folded.waiting() >= MAX_WAITING)
-        {
+        if is_full(folded, &checked.author()) || (missing && folded.waiting() >= MAX_WAITING) {
             return Ok(Taken::Later);
         }
         Ok(match self.store_checked(turn, no, checked)? {
@@ -254,6 +252,7 @@ impl Engine {
             return Ok(false);
         };
         let Some(state) = self.state_of_view(turn, no, &view)? else {
+            self.miss_view(no, view);
             return Ok(false);
         };
         let there = state

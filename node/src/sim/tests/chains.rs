@@ -102,6 +102,44 @@ fn whoever_goes_or_is_removed_is_handed_no_chain_any_more() {
     assert_ne!(after, before, "cy had been handed the first one and was removed since");
 }
 
+/// How many chains wait at a node for another one's devices.
+fn waiting_chains(sim: &Sim, at: usize, to: usize) -> usize {
+    let devices = parlour_store::devices::of_user(sim.nodes[at].store(), &sim.user(to)).expect("readable");
+    devices
+        .into_iter()
+        .flat_map(|device| outbox::of_device(sim.nodes[at].store(), device).expect("readable"))
+        .filter(|row| matches!(row.control, Control::SenderChain { .. }))
+        .count()
+}
+
+#[test]
+fn a_chain_that_waits_for_somebody_gives_way_to_the_next_and_goes_when_they_are_removed() {
+    let mut sim = Sim::with(87, &["ada", "bo", "cy", "di"]);
+    for other in [0, 2, 3] {
+        sim.introduce(1, other);
+    }
+    sim.wait(10 * SECOND);
+    let room = sim.make_room(1, "garden", History::None);
+    for who in [0, 2, 3] {
+        sim.let_in(1, room, who);
+    }
+    sim.down(2, Crash::Killed);
+    sim.tell(1, room, "cy is away");
+    sim.wait(10 * SECOND);
+    let (first, ..) = sim.own_chain(1, &room).expect("a chain");
+    assert_eq!(waiting_chains(&sim, 1, 2), 1);
+    sim.remove(1, room, 3);
+    sim.wait(10 * SECOND);
+    sim.tell(1, room, "without di");
+    sim.wait(10 * SECOND);
+    let (second, ..) = sim.own_chain(1, &room).expect("a chain");
+    assert_ne!(first, second);
+    assert_eq!(waiting_chains(&sim, 1, 2), 1, "the newest one alone");
+    sim.remove(1, room, 2);
+    sim.wait(10 * SECOND);
+    assert_eq!(waiting_chains(&sim, 1, 2), 0, "nothing is handed to who was removed");
+}
+
 #[test]
 fn who_comes_later_is_handed_the_chain_from_here_on() {
     let mut sim = Sim::with(83, &["ada", "bo", "cy", "di"]);

@@ -21,6 +21,7 @@ mod rooms;
 mod storm;
 mod trust;
 mod viewed_once;
+mod views;
 
 use parlour_crypto::{ConversationId, EventId};
 use parlour_store::conversations;

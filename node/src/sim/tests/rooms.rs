@@ -20,7 +20,7 @@ impl Sim {
         made.expect("up").expect("a room")
     }
 
-    fn in_room(&mut self, who: usize, room: ConversationId, act: RoomAct) -> Result<(), RoomError> {
+    pub(super) fn in_room(&mut self, who: usize, room: ConversationId, act: RoomAct) -> Result<(), RoomError> {
         self.ask(who, |reply| Command::ActInRoom(room, act, reply)).expect("up")
     }
 
@@ -119,6 +119,17 @@ impl Sim {
         let link = link.to_owned();
         self.ask(by, |reply| Command::JoinByLink(link, reply)).expect("up")
     }
+}
+
+#[test]
+fn what_was_said_before_others_came_stays_delivered() {
+    let (mut sim, _) = Sim::people(78);
+    let room = sim.make_room(1, "garden", History::None);
+    sim.tell(1, room, "to nobody yet");
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.statuses(1, &room), [Delivered]);
+    sim.let_in(1, room, 0);
+    assert_eq!(sim.statuses(1, &room), [Delivered]);
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! Views that were never ours: of several operations at once that others knew before they knew more. Whoever gives what was written
+//! under one is asked for the heads behind it, which the view itself proves.
+
+use parlour_crypto::{Control, ConversationId, EventId, membership_view};
+use parlour_store::rooms;
+use parlour_store::{ConversationNo, DeviceNo, StoreError, conversations, outbox};
+
+use crate::engine::Engine;
+use crate::engine::effects::Turn;
+
+/// In the ext of `RoomHeads`: the view whose heads are asked for, 32 bytes.
+const EXT_VIEW: u16 = 1;
+/// Views that are remembered as unknown, or as asked for.
+const MAX_UNKNOWN: usize = 256;
+/// Answers on their way to one device.
+const MAX_ANSWERS: usize = 16;
+
+impl Engine {
+    /// Something was refused whose view is not known.
+    pub(super) fn miss_view(&mut self, no: ConversationNo, view: [u8; 32]) {
+        if self.rooms.unknown_views.len() < MAX_UNKNOWN {
+            self.rooms.unknown_views.insert((no, view));
+        }
+    }
+
+    /// Asks a device for the heads behind the views of what it gave us and we could not judge; each once.
+    pub(crate) fn ask_for_views(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        for (no, view) in std::mem::take(&mut self.rooms.unknown_views) {
+            let Some(room) = conversations::id_of(turn.txn, no)? else {
+                continue;
+            };
+            if self.rooms.asked_views.len() >= MAX_UNKNOWN {
+                self.rooms.asked_views.clear();
+            }
+            if self.rooms.asked_views.insert((device, no, view)) {
+                let question = Control::RoomHeads {
+                    room,
+                    heads: Vec::new(),
+                    ext: vec![(EXT_VIEW, view.to_vec())],
+                };
+                self.post_control(turn, device, question)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Heads of a room: those behind a view that is asked for, or those behind one that we asked for. `false`: too many answers are on
+    /// their way, so that the question is not acknowledged and comes again.
+    pub(crate) fn on_room_heads(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        room: &ConversationId,
+        heads: &[EventId],
+        ext: &parlour_crypto::Ext,
+    ) -> Result<bool, StoreError> {
+        let Some(no) = self.shared_number(turn, device, room)? else {
+            return Ok(true);
+        };
+        let asked = ext.iter().find(|(number, _)| *number == EXT_VIEW);
+        let asked = asked.and_then(|(_, view)| <[u8; 32]>::try_from(view.as_slice()).ok());
+        if let Some(view) = asked {
+            return self.answer_view(turn, device, (no, room), &view);
+        }
+        let view = membership_view(room, heads);
+        if !self.rooms.asked_views.remove(&(device, no, view)) {
+            return Ok(true);
+        }
+        let folded = self.folded(turn, no)?;
+        // What is not here yet comes as an operation, and the question again with the message.
+        if folded.is_some_and(|folded| heads.iter().all(|head| folded.contains(head))) {
+            rooms::put_view(turn.txn, no, &view, heads);
+        }
+        Ok(true)
+    }
+
+    fn answer_view(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        device: DeviceNo,
+        (no, room): (ConversationNo, &ConversationId),
+        view: &[u8; 32],
+    ) -> Result<bool, StoreError> {
+        let heads = match self.single_head(turn, no, view)? {
+            Some(head) => Some(vec![head]),
+            None => rooms::view(turn.txn, no, view)?,
+        };
+        let Some(heads) = heads else { return Ok(true) };
+        let waiting = outbox::of_device(turn.txn, device)?;
+        let answers = waiting
+            .iter()
+            .filter(|row| matches!(row.control, Control::RoomHeads { .. }));
+        if answers.count() >= MAX_ANSWERS {
+            return Ok(false);
+        }
+        let answer = Control::RoomHeads {
+            room: *room,
+            heads,
+            ext: Vec::new(),
+        };
+        self.post_control(turn, device, answer)?;
+        // What was not taken without it is offered again, behind it.
+        if let Some((_, link)) = self.link_to(device) {
+            link.offer_again(no);
+        }
+        Ok(true)
+    }
+}
