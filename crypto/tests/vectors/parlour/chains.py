@@ -1,4 +1,7 @@
-"""Sender chains: audiences, certificates, how chains are handed over, and room messages (PROTOCOL.md section 11)."""
+"""Sender chains: audiences, certificates, how chains are handed over, and room messages (PROTOCOL.md section 11).
+
+Not written blind: its author had seen the crate's chains.
+"""
 
 from dataclasses import dataclass
 

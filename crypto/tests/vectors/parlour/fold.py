@@ -1,4 +1,8 @@
-"""The fold of a set of operations (PROTOCOL.md section 11, "The fold"); the numbers are its steps."""
+"""The fold of a set of operations (PROTOCOL.md section 11, "The fold"); the numbers are its steps.
+
+Written blind, then changed with the crate's fold in sight where the page was open: the author's rank at the create operation, what
+`RevokeLink` needs, the links and invites of the result.
+"""
 
 from .operations import membership_view
 
