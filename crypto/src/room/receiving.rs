@@ -283,6 +283,10 @@ impl ChainSender {
             return Err(RoomOpenError::Malformed);
         };
         let event = SignedEvent::decode(wire).map_err(|_| RoomOpenError::Malformed)?;
+        // Any reader can make a stub of what the owner wrote, and seal it in the place of a later message.
+        if event.body().is_none() {
+            return Err(RoomOpenError::Malformed);
+        }
         self.check_owner(event.header())?;
         Ok(event)
     }

@@ -114,8 +114,8 @@ impl SendingChain {
     /// Write [`to_bytes`](Self::to_bytes) before the envelope leaves.
     ///
     /// # Errors
-    /// `Exhausted`: 1000 messages. `TooLarge`: no envelope holds it. `Foreign`: another device's, or of another room. Nothing
-    /// has changed then.
+    /// `Exhausted`: 1000 messages. `TooLarge`: no envelope holds it. `Foreign`: another device's, of another room, or a stub.
+    /// Nothing has changed then.
     pub fn seal(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -123,7 +123,8 @@ impl SendingChain {
         event: &VerifiedEvent,
     ) -> Result<Vec<u8>, RoomSealError> {
         let header = event.header();
-        if header.device != self.cert.device() || header.conversation != self.cert.room() {
+        let ours = header.device == self.cert.device() && header.conversation == self.cert.room();
+        if !ours || event.body().is_none() {
             return Err(RoomSealError::Foreign);
         }
         if self.n >= CHAIN_MESSAGES {
@@ -229,8 +230,8 @@ pub enum RoomSealError {
     /// 1000 messages went out: the next chain is needed.
     #[error("the sender chain is at its end")]
     Exhausted,
-    /// The event is another device's, or of another conversation.
-    #[error("the event does not belong to this sender chain")]
+    /// The event is another device's, of another conversation, or a stub.
+    #[error("the event does not belong in this sender chain")]
     Foreign,
 }
 

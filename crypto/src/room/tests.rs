@@ -217,7 +217,8 @@ fn only_what_belongs_to_the_chain_is_sealed() {
     let before = talk.chain.to_bytes();
     let elsewhere = event(&talk.ann, ConversationId::from_bytes([6; 32]), 1, "hello");
     let others = event(&talk.bob, ROOM, 1, "hello");
-    for foreign in [elsewhere, others] {
+    let stub = event(&talk.ann, ROOM, 1, "hello").into_stub();
+    for foreign in [elsewhere, others, stub] {
         assert_eq!(
             talk.chain.seal(&mut talk.rng, DAY, &foreign),
             Err(RoomSealError::Foreign)

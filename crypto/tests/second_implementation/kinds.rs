@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::given::Given;
-use super::{events, people, private, refusals, sessions, streams};
+use super::{events, fold, people, private, refusals, rooms, sessions, streams};
 
 /// What the inputs of a case lead to.
 pub(crate) struct Found {
@@ -26,7 +26,8 @@ fn unseen(kind: &str) -> &'static [&'static str] {
         "stream" => &["salt", "key_ab", "key_ba"],
         "invite" | "contact_address" => &["tlv"],
         "keystore" => &["secrets_key", "password_key", "node_key"],
-        "refused" => &["reasons_text"],
+        "audience" => &["top"],
+        "refused" | "fold" => &["reasons_text"],
         _ => &[],
     }
 }
@@ -63,6 +64,12 @@ pub(crate) fn run(kind: &str, i: Given<'_>) -> Found {
         "asking_work" => private::asking_work(i),
         "safety_number" => private::safety(i),
         "keystore" => private::keystore(i),
+        "fold" => fold::fold(i),
+        "operation" => rooms::operation(i),
+        "audience" => rooms::audience(i),
+        "sender_chain" => rooms::sender_chain(i),
+        "room_shard" => rooms::shard(i),
+        "room_link" => rooms::link(i),
         "refused" => refusals::refused(i),
         other => panic!("unknown kind {other}"),
     }
@@ -88,4 +95,15 @@ pub(crate) fn check(case: &Value) {
             ),
         }
     }
+}
+
+/// What of the outputs of a case is not the same here, if anything is.
+pub(crate) fn difference(case: &Value) -> Option<String> {
+    let found = run(case["kind"].as_str().expect("kind"), Given(&case["in"])).out;
+    let stated = case["out"].as_object().expect("out");
+    let differ = stated.iter().filter(|(name, stated)| found.get(name) != Some(*stated));
+    let differ: Vec<_> = differ
+        .map(|(name, stated)| format!("{name}: {} but stated {stated}", found[name]))
+        .collect();
+    (!differ.is_empty()).then(|| format!("{}: {}", case["name"], differ.join("; ")))
 }

@@ -19,12 +19,12 @@ pub(crate) fn identity(i: Given<'_>) -> Found {
 }
 
 /// SIGN of section 1 with a seed: what a case may ask for is more than the crate itself signs.
-fn sign(seed: &[u8; 32], purpose: &str, statement: &[u8]) -> [u8; 64] {
+pub(crate) fn sign(seed: &[u8; 32], purpose: &str, statement: &[u8]) -> [u8; 64] {
     let message = [b"parlour/1\0", purpose.as_bytes(), b"\0", statement].concat();
     SigningKey::from_bytes(seed).sign(&message).to_bytes()
 }
 
-fn public(seed: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn public(seed: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
@@ -71,30 +71,46 @@ pub(crate) fn device_certificate(i: Given<'_>) -> Found {
     }
 }
 
-pub(crate) fn device_list(i: Given<'_>) -> Found {
-    let identity = i.array("identity_seed");
-    let (version, recovered, created) = (i.int("version"), i.int("recovered"), i.int("created"));
-    let (certificates, revoked) = (i.list("certificates"), i.ids("revoked"));
+/// A list with fields of choice; certificates and revoked devices stand as they are given.
+pub(crate) fn issue_list(
+    identity: &[u8; 32],
+    (version, previous): (u32, &[u8]),
+    certificates: &[Vec<u8>],
+    revoked: &[[u8; 32]],
+    (recovered, created): (u8, u64),
+) -> DeviceList {
     let mut field = Vec::new();
-    for certificate in &certificates {
+    for certificate in certificates {
         field.extend_from_slice(&u16::try_from(certificate.len()).unwrap().to_be_bytes());
         field.extend_from_slice(certificate);
     }
     let mut writer = TlvWriter::new();
     writer
-        .field(1, &u32::to_be_bytes(version))
-        .field(2, &public(&identity))
-        .field(3, &i.bytes("previous"))
+        .field(1, &version.to_be_bytes())
+        .field(2, &public(identity))
+        .field(3, previous)
         .field(4, &field)
         .field(5, revoked.as_flattened())
         .field(6, &[recovered])
-        .field(7, &u64::to_be_bytes(created));
+        .field(7, &created.to_be_bytes());
     let statement = writer.finish();
     let mut writer = TlvWriter::new();
     writer
         .field(1, &statement)
-        .field(2, &sign(&identity, "device list", &statement));
-    let list = DeviceList::verify(&writer.finish()).expect("a list of its form");
+        .field(2, &sign(identity, "device list", &statement));
+    DeviceList::verify(&writer.finish()).expect("a list of its form")
+}
+
+pub(crate) fn device_list(i: Given<'_>) -> Found {
+    let (version, recovered, created) = (i.int("version"), i.int("recovered"), i.int("created"));
+    let (certificates, revoked) = (i.list("certificates"), i.ids("revoked"));
+    let list = issue_list(
+        &i.array("identity_seed"),
+        (version, &i.bytes("previous")),
+        &certificates,
+        &revoked,
+        (recovered, created),
+    );
     assert_eq!((list.version(), list.created()), (version, created));
     assert_eq!(list.is_recovered(), recovered == 1);
     assert!(list.certs().iter().map(DeviceCert::as_bytes).eq(&certificates));

@@ -11,8 +11,8 @@ use super::given::{Given, Script, hex};
 use super::kinds::Found;
 use super::people::{certificate, device_keys};
 
-pub(crate) fn invite(i: Given<'_>) -> Found {
-    let invite = Invite {
+pub(crate) fn invite_of(i: Given<'_>) -> Invite {
+    Invite {
         user: UserId::from_bytes(i.array("user")),
         peer: i.bytes("peer"),
         addresses: i.list("addresses"),
@@ -20,7 +20,11 @@ pub(crate) fn invite(i: Given<'_>) -> Found {
         token: i.array("token"),
         expires: i.int("expires"),
         name: i.has("name_text").then(|| i.text("name_text").to_owned()),
-    };
+    }
+}
+
+pub(crate) fn invite(i: Given<'_>) -> Found {
+    let invite = invite_of(i);
     let link = invite.to_link();
     assert!(Invite::parse(&link).unwrap() == invite, "the invite reads as another");
     Found::out(json!({"invite_text": link}))

@@ -2,14 +2,14 @@
 
 use parlour_crypto::{
     Body, Control, ConversationId, DeviceCert, DeviceId, DeviceList, EventId, Frame, Invite, Keystore, KnockRequest,
-    KnockResponse, MAX_FRAME, Message, Payload, PrekeyBundle, SignedEvent, Unlock, UserId, accept_stream,
-    entropy_from_phrase, parse, unpad,
+    KnockResponse, MAX_FRAME, Message, Operation, Payload, PrekeyBundle, RoomLink, SignedEvent, Unlock, UserId,
+    accept_stream, entropy_from_phrase, parse, unpad,
 };
 use serde_json::{Value, json};
 
 use super::given::{Given, Script, edited, hex};
 use super::kinds::Found;
-use super::{people, sessions, streams};
+use super::{people, rooms, sessions, streams};
 
 /// What says nothing but that it was refused.
 type Verdict = Result<(), String>;
@@ -83,6 +83,9 @@ fn read(reader: &str, i: Given<'_>) -> Verdict {
         "stream_accept" => stream_accept(i, &bytes()),
         "stream_frame" => stream_frame(i, &bytes()),
         "invite" => verdict(Invite::parse(i.text("given_text"))),
+        "operation" => verdict(Operation::decode(&bytes())),
+        "shared_chain" => verdict(rooms::take(i, &bytes())),
+        "room_link" => verdict(RoomLink::parse(i.text("given_text"))),
         "keystore" => verdict(Keystore::unlock(&bytes(), Unlock::Password(i.text("password_text")))),
         other => panic!("unknown reader {other}"),
     }

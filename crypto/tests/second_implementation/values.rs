@@ -3,11 +3,12 @@
 use parlour_crypto::{
     Body, Content, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
     KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KnockRequest, KnockResponse, LogHave,
-    Message, Pin, Presence, Profile, Reaction, ReadMark, Timer, UserId,
+    Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk, Timer, UserId,
 };
 use serde_json::Value;
 
 use super::given::{Given, unhex};
+use super::rooms;
 
 /// An enum's variant and what it holds.
 fn variant(value: &Value) -> (&str, Given<'_>) {
@@ -99,6 +100,58 @@ pub(crate) fn control(value: &Value) -> Control {
             link: v.text("link").to_owned(),
             note: v.text("note").to_owned(),
             ext: ext(&v),
+        },
+        other => room_control(other, v),
+    }
+}
+
+fn room_control(name: &str, v: Given<'_>) -> Control {
+    let heads = || v.ids("heads").into_iter().map(EventId::from_bytes).collect();
+    let ext = ext(&v);
+    if name == "SenderChain" {
+        let chains = v.parts("chains").map(rooms::shared).collect();
+        return Control::SenderChain { chains, ext };
+    }
+    let room = ConversationId::from_bytes(v.array("room"));
+    match name {
+        "KeyRequest" => {
+            let asked = v.value("chains").as_array().expect("chains").iter();
+            let device = |pair: &Value| DeviceId::from_bytes(unhex(&pair[0]).try_into().expect("a device"));
+            let chains = asked.map(|pair| (device(pair), unhex(&pair[1]).try_into().expect("a chain")));
+            Control::KeyRequest {
+                room,
+                chains: chains.collect(),
+                ext,
+            }
+        }
+        "RoomAsk" => Control::RoomAsk(RoomAsk {
+            room,
+            token: v.optional("token"),
+            name: v.text("name").to_owned(),
+            device_list: v.bytes("device_list"),
+            note: v.text("note").to_owned(),
+            ext,
+        }),
+        "RoomWelcome" => Control::RoomWelcome {
+            room,
+            create: v.bytes("create"),
+            heads: heads(),
+            ext,
+        },
+        "RoomRefused" => Control::RoomRefused {
+            room,
+            reason: v.int("reason"),
+            ext,
+        },
+        "RoomHeads" => Control::RoomHeads {
+            room,
+            heads: heads(),
+            ext,
+        },
+        "RoomOperations" => Control::RoomOperations {
+            room,
+            events: v.list("events").into_iter().map(Into::into).collect(),
+            ext,
         },
         other => panic!("unknown control {other}"),
     }

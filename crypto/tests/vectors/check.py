@@ -9,7 +9,7 @@ import json
 import pathlib
 import sys
 
-from cases import kinds, readers, sessions  # noqa: F401, these add to the kinds
+from cases import kinds, readers, rooms, sessions  # noqa: F401, these add to the kinds
 from cases.given import KINDS, run
 from parlour.blocks import Refused
 

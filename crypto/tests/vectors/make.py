@@ -1,4 +1,5 @@
-"""Write the files of cases: `make.py [DIR]`. Running it again gives the same bytes.
+"""Write the files of cases: `make.py [DIR]`. Running it again gives the same bytes. `make.py DIR FROM TO`: other random histories
+of rooms, for the crate's test `more_cases_agree`.
 
 A file is `{"topic": …, "cases": [case …]}`, a case `{"name": …, "kind": …, "in": {…}, "mid": {…}, "out": {…}}`.
 `in` holds everything a case begins with: private keys, seeds, random values, fields. `mid` holds what is derived on the
@@ -28,6 +29,12 @@ message; `envelopes` holds them all, `headers` and `message_keys` those of the `
   ask             a refresh is due from now on, as after 50 messages
 `drop` and `pass` have random values as `seal` has. `refreshes` is the higher count of the two sides at the end.
 stream: `open` and `accept` are without their length, `records` are whole frames, length included.
+fold: `operations` are made one by one, by numbers: `by` a device, `parents` and what else refers to operations by their
+place in `operations`, users and devices by theirs; `devices` are [user, signing seed, X25519 secret], `lists`
+[user, version, previous list, devices certified, devices revoked, recovered], a `policy` its fields in order. Certificates
+and lists are of 1 790 000 000 000, the certificates for 300 days with serial 1. Header: log = salt = the number of the
+operation, seq 1, no parents; a link's token is the number as 16 bytes; `reason`, `logs` and `purge` are empty. `wire`
+is an operation that cannot be made so. Those that `arrived` are folded; `views` are heads, in and as what they come to.
 refused: `reader` accepts `right` and must refuse each of `wrong`, all with the other inputs as context. What is read is
 `bytes` or `given_text`; `edits` instead of `bytes` change those of `right`: from byte `at`, `cut` bytes give way to
 `put`, repeated `times`, for each [at, cut, put, times], the offsets being those before any edit. Other names in an
@@ -39,14 +46,14 @@ import json
 import pathlib
 import sys
 
-from cases import bodies, kinds, readers, refreshes, refusals, sessions, topics, topics_more  # noqa: F401, some add to the kinds
+from cases import bodies, histories, kinds, readers, refreshes, refusals, scenes, sessions, topics, topics_more, topics_rooms  # noqa: F401, some add to the kinds
 from cases.given import plain, run
 
 TOPICS = {"identifiers": topics.identifiers, "identity": topics.identity, "device": topics.device,
           "prekey": topics.prekey, "handshake": topics.handshake, "ratchet": topics.ratchet, "refreshes": refreshes.refreshes,
           "events": topics_more.events, "bodies": bodies.bodies, "streams": topics_more.streams, "knock": topics_more.knock,
           "invite": topics_more.invite, "safety_number": topics_more.safety_number,
-          "keystore": topics_more.keystore, "refused": refusals.refused}
+          "keystore": topics_more.keystore, "fold": scenes.fold, "rooms": topics_rooms.rooms, "refused": refusals.refused}
 
 
 def make_case(kind, name, inputs):
@@ -56,13 +63,18 @@ def make_case(kind, name, inputs):
     return {"name": name, "kind": kind, "in": inputs, "mid": middle, "out": out}
 
 
+def write(path, topic, cases):
+    content = {"topic": topic, "cases": [make_case(*case) for case in cases]}
+    path.write_text(json.dumps(content, indent=0, ensure_ascii=False, separators=(",", ":")) + "\n")
+    print(f"{path.name}: {len(content['cases'])} cases, {path.stat().st_size} bytes")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
+    if len(sys.argv) > 2:
+        return write(folder / "more.json", "more", histories.histories(range(int(sys.argv[2]), int(sys.argv[3]))))
     for topic, cases in TOPICS.items():
-        content = {"topic": topic, "cases": [make_case(*case) for case in cases()]}
-        path = folder / f"{topic}.json"
-        path.write_text(json.dumps(content, indent=0, ensure_ascii=False, separators=(",", ":")) + "\n")
-        print(f"{path.name}: {len(content['cases'])} cases, {path.stat().st_size} bytes")
+        write(folder / f"{topic}.json", topic, cases())
 
 
 if __name__ == "__main__":

@@ -140,10 +140,11 @@ impl Judge {
         let ended = self.index.ended.get(&(operation.user, operation.device));
         let dropped = if !self.index.is_rooted(&self.dag, at) {
             Some(Dropped::NoRoot)
+        } else if operation.op_seq != self.last_seq(at, operation).saturating_add(1) {
+            // Before the next one: what is out of sequence is no sign of a fork, of an ended device either.
+            Some(Dropped::OutOfSequence)
         } else if ended.is_some_and(|ends| ends.iter().any(|&end| self.dag.is_before(end, at))) {
             Some(Dropped::DeviceEnded)
-        } else if operation.op_seq != self.last_seq(at, operation).saturating_add(1) {
-            Some(Dropped::OutOfSequence)
         } else if operation.act.is_none() {
             Some(Dropped::NeedsNewerVersion)
         } else {

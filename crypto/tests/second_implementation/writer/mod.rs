@@ -1,8 +1,10 @@
 //! Cases from this side: what the crate makes from random values, for the other implementation to make again, open, verify
 //! and refuse. The same in every run.
 
+mod chains;
 mod content;
 mod person;
+mod rooms;
 mod talk;
 
 use std::path::Path;
@@ -69,7 +71,7 @@ impl Draw {
 
 /// Writes a file of cases for every topic into `folder`.
 pub(crate) fn write(folder: &Path) {
-    let topics: [(&str, Topic); 13] = [
+    let topics: [(&str, Topic); 15] = [
         ("identity", person::identities),
         ("device", person::devices),
         ("prekey", person::prekeys),
@@ -83,6 +85,8 @@ pub(crate) fn write(folder: &Path) {
         ("keystore", person::keystores),
         ("refused", content::damaged),
         ("bodies", content::bodies),
+        ("fold", rooms::folds),
+        ("rooms", chains::rooms),
     ];
     for (number, (topic, made)) in (1..).zip(topics) {
         let cases: Vec<Value> = made(&mut Draw::new(number)).iter().map(run).collect();

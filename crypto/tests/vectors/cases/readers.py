@@ -1,6 +1,6 @@
 """The readers of PROTOCOL.md by name, and the cases of what they must refuse."""
 
-from parlour import blocks, events, keys, local, streams
+from parlour import blocks, chains, events, keys, local, operations, streams
 from parlour import envelope as env
 
 from .given import Given, kind, refuses
@@ -24,6 +24,12 @@ def frame_reader(i):
 
 def accept_first_flight(i):
     start_responder(i).accept(i("bytes"), i("tag_key"), i["now"])
+
+
+def take_chain(i):
+    """Reads a chain that `giver` hands over to `reader_device`, which then takes it."""
+    reader = chains.Reader(i("room"), keys.read_certificate(i("certificate")), i("reader_device"))
+    reader.take(events.SHARED_CHAIN.decode(i("bytes")), i("giver"))
 
 
 READERS = {
@@ -50,6 +56,9 @@ READERS = {
     "stream_accept": lambda i: streams.read_accept(i("bytes"), i("exporter"), opening_of(i), i("peer_a"), i("peer_b")),
     "stream_frame": frame_reader,
     "invite": lambda i: local.read_invite(i["given_text"]),
+    "operation": lambda i: operations.BODY.decode(i("bytes")),
+    "shared_chain": take_chain,
+    "room_link": lambda i: local.read_room_link(i["given_text"]),
     "keystore": lambda i: local.read_keystore(i("bytes"), i["password_text"].encode()),
 }
 

@@ -11,6 +11,7 @@ from parlour.codec import tlv, tlv_items
 
 from .people import DAY, Draw, Person, event_inputs, make_event, message, peer_id
 from .readers import edited
+from .refusals_rooms import rooms_refused
 from .refusals_sessions import sessions
 from .refusals_text import texts
 
@@ -303,3 +304,4 @@ def refused():
     yield from stream(Draw("refused, streams"))
     yield from (case(*given, **context) for *given, context in sessions(Draw("refused, sessions")))
     yield from (case(*given, **context) for *given, context in texts(Draw("refused, texts")))
+    yield from (case(*given, **context) for *given, context in rooms_refused())

@@ -1,1 +1,1 @@
-"""parlour/1 written a second time, from PROTOCOL.md alone, to check the first implementation against."""
+"""parlour/1 written a second time, from PROTOCOL.md alone unless a module says otherwise, to check the first implementation against."""

@@ -63,8 +63,8 @@ def message_id(envelope):
     return blake3.blake3(envelope).digest()
 
 
-def shard(recipient, day):
-    """The gossip shard of a direct envelope."""
+def shard(recipient, day, purpose="direct shard"):
+    """The gossip shard of an envelope for a recipient, or for a room."""
     date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
     month = (date.year - 1970) * 12 + date.month - 1
-    return hash_blake("direct shard", recipient, uint(month, 4))[0] % 8
+    return hash_blake(purpose, recipient, uint(month, 4))[0] % 8

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .blocks import hash_blake, require, same, sign, uint, verify
-from .codec import (BOOL, BYTES32, EXT, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Text, Tuple, Vec, ids,
+from .codec import (BOOL, BYTES32, EXT, U8, U16, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Text, Tuple, Vec, ids,
                     read_tlv, split, tlv)
 from .emoji import is_emoji
 
@@ -134,6 +134,27 @@ HAVE = Struct(conversation=BYTES32, full=BOOL, logs=Vec(LOG_HAVE, 256))
 IDS = Vec(Fixed(16), 256)
 
 
+# -- of rooms (section 11) ---------------------------------------------------------------------------------------------
+
+# Messages of one sender chain.
+MESSAGES = 1000
+
+
+def check_shared(value):
+    require(value["iteration"] < MESSAGES, "iteration of a chain that has ended")
+
+
+def at_least_one(name):
+    def check(value):
+        require(value[name], f"no {name}")
+    return check
+
+
+PROOF = Struct(index=U16, count=U16, path=Vec(BYTES32, 10))
+SHARED_CHAIN = Struct(check_shared, cert=Bytes(512), iteration=U32, chain_key=BYTES32, header_key=BYTES32, tag_key=BYTES32,
+                      view=Vec(BYTES32, 64), proof=Option(PROOF), ext=EXT)
+
+
 class Control(Enum):
     def write(self, value):
         data = super().write(value)
@@ -147,7 +168,15 @@ CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, 
                   Have=HAVE,
                   Received=Struct(ids=IDS),
                   Read=Struct(conversation=BYTES32, clock=U64, event=BYTES32),
-                  ContactRequest=Struct(link=Text(400), note=Text(512), ext=EXT))
+                  ContactRequest=Struct(link=Text(400), note=Text(512), ext=EXT),
+                  SenderChain=Struct(at_least_one("chains"), chains=Vec(SHARED_CHAIN, 32), ext=EXT),
+                  KeyRequest=Struct(at_least_one("chains"), room=BYTES32, chains=Vec(Tuple(BYTES32, Fixed(16)), 64), ext=EXT),
+                  RoomAsk=Struct(room=BYTES32, token=Option(Fixed(16)), name=Text(64), device_list=Bytes(), note=Text(512),
+                                 ext=EXT),
+                  RoomWelcome=Struct(room=BYTES32, create=Bytes(), heads=Vec(BYTES32, 256), ext=EXT),
+                  RoomRefused=Struct(room=BYTES32, reason=U8, ext=EXT),
+                  RoomHeads=Struct(room=BYTES32, heads=Vec(BYTES32, 256), ext=EXT),
+                  RoomOperations=Struct(at_least_one("events"), room=BYTES32, events=Vec(Bytes(), 64), ext=EXT))
 
 
 # -- payloads ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from .keys import device_id, identity_seed, read_certificate, read_list
 SCHEME = "parlour:"
 INVITE = [(1, "version", "u8"), (2, "user", 32), (3, "peer", None), (4, "addresses", None), (5, "bundle_hash", 32),
           (6, "token", 16), (7, "expires", "u64"), (8, "name", None, "optional")]
+ROOM_LINK = INVITE + [(9, "room", 32)]
 ADDRESS = [field for field in INVITE if field[0] not in (5, 6, 7)]
 
 
@@ -26,7 +27,8 @@ def link_fields(f):
 
 
 def invite_tlv(f):
-    own = [(5, f["bundle_hash"]), (6, f["token"]), (7, uint(f["expires"], 8))]
+    """The TLV of an invite, or of a room link, where there is a room."""
+    own = [(5, f["bundle_hash"]), (6, f["token"]), (7, uint(f["expires"], 8)), (9, f.get("room"))]
     return tlv(*sorted(link_fields(f) + own, key=lambda field: field[0]))
 
 
@@ -44,6 +46,10 @@ def invite_text(body):
 
 def read_invite(text):
     return read_link(text, INVITE)
+
+
+def read_room_link(text):
+    return read_link(text, ROOM_LINK)
 
 
 def read_address(text):
