@@ -12,8 +12,8 @@ use crate::engine::effects::Turn;
 const EXT_VIEW: u16 = 1;
 /// Views that are remembered as unknown, or as asked for.
 const MAX_UNKNOWN: usize = 256;
-/// Answers on their way to one device.
-const MAX_ANSWERS: usize = 16;
+/// Questions and answers on their way to one device.
+const MAX_WAITING: usize = 16;
 
 impl Engine {
     /// Something was refused whose view is not known.
@@ -23,9 +23,14 @@ impl Engine {
         }
     }
 
-    /// Asks a device for the heads behind the views of what it gave us and we could not judge; each once.
+    /// Asks a device for the heads behind the views of what it gave us and we could not judge; each once, and so many at a time.
     pub(crate) fn ask_for_views(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        for (no, view) in std::mem::take(&mut self.rooms.unknown_views) {
+        let unknown = std::mem::take(&mut self.rooms.unknown_views);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let room = MAX_WAITING.saturating_sub(waiting(turn, device)?);
+        for (no, view) in unknown.into_iter().take(room) {
             let Some(room) = conversations::id_of(turn.txn, no)? else {
                 continue;
             };
@@ -86,11 +91,7 @@ impl Engine {
             None => rooms::view(turn.txn, no, view)?,
         };
         let Some(heads) = heads else { return Ok(true) };
-        let waiting = outbox::of_device(turn.txn, device)?;
-        let answers = waiting
-            .iter()
-            .filter(|row| matches!(row.control, Control::RoomHeads { .. }));
-        if answers.count() >= MAX_ANSWERS {
+        if waiting(turn, device)? >= MAX_WAITING {
             return Ok(false);
         }
         let answer = Control::RoomHeads {
@@ -105,4 +106,13 @@ impl Engine {
         }
         Ok(true)
     }
+}
+
+/// How many questions and answers wait for a device.
+fn waiting(turn: &Turn<'_, '_>, device: DeviceNo) -> Result<usize, StoreError> {
+    let rows = outbox::of_device(turn.txn, device)?;
+    let heads = rows
+        .iter()
+        .filter(|row| matches!(row.control, Control::RoomHeads { .. }));
+    Ok(heads.count())
 }
