@@ -125,10 +125,7 @@ fn a_crash_at_any_step_of_a_compaction_is_safe() {
     assert_eq!((report.damage, last_numbered(&db)), (vec![], 400));
 }
 
-/// Rows that are gone with a damaged page are named by the next start, or a row in the database tells that somebody was to make
-/// the loss good.
-#[test]
-fn a_loss_is_known_wherever_the_start_that_found_it_is_cut_off() {
+fn with_a_damaged_page() -> tempfile::TempDir {
     let dir = scratch();
     let (db, _) = open(dir.path());
     for n in 1..=600 {
@@ -139,6 +136,14 @@ fn a_loss_is_known_wherever_the_start_that_found_it_is_cut_off() {
     let mut bytes = std::fs::read(&pages).unwrap();
     bytes[1_000] ^= 1;
     std::fs::write(&pages, bytes).unwrap();
+    dir
+}
+
+/// Rows that are gone with a damaged page are named by the next start, or a row in the database tells that somebody was to make
+/// the loss good.
+#[test]
+fn a_loss_is_known_wherever_the_start_that_found_it_is_cut_off() {
+    let dir = with_a_damaged_page();
     let (mut named, mut told) = (0, 0);
     for step in 2..=9 {
         let copy = scratch();
@@ -161,16 +166,7 @@ fn a_loss_is_known_wherever_the_start_that_found_it_is_cut_off() {
 /// Compaction goes no further than the start that found a loss: the next one knows of it.
 #[test]
 fn a_loss_that_a_compaction_meets_is_not_forgotten() {
-    let dir = scratch();
-    let (db, _) = open(dir.path());
-    for n in 1..=600 {
-        db.commit(numbered(n)).unwrap();
-    }
-    db.close().unwrap();
-    let pages = dir.path().join("state").join("pages");
-    let mut bytes = std::fs::read(&pages).unwrap();
-    bytes[1_000] ^= 1;
-    std::fs::write(&pages, bytes).unwrap();
+    let dir = with_a_damaged_page();
     let refused = compact(dir.path(), &KEY, small(), |_| ());
     assert!(matches!(refused, Err(CompactError::Damaged(Damage::Rows { .. }))));
     let (db, _) = open(dir.path());
