@@ -14,6 +14,7 @@ use crate::commands::read::Read;
 use crate::commands::requests::Requests;
 use crate::commands::room::Room;
 use crate::commands::settings::Settings;
+use crate::commands::token::Token;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
@@ -117,6 +118,7 @@ pub(crate) enum Command {
     Message(Message),
     Pins(Pins),
     Timer(Timer),
+    Token(Token),
     Completions(Completions),
 }
 

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, Door, Rooms};
+use crate::api::{self, ApiConfig, Door, Keeper, Rooms};
 use crate::data::{DataDir, write_private};
 use crate::node::{NodeError, NodeOptions};
+use crate::runner::now_ms;
 
 /// A data directory and an address that are ours.
 pub(crate) struct Entrance {
@@ -79,9 +80,11 @@ impl Entrance {
                 self.token.clone()
             } else {
                 let token = api::random_token();
-                self.door.guard.add_cookie(&token);
+                self.door.guard.auth().add_cookie(&token);
                 token
             };
+            let keeper = Keeper::open(self.data.access(name));
+            self.door.guard.auth().admit_kept(self.tokens.len(), keeper, now_ms());
             self.tokens.push((name.clone(), token));
         }
     }

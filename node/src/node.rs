@@ -21,7 +21,7 @@ use crate::entrance::Entrance;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
 use crate::runner::{Outside, Runner, StartError, now_ms};
-use crate::upkeep::{keep_certificate, keep_index, port_of, remember_port};
+use crate::upkeep::{keep_certificate, keep_index, keep_tokens, port_of, remember_port};
 
 /// Commands waiting for the runner: enough for every socket to have some under way.
 const INPUTS: usize = 1_024;
@@ -156,6 +156,8 @@ impl Node {
             let first = failures.into_iter().next();
             return Err(first.map_or_else(|| io::Error::other("no account was chosen").into(), |(_, error)| error));
         }
+        let keeping = keep_tokens(entrance.door.guard.clone(), entrance.stop.child_token());
+        entrance.services.spawn(keeping);
         let accounts = residents.iter().map(|resident| resident.account.clone()).collect();
         entrance.serve(api::account_rooms(&entrance.door, accounts));
         let first = residents.remove(0);

@@ -28,6 +28,7 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
 pub(crate) mod timer;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod whoami;
 
@@ -111,6 +112,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await
         }
         Command::Pins(pins) => with_node(global, Reach::Disk, async |client| pins.run(client, out).await).await,
+        Command::Token(token) => with_node(global, Reach::Disk, async |client| token.run(client, out).await).await,
         Command::Timer(timer) => with_node(global, Reach::Disk, async |client| timer.run(client, out).await).await,
     }
 }

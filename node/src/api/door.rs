@@ -86,7 +86,7 @@ impl Door {
         let account = self.pairing.redeem(code, from, Instant::now(), now)?;
         let until = now.saturating_add(ms(self.limits.paired_session));
         Ok(Until {
-            secret: self.guard.open_session(account, now, until),
+            secret: self.guard.auth().open_session(account, now, until),
             until,
         })
     }

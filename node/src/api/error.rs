@@ -7,6 +7,7 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
+use super::auth::TokenError;
 use crate::engine::{
     AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, RoomError, SendError,
     StorageFailed, TimerError,
@@ -242,6 +243,21 @@ impl From<RoomError> for ApiError {
             RoomError::Void => Self::new(StatusCode::CONFLICT, "void", detail),
             RoomError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
             RoomError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::TooMany => Self::new(StatusCode::CONFLICT, "too_many_tokens", detail),
+            TokenError::BadLabel => Self::bad_field("label", detail),
+            TokenError::Unknown(_) => Self::not_found(detail),
+            TokenError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's tokens could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
         }
     }
 }

@@ -9,20 +9,15 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
-use zeroize::Zeroizing;
-
 use super::auth::{Auth, Caller, Program};
 use super::error::ApiError;
 use super::limits::ApiLimits;
+use super::operations;
 use super::rate::{Buckets, client};
 use crate::runner::now_ms;
 
-/// Takes the code of a pairing link, and limits how many wrong ones it takes.
-pub(crate) const PAIR: &str = "/api/v1/session/pair";
 /// The page of a node without an account.
 pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
-/// Answered without a token, beside these.
-const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 /// Takes a picture instead of JSON.
 const AVATAR: &str = "/api/v1/me/avatar";
 /// Takes its token in the first frame.
@@ -90,7 +85,7 @@ impl Guard {
             if self.auth.check(request.headers(), now_ms()).is_err() {
                 self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
             }
-        } else if path != PAIR && !PAGE.contains(&path) && !HEALTH.contains(&path) {
+        } else if !PAGE.contains(&path) && !operations::is_open(path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
         self.check_body(request.method(), path, request.headers())?;
@@ -108,22 +103,17 @@ impl Guard {
     }
 
     /// Whether this caller may send one more command.
-    pub(crate) fn admit_command(&self, caller: Caller, now: Instant) -> Result<(), ApiError> {
+    pub(crate) fn admit_command(&self, caller: &Caller, now: Instant) -> Result<(), ApiError> {
         let taken = match caller.program {
             Program::CommandLine => self.cookie.take(caller.account, now),
-            Program::Page { session, .. } => self.paired.take(session, now),
+            Program::Page | Program::Token => self.paired.take(caller.number, now),
         };
         taken.map_err(ApiError::too_many)
     }
 
-    /// A new token for a page that has shown a valid code.
-    pub(crate) fn open_session(&self, account: usize, now: u64, until: u64) -> Zeroizing<String> {
-        self.auth.open_session(account, now, until)
-    }
-
-    /// Takes the command line's token for one more account.
-    pub(crate) fn add_cookie(&self, cookie: &str) {
-        self.auth.add_cookie(cookie);
+    /// The tokens it lets in.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
@@ -189,7 +179,7 @@ impl Guard {
     fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
         match self.auth.check(headers, now_ms()) {
             Ok(caller) => {
-                self.admit_command(caller, now)?;
+                self.admit_command(&caller, now)?;
                 Ok(caller)
             }
             Err(refused) => {

@@ -4,6 +4,7 @@
 //! comes back hardened by [`server`]. Nothing here decides; commands go to the account's handle, reads to its store.
 //! A node without an account has [`setup`] in the place of [`v1`], behind the same [`door`].
 
+mod access;
 mod auth;
 mod connection;
 mod door;
@@ -12,6 +13,8 @@ mod extract;
 mod guard;
 mod health;
 mod limits;
+mod openapi;
+mod operations;
 mod pairing;
 mod rate;
 mod server;
@@ -20,8 +23,9 @@ mod state;
 mod v1;
 mod web;
 
-pub(crate) use auth::random_token;
+pub(crate) use auth::{Keeper, random_token};
 pub(crate) use door::Door;
+pub(crate) use guard::Guard;
 pub use limits::{ApiLimits, RateLimit};
 pub use server::{ApiConfig, BindError, bind, serve};
 pub(crate) use server::{Rooms, account_rooms, run, setup_rooms};

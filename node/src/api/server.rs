@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -28,8 +29,8 @@ use super::door::Door;
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::setup::{self, Setup};
-use super::state::Shared;
-use super::{health, v1};
+use super::state::{ApiState, Shared};
+use super::{access, health, openapi, v1};
 use crate::handle::AccountHandle;
 
 /// Pause after the system refused to hand out a connection (too many open files).
@@ -167,14 +168,21 @@ pub(crate) type Rooms = Arc<[Router]>;
 
 /// What is behind the door of a node with accounts.
 pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
-    let router =
-        |state| with_fallbacks(Router::new().merge(health::router()).nest("/api/v1", v1::router())).with_state(state);
+    let router = |state: ApiState| {
+        let routes = Router::new()
+            .merge(health::router())
+            .merge(openapi::router())
+            .nest("/api/v1", v1::router());
+        let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
+        with_fallbacks(routes).with_state(state)
+    };
     Shared::of_all(door, accounts).into_iter().map(router).collect()
 }
 
 /// What is behind the door of a node that waits for its account.
 pub(crate) fn setup_rooms(setup: Setup) -> Rooms {
-    Arc::new([with_fallbacks(setup::router()).with_state(setup)])
+    let routes = setup::router().route_layer(from_fn(access::check_waiting));
+    Arc::new([with_fallbacks(routes).with_state(setup)])
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
@@ -249,10 +257,11 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
         Ok(caller) => {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(connection.clone());
+            let account = caller.as_ref().map_or(0, |caller| caller.account);
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
             }
-            match rooms.get(caller.map_or(0, |caller| caller.account)).cloned() {
+            match rooms.get(account).cloned() {
                 Some(mut router) => {
                     let Ok(response) = router.call(request).await;
                     response

@@ -1,10 +1,12 @@
 //! The JSON of the API. Ids have their text form, times are RFC 3339 in UTC with milliseconds.
 
+mod access;
 mod room;
 
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::{Deserialize, Serialize, Serializer};
 
+pub(crate) use access::{MadeToken, MakeToken, Session, Token};
 pub(crate) use room::{
     ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
     Rules, ShownRules,

@@ -22,6 +22,7 @@ mod safety;
 mod search;
 pub(crate) mod session;
 mod stats;
+mod tokens;
 mod ws;
 
 use axum::Router;
@@ -29,11 +30,13 @@ use axum::Router;
 use super::state::ApiState;
 
 pub(crate) use changes::Changes;
+pub(crate) use message::conversation_of_message;
 
 /// Everything under `/api/v1`.
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .merge(session::router())
+        .merge(tokens::router())
         .merge(accounts::router())
         .merge(me::router())
         .merge(profile::router())
