@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::account::Account;
 use crate::commands::accounts::Accounts;
 use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
@@ -46,7 +47,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command understands, before or after its name.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Where the node keeps everything [default: the platform's data directory]
     #[arg(
@@ -94,6 +95,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),
+    Account(Account),
     Accounts(Accounts),
     Invite(Invite),
     Add(Add),

@@ -18,6 +18,7 @@ use crate::api::{self, ApiLimits, BindError};
 use crate::data::DataDir;
 use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
+use crate::gateways::Gateway;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
 use crate::runner::{Outside, Runner, StartError, now_ms};
@@ -218,6 +219,14 @@ impl Node {
     #[must_use]
     pub fn token_of(&self, account: &str) -> Option<&str> {
         self.entrance.token_of(account)
+    }
+
+    /// Opens a gateway for UIs of another backend's family; returns where it listens.
+    ///
+    /// # Errors
+    /// The address cannot be had; the node goes on without it.
+    pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
+        self.entrance.open_gateway(gateway).await
     }
 
     /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.

@@ -1,5 +1,6 @@
 //! One file a command. A command's `run` gets a node to talk to and a place for its results; this file only dispatches.
 
+pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod add;
 pub(crate) mod bench;
@@ -58,6 +59,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Init(init) => init.run(global, out).await,
         Command::Demo(demo) => Box::pin(demo.run(out)).await,
         Command::Bench(bench) => Box::pin(bench.run(out)).await,
+        Command::Account(account) => {
+            let (wish, global) = account.read(global)?;
+            with_node(&global, Reach::Disk, async |client| wish.run(client, out).await).await
+        }
         Command::Accounts(accounts) => accounts.run(global, out).await,
         Command::Open(open) => open.run(global, out).await,
         Command::Completions(completions) => completions.run(out),

@@ -14,4 +14,5 @@ mod personal;
 mod requests;
 mod rooms;
 mod store;
+mod tokens;
 mod waiting;

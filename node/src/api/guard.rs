@@ -4,6 +4,7 @@
 //! `Origin` must be ours, and the token travels in a header that no browser adds on its own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
@@ -25,9 +26,11 @@ pub(crate) const SOCKET: &str = "/api/v1/ws";
 
 /// The checks before routing.
 pub(crate) struct Guard {
+    /// In front of a gateway, whose family says what a token looks like and where it is needed.
+    gateway: bool,
     hosts: Vec<String>,
     origins: Vec<String>,
-    auth: Auth,
+    auth: Arc<Auth>,
     body_bytes: usize,
     anonymous: Buckets<IpAddr>,
     cookie: Buckets<usize>,
@@ -39,7 +42,7 @@ impl Guard {
         listen: SocketAddr,
         hosts: &[String],
         origins: &[String],
-        token: &str,
+        auth: Arc<Auth>,
         limits: &ApiLimits,
     ) -> Self {
         let port = listen.port();
@@ -58,14 +61,27 @@ impl Guard {
             .chain(origins.iter().cloned())
             .collect();
         Self {
+            gateway: false,
             hosts: own,
             origins,
-            auth: Auth::new(token),
+            auth,
             body_bytes: limits.body_bytes,
             anonymous: Buckets::new(limits.anonymous),
             cookie: Buckets::new(limits.cookie),
             paired: Buckets::new(limits.paired),
         }
+    }
+
+    /// The same in front of a gateway at this address.
+    pub(crate) fn gateway(&self, listen: SocketAddr, origins: &[String], limits: &ApiLimits) -> Self {
+        Self {
+            gateway: true,
+            ..Self::new(listen, &[], origins, self.auth.clone(), limits)
+        }
+    }
+
+    pub(crate) fn is_gateway(&self) -> bool {
+        self.gateway
     }
 
     /// Whether the request may go on to the router, and whose token it has shown where one is required.
@@ -78,6 +94,10 @@ impl Guard {
         self.check_target(request)?;
         self.check_host(request)?;
         self.check_origin(request.headers())?;
+        if self.gateway {
+            self.check_length(request.headers())?;
+            return Ok(None);
+        }
         let path = request.uri().path();
         let mut caller = None;
         if path == SOCKET {
@@ -106,13 +126,24 @@ impl Guard {
     pub(crate) fn admit_command(&self, caller: &Caller, now: Instant) -> Result<(), ApiError> {
         let taken = match caller.program {
             Program::CommandLine => self.cookie.take(caller.account, now),
-            Program::Page | Program::Token => self.paired.take(caller.number, now),
+            Program::Page | Program::Token | Program::Login => self.paired.take(caller.number, now),
         };
         taken.map_err(ApiError::too_many)
     }
 
+    /// Whether a client may try a secret without a token; who failed too often may not.
+    pub(crate) fn may_try(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.anonymous.look(client(from), now).map_err(ApiError::too_many)
+    }
+
+    /// It was wrong.
+    pub(crate) fn count_failure(&self, from: IpAddr, now: Instant) {
+        // Over the limit or not, it is refused.
+        let _ = self.anonymous.take(client(from), now);
+    }
+
     /// The tokens it lets in.
-    pub(crate) fn auth(&self) -> &Auth {
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
         &self.auth
     }
 
@@ -176,7 +207,8 @@ impl Guard {
         }
     }
 
-    fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
+    /// Whose token the headers carry, and whether they may ask again so soon.
+    pub(crate) fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
         match self.auth.check(headers, now_ms()) {
             Ok(caller) => {
                 self.admit_command(&caller, now)?;
@@ -189,8 +221,8 @@ impl Guard {
         }
     }
 
-    /// Bodies have a known length, a bounded one, and are JSON; a picture says that it is one.
-    fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Bodies have a known length, and a bounded one.
+    fn check_length(&self, headers: &HeaderMap) -> Result<u64, ApiError> {
         if headers.contains_key(header::TRANSFER_ENCODING) {
             let detail = "a request body needs a Content-Length; transfer codings are not taken";
             return Err(ApiError::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
@@ -201,6 +233,12 @@ impl Guard {
         if length > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
             return Err(ApiError::too_large(self.body_bytes));
         }
+        Ok(length)
+    }
+
+    /// Bodies are JSON; a picture says that it is one.
+    fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+        let length = self.check_length(headers)?;
         let writes = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
         if path == AVATAR && *method == Method::PUT {
             if is_image(headers)? {

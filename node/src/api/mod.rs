@@ -23,10 +23,15 @@ mod state;
 mod v1;
 mod web;
 
-pub(crate) use auth::{Keeper, random_token};
+pub(crate) use auth::{Caller, Keeper, random_token};
+pub(crate) use connection::Connection;
 pub(crate) use door::Door;
+pub(crate) use error::ApiError;
+pub(crate) use extract::read_body;
 pub(crate) use guard::Guard;
 pub use limits::{ApiLimits, RateLimit};
+pub(crate) use operations::is_open;
 pub use server::{ApiConfig, BindError, bind, serve};
 pub(crate) use server::{Rooms, account_rooms, run, setup_rooms};
 pub(crate) use setup::{Made, Setup};
+pub(crate) use v1::cursor_before;

@@ -56,6 +56,11 @@ impl Operation {
         self
     }
 
+    const fn by(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
     /// Status 202 instead of 200: it goes on afterwards.
     const fn starts(mut self) -> Self {
         self.gives.0 = 202;
@@ -174,6 +179,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/api/v1/session", "Session", "What the token that asks allows").at(Filtered),
     open("POST", "/api/v1/session/pair", "Paired", "Exchange the code of a pairing link for a token").takes("Pair"),
     command_line("POST", "/api/v1/session/link", "Link", "Make a pairing link for a browser").takes("Nothing").makes(),
+    open("POST", "/api/v1/session/login", "LoggedIn", "Log in with name and password").takes("LogIn"),
+    open("POST", "/api/v1/session/refresh", "LoggedIn", "Exchange a refresh token for the next pair; each is good once")
+        .takes("Refresh"),
+    read("/api/v1/session/logout", "", "End the session that the token belongs to").by("POST").takes("Nothing").at(Filtered),
+    admin("GET", "/api/v1/session/logins", "Logins", "The logins that go on"),
+    admin("DELETE", "/api/v1/session/logins/{login}", "", "End a login, with its live sockets and streams"),
+    admin("GET", "/api/v1/me/login", "OwnLogin", "How the account's user logs in"),
+    command_line("PUT", "/api/v1/me/login", "OwnLogin", "Set the password, and an e-mail address; all logins end")
+        .takes("SetLogin"),
     admin("GET", "/api/v1/tokens", "Tokens", "The tokens made for programs"),
     command_line("POST", "/api/v1/tokens", "MadeToken", "Make a token for a program; it is shown once")
         .takes("MakeToken").makes(),

@@ -8,7 +8,9 @@
 mod accounts;
 mod attacks;
 mod changes;
+mod echoroom;
 mod limits;
+mod logins;
 mod openapi;
 mod pairing;
 mod personal;

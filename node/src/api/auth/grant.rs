@@ -9,6 +9,7 @@ use parlour_crypto::ConversationId;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::kept::Hash;
 use crate::runner::now_ms;
 
 /// How much a token allows. Each allows what those before it do.
@@ -53,6 +54,8 @@ pub(crate) enum Program {
     Page,
     /// A program with a token that was made for it.
     Token,
+    /// Somebody who has logged in.
+    Login,
 }
 
 impl Program {
@@ -61,6 +64,7 @@ impl Program {
             Self::CommandLine => "command_line",
             Self::Page => "page",
             Self::Token => "token",
+            Self::Login => "login",
         }
     }
 }
@@ -78,6 +82,8 @@ pub(crate) struct Grant {
     pub(crate) conversation: Option<ConversationId>,
     /// When it ends, ms since 1970; never, if not given.
     pub(crate) until: Option<u64>,
+    /// The login it belongs to.
+    pub(super) family: Option<Hash>,
     /// Cancelled when it is taken back.
     pub(super) over: CancellationToken,
     /// When it was last shown.
@@ -97,6 +103,7 @@ impl Grant {
             scope: Scope::Admin,
             conversation: None,
             until,
+            family: None,
             over: CancellationToken::new(),
             used: AtomicU64::new(0),
         }

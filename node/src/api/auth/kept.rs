@@ -9,6 +9,7 @@ use parlour_crypto::ConversationId;
 use serde::{Deserialize, Serialize};
 
 use super::grant::Scope;
+use super::password::PasswordHash;
 use crate::data::write_private;
 
 /// The format this program writes; a newer one is left alone.
@@ -16,6 +17,8 @@ const VERSION: u32 = 1;
 
 /// A file with one account's ways in.
 pub(crate) struct Keeper {
+    /// What its account is called on this node.
+    name: Option<String>,
     /// Nowhere in tests of the API alone.
     file: Option<PathBuf>,
     /// `None`: the file cannot be used, so that nothing in it lets anybody in and nothing can be added.
@@ -29,6 +32,33 @@ pub(super) struct Kept {
     version: u32,
     #[serde(default)]
     pub(super) tokens: Vec<KeptToken>,
+    #[serde(default)]
+    pub(super) password: Option<KeptPassword>,
+    #[serde(default)]
+    pub(super) logins: Vec<KeptLogin>,
+}
+
+/// How the user logs in.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeptPassword {
+    pub(super) email: Option<String>,
+    pub(super) hash: PasswordHash,
+    pub(super) created: u64,
+}
+
+/// A login that goes on.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeptLogin {
+    /// Of the part of its refresh tokens that stays.
+    pub(super) family: Hash,
+    /// Of the refresh token that is good now.
+    pub(super) refresh: Hash,
+    pub(super) device: String,
+    pub(super) created: u64,
+    pub(super) used: u64,
+    pub(super) until: u64,
 }
 
 /// A token made for a program.
@@ -46,7 +76,7 @@ pub(super) struct KeptToken {
 }
 
 /// BLAKE3 of a token, as hexadecimal text on the disk.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hash(pub(super) [u8; 32]);
 
 impl Hash {
@@ -75,6 +105,8 @@ impl Default for Kept {
         Self {
             version: VERSION,
             tokens: Vec::new(),
+            password: None,
+            logins: Vec::new(),
         }
     }
 }
@@ -83,13 +115,14 @@ impl Keeper {
     /// In memory only.
     pub(crate) fn nowhere() -> Self {
         Self {
+            name: None,
             file: None,
             kept: Mutex::new(Some(Kept::default())),
         }
     }
 
     /// What a file holds; one that cannot be used lets nobody in.
-    pub(crate) fn open(file: PathBuf) -> Self {
+    pub(crate) fn open(account: &str, file: PathBuf) -> Self {
         let kept = match read(&file) {
             Ok(kept) => Some(kept),
             Err(error) => {
@@ -98,9 +131,15 @@ impl Keeper {
             }
         };
         Self {
+            name: Some(account.to_owned()),
             file: Some(file),
             kept: Mutex::new(kept),
         }
+    }
+
+    /// What its account is called on this node.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// What is kept now.
@@ -157,9 +196,9 @@ mod tests {
             until: Some(9),
             used: 0,
         };
-        let keeper = Keeper::open(file.clone());
+        let keeper = Keeper::open("ada", file.clone());
         keeper.change(|kept| kept.tokens.push(token)).unwrap();
-        let again = Keeper::open(file.clone());
+        let again = Keeper::open("ada", file.clone());
         let found = again.look(|kept| kept.tokens[0].clone()).unwrap();
         assert!(found.hash == Hash::of("secret") && found.scope == Scope::Send && found.until == Some(9));
         assert!(!std::fs::read_to_string(&file).unwrap().contains("secret"));
@@ -171,7 +210,7 @@ mod tests {
             "{\"version\":1,\"more\":1}",
         ] {
             std::fs::write(&file, other).unwrap();
-            let keeper = Keeper::open(file.clone());
+            let keeper = Keeper::open("ada", file.clone());
             assert!(keeper.look(|_| ()).is_err(), "{other}");
             assert!(keeper.change(|_| ()).is_err(), "{other}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), other);

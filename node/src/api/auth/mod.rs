@@ -4,28 +4,37 @@
 
 mod grant;
 mod kept;
+mod logins;
+mod password;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use rand_core::Rng;
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::error::ApiError;
+use super::limits::RateLimit;
+use super::rate::Buckets;
 use crate::random::SystemRng;
 use kept::Hash;
 
 pub(crate) use grant::{Caller, Grant, Program, Scope};
 pub(crate) use kept::Keeper;
+pub(crate) use logins::{Lives, LoggedIn, LoginError, MAX_DEVICE};
 pub(crate) use tokens::{NewToken, TokenError, TokenRow};
 
 /// Longest token that is looked at.
 const MAX_TOKEN: usize = 512;
-/// Paired sessions of an account at once; the one that ends first makes room.
+/// Passwords compared at once.
+const MAX_HASHING: usize = 2;
+/// Paired sessions of an account at once, and likewise tokens of logins; the one that ends first makes room.
 const MAX_SESSIONS: usize = 64;
 
 /// Knows the valid tokens by their hashes.
@@ -35,14 +44,20 @@ pub(crate) struct Auth {
     /// One for each account, by number.
     keepers: Mutex<Vec<Arc<Keeper>>>,
     grants: AtomicU64,
+    /// Wrong passwords, by client and name.
+    wrong: Buckets<(IpAddr, Hash)>,
+    /// Passwords that are compared at once: each takes 19 MiB.
+    hashing: Semaphore,
 }
 
 impl Auth {
-    pub(crate) fn new(cookie: &str) -> Self {
+    pub(crate) fn new(cookie: &str, wrong: RateLimit) -> Self {
         let auth = Self {
             known: Mutex::default(),
             keepers: Mutex::default(),
             grants: AtomicU64::new(0),
+            wrong: Buckets::new(wrong),
+            hashing: Semaphore::new(MAX_HASHING),
         };
         auth.add_cookie(cookie);
         auth
@@ -71,13 +86,18 @@ impl Auth {
 
     /// A new token of the full scope of an account for a page, valid until `until`.
     pub(crate) fn open_session(&self, account: usize, now: u64, until: u64) -> Zeroizing<String> {
-        let token = random_token();
         let grant = Grant::full(account, Program::Page, self.next_number(), Some(until));
+        self.open(grant, now)
+    }
+
+    /// A new token for a while. There are only so many of a kind for an account; the one that ends first makes room.
+    fn open(&self, grant: Grant, now: u64) -> Zeroizing<String> {
+        let token = random_token();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, grant| !grant.is_over(now));
         let own = known
             .iter()
-            .filter(|(_, grant)| grant.program == Program::Page && grant.account == account);
+            .filter(|(_, other)| other.program == grant.program && other.account == grant.account);
         if own.clone().count() >= MAX_SESSIONS
             && let Some((hash, _)) = own.min_by_key(|(_, grant)| (grant.until, grant.number))
         {
@@ -110,6 +130,27 @@ impl Auth {
         if let Some(grant) = known.remove(hash) {
             grant.over.cancel();
         }
+    }
+
+    /// Ends everything that belongs to a login.
+    fn end_family(&self, family: &Hash) {
+        self.end_where(|grant| grant.family.as_ref() == Some(family));
+    }
+
+    /// Ends this token.
+    fn forget(&self, caller: &Grant) {
+        self.end_where(|grant| grant.number == caller.number);
+    }
+
+    fn end_where(&self, is_meant: impl Fn(&Grant) -> bool) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, grant| {
+            let ends = is_meant(grant);
+            if ends {
+                grant.over.cancel();
+            }
+            !ends
+        });
     }
 
     fn keepers(&self) -> Vec<Arc<Keeper>> {
@@ -171,6 +212,14 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
+impl Auth {
+    /// With the usual limits.
+    pub(super) fn of(cookie: &str) -> Self {
+        Self::new(cookie, super::limits::ApiLimits::default().logins)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -183,7 +232,7 @@ mod tests {
 
     #[test]
     fn only_the_very_token_is_taken() {
-        let auth = Auth::new("0123456789abcdef\n");
+        let auth = Auth::of("0123456789abcdef\n");
         let first = auth.accepts("0123456789abcdef", 0).unwrap();
         assert_eq!((first.account, first.program), (0, Program::CommandLine));
         auth.add_cookie("another");
@@ -201,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_at_its_time_and_only_so_many_are_open() {
-        let auth = Auth::new("cookie");
+        let auth = Auth::of("cookie");
         let token = auth.open_session(3, 0, 1_000);
         let caller = auth.accepts(&token, 999).unwrap();
         assert_eq!(
@@ -222,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_header_is_one_bearer_token() {
-        let auth = Auth::new("secret");
+        let auth = Auth::of("secret");
         assert!(auth.check(&headers(&["Bearer secret"]), 0).is_ok());
         assert!(auth.check(&headers(&["bearer  secret"]), 0).is_ok());
         for wrong in [

@@ -150,6 +150,7 @@ impl Auth {
             scope: token.scope,
             conversation: token.conversation,
             until: token.until,
+            family: None,
             over: CancellationToken::new(),
             used: AtomicU64::new(token.used),
         };
@@ -197,8 +198,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("access");
         let start = |now| {
-            let auth = Auth::new("cookie");
-            auth.admit_kept(0, Keeper::open(file.clone()), now);
+            let auth = Auth::of("cookie");
+            auth.admit_kept(0, Keeper::open("ada", file.clone()), now);
             auth
         };
         let auth = start(0);
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn there_are_only_so_many_and_labels_are_short() {
-        let auth = Auth::new("cookie");
+        let auth = Auth::of("cookie");
         for _ in 0..MAX_TOKENS {
             auth.make_token(0, new("", Some(10)), 0).unwrap();
         }

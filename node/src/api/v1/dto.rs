@@ -6,7 +6,7 @@ mod room;
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use access::{MadeToken, MakeToken, Session, Token};
+pub(crate) use access::{LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Session, SetLogin, Token};
 pub(crate) use room::{
     ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
     Rules, ShownRules,

@@ -86,6 +86,15 @@ fn cursor(entry: &TimelineEntry) -> String {
     BASE64URL_NOPAD.encode(&bytes)
 }
 
+/// The cursor of what is older than a message, from the message as the API shows it.
+pub(crate) fn cursor_before(message: &serde_json::Value) -> Option<String> {
+    let id: EventId = message["id"].as_str()?.parse().ok()?;
+    let at: jiff::Timestamp = message["created_at"].as_str()?.parse().ok()?;
+    let mut bytes = u64::try_from(at.as_millisecond()).ok()?.to_be_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    Some(BASE64URL_NOPAD.encode(&bytes))
+}
+
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
     let bad =
         || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);

@@ -6,7 +6,7 @@ use axum::routing::{delete, get};
 use axum::{Extension, Json, Router};
 
 use super::dto::{self, Time};
-use crate::api::auth::{Caller, NewToken, TokenError, TokenRow};
+use crate::api::auth::{Caller, NewToken, TokenRow};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
 use crate::api::state::{ApiState, Shared};
@@ -96,14 +96,14 @@ async fn revoke(
 }
 
 /// Does what waits for the disk where waiting harms nobody.
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TokenError> + Send + 'static,
+pub(super) async fn on_disk<T: Send + 'static, E: Into<ApiError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "a change of tokens did not end");
         ApiError::internal()
     })?;
-    Ok(done?)
+    done.map_err(Into::into)
 }
 
 fn show(row: TokenRow) -> dto::Token {

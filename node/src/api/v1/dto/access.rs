@@ -47,3 +47,59 @@ pub(crate) struct MakeToken {
     pub(crate) expires_in_s: Option<u64>,
     pub(crate) label: Option<String>,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogIn {
+    /// An e-mail address, or the account's name on this node.
+    pub(crate) name: String,
+    pub(crate) password: String,
+    /// What the list of logins shows; the client's `User-Agent` without.
+    pub(crate) device: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Refresh {
+    pub(crate) refresh_token: String,
+}
+
+/// Tokens of a login.
+#[derive(Serialize)]
+pub(crate) struct LoggedIn {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) expires_at: Time,
+    pub(crate) refresh_token: String,
+    pub(crate) refresh_expires_at: Time,
+}
+
+/// A login that goes on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Login {
+    pub(crate) id: String,
+    pub(crate) device: String,
+    pub(crate) created_at: Time,
+    pub(crate) last_used_at: Time,
+    pub(crate) expires_at: Time,
+    /// Whether the token that asks belongs to it.
+    pub(crate) current: bool,
+}
+
+/// How the account's user logs in.
+#[derive(Debug, Serialize)]
+pub(crate) struct OwnLogin {
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    /// Nothing, if there is no password yet.
+    pub(crate) password_since: Option<Time>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetLogin {
+    /// Stays as it is without.
+    pub(crate) email: Option<String>,
+    pub(crate) password: String,
+}
