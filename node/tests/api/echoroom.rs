@@ -390,6 +390,7 @@ async fn hostile_requests_get_the_familys_refusal() {
 }
 
 /// Runs a script with the client library; `false`, said clearly, where it is not installed.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 async fn script(gate: &Gate, part: &str) -> bool {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     if !clients.join("node_modules/socket.io-client").is_dir() {

@@ -13,7 +13,7 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{Extension, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::super::inside::{Inside, Refused, part};
@@ -38,6 +38,7 @@ struct Member {
     joined: StdMutex<BTreeMap<String, Joined>>,
     turn: Mutex<()>,
     gone: CancellationToken,
+    _place: OwnedSemaphorePermit,
 }
 
 #[derive(Clone)]
@@ -50,8 +51,14 @@ type Here = Extension<Arc<Member>>;
 
 /// Why a socket is not let in.
 #[derive(Debug, thiserror::Error)]
-#[error("Authentication error")]
-struct NotLetIn;
+enum NotLetIn {
+    /// No valid token.
+    #[error("Authentication error")]
+    Token,
+    /// There are enough.
+    #[error("too many connections are open")]
+    Full,
+}
 
 pub(super) fn layer(inside: &Inside, door: &Door) -> SocketIoLayer {
     let limit = usize::try_from(MAX_PAYLOAD).unwrap_or(usize::MAX);
@@ -63,19 +70,21 @@ pub(super) fn layer(inside: &Inside, door: &Door) -> SocketIoLayer {
         .connect_timeout(CONNECT_TIMEOUT)
         .build_layer();
     let (way_in, tasks) = (inside.clone(), door.tasks.clone());
+    let places = Arc::new(Semaphore::new(door.limits.sockets));
     let let_in = async move |socket: SocketRef, TryData(handshake): TryData<Value>| {
         let token = handshake
             .ok()
             .and_then(|value| Some(value["token"].as_str()?.to_owned()));
-        let caller = token.and_then(|token| way_in.accepts(&token)).ok_or(NotLetIn)?;
+        let caller = token.and_then(|token| way_in.accepts(&token)).ok_or(NotLetIn::Token)?;
         let from = socket.req_parts().extensions.get::<Arc<Connection>>();
         let member = Member {
             inside: way_in.clone(),
             caller,
-            from: from.ok_or(NotLetIn)?.from,
+            from: from.ok_or(NotLetIn::Token)?.from,
             joined: StdMutex::default(),
             turn: Mutex::new(()),
             gone: CancellationToken::new(),
+            _place: places.clone().try_acquire_owned().map_err(|_| NotLetIn::Full)?,
         };
         socket.extensions.insert(Arc::new(member));
         Ok::<(), NotLetIn>(())
