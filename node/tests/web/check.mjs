@@ -188,6 +188,7 @@ const parts = {
     const conversation = await befriend(ada, mallory);
     const page = await opened(ada);
     await enter(page, ada, `#/c/${conversation}`);
+    await page.locator(".timeline .empty").waitFor();
     let last;
     for (const text of PAYLOADS) last = await say(mallory, conversation, text);
     await arrived(ada, conversation, last.id);

@@ -16,7 +16,8 @@ const windows = new Map();
 /** Messages that the node has not taken yet. */
 export const pending = signal([]);
 
-const EMPTY = { items: [], prev: null, next: null, busy: false, error: null, loaded: false };
+/** `late` came by the feed while a page was on its way, which may not have it. */
+const EMPTY = { items: [], prev: null, next: null, busy: false, error: null, loaded: false, late: [] };
 
 export function windowOf(id) {
   let found = windows.get(id);
@@ -45,10 +46,12 @@ const base = (id) => `/conversations/${part(id)}/messages?limit=${PAGE}`;
 async function read(id, path, change) {
   const shown = windowOf(id);
   if (shown.value.busy) return;
-  shown.value = { ...shown.value, busy: true, error: null };
+  shown.value = { ...shown.value, busy: true, error: null, late: [] };
   try {
     const page = await get(path);
-    shown.value = { ...shown.value, ...change(page, shown.value), busy: false, loaded: true };
+    const now = { ...shown.value, ...change(page, shown.value) };
+    const late = now.late.filter((message) => !now.next || now.items.some((item) => item.id === message.id));
+    shown.value = { ...now, items: merged(now.items, late), busy: false, loaded: true, late: [] };
   } catch (error) {
     shown.value = { ...shown.value, busy: false, error };
   }
@@ -101,6 +104,7 @@ function land({ own, conversation, text, id }) {
 export function insert(message) {
   land(message);
   const shown = windows.get(message.conversation);
+  note(shown, message);
   if (shown?.value.loaded && !shown.value.next) {
     const items = merged(shown.value.items, [message]);
     const over = Math.max(0, items.length - MAX);
@@ -108,8 +112,13 @@ export function insert(message) {
   }
 }
 
+function note(shown, message) {
+  if (shown?.value.busy) shown.value = { ...shown.value, late: [...shown.value.late, message] };
+}
+
 export function replace(message) {
   const shown = windows.get(message.conversation);
+  note(shown, message);
   if (!shown?.value.items.some((item) => item.id === message.id)) return;
   shown.value = { ...shown.value, items: shown.value.items.map((item) => (item.id === message.id ? message : item)) };
 }

@@ -1,7 +1,7 @@
 // One conversation: its head, its timeline, the place to write, and a panel beside it for details.
 import { html, later, useEffect, useState } from "../h.js";
 import { post, part } from "../api.js";
-import { again, atLeast, contacts, conversations, members, membersAgain, nameOf, rooms, typing } from "../state.js";
+import { again, atLeast, contacts, conversations, link, members, membersAgain, nameOf, rooms, typing } from "../state.js";
 import { go, to } from "../route.js";
 import { plural, since } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
@@ -25,6 +25,7 @@ function Subtitle({ conversation: { id, kind, with: user } }) {
   const writing = [...(typing.value.get(id) ?? [])].map((one) => nameOf(one, id));
   if (writing.length) return html`<span class="writing">${kind === "direct" ? "writes" : `${writing.slice(0, 3).join(", ")} ${writing.length > 1 ? "write" : "writes"}`}<i class="dots" aria-hidden="true"></i></span>`;
   if (kind === "notes") return "Only you read this";
+  if (kind === "direct" && link.value === "away") return "";
   if (kind === "direct") return presenceOf(contacts.value.get(user));
   const room = rooms.value.get(id);
   return room ? room.topic.split("\n")[0] || plural(room.members, "member") : "";

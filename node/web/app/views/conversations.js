@@ -1,7 +1,7 @@
 // The list of conversations: who, what was said last, how much of it is new.
 import { html, useState } from "../h.js";
 import { put } from "../api.js";
-import { conversations, contacts, keep, members, nameOf, sorted, typing } from "../state.js";
+import { conversations, contacts, keep, nameOf, rooms, sorted, typing } from "../state.js";
 import { go, route, to } from "../route.js";
 import { plainly } from "../text.js";
 import { plural, shortly } from "../format.js";
@@ -27,7 +27,8 @@ function Line({ conversation: { id, kind, last, draft } }) {
     return html`<span class="preview writing">${kind === "direct" ? "writes …" : `${names.slice(0, 2).join(", ")} ${names.length > 1 ? "write" : "writes"} …`}</span>`;
   }
   if (draft) return html`<span class="preview"><em>Draft:</em> ${plainly(draft)}</span>`;
-  if (!last) return html`<span class="preview">${kind === "room" ? "A new room" : "Say hello"}</span>`;
+  const invited = rooms.value.get(id)?.standing === "invited";
+  if (!last) return html`<span class="preview">${invited ? html`<em>You are invited</em>` : kind === "room" ? "A new room" : "Say hello"}</span>`;
   const who = last.own ? "You: " : kind === "room" ? `${last.author_name}: ` : "";
   return html`<span class="preview">${last.own && kind !== "notes" && html`<${Ticks} status=${last.status} />`}${kind === "notes" ? "" : who}${summary(last)}</span>`;
 }
