@@ -140,7 +140,11 @@ mod tests {
             at += 1;
             assert!(APP.contains(&format!("\"{path}\"")), "{path}");
             let (_, content) = FILES.iter().find(|(known, _)| *known == path).unwrap();
-            for import in content.split(" from \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            for import in content
+                .split(" from \"")
+                .skip(1)
+                .map(|rest| rest.split('"').next().unwrap())
+            {
                 let found = resolved(&path, import);
                 if !needed.contains(&found) {
                     needed.push(found);

@@ -141,3 +141,21 @@ async fn a_text_is_drawn_as_a_qr_code() {
         assert_eq!((refused.status, &refused.json()["field"]), (400, &json!("text")));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_mentions_whoever_is_in_it_and_a_conversation_of_two_only_contacts() {
+    let api = TestApi::start().await;
+    let room = api.post("/api/v1/rooms", &json!({ "name": "garden" })).await.json();
+    let stranger = format!("user_{}", "a".repeat(52));
+    let wish = json!({ "text": "who is @there", "mentions": [stranger] });
+    let path = format!("/api/v1/conversations/{}/messages", room["id"].as_str().unwrap());
+    let said = api.post(&path, &wish).await;
+    assert_eq!(
+        (said.status, &said.json()["mentions"]),
+        (201, &wish["mentions"]),
+        "{}",
+        said.text()
+    );
+    let refused = api.post("/api/v1/conversations/bob/messages", &wish).await;
+    assert_eq!((refused.status, &refused.json()["field"]), (404, &json!("mentions")));
+}

@@ -201,6 +201,23 @@ const parts = {
     const links = await page.locator("article a[href]").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
     check(links.every((href) => /^(https?:\/\/|#\/)/u.test(href)), `links: ${links}`);
 
+    const slow = await page.evaluate(async () => {
+      const { formatted, plainly } = await import("/app/text.js");
+      const fill = (text) => text.repeat(Math.floor(16_000 / text.length));
+      const hostile = ["~~a ", "**a ", "*a ", "_a ", "`a", "https://a.", "https://a)", "@a", "```", "> ", "\n", "**_~~*"].map(fill);
+      hostile.push(`https://a${".".repeat(15_000)}x`, `https://a${")".repeat(15_000)}`);
+      const names = Array.from({ length: 64 }, (_, n) => "a".repeat(n + 1));
+      let worst = 0;
+      for (const text of hostile) {
+        const start = performance.now();
+        formatted(text, names);
+        plainly(text);
+        worst = Math.max(worst, performance.now() - start);
+      }
+      return worst;
+    });
+    check(slow < 500, `a text of 16 KB takes ${slow} ms`);
+
     const limit = (text, bytes) => {
       let short = text.replace(/[\n\t]/gu, " ");
       while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
@@ -232,7 +249,7 @@ const parts = {
     check(!(await page.evaluate(() => window.__xss)), "something ran");
     innocent(page);
     await Promise.all([ada.stop(), mallory.stop()]);
-    return `${PAYLOADS.length} texts`;
+    return `${PAYLOADS.length} texts, the slowest one formatted in ${Math.round(slow)} ms`;
   },
 
   async "every view is open to all"() {

@@ -1,9 +1,10 @@
 // What people wrote, as nodes: a little Markdown, links and mentions. A text never becomes HTML.
 import { html } from "./h.js";
 
-const BLOCK = /```(?:[\w-]*\n)?([\s\S]*?)```/gu;
+const BLOCK = /```(?:[\w-]{0,20}\n)?([\s\S]*?)```/gu;
+/** What is marked has at most so many characters: without an end to it, a text made for that would take seconds. */
 const INLINE =
-  /(`[^`\n]+`)|(https?:\/\/[^\s<>"']+)|(\*\*(?=\S)[^\n]*?\S\*\*)|(?<![\w*])(\*(?=[^\s*])[^*\n]*?[^\s*]\*)(?!\w)|(?<!\w)(_(?=\S)[^_\n]*?\S_)(?!\w)|(~~(?=\S)[^\n]*?\S~~)/gu;
+  /(`[^`\n]{1,1000}`)|(https?:\/\/[^\s<>"']{1,2000})|(\*\*(?=\S)[^\n]{0,1000}?\S\*\*)|(?<![\w*])(\*(?=[^\s*])[^*\n]{0,1000}?[^\s*]\*)(?!\w)|(?<!\w)(_(?=\S)[^_\n]{0,1000}?\S_)(?!\w)|(~~(?=\S)[^\n]{0,1000}?\S~~)/gu;
 /** Emphasis within emphasis within … ends here. */
 const DEPTH = 4;
 
@@ -72,19 +73,12 @@ function pushLink(out, text) {
 
 function mentions(text, names) {
   if (!names.length || !text.includes("@")) return [text];
-  const out = [];
-  let rest = text;
-  for (;;) {
-    const found = names.map((name) => [rest.indexOf(`@${name}`), name]).filter(([at]) => at >= 0);
-    if (!found.length) break;
-    const [at, name] = found.sort((a, b) => a[0] - b[0] || b[1].length - a[1].length)[0];
-    if (at) out.push(rest.slice(0, at));
-    out.push(html`<span class="mention">@${name}</span>`);
-    rest = rest.slice(at + name.length + 1);
-  }
-  if (rest) out.push(rest);
-  return out;
+  const longestFirst = names.toSorted((a, b) => b.length - a.length).map(RegExp.escape ?? escaped);
+  const parts = text.split(new RegExp(`(@(?:${longestFirst.join("|")}))`, "gu"));
+  return parts.map((part, at) => (at % 2 ? html`<span class="mention">${part}</span>` : part)).filter((part) => part !== "");
 }
 
+const escaped = (name) => name.replace(/[\^$.*+?()[\]{}|/]/gu, "\\$&");
+
 /** One line of it, without marks, for lists. */
-export const plainly = (text) => text.replace(/```[\w-]*\n?|\*\*|~~|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/gu, "").replace(/\s+/gu, " ").trim();
+export const plainly = (text) => text.slice(0, 400).replace(/```[\w-]*\n?|\*\*|~~|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])/gu, "").replace(/\s+/gu, " ").trim();

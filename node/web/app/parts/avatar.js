@@ -22,7 +22,9 @@ function drop(key) {
   keep(pictures, key, null);
 }
 
-async function fetchPicture(key, path) {
+let line = Promise.resolve();
+
+function fetchPicture(key, path) {
   if (asked.has(key)) return;
   asked.add(key);
   if (asked.size > MAX) {
@@ -30,8 +32,11 @@ async function fetchPicture(key, path) {
     asked.delete(oldest);
     drop(oldest);
   }
-  const url = await picture("GET", path).catch(() => null);
-  if (url) keep(pictures, key, url);
+  // One after the other: a page has a limit of requests, and faces are not what one waits for.
+  line = line.then(() => picture("GET", path)).then(
+    (url) => keep(pictures, key, url),
+    () => asked.delete(key),
+  );
 }
 
 /** Whose picture it is, and where it can be had. */

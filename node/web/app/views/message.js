@@ -118,7 +118,10 @@ function Reactions({ message }) {
   </ul>`;
 }
 
-function Body({ message, names }) {
+/** How those whom a message mentions are written in it. */
+const mentioned = (users = [], room) => users.map((user) => (user === me.value.user_id ? me.value.name : nameOf(user, room))).filter(Boolean);
+
+function Body({ message }) {
   if (message.deleted || message.gone) return html`<p class="gone">${GONE[message.gone ?? "deleted"]}</p>`;
   if (message.views_left) {
     return html`<button type="button" class="veiled" disabled=${message.own} onClick=${() => look(message)}>
@@ -128,8 +131,7 @@ function Body({ message, names }) {
   if (message.unsupported || message.text === null) return html`<p class="gone">This needs a newer version of parlour</p>`;
   const big = emojiOnly(message.text);
   if (big) return html`<p class=${`huge huge-${big}`}>${message.text}</p>`;
-  const mentioned = message.mentions?.length ? [...names, me.value.name] : [];
-  return html`<div class="words">${formatted(message.text, mentioned)}</div>`;
+  return html`<div class="words">${formatted(message.text, mentioned(message.mentions, message.conversation))}</div>`;
 }
 
 function Foot({ message, quiet }) {
@@ -146,7 +148,7 @@ function Foot({ message, quiet }) {
   </footer>`;
 }
 
-export function Message({ message, kind, names, first, last, quiet, answer, edit }) {
+export function Message({ message, kind, first, last, quiet, answer, edit }) {
   const { id, own, author, author_name: name, timer, reply } = message;
   if (timer) {
     const words = timer.expires_after_ms ? `${own ? "You" : name} set messages to disappear after ${span(timer.expires_after_ms)}` : `${own ? "You" : name} set messages to stay`;
@@ -169,7 +171,7 @@ export function Message({ message, kind, names, first, last, quiet, answer, edit
       <div class="line">
         <div class="bubble">
           ${reply && html`<${Quote} reply=${reply} room=${message.conversation} conversation=${message.conversation} />`}
-          <${Body} message=${message} names=${names} />
+          <${Body} message=${message} />
         </div>
         <${Tools} message=${message} answer=${answer} edit=${edit} />
       </div>
@@ -180,7 +182,7 @@ export function Message({ message, kind, names, first, last, quiet, answer, edit
 }
 
 /** Written, and not yet with the node. */
-export function Pending({ one, names }) {
+export function Pending({ one }) {
   const { client_id: id, text, error } = one;
   const again = () => {
     cancel(id);
@@ -189,7 +191,7 @@ export function Pending({ one, names }) {
   };
   return html`<article class="message own first last pending" tabindex="-1" aria-label="You, not sent yet">
     <div class="stack">
-      <div class="line"><div class="bubble"><div class="words">${formatted(text, one.mentions?.length ? names : [])}</div></div></div>
+      <div class="line"><div class="bubble"><div class="words">${formatted(text, mentioned(one.mentions, one.conversation))}</div></div></div>
       ${!error && html`<footer><span class="flag"><${Icon} name="clock" />Being written</span></footer>`}
       ${error?.away && html`<footer><span class="flag"><${Icon} name="clock" />Goes out when your node is back</span></footer>`}
       ${error &&

@@ -1,7 +1,7 @@
 // The messages of a conversation, by day and author, growing at both ends as one scrolls.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../h.js";
 import { part, post } from "../api.js";
-import { keep, conversations, members, nameOf, typing } from "../state.js";
+import { keep, conversations, nameOf, typing } from "../state.js";
 import { around, latest, newer, older, pending, windowOf } from "../timeline.js";
 import { dayKey, dayOf, plural } from "../format.js";
 import { swap } from "../route.js";
@@ -36,7 +36,6 @@ export function Timeline({ conversation, jump, answer, edit }) {
   const [away, setAway] = useState(false);
   const kept = useRef({ atEnd: true, first: null, height: 0, top: 0 });
   const { items, prev, next, loaded, busy, error } = shown;
-  const names = kind === "room" ? (members.value.get(id) ?? []).map((one) => one.name) : [conversation.title];
 
   useEffect(() => {
     if (jump && !items.some((item) => item.id === jump)) around(id, jump);
@@ -150,7 +149,6 @@ export function Timeline({ conversation, jump, answer, edit }) {
       key=${message.id}
       message=${message}
       kind=${kind}
-      names=${names}
       first=${!joins(before, message) || message.id === mark}
       last=${!joins(message, after)}
       quiet=${joins(message, after) && message.status === after.status}
@@ -177,7 +175,7 @@ export function Timeline({ conversation, jump, answer, edit }) {
         ${error && html`<${Problem} error=${error} retry=${() => latest(id)} />`}
         ${loaded && !prev && html`<${Beginning} conversation=${conversation} empty=${!items.length && !waiting.length} />`}
         ${rows}
-        ${!next && waiting.map((one) => html`<${Pending} key=${one.client_id} one=${one} names=${names} />`)}
+        ${!next && waiting.map((one) => html`<${Pending} key=${one.client_id} one=${one} />`)}
         ${!next &&
         writing.length > 0 &&
         html`<p class="writer" aria-hidden="true"><i class="dots"></i>${kind === "room" ? writing.slice(0, 3).map((one) => nameOf(one, id)).join(", ") : ""}</p>`}
