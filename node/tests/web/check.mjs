@@ -13,6 +13,8 @@ const PAINT_MS = Number(process.env.WEB_PAINT_MS ?? 1500);
 const READY_MS = Number(process.env.WEB_READY_MS ?? 3000);
 const MAX_GZIPPED = 80 * 1024;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+/** Four pixels. */
+const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGPo0o0DIgYIBQAfCgRVeX3wDAAAAABJRU5ErkJggg==", "base64");
 const chromium = await browser();
 
 const opened = (node, options) => open(chromium, node, { script: AXE, ...options });
@@ -146,6 +148,34 @@ const parts = {
     await one.reload();
     await one.waitForSelector(".composer textarea");
     check((await one.locator(".composer textarea").inputValue()) === "half a thought", "the draft is gone");
+
+    await visit(one, "#/settings/profile");
+    await one.locator("input[type=file]").setInputFiles({ name: "me.png", mimeType: "image/png", buffer: PNG });
+    await one.locator(".portrait img").waitFor();
+    await one.fill("[name=status]", "In the garden");
+    await one.getByRole("button", { name: "Save" }).click();
+    await visit(other, "#/people");
+    await other.locator(".row", { hasText: "In the garden" }).locator("img").waitFor();
+    await visit(other, `#/people/${await me(ada)}`);
+    await other.getByRole("button", { name: "I compared it" }).click();
+    await other.getByRole("button", { name: "They are the same" }).click();
+    await other.locator(".trust.verified").waitFor();
+    await visit(one, "#/new");
+    await one.fill("[name=name]", "The long table");
+    await one.getByRole("button", { name: "Open the room" }).click();
+    await one.locator(".panel").getByRole("button", { name: "Invite", exact: true }).click();
+    await other.locator(".rail a", { hasText: "Talks" }).click();
+    await other.locator(".row", { hasText: "You are invited" }).click();
+    await other.getByRole("button", { name: "Join" }).click();
+    await write(other, "Here I am");
+    await bubble(one, "Here I am").waitFor();
+    await one.getByLabel("What to do with Ben").click();
+    await one.getByRole("menuitemradio", { name: "Moderator" }).click();
+    await one.locator(".members", { hasText: "moderator" }).waitFor();
+    await one.getByLabel("What to do with Ben").click();
+    await one.getByRole("menuitem", { name: "Remove" }).click();
+    await one.locator("dialog").getByRole("button", { name: "Remove" }).click();
+    await other.getByText("You are no member of this room any more").waitFor();
     [one, other].forEach(innocent);
     await Promise.all([ada.stop(), ben.stop()]);
   },

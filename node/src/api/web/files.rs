@@ -12,7 +12,6 @@ pub(super) const APP: &str = include_str!("../../../web/index.html");
 
 /// What the pages load, in the order of the paths.
 pub(super) static FILES: &[(&str, &str)] = files! {
-    "/app.css"
     "/app/api.js"
     "/app/drafts.js"
     "/app/feed.js"
@@ -52,6 +51,13 @@ pub(super) static FILES: &[(&str, &str)] = files! {
     "/app/views/welcome.js"
     "/app/views/wishes.js"
     "/base.css"
+    "/composer.css"
+    "/form.css"
+    "/house.css"
+    "/layer.css"
+    "/list.css"
+    "/message.css"
+    "/page.css"
     "/setup.css"
     "/setup.js"
     "/theme.css"

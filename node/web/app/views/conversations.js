@@ -16,7 +16,6 @@ export function summary(message) {
   if (message.gone) return { expired: "Message disappeared", viewed: "Message was seen", erased: "Message erased" }[message.gone] ?? "…";
   if (message.timer) return message.timer.expires_after_ms ? "Messages disappear from now on" : "Messages stay from now on";
   if (message.views_left) return "Message to look at once";
-  if (message.poll) return `Poll: ${message.poll.question}`;
   return message.text === null || message.unsupported ? "Needs a newer version" : plainly(message.text);
 }
 
