@@ -2,12 +2,11 @@
 import { html, later, render, useEffect } from "./h.js";
 import { codeOf, pair, session } from "./api.js";
 import { connect } from "./feed.js";
-import { conversations, link, loaded, announced, requests, sorted, unread } from "./state.js";
+import { announced, conversations, link, loaded, me, requests, sorted, unread } from "./state.js";
 import { go, route, to } from "./route.js";
 import { Avatar } from "./parts/avatar.js";
 import { Icon } from "./parts/icon.js";
 import { Layers, notice } from "./parts/layer.js";
-import { me } from "./state.js";
 import { plural } from "./format.js";
 import { Pair, pairing } from "./views/pair.js";
 import { Conversations } from "./views/conversations.js";
@@ -88,6 +87,11 @@ function App() {
   useEffect(() => {
     document.title = count ? `(${count}) parlour` : "parlour";
   }, [count]);
+  // What had the focus may have gone with its view: then it goes to the heading of what came.
+  useEffect(() => {
+    const headings = [...document.querySelectorAll("h1[tabindex]")].filter((one) => one.checkVisibility());
+    if (document.activeElement === document.body) headings.at(-1)?.focus({ preventScroll: true });
+  }, [route.value]);
   if (session.value !== "open" || pairing.value) return html`<${Pair} /><${Layers} />`;
   if (!loaded.value) {
     return html`<div class="opening" role="status">

@@ -117,7 +117,9 @@ function arrived(message) {
 
 function announce(message, conversation) {
   const where = conversation.kind === "room" ? ` in ${conversation.title}` : "";
-  announced.value = `${message.author_name}${where}: ${message.text ?? "a message"}`.slice(0, 300);
+  const words = `${message.author_name}${where}: ${message.text ?? "a message"}`.slice(0, 300);
+  // The same words again are news, too.
+  announced.value = announced.value === words ? `${words}\u00a0` : words;
 }
 
 function updated(message) {

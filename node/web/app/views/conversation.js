@@ -95,7 +95,7 @@ export function Conversation({ id, rest: [what, which] }) {
         <a class="who" href=${what === "info" ? to("c", id) : to("c", id, "info")}>
           <${Avatar} of=${kind === "direct" ? conversation.with : id} name=${title} shape=${isRoom ? "arch" : "round"} icon=${kind === "notes" ? "notes" : undefined} />
           <span>
-            <h1>${title}</h1>
+            <h1 tabindex="-1">${title}</h1>
             <span class="sub"><${Subtitle} conversation=${conversation} /></span>
           </span>
         </a>
