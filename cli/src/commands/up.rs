@@ -182,7 +182,10 @@ async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
         node.api_url(),
         cookie.display()
     ));
-    if let [client] = clients.as_slice() {
+    // A link opens the account: where nobody looks, it would only stay in a log.
+    if let [client] = clients.as_slice()
+        && std::io::stderr().is_terminal()
+    {
         let link = client.post(&["session", "link"], &json!({})).await?;
         out.note(&format!(
             "  page        {} (once, for five minutes; `parlour open` prints a new link)",
@@ -233,9 +236,9 @@ async fn next(clients: &[Client]) -> Result<&'static str> {
         );
     };
     Ok(if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
-        "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour invite` for a link to give, `parlour add LINK` to open one."
     } else {
-        "Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
     })
 }
 
