@@ -15,13 +15,12 @@ use super::auth::{Auth, Caller, Program};
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::rate::{Buckets, client};
+use super::web;
 use crate::runner::now_ms;
 
 /// Takes the code of a pairing link, and limits how many wrong ones it takes.
 pub(crate) const PAIR: &str = "/api/v1/session/pair";
-/// The page of a node without an account.
-pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
-/// Answered without a token, beside these.
+/// Answered without a token, beside the files of the pages.
 const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 /// Takes a picture instead of JSON.
 const AVATAR: &str = "/api/v1/me/avatar";
@@ -90,7 +89,7 @@ impl Guard {
             if self.auth.check(request.headers(), now_ms()).is_err() {
                 self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
             }
-        } else if path != PAIR && !PAGE.contains(&path) && !HEALTH.contains(&path) {
+        } else if path != PAIR && !web::is_file(path) && !HEALTH.contains(&path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
         self.check_body(request.method(), path, request.headers())?;

@@ -9,6 +9,7 @@ mod accounts;
 mod attacks;
 mod changes;
 mod limits;
+mod pages;
 mod pairing;
 mod personal;
 mod rest;

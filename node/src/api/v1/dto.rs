@@ -671,6 +671,13 @@ pub(crate) struct Pair {
     pub(crate) code: String,
 }
 
+/// A text to draw as a QR code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrawQr {
+    pub(crate) text: String,
+}
+
 /// A request that says all by its path.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

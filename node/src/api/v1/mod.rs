@@ -14,6 +14,7 @@ mod message;
 mod messages;
 pub(crate) mod passing;
 mod profile;
+mod qr;
 mod reader;
 mod remembering;
 mod requests;
@@ -38,6 +39,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(me::router())
         .merge(profile::router())
         .merge(safety::router())
+        .merge(qr::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())
