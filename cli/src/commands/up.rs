@@ -200,6 +200,16 @@ async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
         node.api_url(),
         cookie.display()
     ));
+    // A link opens the account: where nobody looks, it would only stay in a log.
+    if let [client] = clients.as_slice()
+        && std::io::stderr().is_terminal()
+    {
+        let link = client.post(&["session", "link"], &json!({})).await?;
+        out.note(&format!(
+            "  page        {} (once, for five minutes; `parlour open` prints a new link)",
+            text::one_line(link["link"].as_str().unwrap_or_default())
+        ));
+    }
     out.note(next(&clients).await?);
     out.note("Ctrl-C stops the node.");
     if out.is_json()
@@ -239,12 +249,14 @@ fn introduce(me: &Value, of_several: bool, out: &Output) {
 /// What can be done now.
 async fn next(clients: &[Client]) -> Result<&'static str> {
     let [client] = clients else {
-        return Ok("Next, in another terminal: `parlour accounts`, and any command with --account NAME.");
+        return Ok(
+            "Next, in another terminal: `parlour accounts`, `parlour open --account NAME` for a page, any command with --account NAME.",
+        );
     };
     Ok(if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
-        "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour invite` for a link to give, `parlour add LINK` to open one."
     } else {
-        "Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
     })
 }
 

@@ -15,10 +15,9 @@ use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::operations;
 use super::rate::{Buckets, client};
+use super::web;
 use crate::runner::now_ms;
 
-/// The page of a node without an account.
-pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
 /// Takes a picture instead of JSON.
 const AVATAR: &str = "/api/v1/me/avatar";
 /// Takes its token in the first frame.
@@ -105,7 +104,7 @@ impl Guard {
             if self.auth.check(request.headers(), now_ms()).is_err() {
                 self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
             }
-        } else if !PAGE.contains(&path) && !operations::is_open(path) {
+        } else if !web::is_file(path) && !operations::is_open(path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
         self.check_body(request.method(), path, request.headers())?;

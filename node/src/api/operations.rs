@@ -170,7 +170,6 @@ pub(crate) fn is_open(path: &str) -> bool {
 /// All of them, by resource.
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[Operation] = &[
-    open("GET", "/", "Text", "A line for people who open the node's address"),
     open("GET", "/api/openapi.json", "Document", "This document"),
     open("GET", "/api/docs", "Html", "The same for people"),
     open("GET", "/health/live", "Health", "Whether the process answers"),
@@ -206,6 +205,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/api/v1/me/avatar", "Image", "Your picture"),
     admin("PUT", "/api/v1/me/avatar", "", "Set your picture").takes("Image"),
     admin("DELETE", "/api/v1/me/avatar", "", "Take your picture away"),
+    read("/api/v1/qr", "Svg", "Draw a text as a QR code").by("POST").takes("DrawQr").at(Filtered),
     read("/api/v1/stats", "Stats", "Counts, connections, what waits"),
     read("/api/v1/doctor", "Doctor", "What is wrong, since when, and what would help"),
     // contacts
@@ -246,7 +246,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes("SetTimer").at(Conversation),
     send("DELETE", "/api/v1/conversations/{conversation}/timer", "Timer", "Let new messages stay").at(Conversation),
     read("/api/v1/conversations/{conversation}/messages", "MessagePage", "A page of messages, the oldest first")
-        .query(&["limit", "before", "after"]).at(Conversation),
+        .query(&["limit", "before", "after", "around"]).at(Conversation),
     send("POST", "/api/v1/conversations/{conversation}/messages", "Message", "Write a message")
         .takes("SendMessage").makes().or(200).at(Conversation),
     // messages

@@ -30,7 +30,7 @@ use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::setup::{self, Setup};
 use super::state::{ApiState, Shared};
-use super::{access, health, openapi, v1};
+use super::{access, health, openapi, v1, web};
 use crate::handle::AccountHandle;
 
 /// Pause after the system refused to hand out a connection (too many open files).
@@ -172,6 +172,7 @@ pub(crate) type Rooms = Arc<[Router]>;
 pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
     let router = |state: ApiState| {
         let routes = Router::new()
+            .merge(web::app())
             .merge(health::router())
             .merge(openapi::router())
             .nest("/api/v1", v1::router());
@@ -339,7 +340,7 @@ fn options(allow: Option<HeaderValue>) -> Response {
 
 /// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing. A page may be allowed its own files.
 fn harden(headers: &mut HeaderMap) {
-    const HARDENING: [(HeaderName, HeaderValue); 6] = [
+    const HARDENING: [(HeaderName, HeaderValue); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (
@@ -351,9 +352,11 @@ fn harden(headers: &mut HeaderMap) {
             HeaderValue::from_static("same-origin"),
         ),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     headers.extend(HARDENING);
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     let nothing =
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);

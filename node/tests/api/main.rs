@@ -12,6 +12,7 @@ mod echoroom;
 mod limits;
 mod logins;
 mod openapi;
+mod pages;
 mod pairing;
 mod personal;
 mod rest;

@@ -17,7 +17,7 @@ const MOST_TIES: usize = 4096;
 
 /// Matches that are ranked together, beginning with the newest: so many are scored within a millisecond, however many there are. In a
 /// long history the newest of them are wanted sooner than what fits a little better and is years old.
-pub(super) const RANKED: usize = 256;
+pub(super) const RANKED: usize = 200;
 
 /// A hit that is not yet looked up.
 #[derive(Clone, Copy)]

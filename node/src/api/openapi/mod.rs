@@ -26,6 +26,7 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("limit", "limit", "integer", "items of a page, 1 to 200; 50 without"),
     ("before", "before", "string", "a cursor: what is older than it"),
     ("after", "after", "string", "a cursor: what is newer than it"),
+    ("around", "around", "string", "a message: it and its neighbours"),
     (
         "after_seq",
         "after",
@@ -151,7 +152,6 @@ fn responses(one: &Operation) -> Value {
     let content = schema.map(|name| match name {
         "Image" => images(),
         "Svg" => json!({ "image/svg+xml": {} }),
-        "Text" => json!({ "text/plain": {} }),
         "Html" => json!({ "text/html": {} }),
         "Document" => json!({ "application/json": {} }),
         "EventStream" => json!({ "text/event-stream": {} }),

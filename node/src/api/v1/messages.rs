@@ -5,9 +5,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
-use parlour_crypto::{ConversationId, EventId, MAX_MENTIONS};
+use parlour_crypto::{EventId, MAX_MENTIONS};
+use parlour_store::conversations::{ConversationKind, ConversationRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{EventKey, StoreError, client_ids};
+use parlour_store::{ConversationNo, EventKey, Store, StoreError, client_ids, events};
 use serde::Deserialize;
 
 use super::dto;
@@ -28,6 +29,8 @@ struct PageParams {
     limit: Option<String>,
     before: Option<String>,
     after: Option<String>,
+    /// A message: it and its neighbours on both sides.
+    around: Option<String>,
 }
 
 async fn page(
@@ -49,14 +52,19 @@ async fn page(
     let store = state.account.store();
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
     let one_more = limit.saturating_add(1);
-    let (entries, prev, next) = match (before, after) {
-        (Some(_), Some(_)) => {
+    let (entries, prev, next) = match (before, after, params.around.as_deref()) {
+        (Some(_), Some(_), _) => {
             return Err(ApiError::bad_field(
                 "after",
                 "either before or after can be given, not both",
             ));
         }
-        (before, None) => {
+        (None, None, Some(text)) => around(store, no, text, limit)?,
+        (_, _, Some(_)) => {
+            let detail = "around is given alone, without before or after";
+            return Err(ApiError::bad_field("around", detail));
+        }
+        (before, None, None) => {
             let mut entries = timeline::before(store, no, before.as_ref(), one_more)?;
             let more = entries.len() > limit;
             entries.drain(..usize::from(more));
@@ -64,7 +72,7 @@ async fn page(
             let next = entries.last().filter(|_| before.is_some()).map(cursor);
             (entries, prev, next)
         }
-        (None, Some(after)) => {
+        (None, Some(after), None) => {
             let mut entries = timeline::after(store, no, Some(&after), one_more)?;
             let more = entries.len() > limit;
             entries.truncate(limit);
@@ -78,6 +86,34 @@ async fn page(
         items.extend(reader.message(&entry.event, entry.room_seq)?);
     }
     Ok(Json(dto::Page { items, prev, next }))
+}
+
+/// Entries, with the cursors of what is before and behind them.
+type PageParts = (Vec<TimelineEntry>, Option<String>, Option<String>);
+
+/// A page with the message that a text means in its middle, as far as there are neighbours.
+fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result<PageParts, ApiError> {
+    let not_here = || ApiError::not_found("there is no such message in this conversation").at("around");
+    let id = resolve::message(store, text).map_err(|error| ApiError::from(error).at("around"))?;
+    let place = events::place(store, &id)?.filter(|at| at.log.conversation == no);
+    let clock = events::brief(store, &place.ok_or_else(not_here)?)?
+        .ok_or_else(not_here)?
+        .clock;
+    let at = Position { clock, id };
+    let entry = timeline::get(store, no, &at)?.ok_or_else(not_here)?;
+    let older = limit / 2;
+    let newer = limit.saturating_sub(older).saturating_sub(1);
+    let mut entries = timeline::before(store, no, Some(&at), older.saturating_add(1))?;
+    let more = entries.len() > older;
+    entries.drain(..usize::from(more));
+    entries.push(entry);
+    let mut later = timeline::after(store, no, Some(&at), newer.saturating_add(1))?;
+    let more_later = later.len() > newer;
+    later.truncate(newer);
+    entries.append(&mut later);
+    let prev = entries.first().filter(|_| more).map(cursor);
+    let next = entries.last().filter(|_| more_later).map(cursor);
+    Ok((entries, prev, next))
 }
 
 fn cursor(entry: &TimelineEntry) -> String {
@@ -129,7 +165,7 @@ pub(super) async fn send(
     {
         return sent_before(state, &known.event).map(|message| (true, message));
     }
-    let sent = state.account.send(send_text(state, row.id, &wish)?).await?;
+    let sent = state.account.send(send_text(state, no, &row, &wish)?).await?;
     if !sent.plain {
         return sent_before(state, &sent.event).map(|message| (!sent.fresh, message));
     }
@@ -160,18 +196,27 @@ fn sent_before(state: &Shared, event: &EventKey) -> Result<dto::Message, ApiErro
     Ok(message.ok_or(StoreError::Malformed { noun: "event" })?)
 }
 
-fn send_text(state: &Shared, conversation: ConversationId, wish: &dto::SendMessage) -> Result<SendText, ApiError> {
+fn send_text(
+    state: &Shared,
+    no: ConversationNo,
+    row: &ConversationRow,
+    wish: &dto::SendMessage,
+) -> Result<SendText, ApiError> {
     let (store, facts) = (state.account.store(), state.account.facts());
     let reply_to = wish.reply_to.as_deref().map(|text| resolve::message(store, text));
     let mentions = wish.mentions.iter().map(|text| {
         if *text == facts.own.user.to_string() {
             return Ok(facts.own.user);
         }
-        resolve::contact(store, text).map(|row| row.user)
+        match row.kind {
+            // Members know one another without being contacts.
+            ConversationKind::Room => resolve::member(store, no, text),
+            _ => resolve::contact(store, text).map(|row| row.user),
+        }
     });
     let mentions: Result<Vec<_>, _> = mentions.take(MAX_MENTIONS.saturating_add(1)).collect();
     Ok(SendText {
-        conversation,
+        conversation: row.id,
         text: wish.text.clone(),
         reply_to: reply_to
             .transpose()

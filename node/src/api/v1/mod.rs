@@ -15,6 +15,7 @@ mod message;
 mod messages;
 pub(crate) mod passing;
 mod profile;
+mod qr;
 mod reader;
 mod remembering;
 mod requests;
@@ -44,6 +45,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(me::router())
         .merge(profile::router())
         .merge(safety::router())
+        .merge(qr::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())
