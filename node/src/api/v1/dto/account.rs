@@ -1,0 +1,84 @@
+//! Accounts of this node, their settings, and pairing.
+
+use parlour_crypto::{DeviceId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Me {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) device_id: DeviceId,
+    pub(crate) peer_id: String,
+    pub(crate) account: String,
+    pub(crate) listen: Vec<String>,
+    pub(crate) version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Account {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+}
+
+/// A new account. The words are shown this once.
+#[derive(Serialize)]
+pub(crate) struct MadeAccount {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Link {
+    pub(crate) link: String,
+    pub(crate) expires_at: Time,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Paired {
+    pub(crate) token: String,
+    pub(crate) expires_at: Time,
+}
+
+/// How the account behaves towards others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) read_receipts: bool,
+    pub(crate) presence: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeSettings {
+    pub(crate) read_receipts: Option<bool>,
+    pub(crate) presence: Option<bool>,
+}
+
+/// An account to make.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeAccount {
+    pub(crate) name: String,
+    pub(crate) password: Option<String>,
+    #[serde(default)]
+    pub(crate) require_password: bool,
+    pub(crate) words: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pair {
+    pub(crate) code: String,
+}
+
+/// A text to draw as a QR code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrawQr {
+    pub(crate) text: String,
+}

@@ -1,0 +1,66 @@
+//! The stream of changes.
+
+use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
+use serde::Serialize;
+
+use super::{Contact, Conversation, Message, Request};
+
+/// One change of the feed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Change {
+    pub(crate) seq: u64,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum What {
+    Message {
+        message: Box<Message>,
+    },
+    /// A message as it stands after a change.
+    MessageUpdated {
+        message: Box<Message>,
+    },
+    /// This account has deleted it for itself.
+    MessageHidden {
+        conversation: ConversationId,
+        id: EventId,
+    },
+    Receipt {
+        conversation: ConversationId,
+        device_id: DeviceId,
+        user_id: UserId,
+        state: &'static str,
+        /// The newest ones, at most 256.
+        message_ids: Vec<EventId>,
+        count: u64,
+    },
+    Contact {
+        contact: Box<Contact>,
+    },
+    Conversation {
+        conversation: Box<Conversation>,
+    },
+    /// Somebody asks to become a contact; without a request, they do no more.
+    Request {
+        user_id: UserId,
+        request: Option<Box<Request>>,
+    },
+}
+
+impl What {
+    /// The event name on a stream.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Message { .. } => "message",
+            Self::MessageUpdated { .. } => "message_updated",
+            Self::MessageHidden { .. } => "message_hidden",
+            Self::Receipt { .. } => "receipt",
+            Self::Contact { .. } => "contact",
+            Self::Conversation { .. } => "conversation",
+            Self::Request { .. } => "request",
+        }
+    }
+}
