@@ -13,7 +13,7 @@ mod room;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use account::{Account, ChangeSettings, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
+pub(crate) use account::{Account, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
 pub(crate) use change::{Change, What};
 pub(crate) use contact::{
     AddContact, AddedContact, ChangeContact, Contact, ContactDevice, Safety, TakeAsTheyAre, Verify,
