@@ -88,11 +88,11 @@ async fn page(
     Ok(Json(dto::Page { items, prev, next }))
 }
 
-/// Entries, with the cursors of what is before and behind them.
-type PageParts = (Vec<TimelineEntry>, Option<String>, Option<String>);
+/// Entries of a page, with the cursors of its neighbours.
+type Entries = (Vec<TimelineEntry>, Option<String>, Option<String>);
 
 /// A page with the message that a text means in its middle, as far as there are neighbours.
-fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result<PageParts, ApiError> {
+fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result<Entries, ApiError> {
     let not_here = || ApiError::not_found("there is no such message in this conversation").at("around");
     let id = resolve::message(store, text).map_err(|error| ApiError::from(error).at("around"))?;
     let place = events::place(store, &id)?.filter(|at| at.log.conversation == no);
