@@ -8,12 +8,14 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::accounts::Accounts;
 use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
+use crate::commands::poll::Poll;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
 use crate::commands::requests::Requests;
 use crate::commands::room::Room;
 use crate::commands::settings::Settings;
+use crate::commands::thread::Thread;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
@@ -115,6 +117,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Store(Store),
     Message(Message),
+    Poll(Poll),
+    Thread(Thread),
     Pins(Pins),
     Timer(Timer),
     Completions(Completions),

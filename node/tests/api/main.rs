@@ -11,6 +11,7 @@ mod changes;
 mod limits;
 mod pairing;
 mod personal;
+mod polls;
 mod rest;
 mod rooms;
 mod setup;
