@@ -9,12 +9,14 @@ use crate::commands::account::Account;
 use crate::commands::accounts::Accounts;
 use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
+use crate::commands::poll::Poll;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
 use crate::commands::requests::Requests;
 use crate::commands::room::Room;
 use crate::commands::settings::Settings;
+use crate::commands::thread::Thread;
 use crate::commands::token::Token;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
@@ -118,6 +120,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Store(Store),
     Message(Message),
+    Poll(Poll),
+    Thread(Thread),
     Pins(Pins),
     Timer(Timer),
     Token(Token),

@@ -17,6 +17,7 @@ pub(crate) mod next;
 pub(crate) mod notes;
 pub(crate) mod open;
 pub(crate) mod pins;
+pub(crate) mod poll;
 pub(crate) mod presence;
 pub(crate) mod profile;
 pub(crate) mod read;
@@ -28,6 +29,7 @@ pub(crate) mod settings;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod tail;
+pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod token;
 pub(crate) mod up;
@@ -116,6 +118,8 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             let message = message.read(global)?;
             with_node(global, Reach::Disk, async |client| message.run(client, out).await).await
         }
+        Command::Poll(poll) => with_node(global, poll.reach(), async |client| poll.run(client, out).await).await,
+        Command::Thread(thread) => with_node(global, Reach::Disk, async |client| thread.run(client, out).await).await,
         Command::Pins(pins) => with_node(global, Reach::Disk, async |client| pins.run(client, out).await).await,
         Command::Token(token) => with_node(global, Reach::Disk, async |client| token.run(client, out).await).await,
         Command::Timer(timer) => with_node(global, Reach::Disk, async |client| timer.run(client, out).await).await,

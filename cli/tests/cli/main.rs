@@ -11,6 +11,7 @@ mod harness;
 mod offline;
 mod pair;
 mod personal;
+mod polls;
 mod requests;
 mod rooms;
 mod store;

@@ -15,6 +15,7 @@ mod openapi;
 mod pages;
 mod pairing;
 mod personal;
+mod polls;
 mod rest;
 mod rooms;
 mod schema;

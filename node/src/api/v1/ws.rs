@@ -253,7 +253,11 @@ impl Session {
                 id,
                 conversation,
                 text,
+                poll,
+                location,
+                sticker,
                 client_id,
+                thread,
                 reply_to,
                 mentions,
                 expires_after_ms,
@@ -261,7 +265,11 @@ impl Session {
             }) => {
                 let wish = dto::SendMessage {
                     text,
+                    poll,
+                    location,
+                    sticker,
                     client_id,
+                    thread,
                     reply_to,
                     mentions,
                     expires_after_ms,

@@ -4,10 +4,12 @@ mod access;
 mod account;
 mod change;
 mod contact;
+mod content;
 mod conversation;
 mod invite;
 mod message;
 mod passing;
+mod poll;
 mod profile;
 mod request;
 mod room;
@@ -20,13 +22,15 @@ pub(crate) use change::{Change, What};
 pub(crate) use contact::{
     AddContact, AddedContact, ChangeContact, Contact, ContactDevice, Safety, TakeAsTheyAre, Verify,
 };
+pub(crate) use content::{Call, File, Parts, Place, PutSticker, Sticker};
 pub(crate) use conversation::{ChangeConversation, Conversation, MarkRead, ReadUpTo, SetTimer, Timer};
 pub(crate) use invite::{Invite, MakeInvite, NewInvite};
 pub(crate) use message::{
-    DeviceState, EditMessage, FoundMessage, Message, MessageDetails, More, Quote, Reaction, SendMessage, Version,
-    ViewOnce, Viewed,
+    DeviceState, EditMessage, FoundMessage, Message, MessageDetails, More, Quote, Reaction, Replies, SendMessage,
+    Version, ViewOnce, Viewed,
 };
 pub(crate) use passing::{OwnPresence, Passing, PresenceName, SetPresence, SetTyping, Typing, TypingUser};
+pub(crate) use poll::{AskPoll, CastVote, Poll, PollOption};
 pub(crate) use profile::{ChangeProfile, OwnProfile, Profile};
 pub(crate) use request::{AcceptRequest, ContactAddress, Request};
 pub(crate) use room::{
