@@ -130,6 +130,7 @@ pub(crate) enum Kind {
     SessionRecord = 0x61,
     OwnChain = 0x62,
     SenderChain = 0x63,
+    NextChain = 0x64,
     Prekey = 0x70,
     OneTimeKey = 0x71,
     Ephemeral = 0x72,
@@ -145,6 +146,8 @@ pub(crate) enum Kind {
     MemberName = 0xB4,
     RoomToken = 0xB5,
     Joining = 0xB6,
+    Parted = 0xB7,
+    LetInBy = 0xB8,
 }
 
 /// Builds one key.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{DeviceId, EventId, Policy, UserId};
+use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -74,10 +74,24 @@ pub struct MemberRow {
     pub history: u8,
     /// Their devices, as the operations say.
     pub devices: Vec<DeviceId>,
+    /// The operation with which they came; nothing in rows from before it was written down.
+    pub came: Option<EventId>,
 }
 
 impl Row for MemberRow {
     const NOUN: &'static str = "member";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (rank, since, history, devices) = (version == 1).then(|| decode_own(rest).ok())??;
+        Some(Self {
+            rank,
+            since,
+            history,
+            devices,
+            came: None,
+        })
+    }
 }
 
 /// The heads behind a view.
@@ -188,6 +202,73 @@ pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<ConversationNo>, S
                 .ok_or(StoreError::Malformed { noun: "room of a user" })
         })
         .collect()
+}
+
+/// When somebody who is no contact ceased to be in a room with us, ms.
+#[derive(Serialize, Deserialize)]
+struct Parted(u64);
+
+impl Row for Parted {
+    const NOUN: &'static str = "former member";
+}
+
+fn parted_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::Parted).user(user).done()
+}
+
+/// Notes when a user ceased to be in a room with us: they may have to be told.
+pub fn put_parted(txn: &mut Txn<'_>, user: &UserId, at: u64) {
+    record::put(txn, parted_key(user), &Parted(at));
+}
+
+/// When a user last ceased to be in a room with us, ms.
+///
+/// # Errors
+/// As [`get`].
+pub fn parted(read: &impl Read, user: &UserId) -> Result<Option<u64>, StoreError> {
+    Ok(record::get::<Parted>(read, &parted_key(user))?.map(|Parted(at)| at))
+}
+
+/// Forgets those who parted before `before`, ms.
+///
+/// # Errors
+/// As [`get`].
+pub fn forget_parted(txn: &mut Txn<'_>, before: u64) -> Result<(), StoreError> {
+    let all = record::scan::<Parted>(txn, &Key::new(Kind::Parted).range()).collect::<Result<Vec<_>, _>>()?;
+    for (key, Parted(at)) in all {
+        if at < before {
+            txn.delete(key);
+        }
+    }
+    Ok(())
+}
+
+fn let_in_key(user: &UserId) -> Key {
+    Key::new(Kind::LetInBy).user(user)
+}
+
+/// Notes that a user told us of a room. It is forgotten once we have joined.
+pub fn put_let_in(txn: &mut Txn<'_>, by: &UserId, no: ConversationNo) {
+    record::put(txn, let_in_key(by).conversation(no).done(), &Takes);
+}
+
+/// How many rooms a user told us of that we never joined.
+///
+/// # Errors
+/// As [`get`].
+pub fn let_in_by(read: &impl Read, by: &UserId) -> Result<usize, StoreError> {
+    let (from, to) = let_in_key(by).range();
+    let mut count = 0_usize;
+    for key in read.scan_keys(&from, &to) {
+        key?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+/// We have joined a room that a user told us of.
+pub fn delete_let_in(txn: &mut Txn<'_>, by: &UserId, no: ConversationNo) {
+    txn.delete(let_in_key(by).conversation(no).done());
 }
 
 /// What a member calls themselves.

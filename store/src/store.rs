@@ -38,6 +38,8 @@ const KEPT: &[u8] = &[
     Kind::MemberName as u8,
     Kind::RoomToken as u8,
     Kind::Joining as u8,
+    Kind::Parted as u8,
+    Kind::LetInBy as u8,
 ];
 
 /// Rows under hashes.

@@ -13,6 +13,8 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, contacts, even
 
 use super::OPERATIONS;
 use super::acts::{NewRoom, RoomAct, RoomError};
+use super::bounds::is_full;
+use super::changes::has_lost;
 use super::rights::{check_texts, may};
 use crate::engine::Engine;
 use crate::engine::append::{Appended, MAX_AHEAD_MS, Origin, append};
@@ -239,7 +241,7 @@ impl Engine {
         let own = self.account.keys.id();
         let user = self.own.user;
         let folded = self.folded(turn, no)?.ok_or_else(missing)?;
-        if super::is_full(folded, &user) {
+        if is_full(folded, &user) {
             return Ok(Err(RoomError::Full));
         }
         let op_seq = folded.last_of(&own).map_or(1, |(op_seq, _)| op_seq.saturating_add(1));
@@ -292,7 +294,7 @@ impl Engine {
             return Ok(made > 0);
         };
         let here = folded.last_of(&own).map_or(0, |(op_seq, _)| op_seq);
-        Ok(here < made || super::has_lost(folded, row.as_ref(), &members, &user))
+        Ok(here < made || has_lost(folded, row.as_ref(), &members, &user))
     }
 
     fn store_operation(

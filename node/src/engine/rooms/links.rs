@@ -8,7 +8,7 @@ use parlour_crypto::{
 use parlour_net::PeerId;
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::rooms::{self, Standing, TokenRow};
-use parlour_store::{DeviceNo, StoreError, contacts, devices};
+use parlour_store::{DeviceNo, StoreError, contacts, devices, logs};
 
 use super::acts::RoomError;
 use super::joining::refused;
@@ -26,7 +26,9 @@ const MAX_LINKS: usize = 256;
 const VISIT_MS: u64 = 24 * 3_600_000;
 /// Those who were let in by links or invited, and have not come: with more, links let in nobody.
 const MAX_OPEN_INVITES: usize = 256;
-/// Operations that tell somebody what became of them wait so long, though they are no fellow member any more.
+/// The same of one link.
+const MAX_OPEN_OF_LINK: usize = 64;
+/// Whoever is no fellow member any more is to be told why: so long they are let in for that, and what tells it waits.
 const TELL_MS: u64 = 30 * 24 * 3_600_000;
 /// Bytes of a room's name in a link.
 const MAX_LINK_NAME: usize = 32;
@@ -123,6 +125,7 @@ impl Engine {
                 || contacts::get(turn.txn, &user)?.is_some()
                 || user == self.own.user
                 || self.is_fellow(turn, &user, &id)?
+                || self.was_fellow(turn, &user)?
             {
                 continue;
             }
@@ -139,21 +142,26 @@ impl Engine {
             for waiting in waiting {
                 outbox::remove(turn.txn, device, &waiting.id)?;
             }
-            if let Some(mut row) = devices::get(turn.txn, device)? {
-                let peer = PeerId::from_bytes(&row.peer);
-                row.retire();
-                devices::put(turn.txn, &row)?;
-                left.push(peer);
+            if let Some((stream, _)) = self.link_to(device) {
+                self.close_stream(turn, stream);
             }
+            left.extend(forget_device(turn, device)?);
         }
+        rooms::forget_parted(turn.txn, turn.now.saturating_sub(TELL_MS))?;
         self.rooms.visitors = visitors;
         if !left.is_empty() {
             self.learn_devices(turn)?;
         }
-        for peer in left.into_iter().flatten() {
-            self.forget_peer(turn, peer)?;
+        for peer in left.iter().flatten() {
+            self.forget_peer(turn, *peer)?;
         }
         Ok(())
+    }
+
+    /// Whether a user, who is no contact, was in a room with us not long ago.
+    pub(crate) fn was_fellow(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+        let parted = rooms::parted(turn.txn, user)?;
+        Ok(parted.is_some_and(|at| turn.now.saturating_sub(at) < TELL_MS))
     }
 
     /// Somebody asks to be let into a room. `false`: too often, so that it is not acknowledged and comes again.
@@ -201,7 +209,14 @@ impl Engine {
             return self.refuse_to_join(turn, device, &ask.room, refused::NO);
         }
         let letter = letter_in(&state, &self.own.user, &self.account.keys.id(), &user, ask, turn.now);
+        let open_of = |link: &LinkUse| {
+            let open = state.invited.values().filter(|open| open.link == Some(link.link));
+            open.count()
+        };
         match letter {
+            Ok((_, link)) if open_of(&link) >= MAX_OPEN_OF_LINK => {
+                self.refuse_to_join(turn, device, &ask.room, refused::NO)
+            }
             Ok((rank, link)) => {
                 let act = Act::Invite {
                     user,
@@ -232,6 +247,25 @@ impl Engine {
         };
         self.post_control(turn, device, refusal)
     }
+}
+
+/// Forgets a device that wrote nothing; of one that did, what it wrote stays. Where it was.
+fn forget_device(turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<Option<Option<PeerId>>, StoreError> {
+    let Some(mut row) = devices::get(turn.txn, device)? else {
+        return Ok(None);
+    };
+    let peer = PeerId::from_bytes(&row.peer).ok();
+    let mut wrote = false;
+    for (no, _) in rooms::all(turn.txn)? {
+        wrote |= logs::has_any(turn.txn, no, device)?;
+    }
+    if wrote {
+        row.retire();
+        devices::put(turn.txn, &row)?;
+    } else {
+        devices::delete(turn.txn, device, &row);
+    }
+    Ok(Some(peer))
 }
 
 /// With what a user is let in who shows a link; or the reason why not.
