@@ -110,6 +110,9 @@ pub(crate) enum Kind {
     Forgetting = 0x28,
     PinnedBy = 0x29,
     NotUnderstood = 0x2a,
+    ForAll = 0x2b,
+    Veiled = 0x2c,
+    Purging = 0x2d,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,
@@ -148,6 +151,7 @@ pub(crate) enum Kind {
     Joining = 0xB6,
     Parted = 0xB7,
     LetInBy = 0xB8,
+    RoomRequest = 0xB9,
 }
 
 /// Builds one key.

@@ -40,6 +40,10 @@ const KEPT: &[u8] = &[
     Kind::Joining as u8,
     Kind::Parted as u8,
     Kind::LetInBy as u8,
+    Kind::RoomRequest as u8,
+    Kind::ForAll as u8,
+    Kind::Veiled as u8,
+    Kind::Purging as u8,
 ];
 
 /// Rows under hashes.

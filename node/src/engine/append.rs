@@ -200,6 +200,7 @@ pub(crate) fn reveal(
     let folded = annotations::fold(turn.txn, key, event, origin.is_own(), turn.now)?;
     // Nobody can read what others had erased, or what was deleted or had its time before it came.
     let is_new = shown && !origin.is_own() && event.body().is_some();
+    let is_new = is_new && !(event.header().view.is_some() && annotations::is_veiled(turn.txn, &at.id)?);
     if is_new && events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub) {
         row.unread = row.unread.saturating_add(1);
     }

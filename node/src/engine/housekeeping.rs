@@ -142,6 +142,7 @@ impl Engine {
                     origin => {
                         reveal(turn, &key, &event, origin)?;
                         self.wake_conversation(turn, key.log.conversation, &event)?;
+                        self.count_mention(turn, key.log.conversation, &event)?;
                     }
                 }
             }
@@ -162,6 +163,7 @@ impl Engine {
             if let Some(event) = events::get(turn.txn, &key)? {
                 reveal(turn, &key, &event, Origin::Unblocked)?;
                 self.wake_conversation(turn, key.log.conversation, &event)?;
+                self.count_mention(turn, key.log.conversation, &event)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::change::{ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
 use super::decisions::{Decision, DecisionError};
 use super::effects::{Effects, StorageFailed};
-use super::rooms::{MadeLink, NewRoom, RoomAct, RoomError};
+use super::rooms::{LinkKind, MadeLink, NewRoom, RoomAct, RoomError};
 
 /// One thing to react to.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// Makes a link into a room.
     MakeRoomLink {
         room: ConversationId,
-        uses: Option<u32>,
+        kind: LinkKind,
         valid_ms: u64,
         reply: oneshot::Sender<Result<MadeLink, RoomError>>,
     },

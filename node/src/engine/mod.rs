@@ -62,7 +62,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
-pub use rooms::{MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
+pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
@@ -400,11 +400,11 @@ impl Engine {
             }
             Command::MakeRoomLink {
                 room,
-                uses,
+                kind,
                 valid_ms,
                 reply,
             } => {
-                let answer = self.make_room_link(turn, &room, uses, valid_ms)?;
+                let answer = self.make_room_link(turn, &room, kind, valid_ms)?;
                 turn.effects.reply(reply, answer);
             }
             Command::JoinByLink(link, reply) => {

@@ -418,6 +418,9 @@ impl Engine {
             return Ok(None);
         }
         let clock = verified.header().clock;
+        if room {
+            self.apply_rules(turn, conversation, (verified.id(), verified.header()), (&by, author))?;
+        }
         let taken = self.take_verified(turn, conversation, author, &verified)?;
         if room && taken.is_some() {
             self.miss_chain(turn, conversation, author, clock)?;
@@ -439,6 +442,7 @@ impl Engine {
                 self.ends_typing(author);
                 if !self.is_blocked_device(author) {
                     self.wake_conversation(turn, conversation, event)?;
+                    self.count_mention(turn, conversation, event)?;
                 }
                 if author == self.own.device {
                     self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;

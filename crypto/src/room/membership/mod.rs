@@ -218,6 +218,22 @@ impl Membership {
             .collect()
     }
 
+    /// Whether the room ever asked for a pause between two messages.
+    #[must_use]
+    pub fn had_slow_mode(&self) -> bool {
+        let policies = self
+            .judge
+            .index
+            .policies
+            .iter()
+            .filter_map(|&at| self.judge.dag.get(at)?.act());
+        let mut slow = policies.filter_map(|act| match act {
+            Act::Create { policy, .. } | Act::Policy(policy) => Some(policy.slow_mode_ms > 0),
+            _ => None,
+        });
+        slow.any(|slow| slow)
+    }
+
     /// How many operations of a user are without effect, or wait for others.
     #[must_use]
     pub fn idle_of(&self, user: &UserId) -> usize {

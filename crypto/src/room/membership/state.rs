@@ -30,6 +30,8 @@ pub struct RoomState {
     pub forked: BTreeSet<DeviceId>,
     /// Of users who were removed, back again or not: the last content that whoever removed them had seen.
     pub ends: BTreeMap<UserId, Vec<LastSeq>>,
+    /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
+    pub purged: BTreeMap<(DeviceId, u32), (u64, UserId)>,
     /// The same of devices that were removed or revoked, by their users.
     pub device_ends: BTreeMap<(UserId, DeviceId), Vec<LastSeq>>,
 }
@@ -120,6 +122,7 @@ impl RoomState {
             forked: at.forked(),
             ends: at.ends(),
             device_ends: at.device_ends(),
+            purged: at.purged(),
         }
     }
 }
@@ -216,6 +219,30 @@ impl View<'_> {
             }
         }
         ends
+    }
+
+    fn purged(&self) -> BTreeMap<(DeviceId, u32), (u64, UserId)> {
+        let mut purged: BTreeMap<_, (u64, UserId)> = BTreeMap::new();
+        for (user, statements) in &self.judge.index.about {
+            let theirs = self.judge.index.devices.get(user);
+            for operation in statements
+                .iter()
+                .filter(|&&at| self.counted(at))
+                .filter_map(|&at| self.get(at))
+            {
+                let Some(Act::Remove { purge: true, logs, .. }) = operation.act() else {
+                    continue;
+                };
+                for end in logs
+                    .iter()
+                    .filter(|end| theirs.is_some_and(|devices| devices.contains(&end.device)))
+                {
+                    let last = purged.entry((end.device, end.log)).or_insert((end.seq, operation.user));
+                    *last = (*last).max((end.seq, operation.user));
+                }
+            }
+        }
+        purged
     }
 
     fn device_ends(&self) -> BTreeMap<(UserId, DeviceId), Vec<LastSeq>> {

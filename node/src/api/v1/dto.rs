@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use room::{
     ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
-    Rules, ShownRules,
+    RoomRequest, Rules, ShownRules,
 };
 
 /// A moment, ms since 1970.
@@ -301,6 +301,8 @@ pub(crate) struct Conversation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) with: Option<UserId>,
     pub(crate) unread: u64,
+    /// Unread messages that call the account by name.
+    pub(crate) mentions: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,
     /// What the user should know before talking here.

@@ -197,10 +197,10 @@ impl Engine {
         }
         for (seq, devices) in lacking {
             let key = EventKey { log, seq, branch: 0 };
-            if !self.seal_by_chain(turn, (no, &members.id), &key, &devices)?
-                && !(self.ready_chain(turn, no, &readers)?
-                    && self.seal_by_chain(turn, (no, &members.id), &key, &devices)?)
-            {
+            let sealed = self.seal_by_chain(turn, (no, &members.id), &key, &devices)?
+                || (self.ready_chain(turn, no, &readers)?
+                    && self.seal_by_chain(turn, (no, &members.id), &key, &devices)?);
+            if !sealed {
                 break;
             }
         }

@@ -58,6 +58,7 @@ impl Engine {
             rooms::delete_let_in(turn.txn, &by, no);
         }
         self.prune_chains(turn, no, &members, &again)?;
+        self.purge_logs(turn, no)?;
         feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
         let changed = |user: &UserId| before.get(user) != members.get(user);
         if applied != Applied::Last {

@@ -175,6 +175,7 @@ impl Engine {
         };
         if let Ok(event) = sender.commit(proved, now) {
             chains::save(turn.txn, no, device, sender);
+            self.apply_rules(turn, no, (event.id(), event.header()), (&user, device))?;
             self.take_verified(turn, no, device, &event)?;
         }
         Ok(())

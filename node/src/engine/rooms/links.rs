@@ -2,8 +2,8 @@
 //! asker is let in by an operation that names the link.
 
 use parlour_crypto::{
-    Act, Control, ConversationId, DeviceCert, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session, UserId,
-    link_token_hash,
+    Act, Control, ConversationId, DeviceCert, JoinRule, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session,
+    UserId, link_token_hash,
 };
 use parlour_net::PeerId;
 use parlour_store::outbox::{self, OutboxRow};
@@ -33,6 +33,15 @@ const TELL_MS: u64 = 30 * 24 * 3_600_000;
 /// Bytes of a room's name in a link.
 const MAX_LINK_NAME: usize = 32;
 
+/// Whom a link lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// Whoever shows it, so many of them where there is a number.
+    Joins(Option<u32>),
+    /// Whoever shows it asks, and a person decides.
+    Knocks,
+}
+
 /// A link into a room.
 #[derive(Debug, Clone)]
 pub struct MadeLink {
@@ -43,12 +52,12 @@ pub struct MadeLink {
 }
 
 impl Engine {
-    /// Makes a link into a room, for so many uses or without a limit.
+    /// Makes a link into a room.
     pub(crate) fn make_room_link(
         &mut self,
         turn: &mut Turn<'_, '_>,
         room: &ConversationId,
-        uses: Option<u32>,
+        kind: LinkKind,
         valid_ms: u64,
     ) -> Result<Result<MadeLink, RoomError>, StoreError> {
         let Some((no, row)) = self.room_number(turn, room)? else {
@@ -58,7 +67,7 @@ impl Engine {
             return Ok(Err(RoomError::UnknownRoom));
         };
         let state = folded.state().clone();
-        if let Err(error) = may_make_link(&state, &self.own.user) {
+        if let Err(error) = may_make_link(&state, &self.own.user, kind) {
             return Ok(Err(error));
         }
         let open = rooms::tokens(turn.txn)?;
@@ -67,14 +76,16 @@ impl Engine {
         }
         let token = self.random_id();
         let expires = turn.now.saturating_add(valid_ms);
-        let act = Act::Link {
-            token: link_token_hash(&token),
-            role: Rank::Member.number(),
-            uses,
-            expires: Some(expires),
-        };
-        if let Err(error) = self.operate(turn, no, act)? {
-            return Ok(Err(error));
+        if let LinkKind::Joins(uses) = kind {
+            let act = Act::Link {
+                token: link_token_hash(&token),
+                role: Rank::Member.number(),
+                uses,
+                expires: Some(expires),
+            };
+            if let Err(error) = self.operate(turn, no, act)? {
+                return Ok(Err(error));
+            }
         }
         rooms::put_token(
             turn.txn,
@@ -82,6 +93,7 @@ impl Engine {
                 token,
                 room: no,
                 expires,
+                knock: kind == LinkKind::Knocks,
             },
         );
         self.distribute(turn, no)?;
@@ -116,6 +128,7 @@ impl Engine {
             }
         }
         let joining: Vec<UserId> = rooms::all_joining(turn.txn)?.into_iter().map(|row| row.user).collect();
+        let knocking = self.knocking(turn)?;
         let (mut visitors, mut left) = (0_usize, Vec::new());
         for (device, created) in self.sessions.newest() {
             let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
@@ -126,11 +139,18 @@ impl Engine {
                 || user == self.own.user
                 || self.is_fellow(turn, &user, &id)?
                 || self.was_fellow(turn, &user)?
+                || knocking.contains(&user)
             {
                 continue;
             }
             let tells = |row: &OutboxRow| {
-                matches!(row.control, Control::RoomOperations { .. }) && turn.now.saturating_sub(row.created) < TELL_MS
+                let age = turn.now.saturating_sub(row.created);
+                match row.control {
+                    Control::RoomOperations { .. } => age < TELL_MS,
+                    // Who has waited for an answer gets it.
+                    Control::RoomRefused { .. } => age < VISIT_MS,
+                    _ => false,
+                }
             };
             let waiting = outbox::of_device(turn.txn, device)?;
             if turn.now.saturating_sub(created) < VISIT_MS || waiting.iter().any(tells) {
@@ -205,6 +225,9 @@ impl Engine {
         if state.members.contains_key(&user) || state.invited.contains_key(&user) {
             return self.welcome_to_room(turn, no, &user);
         }
+        if self.is_knock(turn, no, ask)? {
+            return self.let_wait(turn, no, device, &state, ask);
+        }
         if state.invited.len() >= MAX_OPEN_INVITES {
             return self.refuse_to_join(turn, device, &ask.room, refused::NO);
         }
@@ -233,7 +256,7 @@ impl Engine {
         }
     }
 
-    fn refuse_to_join(
+    pub(super) fn refuse_to_join(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
@@ -302,7 +325,7 @@ fn letter_in(
     Ok((link.rank, LinkUse { link: *id, number }))
 }
 
-fn may_make_link(state: &RoomState, own: &UserId) -> Result<(), RoomError> {
+fn may_make_link(state: &RoomState, own: &UserId, kind: LinkKind) -> Result<(), RoomError> {
     let have = state.rank(own);
     let needs = Rank::from_number(state.policy.invite).unwrap_or(Rank::Owner);
     if have == Rank::Nobody {
@@ -311,6 +334,8 @@ fn may_make_link(state: &RoomState, own: &UserId) -> Result<(), RoomError> {
         Err(RoomError::Rank { needs, have })
     } else if state.policy.join == 0 {
         Err(RoomError::NoLinks)
+    } else if kind == LinkKind::Knocks && state.policy.join_rule() < JoinRule::Knock {
+        Err(RoomError::NoKnocking)
     } else {
         Ok(())
     }

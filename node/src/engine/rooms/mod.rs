@@ -7,11 +7,13 @@ mod acts;
 mod bounds;
 mod chains;
 mod changes;
+mod content;
 mod fellows;
 mod handing;
 mod heard;
 mod joining;
 mod key_requests;
+mod knocking;
 mod links;
 mod rights;
 mod serve;
@@ -35,7 +37,7 @@ use super::timers::Allowance;
 
 pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
 use chains::Chains;
-pub use links::MadeLink;
+pub use links::{LinkKind, MadeLink};
 pub(crate) use take::Taken;
 
 /// Set in the numbers of logs that hold operations.
@@ -292,7 +294,7 @@ mod tests {
     #[test]
     fn visitors_are_few_at_once_and_one_after_the_other() {
         let mut rooms = Rooms::default();
-        let mut visits = |rooms: &mut Rooms, now| (0..1_000).filter(|_| rooms.may_visit(now)).count();
+        let visits = |rooms: &mut Rooms, now| (0..1_000).filter(|_| rooms.may_visit(now)).count();
         assert_eq!(visits(&mut rooms, 1_000_000), 4);
         assert_eq!(visits(&mut rooms, 1_000_499), 0);
         let by_and_by: usize = (0..10_000)

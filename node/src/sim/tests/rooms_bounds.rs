@@ -203,7 +203,7 @@ fn last_link(sim: &Sim, who: usize, room: &ConversationId) -> EventId {
         let operation = Operation::decode(event.body()?.1).ok()?;
         matches!(operation.act, Act::Link { .. }).then_some(event.id())
     });
-    found.last().expect("a link")
+    found.min_by_key(|id| *id.as_bytes()).expect("a link")
 }
 
 #[test]

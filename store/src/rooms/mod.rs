@@ -6,6 +6,13 @@ use std::collections::BTreeMap;
 use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
+mod links;
+
+pub use links::{
+    JoiningRow, RequestRow, TokenRow, all_joining, delete_joining, delete_request, delete_token, joining, put_joining,
+    put_request, put_token, request, requests, tokens,
+};
+
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
@@ -297,97 +304,6 @@ pub fn put_name(txn: &mut Txn<'_>, user: &UserId, name: &str) {
     );
 }
 
-/// A link into a room that this device has made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenRow {
-    /// Its token.
-    pub token: [u8; 16],
-    /// Where it leads.
-    pub room: ConversationNo,
-    /// When it ends, ms.
-    pub expires: u64,
-}
-
-impl Row for TokenRow {
-    const NOUN: &'static str = "room link";
-}
-
-/// Writes a link.
-pub fn put_token(txn: &mut Txn<'_>, row: &TokenRow) {
-    record::put(txn, Key::new(Kind::RoomToken).bytes(&row.token).done(), row);
-}
-
-/// Forgets a link.
-pub fn delete_token(txn: &mut Txn<'_>, token: &[u8; 16]) {
-    txn.delete(Key::new(Kind::RoomToken).bytes(token).done());
-}
-
-/// All links of this device.
-///
-/// # Errors
-/// As [`get`].
-pub fn tokens(read: &impl Read) -> Result<Vec<TokenRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::RoomToken).range())
-        .map(|row| row.map(|(_, row)| row))
-        .collect()
-}
-
-/// A link of somebody else that we have shown, and wait for what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoiningRow {
-    /// Where it leads.
-    pub room: ConversationNo,
-    /// Whom it is to be shown.
-    pub user: UserId,
-    /// Where they are.
-    #[serde(with = "serde_bytes")]
-    pub peer: Vec<u8>,
-    /// The addresses in the link.
-    pub addresses: Vec<Vec<u8>>,
-    /// Hash of the prekey bundle it names.
-    pub bundle_hash: [u8; 32],
-    /// Its token.
-    pub token: [u8; 16],
-    /// When it ends, ms.
-    pub expires: u64,
-}
-
-impl Row for JoiningRow {
-    const NOUN: &'static str = "room to join";
-}
-
-fn joining_key(no: ConversationNo) -> Vec<u8> {
-    Key::new(Kind::Joining).conversation(no).done()
-}
-
-/// Writes that a link has been shown.
-pub fn put_joining(txn: &mut Txn<'_>, row: &JoiningRow) {
-    record::put(txn, joining_key(row.room), row);
-}
-
-/// The link with which a room is to be joined, if there is one.
-///
-/// # Errors
-/// As [`get`].
-pub fn joining(read: &impl Read, no: ConversationNo) -> Result<Option<JoiningRow>, StoreError> {
-    record::get(read, &joining_key(no))
-}
-
-/// Nothing is waited for any more.
-pub fn delete_joining(txn: &mut Txn<'_>, no: ConversationNo) {
-    txn.delete(joining_key(no));
-}
-
-/// All rooms that are to be joined.
-///
-/// # Errors
-/// As [`get`].
-pub fn all_joining(read: &impl Read) -> Result<Vec<JoiningRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::Joining).range())
-        .map(|row| row.map(|(_, row)| row))
-        .collect()
-}
-
 fn view_key(no: ConversationNo, view: &[u8; 32]) -> Vec<u8> {
     Key::new(Kind::View).conversation(no).bytes(&view[..VIEW_BYTES]).done()
 }
@@ -435,7 +351,7 @@ pub fn free_slug(read: &impl Read, name: &str, no: ConversationNo) -> Result<Str
 }
 
 /// Characters of a slug.
-const MAX_SLUG: usize = 40;
+pub const MAX_SLUG: usize = 40;
 
 /// A name as a slug: letters and digits of any script in lower case, everything between them one `-`.
 #[must_use]
