@@ -122,6 +122,7 @@ impl Message {
             (Some("deleted"), _) => "(deleted)".to_owned(),
             (Some("expired"), _) => "(disappeared)".to_owned(),
             (Some("viewed"), _) => "(viewed)".to_owned(),
+            (Some("too_soon"), _) => "(hidden by slow mode)".to_owned(),
             (Some(_), _) => "(erased)".to_owned(),
             (None, Some(_)) if self.own => "(sent to be viewed on demand)".to_owned(),
             (None, Some(left)) => {

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{
     AddContact, AddError, Added, ChangeError, ChangeMessage, Changed, Command, Decision, DecisionError, Ephemera,
-    Input, Live, MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, ReadMarkError, RevokeError, RoomAct,
-    RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, UpTo,
+    Input, LinkKind, Live, MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, ReadMarkError, RevokeError,
+    RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, UpTo,
 };
 
 /// Whether the account can write.
@@ -192,12 +192,12 @@ impl AccountHandle {
     pub async fn make_room_link(
         &self,
         room: parlour_crypto::ConversationId,
-        uses: Option<u32>,
+        kind: LinkKind,
         valid_ms: u64,
     ) -> Result<MadeLink, RoomError> {
         self.ask(|reply| Command::MakeRoomLink {
             room,
-            uses,
+            kind,
             valid_ms,
             reply,
         })

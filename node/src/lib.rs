@@ -24,7 +24,7 @@ pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serv
 pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
-    Counters, Decision, DecisionError, Ephemera, Expiry, ListCode, Live, LivePeer, MadeInvite, MadeLink,
+    Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer, MadeInvite, MadeLink,
     MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, ReadMarkError, Refusal, RevokeError, RoomAct,
     RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
 };

@@ -1,4 +1,5 @@
-//! Sender chains of rooms: the own one of each room, and those of others, where every chain, position and skipped key is a row of its own.
+//! Sender chains of rooms: the own one of each room and the one after it, and those of others, where every chain, position and skipped
+//! key is a row of its own.
 
 use std::collections::BTreeMap;
 
@@ -52,26 +53,44 @@ impl Drop for RecordRow {
     }
 }
 
-fn own_key(room: ConversationNo) -> Vec<u8> {
-    Key::new(Kind::OwnChain).conversation(room).done()
+/// Which of the two own chains of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    /// What is said is sealed with it.
+    Current,
+    /// It was handed out, and is for later.
+    Next,
 }
 
-/// Writes the own chain of a room: before anything that was sealed with it leaves.
-pub fn put_own(txn: &mut Txn<'_>, room: ConversationNo, own: &OwnChain) {
+impl Which {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Current => Kind::OwnChain,
+            Self::Next => Kind::NextChain,
+        }
+    }
+
+    fn key(self, room: ConversationNo) -> Vec<u8> {
+        Key::new(self.kind()).conversation(room).done()
+    }
+}
+
+/// Writes an own chain of a room: before anything that was sealed with it leaves.
+pub fn put_own(txn: &mut Txn<'_>, room: ConversationNo, which: Which, own: &OwnChain) {
     let row = OwnRow {
         chain: ByteBuf::from(own.chain.to_bytes().to_vec()),
         given: own.given.clone(),
         heads: own.heads.clone(),
     };
-    record::put(txn, own_key(room), &row);
+    record::put(txn, which.key(room), &row);
 }
 
-/// The own chain of a room. One that cannot be read is as good as none: the next one takes its place.
+/// An own chain of a room. One that cannot be read is as good as none: the next one takes its place.
 ///
 /// # Errors
 /// The database cannot be read, or the row is malformed.
-pub fn own(read: &impl Read, room: ConversationNo) -> Result<Option<OwnChain>, StoreError> {
-    let Some(mut row) = record::get::<OwnRow>(read, &own_key(room))? else {
+pub fn own(read: &impl Read, room: ConversationNo, which: Which) -> Result<Option<OwnChain>, StoreError> {
+    let Some(mut row) = record::get::<OwnRow>(read, &which.key(room))? else {
         return Ok(None);
     };
     let Ok(chain) = SendingChain::from_bytes(&row.chain) else {
@@ -84,9 +103,9 @@ pub fn own(read: &impl Read, room: ConversationNo) -> Result<Option<OwnChain>, S
     }))
 }
 
-/// Forgets the own chain of a room.
-pub fn delete_own(txn: &mut Txn<'_>, room: ConversationNo) {
-    txn.delete(own_key(room));
+/// Forgets an own chain of a room.
+pub fn delete_own(txn: &mut Txn<'_>, room: ConversationNo, which: Which) {
+    txn.delete(which.key(room));
 }
 
 /// Forgets the own chains of all rooms.
@@ -94,8 +113,11 @@ pub fn delete_own(txn: &mut Txn<'_>, room: ConversationNo) {
 /// # Errors
 /// As [`own`].
 pub fn delete_all_own(txn: &mut Txn<'_>) -> Result<(), StoreError> {
-    let (from, to) = Key::new(Kind::OwnChain).range();
-    delete_range(txn, &from, &to)
+    for which in [Which::Current, Which::Next] {
+        let (from, to) = Key::new(which.kind()).range();
+        delete_range(txn, &from, &to)?;
+    }
+    Ok(())
 }
 
 /// What was written of a sender's chains.

@@ -1,6 +1,6 @@
 //! Conversations: numbers, heads, counters and the last message.
 
-use parlour_crypto::{ConversationId, EventId, UserId};
+use parlour_crypto::{ConversationId, EventId, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -43,10 +43,30 @@ pub struct ConversationRow {
     pub missing: u64,
     /// The newest shown message: clock, id, where it is.
     pub last: Option<(u64, EventId, EventKey)>,
+    /// Those of the unread messages that call this account by name.
+    pub mentions: u64,
 }
 
 impl Row for ConversationRow {
     const NOUN: &'static str = "conversation";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let row = (version == 1).then(|| decode_own(rest).ok())??;
+        let (id, kind, created, heads, last_seq, read_seq, unread, missing, last) = row;
+        Some(Self {
+            id,
+            kind,
+            created,
+            heads,
+            last_seq,
+            read_seq,
+            unread,
+            missing,
+            last,
+            mentions: 0,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,6 +149,7 @@ pub fn ensure(
         unread: 0,
         missing: 0,
         last: None,
+        mentions: 0,
     };
     put(txn, ConversationNo(n), &row);
     Ok((ConversationNo(n), true))

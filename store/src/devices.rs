@@ -122,6 +122,14 @@ pub fn put(txn: &mut Txn<'_>, row: &DeviceRow) -> Result<DeviceNo, StoreError> {
     Ok(no)
 }
 
+/// Forgets a device, which has written nothing. Its number is not given out again.
+pub fn delete(txn: &mut Txn<'_>, no: DeviceNo, row: &DeviceRow) {
+    txn.delete(Key::new(Kind::DeviceId).device_id(&row.id).done());
+    txn.delete(Key::new(Kind::UserDevice).user(&row.user).device(no).done());
+    txn.delete(Key::new(Kind::DeviceName).device(no).done());
+    txn.delete(key(no));
+}
+
 /// All devices of a user, in the order they became known.
 ///
 /// # Errors

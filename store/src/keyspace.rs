@@ -110,6 +110,9 @@ pub(crate) enum Kind {
     Forgetting = 0x28,
     PinnedBy = 0x29,
     NotUnderstood = 0x2a,
+    ForAll = 0x2b,
+    Veiled = 0x2c,
+    Purging = 0x2d,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,
@@ -130,6 +133,7 @@ pub(crate) enum Kind {
     SessionRecord = 0x61,
     OwnChain = 0x62,
     SenderChain = 0x63,
+    NextChain = 0x64,
     Prekey = 0x70,
     OneTimeKey = 0x71,
     Ephemeral = 0x72,
@@ -145,6 +149,9 @@ pub(crate) enum Kind {
     MemberName = 0xB4,
     RoomToken = 0xB5,
     Joining = 0xB6,
+    Parted = 0xB7,
+    LetInBy = 0xB8,
+    RoomRequest = 0xB9,
 }
 
 /// Builds one key.

@@ -84,6 +84,15 @@ pub fn put(txn: &mut Txn<'_>, log: &LogKey, row: &LogRow) {
     record::put(txn, key(log), row);
 }
 
+/// Whether a device has a log in a conversation.
+///
+/// # Errors
+/// As [`get`].
+pub fn has_any(read: &impl Read, conversation: ConversationNo, device: DeviceNo) -> Result<bool, StoreError> {
+    let (from, to) = Key::new(Kind::Log).conversation(conversation).device(device).range();
+    Ok(read.any(&from, &to)?)
+}
+
 /// All logs of a conversation.
 ///
 /// # Errors

@@ -313,6 +313,7 @@ fn restore_room(
     row.heads.drain(..surplus);
     row.last = room.shown.last_key_value().map(|(at, key)| (at.clock, at.id, *key));
     row.unread = row.unread.min(row.last_seq.saturating_sub(row.read_seq));
+    row.mentions = row.mentions.min(row.unread);
     conversations::put(txn, no, &row);
     Ok(())
 }

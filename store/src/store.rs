@@ -38,6 +38,12 @@ const KEPT: &[u8] = &[
     Kind::MemberName as u8,
     Kind::RoomToken as u8,
     Kind::Joining as u8,
+    Kind::Parted as u8,
+    Kind::LetInBy as u8,
+    Kind::RoomRequest as u8,
+    Kind::ForAll as u8,
+    Kind::Veiled as u8,
+    Kind::Purging as u8,
 ];
 
 /// Rows under hashes.

@@ -5,7 +5,7 @@ use parlour_crypto::{EventId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
-use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
+use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
 
 #[cfg(test)]
@@ -276,6 +276,9 @@ pub fn after(
         .collect()
 }
 
+/// What blocked users say is kept back until then: it is due when they are unblocked.
+pub const UNTIL_UNBLOCKED: u64 = u64::MAX;
+
 /// Keeps an event back until `due` (ms).
 pub fn hold(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
     record::put(
@@ -312,6 +315,24 @@ pub fn due(read: &impl Read, now: u64, limit: usize) -> Result<Vec<(u64, EventKe
             }
         })
         .collect()
+}
+
+/// Events that are kept back [`UNTIL_UNBLOCKED`], by devices that `wanted` says, at most `limit`.
+///
+/// # Errors
+/// As [`get`].
+pub fn unblocked(
+    read: &impl Read,
+    wanted: impl Fn(DeviceNo) -> bool,
+    limit: usize,
+) -> Result<Vec<EventKey>, StoreError> {
+    let (from, to) = Key::new(Kind::Held).u64(UNTIL_UNBLOCKED).range();
+    let events = read.scan_keys(&from, &to).map(|key| {
+        let event = key?.get(9..).and_then(EventKey::from_bytes);
+        event.ok_or(StoreError::Malformed { noun: "held event" })
+    });
+    let wanted = events.filter(|event| event.as_ref().map_or(true, |event| wanted(event.log.device)));
+    wanted.take(limit).collect()
 }
 
 /// Lets a held event go.

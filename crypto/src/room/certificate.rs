@@ -75,11 +75,14 @@ impl ChainCert {
         Ok(cert)
     }
 
-    /// Which room and which owner a certificate names, before anything is believed.
+    /// Which room, owner and chain a certificate names, before anything is believed.
     #[must_use]
-    pub fn claimed(bytes: &[u8]) -> Option<(ConversationId, DeviceId)> {
+    pub fn claimed(bytes: &[u8]) -> Option<(ConversationId, DeviceId, ChainId)> {
         let (cert, ..) = Self::read(bytes).ok()?;
-        Some((cert.statement.room, cert.statement.device))
+        let Statement {
+            room, device, chain, ..
+        } = cert.statement;
+        Some((room, device, chain))
     }
 
     /// What was verified before it was stored.

@@ -162,15 +162,23 @@ impl ChainSender {
         let number = match known {
             Some(number) if self.gives_way(number, by_owner) => number,
             Some(_) => return Ok(Taken::Known),
-            None => self.next_number(),
+            None => self.make_room(by_owner)?,
         };
         self.put(number, cert, shared, by_owner);
-        while self.chains.len() > MAX_CHAINS
-            && let Some((&oldest, _)) = self.chains.first_key_value()
-        {
-            self.forget(oldest);
-        }
         Ok(Taken::New)
+    }
+
+    /// The number of a new chain. Where there are as many as there may be, one goes: the oldest that others than the owner handed over,
+    /// and only for the owner's own one of theirs.
+    fn make_room(&mut self, by_owner: bool) -> Result<u64, TakeError> {
+        let number = self.next_number();
+        if self.chains.len() >= MAX_CHAINS {
+            let others = self.chains.iter().find(|(_, chain)| !chain.by_owner);
+            let oldest = self.chains.first_key_value().filter(|_| by_owner);
+            let (&victim, _) = others.or(oldest).ok_or(TakeError::TooMany)?;
+            self.forget(victim);
+        }
+        Ok(number)
     }
 
     /// The chains and their tags on `day`, the newest last.
@@ -383,6 +391,9 @@ pub enum TakeError {
     /// Somebody else than the owner hands it over, and it was not made for this device.
     #[error("the chain was not made for this device")]
     NotMeant,
+    /// The owner's own chains are as many as are kept, and somebody else's word takes the place of none.
+    #[error("there are {MAX_CHAINS} chains by their owner already")]
+    TooMany,
 }
 
 /// Why an envelope was not opened; nothing has changed.

@@ -85,10 +85,16 @@ impl SendingChain {
         envelope::session_tag(&self.tag_key, day)
     }
 
-    /// Whether it is time to make the next chain and hand it out: after 800 messages or 7 days.
+    /// Whether it is time to make the next chain and hand it out: at 80 % of this one, in messages or in time.
     #[must_use]
     pub fn is_due(&self, now: u64) -> bool {
-        self.n >= CHAIN_DUE || now.saturating_sub(self.created) >= CHAIN_LIFETIME_MS
+        self.n >= CHAIN_DUE || now.saturating_sub(self.created) >= CHAIN_LIFETIME_MS / 5 * 4
+    }
+
+    /// Whether nothing more is sealed with it: after 1000 messages or 7 days.
+    #[must_use]
+    pub fn is_ended(&self, now: u64) -> bool {
+        self.n >= CHAIN_MESSAGES || now.saturating_sub(self.created) >= CHAIN_LIFETIME_MS
     }
 
     /// What a reader needs from the next message on; nothing when there is none. `view` are the heads behind the

@@ -35,6 +35,17 @@ pub(crate) enum Origin {
     Returned,
     /// From another device.
     Elsewhere,
+    /// From a device of a user whom this account has blocked: kept, and shown to nobody.
+    Blocked,
+    /// The same, once they are unblocked.
+    Unblocked,
+}
+
+impl Origin {
+    /// Whether this device may have written it.
+    fn is_own(self) -> bool {
+        matches!(self, Self::Here | Self::Returned)
+    }
 }
 
 /// What became of an event.
@@ -73,7 +84,9 @@ pub(crate) fn append(
         return Ok(Appended::Refused);
     };
     events::put(turn.txn, &key, event);
-    if origin != Origin::Here && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+    if origin == Origin::Blocked {
+        keep_back(turn, &key, event)?;
+    } else if origin != Origin::Here && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
         timeline::hold(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), &key);
     } else {
         reveal(turn, &key, event, origin)?;
@@ -91,10 +104,12 @@ fn complete(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent, orig
     }
     events::put(turn.txn, key, event);
     let header = event.header();
-    if timeline::is_held(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), key)? {
+    if timeline::is_held(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), key)?
+        || timeline::is_held(turn.txn, timeline::UNTIL_UNBLOCKED, key)?
+    {
         return Ok(());
     }
-    let folded = annotations::fold(turn.txn, key, event, origin != Origin::Elsewhere, turn.now)?;
+    let folded = annotations::fold(turn.txn, key, event, origin.is_own(), turn.now)?;
     tell(turn, &folded)?;
     if events::has_a_place(header.kind) && !annotations::is_hidden(turn.txn, &event.id())? {
         feed::append(turn.txn, &FeedRow::Changed { event: *key })?;
@@ -142,6 +157,21 @@ fn too_many_logs(turn: &Turn<'_, '_>, log: &LogKey) -> Result<bool, StoreError> 
     Ok(logs.iter().filter(|(key, _)| key.device == log.device).count() >= MAX_LOGS)
 }
 
+/// An event of a blocked user stands among the others for those that build on it, and says nothing.
+fn keep_back(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent) -> Result<(), StoreError> {
+    let conversation = key.log.conversation;
+    let Some(mut row) = conversations::get(turn.txn, conversation)? else {
+        return Err(StoreError::Malformed { noun: "conversation" });
+    };
+    // Of one whose time is not come our own are not to build on.
+    if event.header().clock <= turn.now.saturating_add(MAX_AHEAD_MS) {
+        update_heads(turn, conversation, &mut row, event)?;
+        conversations::put(turn.txn, conversation, &row);
+    }
+    timeline::hold(turn.txn, timeline::UNTIL_UNBLOCKED, key);
+    Ok(())
+}
+
 /// Lets an event count: it becomes a head, moves the clock, is shown if it has a place in the timeline, and what it says of other
 /// messages is seen on them.
 pub(crate) fn reveal(
@@ -159,7 +189,7 @@ pub(crate) fn reveal(
         id: event.id(),
     };
     // Operations build on each other, and what is said does not build on them.
-    if !is_operation(event.header().kind) {
+    if !is_operation(event.header().kind) && origin != Origin::Unblocked {
         update_heads(turn, conversation, &mut row, event)?;
     }
     let hidden = origin != Origin::Here && annotations::is_hidden(turn.txn, &at.id)?;
@@ -167,9 +197,10 @@ pub(crate) fn reveal(
     if shown {
         show(turn, key, at, &mut row)?;
     }
-    let folded = annotations::fold(turn.txn, key, event, origin != Origin::Elsewhere, turn.now)?;
+    let folded = annotations::fold(turn.txn, key, event, origin.is_own(), turn.now)?;
     // Nobody can read what others had erased, or what was deleted or had its time before it came.
-    let is_new = shown && origin == Origin::Elsewhere && event.body().is_some();
+    let is_new = shown && !origin.is_own() && event.body().is_some();
+    let is_new = is_new && !(event.header().view.is_some() && annotations::is_veiled(turn.txn, &at.id)?);
     if is_new && events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub) {
         row.unread = row.unread.saturating_add(1);
     }

@@ -59,6 +59,8 @@ impl Engine {
             self.shut_out(turn, user)?;
         } else {
             self.blocked.remove(user);
+            self.unblocked = true;
+            self.timers.set_earliest(Timer::Housekeeping, turn.now);
             self.let_in(turn, user)?;
         }
         Ok(Ok(()))

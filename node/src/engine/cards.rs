@@ -166,7 +166,10 @@ impl Engine {
             return Ok(());
         }
         if let Some((stream, _)) = self.link_to(device) {
-            for row in rows.iter().take(CONTROLS_AT_ONCE) {
+            // Others each time, so that what is not taken for long holds up nothing.
+            let tries = self.control_tries.get(&device).copied().unwrap_or(0);
+            let skip = CONTROLS_AT_ONCE.saturating_mul(usize::try_from(tries).unwrap_or(0)) % rows.len().max(1);
+            for row in rows.iter().cycle().skip(skip).take(CONTROLS_AT_ONCE.min(rows.len())) {
                 self.send_control_frame(turn, stream, row);
             }
             self.repeat_controls(turn.now, device);

@@ -25,7 +25,7 @@ pub struct ChangeMessage {
 pub enum Change {
     /// Say it anew. Own messages only.
     Edit(String),
-    /// Erase it for everybody. Own messages only.
+    /// Erase it for everybody. Own messages; in rooms, those who keep order may any.
     Delete,
     /// Take it out of this account's sight.
     Hide,
@@ -62,7 +62,7 @@ pub enum ChangeError {
     #[error("there is no such message")]
     Unknown,
     /// Only its author may.
-    #[error("only the author of a message can edit it or delete it for everybody")]
+    #[error("only the author of a message can edit it; they and, in rooms, moderators can delete it for everybody")]
     NotYours,
     /// It was deleted.
     #[error("the message was deleted")]
@@ -174,7 +174,7 @@ impl Engine {
         };
         let said = match &change.what {
             Change::Edit(text) => edit(&subject, text),
-            Change::Delete => delete(&subject),
+            Change::Delete => self.delete(turn, &subject)?,
             Change::React { emoji, on } => self.react(turn, &subject, emoji, *on)?,
             Change::Pin(on) => self.pin(turn, &subject, *on)?,
             Change::Vote(options) => self.vote(turn, &subject, options)?,
@@ -204,6 +204,23 @@ impl Engine {
         let bytes = body.encode().map_err(|_| StoreError::Malformed { noun: "own event" })?;
         self.write_event(turn, no, body.kind(), &bytes)?;
         self.distribute(turn, no)
+    }
+
+    fn delete(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        subject: &Subject,
+    ) -> Result<Result<Option<Body>, ChangeError>, StoreError> {
+        if !subject.own && !self.may_delete_for_all(turn, subject.at.log.conversation)? {
+            return Ok(Err(ChangeError::NotYours));
+        }
+        let done = subject.state.shown == Shown::Absent(Absent::Deleted);
+        Ok(Ok((!done).then(|| {
+            Body::Delete(Delete {
+                targets: vec![subject.id],
+                ext: Vec::new(),
+            })
+        })))
     }
 
     fn react(
@@ -282,6 +299,9 @@ impl Engine {
         };
         if self.is_unread(turn, &row, &entry)? {
             row.unread = row.unread.saturating_sub(1);
+            if self.calls_us(turn, &entry.event)? {
+                row.mentions = row.mentions.saturating_sub(1);
+            }
         }
         let newest = timeline::before(turn.txn, no, None, 1)?.pop();
         row.last = newest.map(|entry| (entry.at.clock, entry.at.id, entry.event));
@@ -345,19 +365,6 @@ fn edit(subject: &Subject, text: &str) -> Result<Option<Body>, ChangeError> {
             target: subject.id,
             content: Content::Text(text.to_owned()),
             mentions: subject.state.mentions.clone(),
-            ext: Vec::new(),
-        })
-    }))
-}
-
-fn delete(subject: &Subject) -> Result<Option<Body>, ChangeError> {
-    if !subject.own {
-        return Err(ChangeError::NotYours);
-    }
-    let done = subject.state.shown == Shown::Absent(Absent::Deleted);
-    Ok((!done).then(|| {
-        Body::Delete(Delete {
-            targets: vec![subject.id],
             ext: Vec::new(),
         })
     }))

@@ -7,7 +7,7 @@ use parlour_store::{StoreError, annotations, events, timeline};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
-use super::append::reveal;
+use super::append::{Origin, reveal};
 use super::effects::Turn;
 use super::people::own_device;
 use super::timers::Timer;
@@ -37,6 +37,7 @@ impl Engine {
         self.look_after_chains(turn, turn.now.saturating_sub(KEEP_MS))?;
         self.envelopes.drop_unmatched(turn.now);
         self.reveal_due(turn)?;
+        self.reveal_unblocked(turn)?;
         self.erase_arrived(turn)?;
         if let Some(due) = annotations::next_due(turn.txn)? {
             turn.effects.erase_at(due);
@@ -136,8 +137,33 @@ impl Engine {
         for (due, key) in timeline::due(turn.txn, turn.now, REVEAL_MAX)? {
             timeline::release(turn.txn, due, &key);
             if let Some(event) = events::get(turn.txn, &key)? {
-                reveal(turn, &key, &event, self.origin_of(key.log.device))?;
+                match self.origin_of(key.log.device) {
+                    Origin::Blocked => timeline::hold(turn.txn, timeline::UNTIL_UNBLOCKED, &key),
+                    origin => {
+                        reveal(turn, &key, &event, origin)?;
+                        self.wake_conversation(turn, key.log.conversation, &event)?;
+                        self.count_mention(turn, key.log.conversation, &event)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what users said in rooms while they were blocked, and no longer are.
+    fn reveal_unblocked(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        if !self.unblocked {
+            return Ok(());
+        }
+        let wanted = |device| !self.is_blocked_device(device);
+        let keys = timeline::unblocked(turn.txn, wanted, REVEAL_MAX)?;
+        self.unblocked = keys.len() >= REVEAL_MAX;
+        for key in keys {
+            timeline::release(turn.txn, timeline::UNTIL_UNBLOCKED, &key);
+            if let Some(event) = events::get(turn.txn, &key)? {
+                reveal(turn, &key, &event, Origin::Unblocked)?;
                 self.wake_conversation(turn, key.log.conversation, &event)?;
+                self.count_mention(turn, key.log.conversation, &event)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::change::{ChangeError, ChangeMessage, Changed};
 use super::decisions::{Decision, DecisionError};
 use super::disappearing::{SetTimer, TimerError};
 use super::effects::{Effects, StorageFailed};
-use super::rooms::{MadeLink, NewRoom, RoomAct, RoomError};
+use super::rooms::{LinkKind, MadeLink, NewRoom, RoomAct, RoomError};
 
 /// One thing to react to.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Makes a link into a room.
     MakeRoomLink {
         room: ConversationId,
-        uses: Option<u32>,
+        kind: LinkKind,
         valid_ms: u64,
         reply: oneshot::Sender<Result<MadeLink, RoomError>>,
     },

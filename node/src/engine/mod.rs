@@ -65,7 +65,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
-pub use rooms::{MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
+pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
@@ -125,6 +125,8 @@ pub(crate) struct Engine {
     rooms: Rooms,
     sessions: Sessions,
     blocked: BTreeSet<UserId>,
+    /// Something that blocked users said in rooms may have to be shown, since somebody is blocked no more.
+    unblocked: bool,
     undecided: BTreeSet<UserId>,
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
@@ -200,6 +202,7 @@ impl Engine {
             rooms: Rooms::default(),
             sessions: Sessions::new(parlour_store::sessions::all(&txn)?, day_of(now)),
             blocked: BTreeSet::new(),
+            unblocked: true,
             undecided: BTreeSet::new(),
             dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
@@ -334,7 +337,7 @@ impl Engine {
         }
     }
 
-    /// Takes an event of a conversation with a user: for tests of what others can send.
+    /// Takes an event of a conversation with a user, if it is to be taken: for tests of what others can send.
     #[cfg(test)]
     pub(crate) fn take_wire(
         &mut self,
@@ -342,7 +345,7 @@ impl Engine {
         (conversation, user): (&parlour_crypto::ConversationId, &parlour_crypto::UserId),
         wire: &[u8],
         now: u64,
-    ) {
+    ) -> bool {
         let mut effects = Effects::default();
         let mut turn = Turn {
             txn,
@@ -352,9 +355,8 @@ impl Engine {
         let devices = parlour_store::devices::of_user(turn.txn, user).expect("readable");
         let no = self.shared_number(&turn, devices[0], conversation).expect("readable");
         let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
-        self.take_event(&mut turn, no.expect("shared"), conversation, user, event)
-            .expect("readable")
-            .expect("taken");
+        let taken = self.take_event(&mut turn, no.expect("shared"), conversation, user, event);
+        taken.expect("readable").is_some()
     }
 
     fn on_command(&mut self, turn: &mut Turn<'_, '_>, command: Command) -> Result<(), StoreError> {
@@ -401,11 +403,11 @@ impl Engine {
             }
             Command::MakeRoomLink {
                 room,
-                uses,
+                kind,
                 valid_ms,
                 reply,
             } => {
-                let answer = self.make_room_link(turn, &room, uses, valid_ms)?;
+                let answer = self.make_room_link(turn, &room, kind, valid_ms)?;
                 turn.effects.reply(reply, answer);
             }
             Command::JoinByLink(link, reply) => {

@@ -100,6 +100,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Remembers one more device, whose row was just written.
+    pub(crate) fn know_device(&mut self, no: DeviceNo, row: DeviceRow, certificate: &DeviceCert) {
+        self.members.clear();
+        self.live_changed = true;
+        self.numbers.insert(row.id, no);
+        let known = Known {
+            id: row.id,
+            user: row.user,
+            signer: SignerKey::read(certificate.signing_key()),
+            proof: certificate.proof(),
+            peer: row.peer,
+        };
+        self.known.insert(no, known);
+    }
+
     /// A known device by its id.
     pub(crate) fn known_device(&self, id: &DeviceId) -> Option<(DeviceNo, &Known)> {
         let no = *self.numbers.get(id)?;

@@ -1,14 +1,14 @@
 //! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts; and how far contacts have read what we wrote.
 //! A mark is a place in the order of (clock, event id); the greatest counts, so that it never goes back.
 
-use parlour_crypto::{Control, ConversationId, Intervals, ReadMark};
+use parlour_crypto::{Control, ConversationId, Intervals, KIND_MESSAGE, Message, ReadMark, VerifiedEvent};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::read_marks::{self, ReadMarkRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{ConversationNo, DeviceNo, LogKey, StoreError, events, logs, registers};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, logs, registers};
 
 use super::Engine;
 use super::append::MAX_AHEAD_MS;
@@ -208,13 +208,18 @@ impl Engine {
     ) -> Result<Option<Position>, StoreError> {
         let mut after = row.read_seq;
         let mut first: Option<Position> = None;
-        row.unread = 0;
+        let called = row.mentions > 0;
+        (row.unread, row.mentions) = (0, 0);
         loop {
             let page = timeline::arrived(turn.txn, no, after, COUNT_PAGE)?;
             for entry in &page {
                 after = entry.room_seq;
-                if self.is_foreign(entry) && !is_behind(mark, entry) {
+                let counts = self.is_foreign(entry) && !is_behind(mark, entry);
+                if counts && !annotations::is_veiled(turn.txn, &entry.at.id)? {
                     row.unread = row.unread.saturating_add(1);
+                    if called && self.calls_us(turn, &entry.event)? {
+                        row.mentions = row.mentions.saturating_add(1);
+                    }
                     first = Some(first.map_or(entry.at, |first| first.min(entry.at)));
                 } else if row.unread == 0 {
                     row.read_seq = entry.room_seq;
@@ -228,6 +233,39 @@ impl Engine {
             row.read_seq = row.last_seq;
         }
         Ok(first)
+    }
+
+    /// Whether a message calls this account by name, as it was sent.
+    pub(crate) fn calls_us(&self, turn: &Turn<'_, '_>, at: &EventKey) -> Result<bool, StoreError> {
+        let event = events::get(turn.txn, at)?;
+        Ok(event.is_some_and(|event| self.is_called_in(&event)))
+    }
+
+    fn is_called_in(&self, event: &VerifiedEvent) -> bool {
+        let message = event.body().filter(|_| event.header().kind == KIND_MESSAGE);
+        let message = message.and_then(|(_, body)| Message::decode(body).ok());
+        message.is_some_and(|message| message.mentions.contains(&self.own.user))
+    }
+
+    /// A message has come to be shown: counted, if it calls this account by name and is unread.
+    pub(crate) fn count_mention(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        if !self.is_called_in(event) || annotations::is_veiled(turn.txn, &event.id())? {
+            return Ok(());
+        }
+        let entry = timeline::get(turn.txn, no, &super::write::position(event))?;
+        let (Some(entry), Some(mut row)) = (entry, conversations::get(turn.txn, no)?) else {
+            return Ok(());
+        };
+        if self.is_unread(turn, &row, &entry)? {
+            row.mentions = row.mentions.saturating_add(1);
+            conversations::put(turn.txn, no, &row);
+        }
+        Ok(())
     }
 
     /// Whether a shown message counts as unread.

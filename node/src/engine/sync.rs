@@ -417,7 +417,15 @@ impl Engine {
         if room && !self.may_say(turn, conversation, verified.header(), &by)? {
             return Ok(None);
         }
-        self.take_verified(turn, conversation, author, &verified)
+        let clock = verified.header().clock;
+        if room {
+            self.apply_rules(turn, conversation, (verified.id(), verified.header()), (&by, author))?;
+        }
+        let taken = self.take_verified(turn, conversation, author, &verified)?;
+        if room && taken.is_some() {
+            self.miss_chain(turn, conversation, author, clock)?;
+        }
+        Ok(taken)
     }
 
     /// Stores an event that belongs into a conversation and whose signature holds, and has it acknowledged.
@@ -432,7 +440,10 @@ impl Engine {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 self.ends_typing(author);
-                self.wake_conversation(turn, conversation, event)?;
+                if !self.is_blocked_device(author) {
+                    self.wake_conversation(turn, conversation, event)?;
+                    self.count_mention(turn, conversation, event)?;
+                }
                 if author == self.own.device {
                     self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
                 } else {
@@ -451,6 +462,8 @@ impl Engine {
     pub(crate) fn origin_of(&self, author: DeviceNo) -> Origin {
         if author == self.own.device {
             Origin::Returned
+        } else if self.is_blocked_device(author) {
+            Origin::Blocked
         } else {
             Origin::Elsewhere
         }

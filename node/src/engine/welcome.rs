@@ -200,8 +200,9 @@ impl Engine {
                 token == Some(link.token) && user != self.account.user() && stranger
             }
             Reason::Contact => {
-                let fellow =
-                    user != self.account.user() && self.is_fellow(turn, &user, &accepted.peer_cert.device())?;
+                // Also those who do not know yet that they are no members any more: they are to be told.
+                let fellow = user != self.account.user()
+                    && (self.is_fellow(turn, &user, &accepted.peer_cert.device())? || self.was_fellow(turn, &user)?);
                 token.is_none() && (known || fellow)
             }
         };

@@ -137,6 +137,13 @@ impl Engine {
         };
         let salt = self.random_id();
         let event = VerifiedEvent::sign(&self.account.keys, draft, salt, body).map_err(|_| missing())?;
+        let own = self.own;
+        self.apply_rules(
+            turn,
+            conversation,
+            (event.id(), event.header()),
+            (&own.user, own.device),
+        )?;
         match append(turn, conversation, self.own.device, &event, Origin::Here)? {
             Appended::New(key) => Ok((key, event)),
             Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),

@@ -234,13 +234,15 @@ impl SimNode {
         effects.forged()
     }
 
-    /// Gives this node an event of a conversation with `user`, as a stream does.
-    pub(super) fn take_wire(&mut self, conversation: &ConversationId, user: &UserId, wire: &[u8], now: u64) {
+    /// Gives this node an event of a conversation with `user`, as a stream does; whether it was taken.
+    #[must_use]
+    pub(super) fn take_wire(&mut self, conversation: &ConversationId, user: &UserId, wire: &[u8], now: u64) -> bool {
         let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut txn = store.begin();
-        engine.take_wire(&mut txn, (conversation, user), wire, now);
+        let taken = engine.take_wire(&mut txn, (conversation, user), wire, now);
         store.commit(txn.into_batch()).expect("the store is writable");
+        taken
     }
 
     /// A turn that cannot be written: what its callers hear, the streams given up, and what the engine made again does first.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
 use super::forget;
-use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies, threads};
+use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies, rooms, threads};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
@@ -93,7 +93,7 @@ pub fn use_view(
     Ok((allowed.saturating_sub(used), out))
 }
 
-/// Whether the message's author has deleted it.
+/// Whether the message's author has deleted it, or somebody who may delete what others wrote.
 ///
 /// # Errors
 /// As [`gone`].
@@ -103,7 +103,13 @@ pub fn is_deleted(
     id: &EventId,
     author: &UserId,
 ) -> Result<bool, StoreError> {
-    Ok(tombstone(read, conversation, id, author)?.is_some())
+    for row in record::scan::<Tombstone>(read, &class(conversation, id, Class::Delete).range()) {
+        let (key, row) = row?;
+        if row.for_all || key.ends_with(author.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether this account knows a reason why the body of `event`, which is at `at`, is not to be here: its author deleted it or the
@@ -131,9 +137,8 @@ pub(super) fn tombstone(
     conversation: ConversationNo,
     target: &EventId,
     by: &UserId,
-) -> Result<Option<crate::timeline::Position>, StoreError> {
-    let key = class(conversation, target, Class::Delete).user(by).done();
-    Ok(record::get::<Tombstone>(read, &key)?.map(|Tombstone(at)| at))
+) -> Result<Option<Tombstone>, StoreError> {
+    record::get(read, &class(conversation, target, Class::Delete).user(by).done())
 }
 
 /// Bodies that may still be erased in this transaction.
@@ -292,7 +297,7 @@ pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
             return Ok(Some(0));
         }
     }
-    if newer::is_any(read)? {
+    if newer::is_any(read)? || rooms::is_any(read)? {
         return Ok(Some(0));
     }
     let (from, to) = Key::new(Kind::Due).range();
@@ -313,6 +318,7 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
     let mut out = Folded::default();
     forget::go_on(txn, now, &mut out)?;
     newer::go_on(txn, now, &mut out)?;
+    rooms::go_on(txn, now, &mut out)?;
     for key in due {
         if is_spent(txn) {
             break;

@@ -11,7 +11,7 @@ use parlour_crypto::{KIND_MESSAGE, UserId, VerifiedEvent};
 use super::erase::{self, Gone};
 use super::{
     Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, class, edits_key,
-    message_place, newer, pins, polls, replies, threads, timer_key,
+    message_place, newer, pins, polls, replies, rooms, threads, timer_key,
 };
 use crate::db::Txn;
 use crate::events;
@@ -122,7 +122,7 @@ impl Fold<'_, '_> {
             return Ok(());
         }
         let author = author(self.txn, &self.at)?;
-        if self.tombstone(&id, &author)?.is_some() {
+        if self.is_deleted(&id, &author)? {
             return self.erase(&self.at.clone(), &id, &author, None);
         }
         if why.is_some() {
@@ -179,7 +179,7 @@ impl Fold<'_, '_> {
             _ => None,
         };
         // Whoever deletes a message takes back what they said in its place, whether it was theirs or not.
-        let erased = target.is_some_and(|(_, brief)| brief.stub) || self.tombstone(&edit.target, &by)?.is_some();
+        let erased = target.is_some_and(|(_, brief)| brief.stub) || self.is_deleted(&edit.target, &by)?;
         if erased {
             events::erase(self.txn, &self.at)?;
             return Ok(());
@@ -281,16 +281,25 @@ impl Fold<'_, '_> {
 
     fn delete(&mut self, delete: &Delete) -> Result<(), StoreError> {
         let by = author(self.txn, &self.at)?;
+        let for_all = rooms::deletes_for_all(self.txn, &self.stamp.id)?;
         for target in delete.targets.iter().collect::<BTreeSet<_>>() {
+            let place = message_place(self.txn, self.conversation, target)?;
+            let writer = place.map(|(at, _)| author(self.txn, &at)).transpose()?;
+            let was = match &writer {
+                Some(writer) => self.is_deleted(target, writer)?,
+                None => false,
+            };
             let known = self.tombstone(target, &by)?;
-            if known.is_none_or(|known| self.stamp < known) {
-                let key = class(self.conversation, target, Class::Delete).user(&by).done();
-                record::put(self.txn, key, &Tombstone(self.stamp));
-            }
-            match message_place(self.txn, self.conversation, target)? {
-                Some((at, _)) if author(self.txn, &at)? == by => {
-                    if known.is_none() {
-                        self.erase(&at, target, &by, None)?;
+            let row = Tombstone {
+                at: known.map_or(self.stamp, |known| known.at.min(self.stamp)),
+                for_all: for_all || known.is_some_and(|known| known.for_all),
+            };
+            let key = class(self.conversation, target, Class::Delete).user(&by).done();
+            record::put(self.txn, key, &row);
+            match (place, writer) {
+                (Some((at, _)), Some(writer)) if writer == by || row.for_all => {
+                    if !was {
+                        self.erase(&at, target, &writer, None)?;
                         self.out.changed.insert(at);
                     }
                 }
@@ -364,9 +373,7 @@ impl Fold<'_, '_> {
         let Some((at, _)) = target.filter(|(_, brief)| !brief.stub) else {
             return Ok(());
         };
-        if self.tombstone(&pin.target, &author(self.txn, &at)?)?.is_some()
-            || erase::gone(self.txn, &pin.target)?.is_some()
-        {
+        if self.is_deleted(&pin.target, &author(self.txn, &at)?)? || erase::gone(self.txn, &pin.target)?.is_some() {
             // Its body is still to be erased.
             return Ok(());
         }
@@ -400,8 +407,12 @@ impl Fold<'_, '_> {
         Ok(())
     }
 
-    fn tombstone(&self, target: &EventId, by: &UserId) -> Result<Option<Position>, StoreError> {
+    fn tombstone(&self, target: &EventId, by: &UserId) -> Result<Option<Tombstone>, StoreError> {
         erase::tombstone(self.txn, self.conversation, target, by)
+    }
+
+    fn is_deleted(&self, target: &EventId, author: &UserId) -> Result<bool, StoreError> {
+        erase::is_deleted(self.txn, self.conversation, target, author)
     }
 
     fn erase(&mut self, at: &EventKey, id: &EventId, by: &UserId, why: Option<Gone>) -> Result<(), StoreError> {

@@ -36,6 +36,7 @@ pub fn forget(txn: &mut Txn<'_>, no: ConversationNo) -> Result<(), StoreError> {
     }
     row.read_seq = row.last_seq;
     row.unread = 0;
+    row.mentions = 0;
     conversations::put(txn, no, &row);
     Ok(())
 }

@@ -7,6 +7,7 @@ mod forget;
 mod newer;
 mod pins;
 mod polls;
+mod rooms;
 mod threads;
 
 pub(crate) use erase::is_spent;
@@ -19,9 +20,10 @@ pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 pub use polls::{Vote, counted, votes};
+pub use rooms::{delete_for_all, deletes_for_all, is_veiled, let_delete_for_all, purge, veil};
 pub use threads::{Thread, in_thread, is_root, leave, thread};
 
-use parlour_crypto::{EventId, UserId};
+use parlour_crypto::{EventId, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -89,12 +91,21 @@ impl Row for ReactionRow {
     const NOUN: &'static str = "reaction";
 }
 
-/// When somebody first deleted the target.
+/// When somebody first deleted the target, and whether they may for everybody, whoever wrote it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Tombstone(Position);
+struct Tombstone {
+    at: Position,
+    for_all: bool,
+}
 
 impl Row for Tombstone {
     const NOUN: &'static str = "deletion";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let at = (version == 1).then(|| decode_own(rest).ok())??;
+        Some(Self { at, for_all: false })
+    }
 }
 
 /// Where the event is that a row speaks of.
@@ -120,6 +131,8 @@ impl Place {
 pub struct Said {
     /// Who asked for its deletion.
     pub deleted_by: Vec<UserId>,
+    /// Whether one of them may delete what others wrote.
+    pub deleted_for_all: bool,
     /// The pin.
     pub pin: Option<Pin>,
     /// The reactions, on and off, by user and emoji.
@@ -159,6 +172,7 @@ pub fn said(read: &impl Read, conversation: ConversationNo, target: &EventId) ->
             Some(n) if n == Class::Delete as u8 => {
                 let user = fields.array().ok_or(malformed)?;
                 said.deleted_by.push(UserId::from_bytes(user));
+                said.deleted_for_all |= record::decode_row::<Tombstone>(&value)?.for_all;
             }
             Some(n) if n == Class::Pin as u8 => said.pin = Some(record::decode_row(&value)?),
             Some(n) if n == Class::Reaction as u8 => {

@@ -26,6 +26,8 @@ pub enum Absent {
     Viewed,
     /// It came without its body: others had erased it.
     Erased,
+    /// It came sooner after its author's last one than the rules of its room allow.
+    TooSoon,
 }
 
 /// What is to be seen of a message.
@@ -177,6 +179,10 @@ fn of_message(
     message: Message,
 ) -> Result<State, StoreError> {
     let (id, conversation) = (event.id(), at.log.conversation);
+    // Only in rooms is there a view.
+    if event.header().view.is_some() && annotations::is_veiled(read, &id)? {
+        return Ok(State::of(Shown::Absent(Absent::TooSoon)));
+    }
     let expires = message.expires_after();
     // The body of what is erased can stay a moment longer.
     if (message.visibility != VISIBLE_FOREVER || expires.is_some()) && annotations::gone(read, &id)?.is_some() {
@@ -210,7 +216,7 @@ fn of_message(
         state.replies = annotations::thread(read, conversation, &id)?;
     }
     let said = annotations::said(read, conversation, &id)?;
-    if said.deleted_by.contains(author) {
+    if said.deleted_for_all || said.deleted_by.contains(author) {
         return Ok(State::of(Shown::Absent(Absent::Deleted)));
     }
     state.pinned = match &said.pin {
@@ -305,7 +311,7 @@ pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Res
         return Ok(None);
     }
     let id = event.id();
-    if annotations::is_hidden(read, &id)? {
+    if annotations::is_hidden(read, &id)? || (event.header().view.is_some() && annotations::is_veiled(read, &id)?) {
         return Ok(None);
     }
     let Some((text, expires)) = visible(event) else {

@@ -295,6 +295,14 @@ impl Judge {
         })
     }
 
+    /// The policy at an operation; at a create operation, its own.
+    pub(super) fn policy_at(&self, at: At) -> Option<Policy> {
+        match self.dag.get(at)?.act() {
+            Some(Act::Create { policy, .. }) => Some(policy.clone()),
+            _ => self.policy_in(self.dag.past(at)),
+        }
+    }
+
     pub(super) fn is_banned(&self, user: &UserId, set: &[u64]) -> bool {
         let candidates = self.index.bans.get(user).map(Vec::as_slice).unwrap_or_default();
         let tops = self.dag.tops(candidates, set, |at| self.counts(at));
@@ -411,7 +419,7 @@ impl Judge {
             .any(|&at| contains(past, at) && self.is_coming(at, user))
     }
 
-    fn is_coming(&self, at: At, user: &UserId) -> bool {
+    pub(super) fn is_coming(&self, at: At, user: &UserId) -> bool {
         let operation = self.dag.get(at).filter(|operation| operation.user == *user);
         matches!(
             operation.and_then(RoomOperation::act),

@@ -17,6 +17,7 @@ pub use self::state::{LinkState, Member, OpenInvite, RoomState};
 use self::dag::{Bits, Dag, contains};
 use self::judge::Judge;
 use super::operation::{Act, RoomOperation, membership_view};
+use super::rules::Rank;
 use crate::ids::{ConversationId, DeviceId, EventId, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thiserror::Error;
@@ -215,6 +216,63 @@ impl Membership {
         all.filter(|(at, _)| contains(past.as_slice(), *at))
             .map(|(_, operation)| operation.id)
             .collect()
+    }
+
+    /// Whether the room ever asked for a pause between two messages.
+    #[must_use]
+    pub fn had_slow_mode(&self) -> bool {
+        let policies = self
+            .judge
+            .index
+            .policies
+            .iter()
+            .filter_map(|&at| self.judge.dag.get(at)?.act());
+        let mut slow = policies.filter_map(|act| match act {
+            Act::Create { policy, .. } | Act::Policy(policy) => Some(policy.slow_mode_ms > 0),
+            _ => None,
+        });
+        slow.any(|slow| slow)
+    }
+
+    /// How many operations of a user are without effect, or wait for others.
+    #[must_use]
+    pub fn idle_of(&self, user: &UserId) -> usize {
+        let void = self
+            .judge
+            .dag
+            .iter()
+            .filter(|(at, operation)| operation.user == *user && self.judge.verdict(*at).dropped.is_some());
+        let waiting = self.waiting.values().filter(|operation| operation.user == *user);
+        void.count().saturating_add(waiting.count())
+    }
+
+    /// How many operations of those who are no members wait for others.
+    #[must_use]
+    pub fn waiting_of_outsiders(&self) -> usize {
+        let outside = |operation: &&RoomOperation| self.state.rank(&operation.user) == Rank::Nobody;
+        self.waiting.values().filter(outside).count()
+    }
+
+    /// Whether something that a member did cannot be taken up without an operation: it, or what it builds on, names it.
+    #[must_use]
+    pub fn is_wanted(&self, id: &EventId) -> bool {
+        let members = self
+            .waiting
+            .values()
+            .filter(|operation| self.state.rank(&operation.user) > Rank::Nobody);
+        let mut open: Vec<&RoomOperation> = members.collect();
+        let mut seen: BTreeSet<EventId> = open.iter().map(|operation| operation.id).collect();
+        while let Some(operation) = open.pop() {
+            for parent in &operation.parents {
+                if parent == id {
+                    return true;
+                }
+                if seen.insert(*parent) {
+                    open.extend(self.waiting.get(parent));
+                }
+            }
+        }
+        false
     }
 
     /// How many operations wait for others.

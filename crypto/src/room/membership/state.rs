@@ -28,8 +28,12 @@ pub struct RoomState {
     pub dropped: BTreeMap<EventId, Dropped>,
     /// Devices that made two operations of one number.
     pub forked: BTreeSet<DeviceId>,
-    /// Of users who were removed and have not come back: the last content that whoever removed them had seen.
+    /// Of users who were removed, back again or not: the last content that whoever removed them had seen.
     pub ends: BTreeMap<UserId, Vec<LastSeq>>,
+    /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
+    pub purged: BTreeMap<(DeviceId, u32), (u64, UserId)>,
+    /// The same of devices that were removed or revoked, by their users.
+    pub device_ends: BTreeMap<(UserId, DeviceId), Vec<LastSeq>>,
 }
 
 /// A user in a room.
@@ -39,6 +43,10 @@ pub struct Member {
     pub rank: Rank,
     /// Their devices, ascending.
     pub devices: Vec<DeviceId>,
+    /// The operation with which they came: the last `Join` that counts, or the `Create`.
+    pub came: Option<EventId>,
+    /// The history rule when they came: a [`History`](crate::History).
+    pub history: u8,
 }
 
 /// An invite that can be used.
@@ -48,6 +56,8 @@ pub struct OpenInvite {
     pub invite: EventId,
     /// What it makes of the user.
     pub rank: Rank,
+    /// The link that was shown.
+    pub link: Option<EventId>,
 }
 
 /// A link that is there.
@@ -111,6 +121,8 @@ impl RoomState {
             dropped: at.dropped(),
             forked: at.forked(),
             ends: at.ends(),
+            device_ends: at.device_ends(),
+            purged: at.purged(),
         }
     }
 }
@@ -143,10 +155,32 @@ impl View<'_> {
         ranked
             .filter_map(|(user, rank)| Some((user, Rank::from_number(rank).filter(|rank| *rank > Rank::Nobody)?)))
             .map(|(user, rank)| {
-                let devices = self.devices(&user);
-                (user, Member { rank, devices })
+                let came = self.came(&user);
+                let member = Member {
+                    rank,
+                    devices: self.devices(&user),
+                    came: came.and_then(|at| Some(self.get(at)?.id)),
+                    history: came.and_then(|at| self.judge.policy_at(at)).unwrap_or_default().history,
+                };
+                (user, member)
             })
             .collect()
+    }
+
+    /// With which operation a user came last. Of several that do not know of each other, the one with the smallest id; who was given the
+    /// room by a join that does not count came by that.
+    fn came(&self, user: &UserId) -> Option<At> {
+        let about = self.judge.index.about(user);
+        let is_coming = |at| self.judge.is_coming(at, user);
+        let mut tops = self
+            .judge
+            .dag
+            .tops(about, self.set, |at| is_coming(at) && self.judge.verdict(at).counts());
+        if tops.is_empty() {
+            tops = self.judge.dag.tops(about, self.set, is_coming);
+        }
+        tops.into_iter()
+            .min_by_key(|&at| self.get(at).map(|operation| operation.id))
     }
 
     fn devices(&self, user: &UserId) -> Vec<DeviceId> {
@@ -175,28 +209,58 @@ impl View<'_> {
     fn ends(&self) -> BTreeMap<UserId, Vec<LastSeq>> {
         let mut ends = BTreeMap::new();
         for (user, statements) in &self.judge.index.about {
-            if self.judge.rank_in(user, self.set) > 0 {
-                continue;
-            }
-            let mut removed = false;
-            let mut last: BTreeMap<(DeviceId, u32), u64> = BTreeMap::new();
-            for &at in statements.iter().filter(|&&at| self.counted(at)) {
-                if let Some(Act::Remove { logs, .. }) = self.get(at).and_then(RoomOperation::act) {
-                    removed = true;
-                    for end in logs {
-                        let seq = last.entry((end.device, end.log)).or_default();
-                        *seq = (*seq).max(end.seq);
-                    }
-                }
-            }
-            if removed {
-                let logs = last
-                    .into_iter()
-                    .map(|((device, log), seq)| LastSeq { device, log, seq });
-                ends.insert(*user, logs.collect());
+            let removals = statements.iter().filter(|&&at| self.counted(at)).filter_map(|&at| {
+                let act = self.get(at).and_then(RoomOperation::act);
+                act.filter(|act| matches!(act, Act::Remove { .. })).map(said_last)
+            });
+            let removals: Vec<&[LastSeq]> = removals.collect();
+            if !removals.is_empty() {
+                ends.insert(*user, greatest(removals.into_iter().flatten()));
             }
         }
         ends
+    }
+
+    fn purged(&self) -> BTreeMap<(DeviceId, u32), (u64, UserId)> {
+        let mut purged: BTreeMap<_, (u64, UserId)> = BTreeMap::new();
+        for (user, statements) in &self.judge.index.about {
+            let theirs = self.judge.index.devices.get(user);
+            for operation in statements
+                .iter()
+                .filter(|&&at| self.counted(at))
+                .filter_map(|&at| self.get(at))
+            {
+                let Some(Act::Remove { purge: true, logs, .. }) = operation.act() else {
+                    continue;
+                };
+                for end in logs
+                    .iter()
+                    .filter(|end| theirs.is_some_and(|devices| devices.contains(&end.device)))
+                {
+                    let last = purged.entry((end.device, end.log)).or_insert((end.seq, operation.user));
+                    *last = (*last).max((end.seq, operation.user));
+                }
+            }
+        }
+        purged
+    }
+
+    fn device_ends(&self) -> BTreeMap<(UserId, DeviceId), Vec<LastSeq>> {
+        let index = &self.judge.index;
+        let removed = index.removed.iter().map(|(of, places)| (of, places, false));
+        let ended = index.ended.iter().map(|(of, places)| (of, places, true));
+        let mut ends: BTreeMap<_, Vec<&LastSeq>> = BTreeMap::new();
+        for (of, places, by_list) in removed.chain(ended) {
+            for &at in places {
+                // A list speaks for itself, whether what carries it counts or not.
+                if contains(self.set, at) && (by_list || self.counted(at)) {
+                    let logs = self.get(at).and_then(RoomOperation::act).map(said_last);
+                    let logs = logs.into_iter().flatten().filter(|end| end.device == of.1);
+                    ends.entry(*of).or_default().extend(logs);
+                }
+            }
+        }
+        ends.into_iter().map(|(of, logs)| (of, greatest(logs))).collect()
     }
 
     fn invited(&self) -> BTreeMap<UserId, OpenInvite> {
@@ -209,13 +273,13 @@ impl View<'_> {
                 .iter()
                 .filter(|&&at| self.counted(at) && self.judge.is_fresh(at, user, self.set));
             let found = usable.filter_map(|&at| match (self.get(at)?.id, self.get(at)?.act()) {
-                (id, Some(Act::Invite { role, .. })) => Some((*role, Reverse(id))),
+                (id, Some(Act::Invite { role, link, .. })) => Some((*role, Reverse(id), link.map(|used| used.link))),
                 _ => None,
             });
-            if let Some((role, Reverse(invite))) = found.max()
+            if let Some((role, Reverse(invite), link)) = found.max()
                 && let Some(rank) = Rank::from_number(role)
             {
-                open.insert(*user, OpenInvite { invite, rank });
+                open.insert(*user, OpenInvite { invite, rank, link });
             }
         }
         open
@@ -313,4 +377,23 @@ impl View<'_> {
             .map(|(device, _)| *device)
             .collect()
     }
+}
+
+/// The last content that an act says somebody held.
+fn said_last(act: &Act) -> &[LastSeq] {
+    match act {
+        Act::Remove { logs, .. } | Act::Devices { logs, .. } => logs,
+        _ => &[],
+    }
+}
+
+/// Of each log the greatest seq.
+fn greatest<'a>(ends: impl IntoIterator<Item = &'a LastSeq>) -> Vec<LastSeq> {
+    let mut last: BTreeMap<(DeviceId, u32), u64> = BTreeMap::new();
+    for end in ends {
+        let seq = last.entry((end.device, end.log)).or_default();
+        *seq = (*seq).max(end.seq);
+    }
+    let logs = last.into_iter();
+    logs.map(|((device, log), seq)| LastSeq { device, log, seq }).collect()
 }

@@ -283,6 +283,7 @@ impl<'a> Reader<'a> {
             title,
             with,
             unread: row.unread,
+            mentions: row.mentions,
             last_seq: row.last_seq,
             last,
             created_at: Time(row.created),

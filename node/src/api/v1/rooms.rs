@@ -14,7 +14,7 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part, TwoParts};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{NewRoom, PolicyChange, RoomAct, RoomError};
+use crate::engine::{LinkKind, NewRoom, PolicyChange, RoomAct, RoomError};
 use crate::resolve;
 use crate::text;
 
@@ -29,6 +29,9 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/rooms/{room}/bans/{user}", delete(unban))
         .route("/rooms/{room}/invites", post(invite))
         .route("/rooms/{room}/links", post(make_link))
+        .route("/rooms/{room}/links/revoke", post(revoke_link))
+        .route("/rooms/{room}/requests", get(requests))
+        .route("/rooms/{room}/requests/{user}", post(accept).delete(turn_away))
         .route("/rooms/{room}/join", post(join))
         .route("/rooms/{room}/leave", post(leave))
 }
@@ -113,6 +116,7 @@ fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &Room
         invited_by,
         invited_by_name: invited_by.map(|user| reader.name_of(&user)).transpose()?,
         unread: conversation.unread,
+        mentions: conversation.mentions,
         last_seq: conversation.last_seq,
         created_at: Time(conversation.created),
     })
@@ -221,6 +225,9 @@ async fn change(
         };
         state.account.act_in_room(id, act).await?;
     }
+    if let Some(slug) = wish.slug {
+        state.account.act_in_room(id, RoomAct::Alias(slug)).await?;
+    }
     if let Some(wish) = &wish.policy {
         state.account.act_in_room(id, RoomAct::Policy(rules(wish)?)).await?;
     }
@@ -286,13 +293,80 @@ async fn make_link(
     if !(1_000..=MAX_LINK_MS).contains(&valid_ms) {
         return Err(ApiError::bad_field("valid_s", "a link is good for a second to a year"));
     }
-    let made = state.account.make_room_link(id, wish.uses, valid_ms).await?;
+    let kind = match wish.knock {
+        true if wish.uses.is_some() => {
+            return Err(ApiError::bad_field("uses", "who knocks is let in one by one"));
+        }
+        true => LinkKind::Knocks,
+        false => LinkKind::Joins(wish.uses),
+    };
+    let made = state.account.make_room_link(id, kind, valid_ms).await?;
     let link = dto::RoomLink {
         link: made.link,
         uses: wish.uses,
         expires_at: Time(made.expires),
     };
     Ok((StatusCode::CREATED, Json(link)))
+}
+
+async fn revoke_link(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(wish): Body<dto::OpenRoomLink>,
+) -> Result<StatusCode, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    state.account.act_in_room(id, RoomAct::RevokeLink(wish.link)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn requests(
+    State(state): State<ApiState>,
+    Part(room): Part,
+) -> Result<Json<dto::List<dto::RoomRequest>>, ApiError> {
+    let (no, _) = resolve_room(&state, &room)?;
+    let rows = rooms::requests(state.account.store(), Some(no))?.into_iter();
+    let items = rows.map(|(_, user, row)| dto::RoomRequest {
+        user_id: user,
+        name: text::name(&row.name),
+        note: text::lines(&row.note),
+        asked_at: Time(row.at),
+    });
+    Ok(Json(dto::List { items: items.collect() }))
+}
+
+/// Who asks to be let in, by their id, its beginning, or what they call themselves if nobody else does.
+fn asking(state: &Shared, no: ConversationNo, wanted: &str) -> Result<UserId, ApiError> {
+    let rows = rooms::requests(state.account.store(), Some(no))?;
+    let means = |user: &UserId, row: &rooms::RequestRow| {
+        row.name == wanted || (wanted.len() > "user_".len() && user.to_string().starts_with(wanted))
+    };
+    let mut found = rows.iter().filter(|(_, user, row)| means(user, row));
+    match (found.next(), found.next()) {
+        (Some((_, user, _)), None) => Ok(*user),
+        (Some(_), Some(_)) => Err(ApiError::bad_field(
+            "user",
+            "several who ask are called so: give the id",
+        )),
+        (None, _) => Err(RoomError::NotAsking.into()),
+    }
+}
+
+async fn accept(
+    State(state): State<ApiState>,
+    TwoParts(room, user): TwoParts,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    let act = RoomAct::Invite(asking(&state, no, &user)?, Rank::Member);
+    state.account.act_in_room(id, act).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn turn_away(State(state): State<ApiState>, TwoParts(room, user): TwoParts) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    let act = RoomAct::TurnAway(asking(&state, no, &user)?);
+    state.account.act_in_room(id, act).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn open_link(

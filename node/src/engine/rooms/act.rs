@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, ConversationId, Draft, Info, KIND_OPERATION, MAX_OP_PARENTS, Operation, Policy, RoomOperation, RoomState,
-    UserId, VerifiedEvent, room_id,
+    Act, ConversationId, Draft, EventId, Info, KIND_OPERATION, MAX_OP_PARENTS, Operation, Policy, RoomLink,
+    RoomOperation, RoomState, UserId, VerifiedEvent, link_token_hash, room_id,
 };
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::feed::{self, FeedRow};
@@ -13,6 +13,8 @@ use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, contacts, even
 
 use super::OPERATIONS;
 use super::acts::{NewRoom, RoomAct, RoomError};
+use super::bounds::is_full;
+use super::changes::has_lost;
 use super::rights::{check_texts, may};
 use crate::engine::Engine;
 use crate::engine::append::{Appended, MAX_AHEAD_MS, Origin, append};
@@ -86,6 +88,9 @@ impl Engine {
         let Some((no, row)) = self.room_number(turn, room)? else {
             return Ok(Err(RoomError::UnknownRoom));
         };
+        if let RoomAct::Alias(alias) = act {
+            return alias_room(turn, no, row, alias);
+        }
         let outside = matches!(row.standing, Standing::Invited { .. } | Standing::Asked { .. });
         if matches!(act, RoomAct::Leave) && outside {
             let standing = Standing::Gone;
@@ -104,13 +109,22 @@ impl Engine {
         if let Err(error) = may(&state, &self.own.user, act) {
             return Ok(Err(error));
         }
+        if let RoomAct::TurnAway(user) = act {
+            return self.turn_away(turn, no, room, user);
+        }
+        if let RoomAct::RevokeLink(link) = act
+            && open_link(&state, room, link).is_none()
+        {
+            return Ok(Err(RoomError::NoSuchLink));
+        }
         if let RoomAct::Invite(user, _) = act
+            && rooms::request(turn.txn, no, user)?.is_none()
             && !contacts::get(turn.txn, user)?.is_some_and(|c| c.state == contacts::ContactState::Accepted)
         {
             return Ok(Err(RoomError::NotContact));
         }
         let before: Vec<UserId> = state.members.keys().copied().collect();
-        let act = self.as_operation(turn, no, &state, act)?;
+        let act = self.as_operation(turn, (no, room), &state, act)?;
         let key = match self.operate(turn, no, act.clone())? {
             Ok(key) => key,
             Err(error) => return Ok(Err(error)),
@@ -118,7 +132,10 @@ impl Engine {
         let own = self.own.user;
         let others = before.into_iter().filter(move |user| *user != own);
         match &act {
-            Act::Invite { user, .. } => self.welcome_to_room(turn, no, user)?,
+            Act::Invite { user, .. } => {
+                rooms::delete_request(turn.txn, no, user);
+                self.welcome_to_room(turn, no, user)?;
+            }
             Act::Join { invite, .. } => {
                 let others: BTreeSet<UserId> = others.collect();
                 // With what lets us in, which they may not have.
@@ -142,7 +159,7 @@ impl Engine {
     fn as_operation(
         &mut self,
         turn: &Turn<'_, '_>,
-        no: ConversationNo,
+        (no, room): (ConversationNo, &ConversationId),
         state: &RoomState,
         act: &RoomAct,
     ) -> Result<Act, StoreError> {
@@ -181,6 +198,12 @@ impl Engine {
                 topic,
                 avatar: None,
             }),
+            RoomAct::RevokeLink(link) => match open_link(state, room, &link) {
+                Some(link) => Act::RevokeLink { link },
+                None => Act::Info(Info::default()),
+            },
+            // Nobody else's business.
+            RoomAct::Alias(_) | RoomAct::TurnAway(_) => Act::Info(Info::default()),
             RoomAct::Policy(change) => Act::Policy(change.apply(&state.policy)),
         })
     }
@@ -239,7 +262,7 @@ impl Engine {
         let own = self.account.keys.id();
         let user = self.own.user;
         let folded = self.folded(turn, no)?.ok_or_else(missing)?;
-        if super::is_full(folded, &user) {
+        if is_full(folded, &user) {
             return Ok(Err(RoomError::Full));
         }
         let op_seq = folded.last_of(&own).map_or(1, |(op_seq, _)| op_seq.saturating_add(1));
@@ -292,7 +315,7 @@ impl Engine {
             return Ok(made > 0);
         };
         let here = folded.last_of(&own).map_or(0, |(op_seq, _)| op_seq);
-        Ok(here < made || super::has_lost(folded, row.as_ref(), &members, &user))
+        Ok(here < made || has_lost(folded, row.as_ref(), &members, &user))
     }
 
     fn store_operation(
@@ -309,4 +332,35 @@ impl Engine {
         self.fold_in(turn, no, operation)?;
         Ok(key)
     }
+}
+
+/// The operation that made a link which is open.
+fn open_link(state: &RoomState, room: &ConversationId, link: &str) -> Option<EventId> {
+    let link = RoomLink::parse(link).ok().filter(|link| link.room == *room)?;
+    let hash = link_token_hash(&link.invite.token);
+    let mut open = state.links.iter();
+    open.find(|(_, open)| open.token == hash).map(|(id, _)| *id)
+}
+
+/// Calls a room something on this node.
+fn alias_room(
+    turn: &mut Turn<'_, '_>,
+    no: ConversationNo,
+    row: RoomRow,
+    alias: &str,
+) -> Result<Result<(), RoomError>, StoreError> {
+    let fits = rooms::slug(alias);
+    if fits != alias {
+        let max = rooms::MAX_SLUG;
+        return Ok(Err(RoomError::BadAlias { max, fits }));
+    }
+    match rooms::by_slug(turn.txn, alias)? {
+        Some(other) if other != no => return Ok(Err(RoomError::AliasTaken(fits))),
+        Some(_) => {}
+        None => {
+            rooms::put(turn.txn, no, &RoomRow { slug: fits, ..row });
+            feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
+        }
+    }
+    Ok(Ok(()))
 }

@@ -50,6 +50,12 @@ pub enum RoomAct {
     },
     /// Changes the rules.
     Policy(PolicyChange),
+    /// What the room is called on this node, and nowhere else.
+    Alias(String),
+    /// Does not let in who asks.
+    TurnAway(UserId),
+    /// Ends a link.
+    RevokeLink(String),
 }
 
 /// Changes of a room's rules; what is not given stays.
@@ -158,6 +164,30 @@ pub enum RoomError {
     /// A rank that cannot be given.
     #[error("this rank cannot be given here")]
     BadRank,
+    /// Nobody knocks.
+    #[error(
+        "nobody knocks at this room: let them (`parlour room policy ROOM --join knock`), or make a link that lets them in"
+    )]
+    NoKnocking,
+    /// They have not asked, or do not wait any more.
+    #[error("this user does not ask to be let in")]
+    NotAsking,
+    /// It leads nowhere, or somewhere else.
+    #[error("this is no link into this room that is open")]
+    NoSuchLink,
+    /// Another room is called so here.
+    #[error("another room is called {0:?} here")]
+    AliasTaken(String),
+    /// Not a name that a room can have here.
+    #[error(
+        "a room is called by letters and digits in lower case here, with one `-` between words, {max} at most: {fits:?} would do"
+    )]
+    BadAlias {
+        /// The limit.
+        max: usize,
+        /// What it could be.
+        fits: String,
+    },
     /// Rules out of bounds.
     #[error("the rules are out of their bounds")]
     BadPolicy,

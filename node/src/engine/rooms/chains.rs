@@ -4,23 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use parlour_crypto::{
-    Audience, ChainCert, ChainId, ChainSender, Control, ConversationId, DeviceCert, DeviceId, MAX_VIEW_HEADS,
-    RoomSealError, SendingChain, SharedChain, UserId, room_shard,
-};
+use parlour_crypto::{ChainId, ChainSender, ConversationId, DeviceCert, DeviceId, RoomSealError, UserId, room_shard};
 use parlour_net::NetCommand;
-use parlour_store::chains::{self, OwnChain};
-use parlour_store::rooms::{self, MemberRow};
-use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs, outbox,
-};
+use parlour_store::chains::{self, OwnChain, Which};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
 
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
 use crate::engine::people::{Members, With};
+use crate::engine::timers::Allowance;
 
 /// Fewer devices than these are served through their sessions: nothing would be saved, and sessions heal faster.
 const MIN_READERS: usize = 2;
+
+/// Envelopes that a device's chains did not open, though their headers said so: one per this time, and so many at once. Each costs as
+/// many steps as its header says. What is over is not tried, and comes by session or stream.
+const FALSE_EVERY_MS: u64 = 1_000;
+const FALSE_AT_ONCE: u64 = 32;
 
 /// Where an envelope's tag leads.
 type Place = (ConversationNo, DeviceNo, ChainId);
@@ -28,25 +28,84 @@ type Place = (ConversationNo, DeviceNo, ChainId);
 /// The chains in memory, found by the tag of an envelope. Every change is written into the turn's batch.
 #[derive(Default)]
 pub(crate) struct Chains {
-    own: BTreeMap<ConversationNo, OwnChain>,
+    pub(super) own: BTreeMap<(ConversationNo, Which), OwnChain>,
     pub(super) senders: BTreeMap<(ConversationNo, DeviceNo), ChainSender>,
     /// Whoever has a chain can make another one of its own with the same tags: so there may be several.
     pub(super) tags: HashMap<[u8; 8], Vec<Place>>,
+    /// How often something may still come that the chains of a device do not open.
+    false_ones: BTreeMap<DeviceNo, Allowance>,
     today: u16,
     /// The day of the last look for old keys.
     purged: u16,
 }
 
 impl Chains {
-    pub(super) fn learn_tags(&mut self) {
+    fn learn_tags(&mut self) {
         self.tags.clear();
-        for ((no, device), sender) in &self.senders {
-            for day in self.today.saturating_sub(1)..=self.today.saturating_add(1) {
-                for (chain, tag) in sender.tags(day) {
-                    self.tags.entry(tag).or_default().push((*no, *device, chain));
-                }
+        let all: Vec<_> = self.senders.keys().copied().collect();
+        for (no, device) in all {
+            self.learn_tags_of(no, device);
+        }
+    }
+
+    /// Computes the tags of a sender's chains anew.
+    pub(super) fn learn_tags_of(&mut self, no: ConversationNo, device: DeviceNo) {
+        self.forget_tags_of(no, device);
+        let Some(sender) = self.senders.get(&(no, device)) else {
+            return;
+        };
+        for day in self.today.saturating_sub(1)..=self.today.saturating_add(1) {
+            for (chain, tag) in sender.tags(day) {
+                self.tags.entry(tag).or_default().push((no, device, chain));
             }
         }
+    }
+
+    pub(super) fn forget_tags_of(&mut self, no: ConversationNo, device: DeviceNo) {
+        self.tags.retain(|_, places| {
+            places.retain(|(room, of, _)| (*room, *of) != (no, device));
+            !places.is_empty()
+        });
+    }
+
+    /// Whether one more envelope may be tried that seems to be by a device; one that is not as its header says is counted.
+    pub(super) fn may_try(&self, device: DeviceNo, now: u64) -> bool {
+        self.false_ones
+            .get(&device)
+            .is_none_or(|allowance| allowance.clone().take(now))
+    }
+
+    /// An envelope was not as its header said.
+    pub(super) fn was_false(&mut self, device: DeviceNo, now: u64) {
+        let allowance = self.false_ones.entry(device);
+        allowance
+            .or_insert(Allowance::new(FALSE_EVERY_MS, FALSE_AT_ONCE))
+            .take(now);
+    }
+
+    /// The clock was set back.
+    pub(super) fn set_back(&mut self, by: u64) {
+        self.false_ones
+            .values_mut()
+            .for_each(|allowance| allowance.set_back(by));
+    }
+
+    /// An own chain, read if it is not in memory.
+    pub(super) fn take_own(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        which: Which,
+    ) -> Result<Option<OwnChain>, StoreError> {
+        match self.own.remove(&(no, which)) {
+            Some(own) => Ok(Some(own)),
+            None => chains::own(turn.txn, no, which),
+        }
+    }
+
+    pub(super) fn keep_own(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, which: Which, own: OwnChain) {
+        chains::put_own(turn.txn, no, which, &own);
+        self.own.insert((no, which), own);
     }
 
     /// Computes the tags of a new day, and erases the keys of messages that were skipped before `before`, ms, and never came.
@@ -138,18 +197,22 @@ impl Engine {
         }
         for (seq, devices) in lacking {
             let key = EventKey { log, seq, branch: 0 };
-            if !self.seal_by_chain(turn, (no, &members.id), &key, devices)? {
+            let sealed = self.seal_by_chain(turn, (no, &members.id), &key, &devices)?
+                || (self.ready_chain(turn, no, &readers)?
+                    && self.seal_by_chain(turn, (no, &members.id), &key, &devices)?);
+            if !sealed {
                 break;
             }
         }
-        if let Some(own) = self.rooms.chains.as_ref().and_then(|chains| chains.own.get(&no)) {
-            chains::put_own(turn.txn, no, own);
+        let own = self.rooms.chains.as_ref();
+        if let Some(own) = own.and_then(|chains| chains.own.get(&(no, Which::Current))) {
+            chains::put_own(turn.txn, no, Which::Current, own);
         }
         Ok(())
     }
 
     /// Whether a device can be handed a chain.
-    fn may_read(&self, device: DeviceNo) -> bool {
+    pub(super) fn may_read(&self, device: DeviceNo) -> bool {
         !self.is_undecided_device(device)
             && !self.is_blocked_device(device)
             && self.sessions.confirmed(device).is_some()
@@ -161,7 +224,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         (no, room): (ConversationNo, &ConversationId),
         key: &EventKey,
-        devices: Vec<DeviceNo>,
+        devices: &[DeviceNo],
     ) -> Result<bool, StoreError> {
         let Some(event) = events::get(turn.txn, key)? else {
             return Ok(true);
@@ -171,7 +234,8 @@ impl Engine {
             return Ok(true);
         }
         // Everybody who was handed the chain can read it, whoever lacks it.
-        let given = self.rooms.chains.as_ref().and_then(|chains| chains.own.get(&no));
+        let chains = self.rooms.chains.as_ref();
+        let given = chains.and_then(|chains| chains.own.get(&(no, Which::Current)));
         let given = given.map(|own| own.given.clone()).unwrap_or_default();
         let users: BTreeSet<UserId> = given.iter().filter_map(|no| Some(self.known.get(no)?.user)).collect();
         for user in users {
@@ -180,7 +244,8 @@ impl Engine {
             }
         }
         let day = Self::today(turn);
-        let own = self.rooms.chains.as_mut().and_then(|chains| chains.own.get_mut(&no));
+        let chains = self.rooms.chains.as_mut();
+        let own = chains.and_then(|chains| chains.own.get_mut(&(no, Which::Current)));
         let data = match own.map(|own| own.chain.seal(&mut self.rng, day, &event)) {
             Some(Ok(data)) => Bytes::from(data),
             Some(Err(RoomSealError::TooLarge { .. } | RoomSealError::Foreign)) => return Ok(true),
@@ -192,202 +257,8 @@ impl Engine {
             data,
             token,
         });
-        self.fly(turn.now, token, (key.log, key.seq), devices);
+        self.fly(turn.now, token, (key.log, key.seq), devices.to_vec());
         Ok(true)
-    }
-
-    /// Sees that there is a chain that nobody else reads, and that every reader has been handed it. A new one takes the place of one that
-    /// somebody has who is no reader any more, or that is old.
-    fn ready_chain(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        readers: &BTreeSet<DeviceNo>,
-    ) -> Result<bool, StoreError> {
-        self.chains(turn)?;
-        let held = match self.rooms.chains.as_mut().and_then(|chains| chains.own.remove(&no)) {
-            Some(own) => Some(own),
-            None => chains::own(turn.txn, no)?,
-        };
-        let fits = |own: &OwnChain| !own.chain.is_due(turn.now) && own.given.iter().all(|to| readers.contains(to));
-        let own = match held.filter(fits) {
-            Some(own) => Some(own),
-            None => self.new_chain(turn, no, readers)?,
-        };
-        let Some(mut own) = own else { return Ok(false) };
-        for device in readers {
-            if own.given.binary_search(device).is_err()
-                && let Some(shared) = own.chain.share(own.heads.clone())
-            {
-                self.hand_over(turn, (no, *device), shared)?;
-                own.given.push(*device);
-                own.given.sort_unstable();
-            }
-        }
-        chains::put_own(turn.txn, no, &own);
-        self.chains(turn)?.own.insert(no, own);
-        Ok(true)
-    }
-
-    fn new_chain(
-        &mut self,
-        turn: &Turn<'_, '_>,
-        no: ConversationNo,
-        readers: &BTreeSet<DeviceNo>,
-    ) -> Result<Option<OwnChain>, StoreError> {
-        let here = self.account.keys.id();
-        let ids = readers
-            .iter()
-            .filter_map(|no| Some(self.known.get(no)?.id))
-            .chain([here]);
-        let (Some(room), Ok(audience)) = (conversations::id_of(turn.txn, no)?, Audience::new(ids)) else {
-            return Ok(None);
-        };
-        let Some(folded) = self.folded(turn, no)? else {
-            return Ok(None);
-        };
-        let (view, mut heads) = (folded.view(), folded.heads());
-        if heads.len() > MAX_VIEW_HEADS {
-            heads.clear();
-        }
-        let chain = SendingChain::create(&mut self.rng, &self.account.keys, room, view, &audience, turn.now);
-        Ok(Some(OwnChain {
-            chain,
-            given: Vec::new(),
-            heads,
-        }))
-    }
-
-    /// A device gets a chain of this one; an earlier one of the same room that has not arrived is of no use to it.
-    fn hand_over(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        (no, device): (ConversationNo, DeviceNo),
-        shared: SharedChain,
-    ) -> Result<(), StoreError> {
-        self.take_back(turn, no, device)?;
-        let control = Control::SenderChain {
-            chains: vec![shared],
-            ext: Vec::new(),
-        };
-        self.post_control(turn, device, control)
-    }
-
-    /// Chains of this device that are still on their way to another one stay here.
-    fn take_back(&self, turn: &mut Turn<'_, '_>, no: ConversationNo, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(room) = conversations::id_of(turn.txn, no)? else {
-            return Ok(());
-        };
-        let here = self.account.keys.id();
-        for row in outbox::of_device(turn.txn, device)? {
-            let Control::SenderChain { chains, .. } = &row.control else {
-                continue;
-            };
-            let of_it = |shared: &SharedChain| ChainCert::claimed(&shared.cert) == Some((room, here));
-            if chains.iter().all(of_it) {
-                outbox::remove(turn.txn, device, &row.id)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A device has begun anew, and may have lost what it was handed.
-    pub(crate) fn hand_over_again(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
-            return Ok(());
-        };
-        for no in rooms::of_user(turn.txn, &user)? {
-            let own = match self.chains(turn)?.own.get(&no) {
-                Some(own) => own.given.contains(&device).then(|| own.chain.share(own.heads.clone())),
-                None => chains::own(turn.txn, no)?
-                    .filter(|own| own.given.contains(&device))
-                    .map(|own| own.chain.share(own.heads)),
-            };
-            let reads = self
-                .members(turn, no)?
-                .is_some_and(|members| members.recipients.contains(&device));
-            if let Some(shared) = own.flatten().filter(|_| reads && self.may_read(device)) {
-                self.hand_over(turn, (no, device), shared)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A device asks for chains: it gets our own, if it was handed them before.
-    pub(crate) fn on_key_request(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        device: DeviceNo,
-        room: &ConversationId,
-        wanted: &[(DeviceId, ChainId)],
-    ) -> Result<(), StoreError> {
-        let Some(no) = self.shared_number(turn, device, room)? else {
-            return Ok(());
-        };
-        let here = self.account.keys.id();
-        let own = match self.chains(turn)?.own.remove(&no) {
-            Some(own) => Some(own),
-            None => chains::own(turn.txn, no)?,
-        };
-        let Some(own) = own else { return Ok(()) };
-        let asked = wanted.contains(&(here, own.chain.cert().chain())) && own.given.contains(&device);
-        let shared = own
-            .chain
-            .share(own.heads.clone())
-            .filter(|_| asked && self.may_read(device));
-        self.chains(turn)?.own.insert(no, own);
-        match shared {
-            Some(shared) => self.hand_over(turn, (no, device), shared),
-            None => Ok(()),
-        }
-    }
-
-    /// Who takes part has changed: chains of those who do not are forgotten, and the own one if they were handed it, even if they come back.
-    pub(super) fn prune_chains(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        members: &BTreeMap<UserId, MemberRow>,
-    ) -> Result<(), StoreError> {
-        let here = self.account.keys.id();
-        let member = members
-            .get(&self.own.user)
-            .is_some_and(|own| own.devices.contains(&here));
-        let devices: BTreeSet<DeviceId> = members.values().flat_map(|row| row.devices.iter().copied()).collect();
-        self.chains(turn)?;
-        let Some(chains) = &mut self.rooms.chains else {
-            return Ok(());
-        };
-        let gone: Vec<DeviceNo> = chains
-            .senders
-            .iter()
-            .filter(|((room, _), sender)| *room == no && !(member && devices.contains(&sender.device())))
-            .map(|((_, device), _)| *device)
-            .collect();
-        for device in &gone {
-            chains.senders.remove(&(no, *device));
-            chains::delete(turn.txn, no, *device)?;
-        }
-        if !gone.is_empty() {
-            chains.learn_tags();
-        }
-        let own = match chains.own.remove(&no) {
-            Some(own) => Some(own),
-            None => chains::own(turn.txn, no)?,
-        };
-        let reads = |to: &DeviceNo| self.known.get(to).is_some_and(|known| devices.contains(&known.id));
-        match own {
-            Some(own) if member && own.given.iter().all(reads) => drop(chains.own.insert(no, own)),
-            Some(own) => {
-                chains::delete_own(turn.txn, no);
-                let gone: Vec<DeviceNo> = own.given.into_iter().filter(|to| !(member && reads(to))).collect();
-                for device in gone {
-                    self.take_back(turn, no, device)?;
-                }
-            }
-            None => {}
-        }
-        Ok(())
     }
 
     /// The disk may be an earlier one: what was sealed with our chains since is out there.

@@ -181,7 +181,15 @@ impl Engine {
             return Ok(());
         };
         match rooms::joining(turn.txn, no)? {
-            Some(row) if Some(row.user) == user => self.join_refused(turn, no, reason),
+            Some(row) if Some(row.user) == user => {
+                // What still asks has its answer.
+                for waiting in outbox::of_device(turn.txn, device)? {
+                    if matches!(&waiting.control, Control::RoomAsk(ask) if ask.room == *room) {
+                        outbox::remove(turn.txn, device, &waiting.id)?;
+                    }
+                }
+                self.join_refused(turn, no, reason)
+            }
             _ => Ok(()),
         }
     }

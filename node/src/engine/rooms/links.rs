@@ -2,13 +2,13 @@
 //! asker is let in by an operation that names the link.
 
 use parlour_crypto::{
-    Act, Control, ConversationId, DeviceCert, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session, UserId,
-    link_token_hash,
+    Act, Control, ConversationId, DeviceCert, JoinRule, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session,
+    UserId, link_token_hash,
 };
 use parlour_net::PeerId;
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::rooms::{self, Standing, TokenRow};
-use parlour_store::{DeviceNo, StoreError, contacts, devices};
+use parlour_store::{DeviceNo, StoreError, contacts, devices, logs};
 
 use super::acts::RoomError;
 use super::joining::refused;
@@ -26,10 +26,21 @@ const MAX_LINKS: usize = 256;
 const VISIT_MS: u64 = 24 * 3_600_000;
 /// Those who were let in by links or invited, and have not come: with more, links let in nobody.
 const MAX_OPEN_INVITES: usize = 256;
-/// Operations that tell somebody what became of them wait so long, though they are no fellow member any more.
+/// The same of one link.
+const MAX_OPEN_OF_LINK: usize = 64;
+/// Whoever is no fellow member any more is to be told why: so long they are let in for that, and what tells it waits.
 const TELL_MS: u64 = 30 * 24 * 3_600_000;
 /// Bytes of a room's name in a link.
 const MAX_LINK_NAME: usize = 32;
+
+/// Whom a link lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// Whoever shows it, so many of them where there is a number.
+    Joins(Option<u32>),
+    /// Whoever shows it asks, and a person decides.
+    Knocks,
+}
 
 /// A link into a room.
 #[derive(Debug, Clone)]
@@ -41,12 +52,12 @@ pub struct MadeLink {
 }
 
 impl Engine {
-    /// Makes a link into a room, for so many uses or without a limit.
+    /// Makes a link into a room.
     pub(crate) fn make_room_link(
         &mut self,
         turn: &mut Turn<'_, '_>,
         room: &ConversationId,
-        uses: Option<u32>,
+        kind: LinkKind,
         valid_ms: u64,
     ) -> Result<Result<MadeLink, RoomError>, StoreError> {
         let Some((no, row)) = self.room_number(turn, room)? else {
@@ -56,7 +67,7 @@ impl Engine {
             return Ok(Err(RoomError::UnknownRoom));
         };
         let state = folded.state().clone();
-        if let Err(error) = may_make_link(&state, &self.own.user) {
+        if let Err(error) = may_make_link(&state, &self.own.user, kind) {
             return Ok(Err(error));
         }
         let open = rooms::tokens(turn.txn)?;
@@ -65,14 +76,16 @@ impl Engine {
         }
         let token = self.random_id();
         let expires = turn.now.saturating_add(valid_ms);
-        let act = Act::Link {
-            token: link_token_hash(&token),
-            role: Rank::Member.number(),
-            uses,
-            expires: Some(expires),
-        };
-        if let Err(error) = self.operate(turn, no, act)? {
-            return Ok(Err(error));
+        if let LinkKind::Joins(uses) = kind {
+            let act = Act::Link {
+                token: link_token_hash(&token),
+                role: Rank::Member.number(),
+                uses,
+                expires: Some(expires),
+            };
+            if let Err(error) = self.operate(turn, no, act)? {
+                return Ok(Err(error));
+            }
         }
         rooms::put_token(
             turn.txn,
@@ -80,6 +93,7 @@ impl Engine {
                 token,
                 room: no,
                 expires,
+                knock: kind == LinkKind::Knocks,
             },
         );
         self.distribute(turn, no)?;
@@ -114,6 +128,7 @@ impl Engine {
             }
         }
         let joining: Vec<UserId> = rooms::all_joining(turn.txn)?.into_iter().map(|row| row.user).collect();
+        let knocking = self.knocking(turn)?;
         let (mut visitors, mut left) = (0_usize, Vec::new());
         for (device, created) in self.sessions.newest() {
             let Some((id, user)) = self.known.get(&device).map(|known| (known.id, known.user)) else {
@@ -123,11 +138,19 @@ impl Engine {
                 || contacts::get(turn.txn, &user)?.is_some()
                 || user == self.own.user
                 || self.is_fellow(turn, &user, &id)?
+                || self.was_fellow(turn, &user)?
+                || knocking.contains(&user)
             {
                 continue;
             }
             let tells = |row: &OutboxRow| {
-                matches!(row.control, Control::RoomOperations { .. }) && turn.now.saturating_sub(row.created) < TELL_MS
+                let age = turn.now.saturating_sub(row.created);
+                match row.control {
+                    Control::RoomOperations { .. } => age < TELL_MS,
+                    // Who has waited for an answer gets it.
+                    Control::RoomRefused { .. } => age < VISIT_MS,
+                    _ => false,
+                }
             };
             let waiting = outbox::of_device(turn.txn, device)?;
             if turn.now.saturating_sub(created) < VISIT_MS || waiting.iter().any(tells) {
@@ -139,21 +162,26 @@ impl Engine {
             for waiting in waiting {
                 outbox::remove(turn.txn, device, &waiting.id)?;
             }
-            if let Some(mut row) = devices::get(turn.txn, device)? {
-                let peer = PeerId::from_bytes(&row.peer);
-                row.retire();
-                devices::put(turn.txn, &row)?;
-                left.push(peer);
+            if let Some((stream, _)) = self.link_to(device) {
+                self.close_stream(turn, stream);
             }
+            left.extend(forget_device(turn, device)?);
         }
+        rooms::forget_parted(turn.txn, turn.now.saturating_sub(TELL_MS))?;
         self.rooms.visitors = visitors;
         if !left.is_empty() {
             self.learn_devices(turn)?;
         }
-        for peer in left.into_iter().flatten() {
-            self.forget_peer(turn, peer)?;
+        for peer in left.iter().flatten() {
+            self.forget_peer(turn, *peer)?;
         }
         Ok(())
+    }
+
+    /// Whether a user, who is no contact, was in a room with us not long ago.
+    pub(crate) fn was_fellow(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+        let parted = rooms::parted(turn.txn, user)?;
+        Ok(parted.is_some_and(|at| turn.now.saturating_sub(at) < TELL_MS))
     }
 
     /// Somebody asks to be let into a room. `false`: too often, so that it is not acknowledged and comes again.
@@ -197,11 +225,21 @@ impl Engine {
         if state.members.contains_key(&user) || state.invited.contains_key(&user) {
             return self.welcome_to_room(turn, no, &user);
         }
+        if self.is_knock(turn, no, ask)? {
+            return self.let_wait(turn, no, device, &state, ask);
+        }
         if state.invited.len() >= MAX_OPEN_INVITES {
             return self.refuse_to_join(turn, device, &ask.room, refused::NO);
         }
         let letter = letter_in(&state, &self.own.user, &self.account.keys.id(), &user, ask, turn.now);
+        let open_of = |link: &LinkUse| {
+            let open = state.invited.values().filter(|open| open.link == Some(link.link));
+            open.count()
+        };
         match letter {
+            Ok((_, link)) if open_of(&link) >= MAX_OPEN_OF_LINK => {
+                self.refuse_to_join(turn, device, &ask.room, refused::NO)
+            }
             Ok((rank, link)) => {
                 let act = Act::Invite {
                     user,
@@ -218,7 +256,7 @@ impl Engine {
         }
     }
 
-    fn refuse_to_join(
+    pub(super) fn refuse_to_join(
         &mut self,
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
@@ -232,6 +270,25 @@ impl Engine {
         };
         self.post_control(turn, device, refusal)
     }
+}
+
+/// Forgets a device that wrote nothing; of one that did, what it wrote stays. Where it was.
+fn forget_device(turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<Option<Option<PeerId>>, StoreError> {
+    let Some(mut row) = devices::get(turn.txn, device)? else {
+        return Ok(None);
+    };
+    let peer = PeerId::from_bytes(&row.peer).ok();
+    let mut wrote = false;
+    for (no, _) in rooms::all(turn.txn)? {
+        wrote |= logs::has_any(turn.txn, no, device)?;
+    }
+    if wrote {
+        row.retire();
+        devices::put(turn.txn, &row)?;
+    } else {
+        devices::delete(turn.txn, device, &row);
+    }
+    Ok(Some(peer))
 }
 
 /// With what a user is let in who shows a link; or the reason why not.
@@ -268,7 +325,7 @@ fn letter_in(
     Ok((link.rank, LinkUse { link: *id, number }))
 }
 
-fn may_make_link(state: &RoomState, own: &UserId) -> Result<(), RoomError> {
+fn may_make_link(state: &RoomState, own: &UserId, kind: LinkKind) -> Result<(), RoomError> {
     let have = state.rank(own);
     let needs = Rank::from_number(state.policy.invite).unwrap_or(Rank::Owner);
     if have == Rank::Nobody {
@@ -277,6 +334,8 @@ fn may_make_link(state: &RoomState, own: &UserId) -> Result<(), RoomError> {
         Err(RoomError::Rank { needs, have })
     } else if state.policy.join == 0 {
         Err(RoomError::NoLinks)
+    } else if kind == LinkKind::Knocks && state.policy.join_rule() < JoinRule::Knock {
+        Err(RoomError::NoKnocking)
     } else {
         Ok(())
     }

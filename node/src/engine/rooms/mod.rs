@@ -4,10 +4,16 @@
 
 mod act;
 mod acts;
+mod bounds;
 mod chains;
+mod changes;
+mod content;
 mod fellows;
+mod handing;
 mod heard;
 mod joining;
+mod key_requests;
+mod knocking;
 mod links;
 mod rights;
 mod serve;
@@ -19,11 +25,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parlour_crypto::{
-    Applied, ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, Rank,
-    RoomOperation, RoomState, UserId, membership_view,
+    ConversationId, DeviceCert, EventId, Intervals, KIND_OPERATION, MAX_OPERATIONS, Membership, RoomOperation,
+    RoomState, UserId, membership_view,
 };
-use parlour_store::feed::{self, FeedRow};
-use parlour_store::rooms::{self, MemberRow, RoomRow, Standing};
+use parlour_store::rooms::{self, RoomRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, devices, events, logs};
 
 use super::Engine;
@@ -32,7 +37,7 @@ use super::timers::Allowance;
 
 pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
 use chains::Chains;
-pub use links::MadeLink;
+pub use links::{LinkKind, MadeLink};
 pub(crate) use take::Taken;
 
 /// Set in the numbers of logs that hold operations.
@@ -44,10 +49,6 @@ const VISIT_EVERY_MS: u64 = 500;
 const VISITS_AT_ONCE: u64 = 4;
 /// Sessions with those who show a link, at the same time.
 const MAX_VISITORS: usize = 256;
-/// Places for operations that are kept for those who can put an end to a flood of them.
-const RESERVED: usize = 1_024;
-/// Operations without effect that are taken from those who are no members.
-const MAX_VOID: usize = 4_096;
 /// Views whose state is kept in memory.
 const MAX_VIEWS: usize = 64;
 
@@ -72,6 +73,12 @@ pub(crate) struct Rooms {
     asked_views: BTreeSet<(DeviceNo, ConversationNo, [u8; 32])>,
     /// What a user is not given of a log.
     denied: BTreeMap<(LogKey, UserId), Intervals>,
+    /// How often a device may still ask for our chains.
+    key_requests: BTreeMap<DeviceNo, Allowance>,
+    /// When a device was last asked for its chain of a room.
+    asked_chains: BTreeMap<(ConversationNo, DeviceNo), u64>,
+    /// Rooms that a device may still tell us of.
+    welcomes: BTreeMap<DeviceNo, Allowance>,
 }
 
 impl Default for Rooms {
@@ -88,6 +95,9 @@ impl Default for Rooms {
             unknown_views: BTreeSet::new(),
             asked_views: BTreeSet::new(),
             denied: BTreeMap::new(),
+            key_requests: BTreeMap::new(),
+            asked_chains: BTreeMap::new(),
+            welcomes: BTreeMap::new(),
         }
     }
 }
@@ -102,9 +112,14 @@ impl Rooms {
 
     /// The clock was set back.
     pub(crate) fn set_back(&mut self, by: u64) {
-        let asks = self.asks.values_mut();
-        asks.chain([&mut self.visits])
+        let asks = self.asks.values_mut().chain(self.key_requests.values_mut());
+        asks.chain(self.welcomes.values_mut())
+            .chain([&mut self.visits])
             .for_each(|allowance| allowance.set_back(by));
+        for at in self.asked_chains.values_mut() {
+            *at = at.saturating_sub(by);
+        }
+        self.chains.iter_mut().for_each(|chains| chains.set_back(by));
     }
 }
 
@@ -194,83 +209,6 @@ impl Engine {
         Membership::fold(id, operations).map_err(|_| malformed())
     }
 
-    /// Operations have been added: what they change is written down, and told.
-    pub(super) fn room_changed(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        applied: Applied,
-    ) -> Result<(), StoreError> {
-        let (own, device) = (self.own.user, self.account.keys.id());
-        let before = rooms::members(turn.txn, no)?;
-        // What we write from now on has a clock above all that is here.
-        let heads = conversations::get(turn.txn, no)?
-            .map(|row| row.heads)
-            .unwrap_or_default();
-        let above = heads.iter().map(|(clock, _)| clock.saturating_add(1)).max();
-        let since = turn.now.max(above.unwrap_or(0));
-        let Some(folded) = self.folded(turn, no)? else {
-            return Ok(());
-        };
-        let old = rooms::get(turn.txn, no)?;
-        let lost = has_lost(folded, old.as_ref(), &before, &own);
-        let members = members_after(folded, &before, since, lost);
-        let (heads, view) = (folded.heads(), folded.view());
-        let made = folded.last_of(&device).map_or(0, |(op_seq, _)| op_seq);
-        let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
-        rooms::put_view(turn.txn, no, &view, &heads);
-        let heads = match &old {
-            Some(old) if lost => old.heads.clone(),
-            _ => heads,
-        };
-        let own_operations = old.as_ref().map_or(0, |row| row.own_operations).max(made);
-        let row = RoomRow {
-            heads,
-            own_operations,
-            ..row
-        };
-        if old.as_ref() != Some(&row) {
-            rooms::put(turn.txn, no, &row);
-        }
-        rooms::set_members(turn.txn, no, &members)?;
-        self.prune_chains(turn, no, &members)?;
-        feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
-        let changed = |user: &UserId| before.get(user) != members.get(user);
-        if applied != Applied::Last {
-            self.rooms.views.forget(no);
-        }
-        let keep = |log: &LogKey, user: &UserId| applied == Applied::Last && !changed(user) && log.conversation == no;
-        self.rooms
-            .denied
-            .retain(|(log, user), _| log.conversation != no || keep(log, user));
-        self.members.remove(&no);
-        let came = members
-            .into_keys()
-            .filter(|user| !before.contains_key(user) && *user != own);
-        let came: BTreeSet<UserId> = came.collect();
-        self.tell_room_to(turn, no, &came)
-    }
-
-    /// Those who have come are told what we hold, and are given what they lack.
-    pub(super) fn tell_room_to(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        users: &BTreeSet<UserId>,
-    ) -> Result<(), StoreError> {
-        let Some(id) = conversations::id_of(turn.txn, no)? else {
-            return Ok(());
-        };
-        for stream in self.links_sharing(turn, no)? {
-            let Some(link) = self.link(stream).filter(|link| users.contains(&link.user)) else {
-                continue;
-            };
-            link.wanting.insert(no);
-            self.tell_conversation(turn, stream, no, &id)?;
-        }
-        Ok(())
-    }
-
     /// What those knew who write under a view: nothing if we have never seen it.
     pub(super) fn state_of_view(
         &mut self,
@@ -344,84 +282,26 @@ impl Engine {
     }
 }
 
-/// Whether operations are missing that were here, and others are there to give them back.
-fn has_lost(folded: &Membership, old: Option<&RoomRow>, before: &BTreeMap<UserId, MemberRow>, own: &UserId) -> bool {
-    let others = before.keys().any(|user| user != own);
-    others && old.is_some_and(|old| old.heads.iter().any(|head| !folded.contains(head)))
-}
-
-/// Who takes part. After a loss, what made somebody a member may not have come back yet, and it comes from them: nobody takes part or is
-/// removed without an operation of their own. What removed somebody may not have come back either: until then nobody is added.
-fn members_after(
-    folded: &Membership,
-    before: &BTreeMap<UserId, MemberRow>,
-    since: u64,
-    lost_some: bool,
-) -> BTreeMap<UserId, MemberRow> {
-    let state = folded.state();
-    let lost = before.iter().filter(|(user, _)| !folded.knows(user));
-    let mut members: BTreeMap<UserId, MemberRow> = lost.map(|(user, row)| (*user, row.clone())).collect();
-    let there = state.members.iter();
-    let there = there.filter(|(user, _)| !lost_some || before.contains_key(user));
-    members.extend(there.map(|(user, member)| {
-        let known = before.get(user);
-        let row = MemberRow {
-            rank: member.rank.number(),
-            since: known.map_or(since, |row| row.since),
-            history: known.map_or(state.policy.history, |row| row.history),
-            devices: member.devices.clone(),
-        };
-        (*user, row)
-    }));
-    members
-}
-
-/// Whether a room takes no more operations of a user.
-fn is_full(folded: &Membership, user: &UserId) -> bool {
-    let count = folded.len().saturating_add(folded.waiting());
-    let rank = folded.state().rank(user);
-    let room = match rank {
-        Rank::Admin | Rank::Owner => MAX_OPERATIONS,
-        _ => MAX_OPERATIONS.saturating_sub(RESERVED),
-    };
-    count >= room || (rank == Rank::Nobody && folded.state().dropped.len() >= MAX_VOID)
-}
-
-/// What readers see of a room.
-fn row_after(
-    turn: &Turn<'_, '_>,
-    no: ConversationNo,
-    state: &RoomState,
-    old: Option<&RoomRow>,
-    (own, members): (UserId, &BTreeMap<UserId, MemberRow>),
-) -> Result<RoomRow, StoreError> {
-    let name = state.info.name.clone().unwrap_or_default();
-    let slug = match old {
-        // Scripts go on when a room is renamed.
-        Some(row) if !row.slug.is_empty() => row.slug.clone(),
-        _ => rooms::free_slug(turn.txn, &name, no)?,
-    };
-    let invited = state.invited.contains_key(&own);
-    let standing = match old.map(|row| row.standing.clone()) {
-        _ if members.contains_key(&own) => Standing::Member,
-        // The operation that lets us in may still be on its way; once here, it has to go on counting.
-        Some(Standing::Invited { by, at, open }) if invited || !open => Standing::Invited { by, at, open: invited },
-        Some(standing @ Standing::Asked { .. }) => standing,
-        _ => Standing::Gone,
-    };
-    Ok(RoomRow {
-        standing,
-        name,
-        topic: state.info.topic.clone().unwrap_or_default(),
-        slug,
-        heads: Vec::new(),
-        members: u32::try_from(members.len()).unwrap_or(u32::MAX),
-        policy: state.policy.clone(),
-        own_operations: 0,
-    })
-}
-
 /// Whether an event is an operation.
 pub(crate) fn is_operation(kind: u16) -> bool {
     kind == KIND_OPERATION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visitors_are_few_at_once_and_one_after_the_other() {
+        let mut rooms = Rooms::default();
+        let visits = |rooms: &mut Rooms, now| (0..1_000).filter(|_| rooms.may_visit(now)).count();
+        assert_eq!(visits(&mut rooms, 1_000_000), 4);
+        assert_eq!(visits(&mut rooms, 1_000_499), 0);
+        let by_and_by: usize = (0..10_000)
+            .map(|n| visits(&mut rooms, 1_000_500 + n * VISIT_EVERY_MS))
+            .sum();
+        assert_eq!(by_and_by, MAX_VISITORS - 4);
+        rooms.visitors = 0;
+        assert!(rooms.may_visit(9_000_000), "when they have gone");
+    }
 }

@@ -63,7 +63,9 @@ pub(super) fn may(state: &RoomState, own: &UserId, act: &RoomAct) -> Result<(), 
                 Ok(())
             }
         }
-        RoomAct::Remove { user, reason, .. } => {
+        RoomAct::Remove {
+            user, reason, purge, ..
+        } => {
             if user == own {
                 return Err(RoomError::Oneself);
             }
@@ -75,8 +77,15 @@ pub(super) fn may(state: &RoomState, own: &UserId, act: &RoomAct) -> Result<(), 
                     max: MAX_REASON,
                 });
             }
-            member(user)
+            // What somebody said can be deleted when they have gone, too.
+            match member(user) {
+                Err(RoomError::NoSuchMember) if *purge => Ok(()),
+                may => may,
+            }
         }
+        RoomAct::Alias(_) => Ok(()),
+        RoomAct::TurnAway(_) => needs(policy.invite),
+        RoomAct::RevokeLink(_) => needs(Rank::Member.number()),
         RoomAct::Unban(user) => {
             needs(policy.remove)?;
             if state.banned.contains(user) {

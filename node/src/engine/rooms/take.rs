@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, Operation, RoomOperation,
-    SignedEvent, SignerKey, UserId, VerifiedEvent,
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, LastSeq, Operation,
+    RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
 };
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
 
+use super::bounds::has_no_room;
 use super::fellows::told;
+use super::is_operation;
 use super::serve::least_rank;
-use super::{is_full, is_operation};
 use crate::engine::Engine;
-use crate::engine::append::{Appended, MAX_AHEAD_MS, append};
+use crate::engine::append::{Appended, MAX_AHEAD_MS, Origin, append};
 use crate::engine::effects::Turn;
-
-/// Operations of a room that may wait for others.
-const MAX_WAITING: usize = 256;
 
 /// What became of an operation that others gave us.
 pub(crate) enum Taken {
@@ -73,12 +71,7 @@ impl Engine {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(Taken::Never);
         };
-        let missing = checked
-            .operation
-            .parents()
-            .iter()
-            .any(|parent| !folded.contains(parent));
-        if is_full(folded, &checked.author()) || (missing && folded.waiting() >= MAX_WAITING) {
+        if has_no_room(folded, &checked.operation) {
             return Ok(Taken::Later);
         }
         Ok(match self.store_checked(turn, no, checked)? {
@@ -100,7 +93,12 @@ impl Engine {
             certificate,
         } = checked;
         let author = self.learn_device(turn, &certificate)?;
-        let key = match append(turn, no, author, &event, self.origin_of(author))? {
+        // What blocked users do in a room holds for all, and so for us.
+        let origin = match self.origin_of(author) {
+            Origin::Blocked => Origin::Elsewhere,
+            origin => origin,
+        };
+        let key = match append(turn, no, author, &event, origin)? {
             Appended::New(key) => key,
             Appended::Known(key) => return Ok(Some(key)),
             Appended::Refused => return Ok(None),
@@ -236,7 +234,7 @@ impl Engine {
             last_seen: 0,
         };
         let no = devices::put(turn.txn, &row)?;
-        self.learn_devices(turn)?;
+        self.know_device(no, row, certificate);
         Ok(no)
     }
 
@@ -262,16 +260,24 @@ impl Engine {
         if !there || state.rank(user).number() < least_rank(&state.policy, header.kind) {
             return Ok(false);
         }
-        // Of those who were removed, what whoever removed them had seen.
+        let came = state.members.get(user).and_then(|member| member.came);
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(false);
         };
         let now = folded.state();
-        Ok(match now.ends.get(user).filter(|_| !now.members.contains_key(user)) {
-            Some(ends) => ends
-                .iter()
-                .any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq),
-            None => true,
-        })
+        let member = now.members.get(user);
+        // Of those who were removed, and of what they said before they were let in again, what whoever removed them had seen; the same of
+        // devices that were removed or revoked.
+        let removed = now
+            .ends
+            .get(user)
+            .filter(|_| member.and_then(|member| member.came) != came);
+        let has_device = member.is_some_and(|member| member.devices.contains(&header.device));
+        let ended = now.device_ends.get(&(*user, header.device)).filter(|_| !has_device);
+        let seen = |ends: &Vec<LastSeq>| {
+            let mut ends = ends.iter();
+            ends.any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq)
+        };
+        Ok(removed.is_none_or(seen) && ended.is_none_or(seen))
     }
 }

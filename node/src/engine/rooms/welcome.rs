@@ -16,9 +16,15 @@ use super::holds_operations;
 use super::take::Taken;
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
+use crate::engine::timers::Allowance;
 
 /// Rooms that others let us into and that we have not decided about.
 const MAX_INVITED: usize = 200;
+/// Rooms that one user told us of and that we never joined, whatever became of them.
+const MAX_LET_IN_BY: usize = 32;
+/// New rooms that a device tells us of: one per this time, and so many at once.
+const WELCOME_EVERY_MS: u64 = 60_000;
+const WELCOMES_AT_ONCE: u64 = 16;
 /// Bytes of operations in one control.
 const CONTROL_BYTES: usize = MAX_CONTROL - 4 * 1024;
 
@@ -185,6 +191,11 @@ impl Engine {
         if rooms::all(turn.txn)?.iter().filter(|(_, row)| open(row)).count() >= MAX_INVITED {
             return Ok(false);
         }
+        let often = self.rooms.welcomes.entry(device);
+        let often = often.or_insert(Allowance::new(WELCOME_EVERY_MS, WELCOMES_AT_ONCE));
+        if !asked && (rooms::let_in_by(turn.txn, &user)? >= MAX_LET_IN_BY || !often.take(turn.now)) {
+            return Ok(false);
+        }
         let Ok(event) = SignedEvent::decode(create) else {
             self.counters.malformed_events += 1;
             return Ok(true);
@@ -206,6 +217,7 @@ impl Engine {
                 ..RoomRow::default()
             };
             rooms::put(turn.txn, no, &row);
+            rooms::put_let_in(turn.txn, &user, no);
         }
         Ok(self.store_checked(turn, no, checked)?.is_some())
     }

@@ -1,7 +1,8 @@
 //! Sender chains in rooms: one envelope for all, and who can open it.
 
 use parlour_crypto::{Control, Frame, History, SendingChain};
-use parlour_store::{chains, outbox};
+use parlour_store::chains::{self, Which};
+use parlour_store::outbox;
 
 use super::rooms::three;
 use super::*;
@@ -15,8 +16,12 @@ impl Sim {
 
     /// The chain a node writes a room with: its id, its next message, and how many were handed it.
     fn own_chain(&self, who: usize, room: &ConversationId) -> Option<([u8; 16], u32, usize)> {
+        self.chain_of(who, room, Which::Current)
+    }
+
+    fn chain_of(&self, who: usize, room: &ConversationId, which: Which) -> Option<([u8; 16], u32, usize)> {
         let no = self.number_of(who, room).expect("known");
-        let own = chains::own(self.nodes[who].store(), no).expect("readable")?;
+        let own = chains::own(self.nodes[who].store(), no, which).expect("readable")?;
         Some((own.chain.cert().chain(), own.chain.iteration(), own.given.len()))
     }
 
@@ -236,4 +241,151 @@ fn the_chain_of_somebody_who_is_no_member_is_not_taken() {
     }
     sim.wait(5 * SECOND);
     assert_eq!(sim.senders(1), 0, "made for the room, and by nobody who is in it");
+}
+
+/// All are away for a while.
+fn sleep(sim: &mut Sim, ms: u64) {
+    for who in [0, 1, 2] {
+        sim.down(who, Crash::Killed);
+    }
+    sim.wait(ms);
+    for who in [0, 1, 2] {
+        sim.start(who);
+    }
+    sim.wait(MINUTE);
+}
+
+#[test]
+fn the_next_chain_is_in_all_hands_before_the_one_in_use_ends() {
+    let (mut sim, room) = three(88);
+    sim.tell(0, room, "first");
+    sim.wait(10 * SECOND);
+    let (first, ..) = sim.own_chain(0, &room).expect("a chain");
+    assert_eq!(sim.chain_of(0, &room, Which::Next), None);
+    sleep(&mut sim, 6 * DAY);
+    let before = sim.envelopes();
+    sim.tell(0, room, "second");
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.own_chain(0, &room), Some((first, 2, 2)), "it goes on");
+    let (next, made, given) = sim.chain_of(0, &room, Which::Next).expect("the next one");
+    assert_ne!(next, first);
+    assert_eq!(
+        (made, given, waiting_chains(&sim, 0, 1), waiting_chains(&sim, 0, 2)),
+        (0, 2, 0, 0)
+    );
+    assert_eq!(sim.envelopes() - before, 1);
+    sleep(&mut sim, 2 * DAY);
+    sim.tell(0, room, "third");
+    sim.wait(500);
+    assert_eq!(sim.own_chain(0, &room), Some((next, 1, 2)), "handed out two days ago");
+    assert_eq!(sim.chain_of(0, &room, Which::Next), None);
+    assert_eq!(sim.plain_texts(2, &room), ["first", "second", "third"]);
+    // Both go when somebody goes who was handed them.
+    sleep(&mut sim, 4 * DAY);
+    sim.tell(0, room, "fourth");
+    sim.wait(10 * SECOND);
+    assert!(sim.chain_of(0, &room, Which::Next).is_some());
+    sim.remove(1, room, 2);
+    sim.wait(10 * SECOND);
+    for which in [Which::Current, Which::Next] {
+        assert_eq!(sim.chain_of(0, &room, which), None);
+    }
+}
+
+#[test]
+fn a_thousand_messages_go_by_two_chains_and_none_of_them_twice() {
+    let (mut sim, room) = three(89);
+    sim.tell(0, room, "0");
+    sim.wait(10 * SECOND);
+    let (first, ..) = sim.own_chain(0, &room).expect("a chain");
+    let before = sim.envelopes();
+    for n in 1..=1_010 {
+        sim.tell(0, room, &n.to_string());
+        sim.wait(50);
+    }
+    sim.wait(10 * SECOND);
+    let (second, sealed, _) = sim.own_chain(0, &room).expect("a chain");
+    assert_ne!(second, first);
+    assert_eq!(sealed, 11);
+    assert_eq!(
+        sim.envelopes() - before,
+        1_010,
+        "nothing but the messages, and each for both"
+    );
+    assert_eq!(sim.plain_texts(2, &room).len(), 1_011);
+}
+
+#[test]
+fn who_misses_a_chain_asks_for_it() {
+    let (mut sim, room) = three(90);
+    sim.tell(0, room, "first");
+    sim.wait(10 * SECOND);
+    let (chain, ..) = sim.own_chain(0, &room).expect("a chain");
+    // cy's disk has lost the chain and nothing else.
+    let (store, no) = (sim.nodes[2].store(), sim.number_of(2, &room).expect("known"));
+    let ada = parlour_store::devices::number(store, &sim.nodes[0].keys().id())
+        .expect("readable")
+        .expect("known");
+    let mut txn = store.begin();
+    chains::delete(&mut txn, no, ada).expect("deleted");
+    store.commit(txn.into_batch()).expect("written");
+    sim.crash_as(2, Crash::Killed);
+    sim.wait(MINUTE);
+    assert_eq!(sim.senders(2), 0);
+    sim.tell(0, room, "second");
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.plain_texts(2, &room), ["first", "second"], "by stream");
+    assert_eq!(sim.senders(2), 1, "handed over again");
+    let (same, ..) = sim.own_chain(0, &room).expect("a chain");
+    assert_eq!(same, chain);
+    sim.cut(0, 2);
+    sim.tell(0, room, "third");
+    sim.wait(300);
+    assert_eq!(
+        sim.plain_texts(2, &room).len(),
+        3,
+        "by the envelope, which bo passed on"
+    );
+    sim.mend_all();
+    // Whoever asks without a pause is answered now and then.
+    let request = Control::KeyRequest {
+        room,
+        chains: vec![(sim.nodes[0].keys().id(), [0; 16])],
+        ext: Vec::new(),
+    };
+    sim.wait(MINUTE);
+    let handed = |sim: &Sim| sim.feed_of(0);
+    let quiet = handed(&sim);
+    for n in 0..50_u8 {
+        let frame = Frame::Control {
+            id: [n; 16],
+            control: request.clone(),
+        };
+        let now = sim.now;
+        for command in sim.nodes[2].forge_frame(&frame, None, now) {
+            sim.execute(2, command);
+        }
+    }
+    sim.wait(SECOND);
+    assert_eq!(handed(&sim), quiet);
+    assert!(waiting_chains(&sim, 0, 2) <= 1);
+}
+
+#[test]
+fn who_was_removed_and_let_in_again_is_read_by_chain_from_the_first_word_on() {
+    for seed in [106, 107] {
+        let (mut sim, room) = three(seed);
+        sim.tell(2, room, "first");
+        sim.wait(10 * SECOND);
+        sim.down(0, Crash::Killed);
+        sim.remove(1, room, 2);
+        sim.wait(10 * SECOND);
+        sim.let_in(1, room, 2);
+        sim.start(0);
+        sim.wait(MINUTE);
+        sim.tell(2, room, "back");
+        sim.wait(MINUTE);
+        assert_eq!(sim.plain_texts(0, &room), ["first", "back"], "seed {seed}");
+        assert_eq!((sim.senders(0), sim.senders(1)), (1, 1), "seed {seed}");
+    }
 }

@@ -33,7 +33,7 @@ fn a_body_comes_after_all_when_others_had_erased_it_and_this_account_has_not() {
     let ada = sim.user(0);
     let now = sim.now;
     let mut take = |event: &VerifiedEvent| {
-        sim.nodes[1].take_wire(&conversation, &ada, &event.to_wire(), now);
+        assert!(sim.nodes[1].take_wire(&conversation, &ada, &event.to_wire(), now));
         let (shows, feed) = (sim.shows(1, &conversation).messages, sim.feed_of(1));
         let rows = conversations::all(sim.nodes[1].store()).expect("readable");
         let unread = rows.iter().any(|(_, row)| row.unread > 0);

@@ -1,6 +1,6 @@
 //! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
 
-use parlour_crypto::{Body, Control, Draft, Frame, History, Pin, Rank, VerifiedEvent};
+use parlour_crypto::{Control, History, Rank};
 use parlour_store::rooms::{self, Standing};
 
 use super::*;
@@ -33,14 +33,14 @@ impl Sim {
         self.wait(5 * SECOND);
     }
 
-    fn standing(&self, who: usize, room: &ConversationId) -> Option<Standing> {
+    pub(super) fn standing(&self, who: usize, room: &ConversationId) -> Option<Standing> {
         let no = self.number_of(who, room)?;
         let row = rooms::get(self.nodes[who].store(), no).expect("readable");
         row.map(|row| row.standing)
     }
 
     /// Who takes part, as a node sees it.
-    fn members_at(&self, who: usize, room: &ConversationId) -> Vec<usize> {
+    pub(super) fn members_at(&self, who: usize, room: &ConversationId) -> Vec<usize> {
         let no = self.number_of(who, room).expect("the room is there");
         let members = rooms::members(self.nodes[who].store(), no).expect("readable");
         (0..self.nodes.len())
@@ -104,23 +104,6 @@ fn all_members_have_everything_in_one_order_also_those_who_know_each_other_throu
     );
 }
 
-impl Sim {
-    fn link_into(&mut self, by: usize, room: ConversationId, uses: Option<u32>) -> String {
-        let made = self.ask(by, |reply| Command::MakeRoomLink {
-            room,
-            uses,
-            valid_ms: 60 * MINUTE,
-            reply,
-        });
-        made.expect("up").expect("a link").link
-    }
-
-    fn show_link(&mut self, by: usize, link: &str) -> Result<ConversationId, RoomError> {
-        let link = link.to_owned();
-        self.ask(by, |reply| Command::JoinByLink(link, reply)).expect("up")
-    }
-}
-
 #[test]
 fn what_was_said_before_others_came_stays_delivered() {
     let (mut sim, _) = Sim::people(78);
@@ -130,76 +113,6 @@ fn what_was_said_before_others_came_stays_delivered() {
     assert_eq!(sim.statuses(1, &room), [Delivered]);
     sim.let_in(1, room, 0);
     assert_eq!(sim.statuses(1, &room), [Delivered]);
-}
-
-#[test]
-fn a_link_lets_strangers_in_and_makes_no_contacts() {
-    let mut sim = Sim::with(49, &["ada", "bo", "cy"]);
-    let room = sim.make_room(0, "garden", History::All);
-    sim.tell(0, room, "welcome");
-    let link = sim.link_into(0, room, None);
-    for who in [1, 2] {
-        assert_eq!(sim.show_link(who, &link), Ok(room));
-        sim.wait(MINUTE);
-        assert_eq!(sim.standing(who, &room), Some(Standing::Member), "{who}");
-    }
-    sim.tell(1, room, "hello");
-    sim.wait(MINUTE);
-    for who in [0, 1, 2] {
-        assert_eq!(sim.plain_texts(who, &room), ["welcome", "hello"]);
-        assert_eq!(sim.members_at(who, &room), [0, 1, 2]);
-    }
-    assert_eq!(sim.state_at(0, 1), None);
-    assert_eq!(sim.state_at(1, 0), None);
-    assert_eq!(sim.statuses(1, &room)[1], Delivered);
-}
-
-#[test]
-fn a_limited_link_lets_in_as_many_as_it_says() {
-    let mut sim = Sim::with(50, &["ada", "bo", "cy", "di"]);
-    let room = sim.make_room(0, "garden", History::All);
-    let link = sim.link_into(0, room, Some(2));
-    for who in [1, 2, 3] {
-        assert_eq!(sim.show_link(who, &link), Ok(room));
-    }
-    sim.wait(5 * MINUTE);
-    let standings: Vec<_> = [1, 2, 3].iter().filter_map(|who| sim.standing(*who, &room)).collect();
-    let members = standings
-        .iter()
-        .filter(|standing| **standing == Standing::Member)
-        .count();
-    assert_eq!(members, 2, "{standings:?}");
-    let used_up = |standing: &&Standing| matches!(standing, Standing::Asked { refused: Some(3), .. });
-    assert_eq!(standings.iter().filter(used_up).count(), 1, "{standings:?}");
-    assert_eq!(sim.members_at(0, &room).len(), 3);
-}
-
-#[test]
-fn a_link_does_not_let_in_who_is_banned_and_ends() {
-    let mut sim = Sim::with(51, &["ada", "bo"]);
-    let room = sim.make_room(0, "garden", History::All);
-    let link = sim.link_into(0, room, None);
-    assert_eq!(sim.show_link(0, &link), Err(RoomError::OwnLink));
-    sim.show_link(1, &link).expect("shown");
-    sim.wait(MINUTE);
-    let bo = sim.user(1);
-    let ban = RoomAct::Remove {
-        user: bo,
-        ban: true,
-        purge: false,
-        reason: "spam".to_owned(),
-    };
-    sim.in_room(0, room, ban).expect("banned");
-    sim.wait(MINUTE);
-    sim.show_link(1, &link).expect("shown again");
-    sim.wait(MINUTE);
-    let standing = sim.standing(1, &room);
-    assert!(
-        matches!(standing, Some(Standing::Asked { refused: Some(5), .. })),
-        "{standing:?}"
-    );
-    sim.wait(60 * MINUTE);
-    assert_eq!(sim.show_link(1, &link), Err(RoomError::LinkEnded));
 }
 
 #[test]
@@ -284,58 +197,6 @@ fn those_who_come_later_are_given_what_the_rule_says() {
 }
 
 #[test]
-fn ranks_decide_who_may_do_what() {
-    let (mut sim, room) = three(46);
-    let (ada, bo, cy) = (sim.user(0), sim.user(1), sim.user(2));
-    let kick = |user| RoomAct::Remove {
-        user,
-        ban: true,
-        purge: false,
-        reason: String::new(),
-    };
-    assert!(matches!(sim.in_room(0, room, kick(cy)), Err(RoomError::Rank { .. })));
-    assert_eq!(sim.in_room(1, room, RoomAct::Leave), Err(RoomError::Owner));
-    sim.in_room(1, room, RoomAct::Role(ada, Rank::Moderator))
-        .expect("raised");
-    sim.wait(5 * SECOND);
-    assert_eq!(sim.in_room(0, room, kick(bo)), Err(RoomError::Above(Rank::Owner)));
-    assert_eq!(
-        sim.in_room(0, room, RoomAct::Role(cy, Rank::Guest))
-            .map_err(|e| matches!(e, RoomError::Rank { .. })),
-        Err(true)
-    );
-    sim.in_room(0, room, kick(cy)).expect("a moderator may");
-    sim.wait(5 * SECOND);
-    assert_eq!(sim.members_at(1, &room), [0, 1]);
-    assert_eq!(
-        sim.in_room(1, room, RoomAct::Invite(cy, Rank::Member)),
-        Err(RoomError::Banned)
-    );
-    sim.in_room(1, room, RoomAct::Unban(cy)).expect("unbanned");
-    sim.let_in(1, room, 2);
-    assert_eq!(sim.members_at(0, &room), [0, 1, 2]);
-}
-
-#[test]
-fn a_rule_about_writing_holds_for_those_below_it() {
-    let (mut sim, room) = three(47);
-    let change = PolicyChange {
-        post: Some(Rank::Moderator),
-        ..PolicyChange::default()
-    };
-    sim.in_room(1, room, RoomAct::Policy(change)).expect("ruled");
-    sim.wait(5 * SECOND);
-    let refused = sim.ask(0, |reply| Command::Send(SendText::plain(room, "may I"), reply));
-    assert_eq!(
-        refused.expect("up").err(),
-        Some(SendError::Refused(Refusal::MayNotPost))
-    );
-    sim.tell(1, room, "hear, hear");
-    sim.wait(10 * SECOND);
-    assert_eq!(sim.plain_texts(2, &room), ["hear, hear"]);
-}
-
-#[test]
 fn a_room_survives_kills_and_partitions_without_losing_a_word() {
     let (mut sim, room) = three(48);
     sim.tell(0, room, "one");
@@ -393,7 +254,7 @@ fn a_damaged_member_gets_the_room_back() {
 
 impl Sim {
     /// What waits in a node's outbox for a user.
-    fn waits_for(&self, who: usize, whom: usize) -> Vec<Control> {
+    pub(super) fn waits_for(&self, who: usize, whom: usize) -> Vec<Control> {
         let (store, user) = (self.nodes[who].store(), self.user(whom));
         let devices = parlour_store::devices::of_user(store, &user).expect("readable");
         let rows = devices
@@ -403,7 +264,7 @@ impl Sim {
     }
 
     /// How many devices a node's own messages in a conversation are meant for.
-    fn recipients_at(&self, who: usize, conversation: &ConversationId) -> usize {
+    pub(super) fn recipients_at(&self, who: usize, conversation: &ConversationId) -> usize {
         let no = self.number_of(who, conversation).expect("known");
         let (store, own) = (self.nodes[who].store(), self.nodes[who].engine().own());
         parlour_store::view::recipients(store, own, no).expect("readable").len()
@@ -574,77 +435,4 @@ fn who_has_lost_what_they_did_does_nothing_until_it_is_back() {
             .expect("a room");
         assert_eq!(row.name, "garden party");
     }
-}
-
-#[test]
-fn pins_the_timer_and_slow_mode_go_by_rank() {
-    let (mut sim, room) = three(77);
-    let change = PolicyChange {
-        pin: Some(Rank::Moderator),
-        slow_mode_ms: Some(60_000),
-        ..PolicyChange::default()
-    };
-    sim.in_room(1, room, RoomAct::Policy(change)).expect("ruled");
-    sim.wait(5 * SECOND);
-    let said = sim.tell(0, room, "slowly");
-    sim.wait(5 * SECOND);
-    let send = |text: &str| SendText::plain(room, text);
-    let again = sim.ask(0, |reply| Command::Send(send("too soon"), reply)).expect("up");
-    assert!(matches!(
-        again.err(),
-        Some(SendError::Refused(Refusal::SlowMode {
-            wait_ms: 50_000..=60_000
-        }))
-    ));
-    sim.tell(1, room, "an owner need not wait");
-    sim.tell(1, room, "at all");
-    sim.wait(MINUTE);
-    let last = sim.tell(0, room, "a minute later");
-    let pin = sim.change(0, said, Change::Pin(true)).expect("up");
-    assert_eq!(pin, Err(ChangeError::Refused(Refusal::MayNotPin)));
-    let timer = |conversation| SetTimer {
-        conversation,
-        expires_after_ms: Some(60_000_000),
-    };
-    let refused = sim.ask(0, |reply| Command::SetTimer(timer(room), reply)).expect("up");
-    assert_eq!(refused.err(), Some(TimerError::Refused(Refusal::MayNotSetTimer)));
-    sim.wait(5 * SECOND);
-    assert_eq!(sim.change(1, said, Change::Pin(true)), Some(Ok(())));
-    sim.ask(1, |reply| Command::SetTimer(timer(room), reply))
-        .expect("up")
-        .expect("set");
-    sim.wait(5 * SECOND);
-    // What other code says all the same is not taken.
-    let unruled = Body::Pin(Pin {
-        target: said,
-        on: false,
-        ext: Vec::new(),
-    });
-    let view = sim.event(0, &said).header().view;
-    let keys = sim.nodes[0].keys();
-    let before = sim.shows(1, &room);
-    let draft = Draft {
-        kind: unruled.kind(),
-        conversation: room,
-        device: keys.id(),
-        log: 1,
-        seq: 3,
-        prev: Some(last),
-        parents: vec![said],
-        clock: sim.now,
-        view,
-    };
-    let event = VerifiedEvent::sign(&keys, draft, [9; 16], &unruled.encode().expect("fits")).expect("signed");
-    let frame = Frame::Events {
-        conversation: room,
-        events: vec![event.to_wire()],
-    };
-    let now = sim.now;
-    for command in sim.nodes[0].forge_frame(&frame, None, now) {
-        sim.execute(0, command);
-    }
-    sim.wait(5 * SECOND);
-    assert_eq!(sim.shows(1, &room), before);
-    let place = parlour_store::events::place(sim.nodes[1].store(), &event.id()).expect("readable");
-    assert_eq!(place, None);
 }

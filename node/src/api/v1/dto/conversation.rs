@@ -20,6 +20,8 @@ pub(crate) struct Conversation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) with: Option<UserId>,
     pub(crate) unread: u64,
+    /// Unread messages that call the account by name.
+    pub(crate) mentions: u64,
     pub(crate) last_seq: u64,
     pub(crate) last: Option<Message>,
     /// What the user should know before talking here.

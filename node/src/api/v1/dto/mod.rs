@@ -35,7 +35,7 @@ pub(crate) use profile::{ChangeProfile, OwnProfile, Profile};
 pub(crate) use request::{AcceptRequest, ContactAddress, Request};
 pub(crate) use room::{
     ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
-    Rules, ShownRules,
+    RoomRequest, Rules, ShownRules,
 };
 
 /// A moment, ms since 1970.

@@ -26,6 +26,8 @@ pub(crate) struct Room {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) invited_by_name: Option<String>,
     pub(crate) unread: u64,
+    /// Unread messages that call the account by name.
+    pub(crate) mentions: u64,
     pub(crate) last_seq: u64,
     pub(crate) created_at: Time,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Rules {
 pub(crate) struct ChangeRoom {
     pub(crate) name: Option<String>,
     pub(crate) topic: Option<String>,
+    /// What it is called on this node.
+    pub(crate) slug: Option<String>,
     pub(crate) policy: Option<Rules>,
 }
 
@@ -119,6 +123,19 @@ pub(crate) struct MakeRoomLink {
     pub(crate) uses: Option<u32>,
     /// How long, seconds.
     pub(crate) valid_s: Option<u64>,
+    /// Whoever shows it waits until somebody lets them in.
+    #[serde(default)]
+    pub(crate) knock: bool,
+}
+
+/// Somebody who asks to be let in.
+#[derive(Debug, Serialize)]
+pub(crate) struct RoomRequest {
+    pub(crate) user_id: UserId,
+    /// What they call themselves.
+    pub(crate) name: String,
+    pub(crate) note: String,
+    pub(crate) asked_at: Time,
 }
 
 #[derive(Serialize)]

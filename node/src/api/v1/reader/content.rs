@@ -163,5 +163,6 @@ fn absent_name(why: Absent) -> &'static str {
         Absent::Expired => "expired",
         Absent::Viewed => "viewed",
         Absent::Erased => "erased",
+        Absent::TooSoon => "too_soon",
     }
 }

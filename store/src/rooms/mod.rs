@@ -3,8 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{DeviceId, EventId, Policy, UserId};
+use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
+
+mod links;
+
+pub use links::{
+    JoiningRow, RequestRow, TokenRow, all_joining, delete_joining, delete_request, delete_token, joining, put_joining,
+    put_request, put_token, request, requests, tokens,
+};
 
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, Fields, Key, Kind};
@@ -74,10 +81,24 @@ pub struct MemberRow {
     pub history: u8,
     /// Their devices, as the operations say.
     pub devices: Vec<DeviceId>,
+    /// The operation with which they came; nothing in rows from before it was written down.
+    pub came: Option<EventId>,
 }
 
 impl Row for MemberRow {
     const NOUN: &'static str = "member";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let (rank, since, history, devices) = (version == 1).then(|| decode_own(rest).ok())??;
+        Some(Self {
+            rank,
+            since,
+            history,
+            devices,
+            came: None,
+        })
+    }
 }
 
 /// The heads behind a view.
@@ -190,6 +211,73 @@ pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<ConversationNo>, S
         .collect()
 }
 
+/// When somebody who is no contact ceased to be in a room with us, ms.
+#[derive(Serialize, Deserialize)]
+struct Parted(u64);
+
+impl Row for Parted {
+    const NOUN: &'static str = "former member";
+}
+
+fn parted_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::Parted).user(user).done()
+}
+
+/// Notes when a user ceased to be in a room with us: they may have to be told.
+pub fn put_parted(txn: &mut Txn<'_>, user: &UserId, at: u64) {
+    record::put(txn, parted_key(user), &Parted(at));
+}
+
+/// When a user last ceased to be in a room with us, ms.
+///
+/// # Errors
+/// As [`get`].
+pub fn parted(read: &impl Read, user: &UserId) -> Result<Option<u64>, StoreError> {
+    Ok(record::get::<Parted>(read, &parted_key(user))?.map(|Parted(at)| at))
+}
+
+/// Forgets those who parted before `before`, ms.
+///
+/// # Errors
+/// As [`get`].
+pub fn forget_parted(txn: &mut Txn<'_>, before: u64) -> Result<(), StoreError> {
+    let all = record::scan::<Parted>(txn, &Key::new(Kind::Parted).range()).collect::<Result<Vec<_>, _>>()?;
+    for (key, Parted(at)) in all {
+        if at < before {
+            txn.delete(key);
+        }
+    }
+    Ok(())
+}
+
+fn let_in_key(user: &UserId) -> Key {
+    Key::new(Kind::LetInBy).user(user)
+}
+
+/// Notes that a user told us of a room. It is forgotten once we have joined.
+pub fn put_let_in(txn: &mut Txn<'_>, by: &UserId, no: ConversationNo) {
+    record::put(txn, let_in_key(by).conversation(no).done(), &Takes);
+}
+
+/// How many rooms a user told us of that we never joined.
+///
+/// # Errors
+/// As [`get`].
+pub fn let_in_by(read: &impl Read, by: &UserId) -> Result<usize, StoreError> {
+    let (from, to) = let_in_key(by).range();
+    let mut count = 0_usize;
+    for key in read.scan_keys(&from, &to) {
+        key?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+/// We have joined a room that a user told us of.
+pub fn delete_let_in(txn: &mut Txn<'_>, by: &UserId, no: ConversationNo) {
+    txn.delete(let_in_key(by).conversation(no).done());
+}
+
 /// What a member calls themselves.
 #[derive(Serialize, Deserialize)]
 struct NameRow(String);
@@ -214,97 +302,6 @@ pub fn put_name(txn: &mut Txn<'_>, user: &UserId, name: &str) {
         Key::new(Kind::MemberName).user(user).done(),
         &NameRow(name.to_owned()),
     );
-}
-
-/// A link into a room that this device has made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenRow {
-    /// Its token.
-    pub token: [u8; 16],
-    /// Where it leads.
-    pub room: ConversationNo,
-    /// When it ends, ms.
-    pub expires: u64,
-}
-
-impl Row for TokenRow {
-    const NOUN: &'static str = "room link";
-}
-
-/// Writes a link.
-pub fn put_token(txn: &mut Txn<'_>, row: &TokenRow) {
-    record::put(txn, Key::new(Kind::RoomToken).bytes(&row.token).done(), row);
-}
-
-/// Forgets a link.
-pub fn delete_token(txn: &mut Txn<'_>, token: &[u8; 16]) {
-    txn.delete(Key::new(Kind::RoomToken).bytes(token).done());
-}
-
-/// All links of this device.
-///
-/// # Errors
-/// As [`get`].
-pub fn tokens(read: &impl Read) -> Result<Vec<TokenRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::RoomToken).range())
-        .map(|row| row.map(|(_, row)| row))
-        .collect()
-}
-
-/// A link of somebody else that we have shown, and wait for what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoiningRow {
-    /// Where it leads.
-    pub room: ConversationNo,
-    /// Whom it is to be shown.
-    pub user: UserId,
-    /// Where they are.
-    #[serde(with = "serde_bytes")]
-    pub peer: Vec<u8>,
-    /// The addresses in the link.
-    pub addresses: Vec<Vec<u8>>,
-    /// Hash of the prekey bundle it names.
-    pub bundle_hash: [u8; 32],
-    /// Its token.
-    pub token: [u8; 16],
-    /// When it ends, ms.
-    pub expires: u64,
-}
-
-impl Row for JoiningRow {
-    const NOUN: &'static str = "room to join";
-}
-
-fn joining_key(no: ConversationNo) -> Vec<u8> {
-    Key::new(Kind::Joining).conversation(no).done()
-}
-
-/// Writes that a link has been shown.
-pub fn put_joining(txn: &mut Txn<'_>, row: &JoiningRow) {
-    record::put(txn, joining_key(row.room), row);
-}
-
-/// The link with which a room is to be joined, if there is one.
-///
-/// # Errors
-/// As [`get`].
-pub fn joining(read: &impl Read, no: ConversationNo) -> Result<Option<JoiningRow>, StoreError> {
-    record::get(read, &joining_key(no))
-}
-
-/// Nothing is waited for any more.
-pub fn delete_joining(txn: &mut Txn<'_>, no: ConversationNo) {
-    txn.delete(joining_key(no));
-}
-
-/// All rooms that are to be joined.
-///
-/// # Errors
-/// As [`get`].
-pub fn all_joining(read: &impl Read) -> Result<Vec<JoiningRow>, StoreError> {
-    record::scan(read, &Key::new(Kind::Joining).range())
-        .map(|row| row.map(|(_, row)| row))
-        .collect()
 }
 
 fn view_key(no: ConversationNo, view: &[u8; 32]) -> Vec<u8> {
@@ -354,7 +351,7 @@ pub fn free_slug(read: &impl Read, name: &str, no: ConversationNo) -> Result<Str
 }
 
 /// Characters of a slug.
-const MAX_SLUG: usize = 40;
+pub const MAX_SLUG: usize = 40;
 
 /// A name as a slug: letters and digits of any script in lower case, everything between them one `-`.
 #[must_use]

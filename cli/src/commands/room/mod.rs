@@ -1,18 +1,21 @@
 //! `parlour room`
 
+mod args;
+
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::args::duration;
+use args::{Action, Removal, word};
+
 use crate::client::Client;
 use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
+use crate::view;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,232 +37,10 @@ pub(crate) struct Room {
     action: Action,
 }
 
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Make a room; you are its owner
-    New {
-        /// What everybody calls it
-        name: String,
-        /// What it is about
-        #[arg(long, value_name = "TEXT")]
-        topic: Option<String>,
-        #[command(flatten)]
-        rules: Rules,
-    },
-    /// List your rooms, and those you are invited to
-    List,
-    /// Show a room and its rules
-    Info {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-    },
-    /// Let a contact join
-    Invite {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// A contact
-        who: String,
-        /// As a guest, who reads and does not write
-        #[arg(long)]
-        guest: bool,
-    },
-    /// Make a link with which others can join
-    Link {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// How often it can be used; without: as often as it is shown
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        uses: Option<u32>,
-        /// How long it is good
-        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
-        expires: Duration,
-    },
-    /// Join a room that you are invited to or have a link to
-    Join {
-        /// A link; or the room's name, its id, or the beginning of it
-        #[arg(value_name = "ROOM|LINK")]
-        room: String,
-        /// How long to wait for the answer of whoever made the link
-        #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
-        timeout: Duration,
-    },
-    /// Leave a room, or turn an invitation down
-    Leave {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-    },
-    /// List who takes part
-    Members {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-    },
-    /// Give a member another rank
-    Role {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// A member: a contact's name, or a user id
-        who: String,
-        /// Which; `owner` gives the room away
-        role: Rank,
-    },
-    /// Remove a member, who reads nothing from then on
-    Remove {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// A member: a contact's name, or a user id
-        who: String,
-        #[command(flatten)]
-        removal: Removal,
-    },
-    /// Remove a member and keep them out
-    Ban {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// A member: a contact's name, or a user id
-        who: String,
-        #[command(flatten)]
-        removal: Removal,
-    },
-    /// Let somebody who is banned be invited again
-    Unban {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// A contact's name, or a user id
-        who: String,
-    },
-    /// Change who may do what
-    Policy {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        #[command(flatten)]
-        rules: Rules,
-    },
-    /// Give it another name
-    Rename {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// What everybody calls it from now on
-        name: String,
-    },
-    /// Say what it is about; without a text: nothing
-    Topic {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// What it is about
-        topic: Option<String>,
-    },
-    /// Say what those who join are given of what was said before
-    HistoryPolicy {
-        /// Its name here, its id, or the beginning of it
-        room: String,
-        /// How much
-        history: History,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Rank {
-    Guest,
-    Member,
-    Moderator,
-    Admin,
-    Owner,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Join {
-    /// Whom a member invites
-    Invite,
-    /// Also whoever has a link
-    Link,
-    /// Also whoever asks and is let in
-    Knock,
-    /// Everybody
-    Public,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum History {
-    /// Nothing
-    None,
-    /// The last hundred messages
-    Last100,
-    /// Those of the last thirty days
-    #[value(name = "30days")]
-    Days30,
-    /// Everything
-    All,
-}
-
-#[derive(Debug, Args)]
-struct Removal {
-    /// Hide what they sent around it, too
-    #[arg(long)]
-    purge: bool,
-    /// Why; members can read it
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-/// What is not given stays.
-#[derive(Debug, Args)]
-struct Rules {
-    /// Least rank to write
-    #[arg(long, value_name = "RANK")]
-    post: Option<Rank>,
-    /// Least rank to invite
-    #[arg(long, value_name = "RANK")]
-    invite: Option<Rank>,
-    /// Least rank to pin messages
-    #[arg(long, value_name = "RANK")]
-    pin: Option<Rank>,
-    /// Least rank to change name and topic
-    #[arg(long, value_name = "RANK")]
-    info: Option<Rank>,
-    /// Least rank to remove and ban
-    #[arg(long, value_name = "RANK")]
-    remove: Option<Rank>,
-    /// Least rank to give ranks
-    #[arg(long, value_name = "RANK")]
-    roles: Option<Rank>,
-    /// How one comes in
-    #[arg(long, value_name = "HOW")]
-    join: Option<Join>,
-    /// What those who join are given of what was said before
-    #[arg(long, value_name = "HOW MUCH")]
-    history: Option<History>,
-}
-
-fn word(value: impl ValueEnum) -> String {
-    let name = value.to_possible_value();
-    name.map_or_else(String::new, |name| name.get_name().to_owned())
-}
-
-impl Rules {
-    /// As the API takes them; nothing if none is given.
-    fn body(&self) -> Option<Value> {
-        let mut body = serde_json::Map::new();
-        let ranks = [
-            ("post", self.post),
-            ("invite", self.invite),
-            ("pin", self.pin),
-            ("info", self.info),
-            ("remove", self.remove),
-            ("roles", self.roles),
-        ];
-        for (field, rank) in ranks {
-            body.extend(rank.map(|rank| (field.to_owned(), json!(word(rank)))));
-        }
-        body.extend(self.join.map(|join| ("join".to_owned(), json!(word(join)))));
-        body.extend(self.history.map(|history| ("history".to_owned(), json!(word(history)))));
-        (!body.is_empty()).then_some(Value::Object(body))
-    }
-}
-
 impl Room {
     pub(crate) fn reach(&self) -> Reach {
         match self.action {
-            Action::List | Action::Info { .. } | Action::Members { .. } => Reach::Disk,
+            Action::List | Action::Info { .. } | Action::Members { .. } | Action::Requests { .. } => Reach::Disk,
             _ => Reach::Network,
         }
     }
@@ -287,16 +68,42 @@ impl Room {
                     .await?;
                 tell(client, out, room, |room| format!("{who} may join {}.\n", slug(room))).await?;
             }
-            Action::Link { room, uses, expires } => {
-                let wish = json!({ "uses": uses, "valid_s": expires.as_secs() });
+            Action::Link {
+                room,
+                revoke: Some(link),
+                ..
+            } => {
+                client
+                    .post(&["rooms", room, "links", "revoke"], &json!({ "link": link }))
+                    .await?;
+                tell(client, out, room, |_| "The link lets nobody in any more.\n".to_owned()).await?;
+            }
+            Action::Requests { room } => requests(client, out, room).await?,
+            Action::Accept { room, who } => {
+                client.post(&["rooms", room, "requests", who], &json!({})).await?;
+                tell(client, out, room, |room| format!("{who} may join {}.\n", slug(room))).await?;
+            }
+            Action::Decline { room, who } => {
+                client.delete(&["rooms", room, "requests", who]).await?;
+                tell(client, out, room, |_| format!("{who} was turned away.\n")).await?;
+            }
+            Action::Link {
+                room,
+                uses,
+                knock,
+                expires,
+                revoke: None,
+            } => {
+                let wish = json!({ "uses": uses, "knock": knock, "valid_s": expires.as_secs() });
                 let link = client.post(&["rooms", room, "links"], &wish).await?;
                 out.data(&link, || format!("{}\n", field(&link, "link")))?;
-                let times = uses.map_or_else(
-                    || "anybody who has it".to_owned(),
-                    |uses| format!("the first {uses} who show it"),
-                );
+                let lets = match uses {
+                    _ if *knock => "anybody who has it knock".to_owned(),
+                    Some(uses) => format!("the first {uses} who show it join"),
+                    None => "anybody who has it join".to_owned(),
+                };
                 out.note(&format!(
-                    "It lets {times} join, until {}.",
+                    "It lets {lets}, until {}.",
                     text::local_time(&field(&link, "expires_at"))
                 ));
             }
@@ -328,6 +135,20 @@ impl Room {
                 changed(client, out, room, &wish).await?;
             }
             Action::Rename { room, name } => changed(client, out, room, &json!({ "name": name })).await?,
+            Action::Alias { room, name } => changed(client, out, room, &json!({ "slug": name })).await?,
+            Action::Pin { room, message, remove } => {
+                let room = client.get(&["rooms", room], &[]).await?;
+                let path = ["messages", message, "pin"];
+                let there = client.get(&path[..2], &[]).await?;
+                if there["conversation_id"] != room["id"] {
+                    anyhow::bail!("this message is not in {}", slug(&room));
+                }
+                let message = match remove {
+                    true => client.take_away(&path, &[]).await?,
+                    false => client.put(&path, &json!({})).await?,
+                };
+                out.data(&message, || view::Message::of(&message).line(None))?;
+            }
             Action::Topic { room, topic } => {
                 let wish = json!({ "topic": topic.as_deref().unwrap_or_default() });
                 changed(client, out, room, &wish).await?;
@@ -424,6 +245,22 @@ async fn members(client: &Client, out: &Output, room: &str) -> Result<()> {
     Ok(())
 }
 
+async fn requests(client: &Client, out: &Output, room: &str) -> Result<()> {
+    let requests = Value::Array(client.items(&["rooms", room, "requests"], &[]).await?);
+    if requests.as_array().is_some_and(Vec::is_empty) {
+        out.note("Nobody knocks.");
+    }
+    out.data(&requests, || {
+        let line = |request: &Value| {
+            let note = field(request, "note");
+            let note = if note.is_empty() { note } else { format!("  {note}") };
+            format!("{}  {}{note}\n", field(request, "name"), field(request, "user_id"))
+        };
+        requests.as_array().into_iter().flatten().map(line).collect()
+    })?;
+    Ok(())
+}
+
 fn field(value: &Value, name: &str) -> String {
     text::one_line(value[name].as_str().unwrap_or_default())
 }
@@ -453,6 +290,10 @@ fn line(room: &Value) -> String {
         String::new()
     } else {
         format!(", {unread} unread")
+    };
+    let unread = match room["mentions"].as_u64().unwrap_or_default() {
+        0 => unread,
+        mentions => format!("{unread}, {mentions} for you"),
     };
     format!(
         "{}  {} members, {}{unread}\n",

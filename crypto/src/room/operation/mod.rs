@@ -1,16 +1,21 @@
 //! Operations: who makes, joins, leaves and rules a room (PROTOCOL.md section 11).
 //!
-//! [`Operation`] is a body; [`RoomOperation`] is one by a device whose certificate is known, checked as far as that goes alone.
+//! [`Operation`] is a body; [`RoomOperation`] (`read`) is one by a device whose certificate is known, checked as far as that goes alone.
 //! Whether it counts is for the set it is in to say: `membership`.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod read;
+
+#[cfg(test)]
+pub(super) use read::Listed;
+pub use read::RoomOperation;
 
 use super::rules::Policy;
 use crate::body::{Ext, MAX_EXT};
 use crate::card::MAX_AVATAR;
 use crate::codec::{DecodeError, decode_strict, encode, variant_index};
-use crate::device::DeviceCert;
-use crate::device_list::{DeviceList, ListError};
-use crate::event::{EventHeader, MAX_WIRE_EVENT, SignedEvent, VerifiedEvent};
+use crate::device_list::ListError;
+use crate::event::{EventHeader, MAX_WIRE_EVENT};
 use crate::ids::{ConversationId, DeviceId, EventId, UserId};
 use crate::kdf::{Purpose, hash};
 use serde::{Deserialize, Serialize};
@@ -334,159 +339,6 @@ pub fn membership_view<'a>(room: &ConversationId, heads: impl IntoIterator<Item 
 #[must_use]
 pub fn link_token_hash(token: &[u8; 16]) -> [u8; 32] {
     hash(Purpose::ROOM_LINK_TOKEN, &[token])
-}
-
-/// An operation whose author and device list are proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomOperation {
-    pub(super) id: EventId,
-    pub(super) room: ConversationId,
-    pub(super) device: DeviceId,
-    pub(super) user: UserId,
-    pub(super) clock: u64,
-    pub(super) op_seq: u32,
-    pub(super) parents: Vec<EventId>,
-    /// Nothing for an act of a later version.
-    pub(super) act: Option<Act>,
-    pub(super) list: Option<Listed>,
-}
-
-/// What a device list says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) version: u32,
-    pub(super) recovered: bool,
-    pub(super) certified: Vec<DeviceId>,
-    pub(super) revoked: Vec<DeviceId>,
-}
-
-impl RoomOperation {
-    /// Reads the operation in `event`, which is by the device of `author`.
-    ///
-    /// # Errors
-    /// See [`OperationError`]: it is then as if it did not exist.
-    pub fn read(event: &VerifiedEvent, author: &DeviceCert) -> Result<Self, OperationError> {
-        let header = event.header();
-        let (_, body) = event.body().ok_or(OperationError::NotAnOperation)?;
-        if header.kind != KIND_OPERATION || header.view.is_some() {
-            return Err(OperationError::NotAnOperation);
-        }
-        let (place, act) = match Operation::decode(body) {
-            Ok(operation) => (
-                (operation.user, operation.op_seq, operation.parents),
-                Some(operation.act),
-            ),
-            Err(OperationError::NeedsNewerVersion) => (place_alone(body)?, None),
-            Err(error) => return Err(error),
-        };
-        let (user, op_seq, parents) = place;
-        if author.device() != header.device || author.user() != user {
-            return Err(OperationError::Author);
-        }
-        if matches!(act, Some(Act::Create { .. })) && room_id(header) != header.conversation {
-            return Err(OperationError::Room);
-        }
-        let list = act
-            .as_ref()
-            .and_then(Act::device_list)
-            .map(|list| listed(list, &user))
-            .transpose()?;
-        Ok(Self {
-            id: event.id(),
-            room: header.conversation,
-            device: header.device,
-            user,
-            clock: header.clock,
-            op_seq,
-            parents,
-            act,
-            list,
-        })
-    }
-
-    /// The id of its event.
-    #[must_use]
-    pub fn id(&self) -> EventId {
-        self.id
-    }
-
-    /// The user who did it.
-    #[must_use]
-    pub fn user(&self) -> UserId {
-        self.user
-    }
-
-    /// Whether it makes the room.
-    #[must_use]
-    pub fn begins(&self) -> bool {
-        matches!(self.act, Some(Act::Create { .. }))
-    }
-
-    /// Whether its author comes in with it.
-    #[must_use]
-    pub fn brings_in(&self) -> bool {
-        matches!(self.act, Some(Act::Create { .. } | Act::Join { .. }))
-    }
-
-    /// The operations it builds on.
-    #[must_use]
-    pub fn parents(&self) -> &[EventId] {
-        &self.parents
-    }
-
-    /// The device list it carries.
-    #[must_use]
-    pub fn device_list(&self) -> Option<DeviceList> {
-        let list = self.act.as_ref().and_then(Act::device_list)?;
-        DeviceList::verify(list).ok()
-    }
-
-    /// The device list that the operation in `event` carries, if it verifies. Nothing else has been checked then: it is for finding
-    /// the certificate of a device that was not known before.
-    #[must_use]
-    pub fn carried_list(event: &SignedEvent) -> Option<DeviceList> {
-        let operation = Operation::decode(event.body()?).ok()?;
-        let list = DeviceList::verify(operation.act.device_list()?).ok()?;
-        (list.user() == operation.user).then_some(list)
-    }
-
-    /// Whom the operation in `event` lets in. Nothing has been checked then.
-    #[must_use]
-    pub fn carried_invite(event: &SignedEvent) -> Option<UserId> {
-        match Operation::decode(event.body()?).ok()?.act {
-            Act::Invite { user, .. } => Some(user),
-            _ => None,
-        }
-    }
-
-    /// What was done; nothing if only a later version knows.
-    #[must_use]
-    pub fn act(&self) -> Option<&Act> {
-        self.act.as_ref()
-    }
-}
-
-fn place_alone(body: &[u8]) -> Result<Place, OperationError> {
-    let (place, rest) = postcard::take_from_bytes::<Place>(body).map_err(|_| DecodeError::Malformed)?;
-    check_place(place.1, &place.2)?;
-    let read = body.len().saturating_sub(rest.len());
-    if place.2.is_empty() || body.get(..read) != Some(encode(&place).as_slice()) {
-        return Err(DecodeError::NotCanonical.into());
-    }
-    Ok(place)
-}
-
-fn listed(bytes: &[u8], user: &UserId) -> Result<Listed, OperationError> {
-    let list = DeviceList::verify(bytes)?;
-    if list.user() != *user {
-        return Err(OperationError::Author);
-    }
-    Ok(Listed {
-        version: list.version(),
-        recovered: list.is_recovered(),
-        certified: list.certs().iter().map(DeviceCert::device).collect(),
-        revoked: list.revoked().to_vec(),
-    })
 }
 
 /// Why an operation cannot be read or written.
