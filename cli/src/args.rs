@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::account::Account;
 use crate::commands::accounts::Accounts;
 use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
+use crate::commands::poll::Poll;
 use crate::commands::presence::Presence;
 use crate::commands::profile::{Avatar, Profile};
 use crate::commands::read::Read;
 use crate::commands::requests::Requests;
 use crate::commands::room::Room;
 use crate::commands::settings::Settings;
+use crate::commands::thread::Thread;
+use crate::commands::token::Token;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
@@ -45,7 +49,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command understands, before or after its name.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Where the node keeps everything [default: the platform's data directory]
     #[arg(
@@ -93,6 +97,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),
+    Account(Account),
     Accounts(Accounts),
     Invite(Invite),
     Add(Add),
@@ -115,8 +120,11 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Store(Store),
     Message(Message),
+    Poll(Poll),
+    Thread(Thread),
     Pins(Pins),
     Timer(Timer),
+    Token(Token),
     Completions(Completions),
 }
 

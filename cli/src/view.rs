@@ -5,6 +5,10 @@ use serde_json::Value;
 
 use crate::text;
 
+mod parts;
+
+use parts::{Call, File, Place, Poll, Replies, Sticker};
+
 /// A message.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -25,6 +29,13 @@ pub(crate) struct Message {
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
     pub timer: Option<Timer>,
+    pub thread: Option<String>,
+    pub replies: Option<Replies>,
+    pub poll: Option<Poll>,
+    pub location: Option<Place>,
+    pub file: Option<File>,
+    pub sticker: Option<Sticker>,
+    pub call: Option<Call>,
     pub devices: Vec<Delivery>,
 }
 
@@ -97,6 +108,10 @@ impl Message {
 
     /// The text, or what stands for it.
     pub(crate) fn shown(&self) -> String {
+        if let Some(part) = self.part() {
+            let text = self.text.iter().filter(|text| !text.is_empty()).cloned();
+            return std::iter::once(part).chain(text).collect::<Vec<_>>().join("\n");
+        }
         if let Some(text) = &self.text {
             return text.clone();
         }
@@ -117,9 +132,24 @@ impl Message {
         }
     }
 
+    /// What is there beside text.
+    fn part(&self) -> Option<String> {
+        let poll = self.poll.as_ref().map(Poll::lines);
+        let place = self.location.as_ref().map(Place::line);
+        let file = self.file.as_ref().map(File::line);
+        let sticker = self.sticker.as_ref().map(Sticker::line);
+        let call = self.call.as_ref().map(Call::line);
+        poll.or(place).or(file).or(sticker).or(call)
+    }
+
     /// What it answers, what it says, what was said about it.
     fn whole(&self) -> String {
         let mut lines = Vec::new();
+        lines.extend(
+            self.thread
+                .as_deref()
+                .map(|root| format!("[in the thread of {}]", short(root))),
+        );
         lines.extend(self.reply.as_ref().map(Quote::line));
         let mut text = self.shown();
         for (there, mark) in [(self.edited_at.is_some(), "  (edited)"), (self.pinned, "  [pinned]")] {
@@ -138,6 +168,11 @@ impl Message {
         let reactions: Vec<String> = reactions.collect();
         if !reactions.is_empty() {
             lines.push(reactions.join("  "));
+        }
+        match &self.replies {
+            Some(Replies { count: 1 }) => lines.push("[1 message in its thread]".to_owned()),
+            Some(Replies { count }) => lines.push(format!("[{count} messages in its thread]")),
+            None => {}
         }
         lines.join("\n")
     }

@@ -11,10 +11,22 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod change;
+mod content;
+mod media;
+mod poll;
 
 pub use change::{
     Delete, Edit, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, KIND_TIMER, MAX_TARGETS, MAX_TIMER_MS, MIN_TIMER_MS,
     Pin, Reaction, Timer,
+};
+pub use content::Content;
+use content::KNOWN_CONTENTS;
+pub use media::{
+    Audio, Call, CallOutcome, EQUATOR, Location, MAX_CAPTION, MAX_FILE_NAME, MAX_MEDIA_TYPE, MAX_THUMBNAIL, MAX_WAVE,
+    MERIDIAN, Picture, SharedFile, Sticker, Video, Voice,
+};
+pub use poll::{
+    ClosePoll, KIND_CLOSE_POLL, KIND_VOTE, MAX_COUNTED, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll, Vote,
 };
 
 /// Event kind of a [`Message`].
@@ -50,6 +62,10 @@ pub enum Body {
     Pin(Pin),
     /// Kind 6.
     Timer(Timer),
+    /// Kind 8.
+    Vote(Vote),
+    /// Kind 9.
+    ClosePoll(ClosePoll),
 }
 
 impl Body {
@@ -65,6 +81,8 @@ impl Body {
             KIND_REACTION => Reaction::decode(bytes).map(Self::Reaction),
             KIND_PIN => Pin::decode(bytes).map(Self::Pin),
             KIND_TIMER => Timer::decode(bytes).map(Self::Timer),
+            KIND_VOTE => Vote::decode(bytes).map(Self::Vote),
+            KIND_CLOSE_POLL => ClosePoll::decode(bytes).map(Self::ClosePoll),
             _ => Err(BodyError::NeedsNewerVersion),
         }
     }
@@ -79,6 +97,8 @@ impl Body {
             Self::Reaction(_) => KIND_REACTION,
             Self::Pin(_) => KIND_PIN,
             Self::Timer(_) => KIND_TIMER,
+            Self::Vote(_) => KIND_VOTE,
+            Self::ClosePoll(_) => KIND_CLOSE_POLL,
         }
     }
 
@@ -94,6 +114,8 @@ impl Body {
             Self::Reaction(reaction) => reaction.encode(),
             Self::Pin(pin) => pin.encode(),
             Self::Timer(timer) => timer.encode(),
+            Self::Vote(vote) => vote.encode(),
+            Self::ClosePoll(close) => close.encode(),
         }
     }
 }
@@ -117,32 +139,18 @@ pub struct Message {
     pub ext: Ext,
 }
 
-/// What a message says; grows at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// Plain text, 1–16 384 bytes.
-    Text(String),
-}
-
-/// Number of [`Content`] variants this version knows.
-const KNOWN_CONTENTS: u32 = 1;
-
-impl Content {
-    fn validate(&self) -> Result<(), BodyError> {
-        let Self::Text(text) = self;
-        if text.is_empty() {
-            return Err(BodyError::EmptyText);
-        }
-        limit("text", text.len(), MAX_TEXT)
-    }
-}
-
 impl Message {
     /// A plain text without anything else.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
+        Self::new(Content::Text(text.into()))
+    }
+
+    /// A content without anything else.
+    #[must_use]
+    pub fn new(content: Content) -> Self {
         Self {
-            content: Content::Text(text.into()),
+            content,
             reply_to: None,
             thread: None,
             mentions: Vec::new(),
@@ -168,6 +176,9 @@ impl Message {
         limit("ext", self.ext.len(), MAX_EXT)?;
         if self.visibility > VISIBLE_TWICE {
             return Err(BodyError::NeedsNewerVersion);
+        }
+        if self.visibility != VISIBLE_FOREVER && !self.content.can_be_on_demand() {
+            return Err(BodyError::NotOnDemand);
         }
         Ok(())
     }
@@ -221,6 +232,50 @@ pub enum BodyError {
     /// Something else than one emoji.
     #[error("a reaction is exactly one emoji")]
     NotEmoji,
+    /// A text that has to say something says nothing.
+    #[error("the {field} is empty")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
+    /// A character that acts instead of being seen, in a text of one line.
+    #[error("the {field} has a control character")]
+    ControlCharacter {
+        /// The field.
+        field: &'static str,
+    },
+    /// A poll with nothing to choose from.
+    #[error("a poll has {got} options, and needs {min}")]
+    TooFewOptions {
+        /// Options found.
+        got: usize,
+        /// The fewest allowed.
+        min: usize,
+    },
+    /// The same twice, or not in its order.
+    #[error("the {field} are not all different and in their order")]
+    NotDistinct {
+        /// The field.
+        field: &'static str,
+    },
+    /// An option that no poll has.
+    #[error("no poll has such an option")]
+    NoSuchOption,
+    /// Something that cannot be sent to be viewed once or twice.
+    #[error("this cannot be sent to be viewed on demand")]
+    NotOnDemand,
+    /// Not on earth.
+    #[error("there is no such place")]
+    NoPlace,
+    /// A file that is called like a path.
+    #[error("the name of a file is a path")]
+    PathAsName,
+    /// Not a media type.
+    #[error("the media type is not of its form")]
+    NoMediaType,
+    /// A call that was not held, and lasted.
+    #[error("a call that was not held has a length")]
+    LengthOfNoCall,
     /// A time that is too short or too long.
     #[error("{got} ms is not between {min} and {max}")]
     OutOfBounds {

@@ -1,7 +1,8 @@
 //! Events: the signed facts themselves, stored compactly and rebuilt to the byte when read.
 
 use parlour_crypto::{
-    EventHeader, EventId, KIND_DELETE, KIND_EDIT, KIND_OPERATION, KIND_PIN, KIND_REACTION, VerifiedEvent, decode_own,
+    EventHeader, EventId, KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_OPERATION, KIND_PIN, KIND_REACTION, KIND_VOTE,
+    VerifiedEvent, decode_own,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -153,7 +154,7 @@ pub fn erase(txn: &mut Txn<'_>, at: &EventKey) -> Result<bool, StoreError> {
 pub fn has_a_place(kind: u16) -> bool {
     !matches!(
         kind,
-        KIND_EDIT | KIND_DELETE | KIND_REACTION | KIND_PIN | KIND_OPERATION
+        KIND_EDIT | KIND_DELETE | KIND_REACTION | KIND_PIN | KIND_OPERATION | KIND_VOTE | KIND_CLOSE_POLL
     )
 }
 

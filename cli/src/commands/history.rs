@@ -97,13 +97,28 @@ pub(crate) async fn newest(
     client: &Client,
     who: &str,
     limit: usize,
+    before: Option<String>,
+) -> Result<(Vec<Value>, Option<String>), CallError> {
+    newest_where(client, who, limit, before, &[]).await
+}
+
+/// As [`newest`], of those that `only` asks for.
+///
+/// # Errors
+/// See [`CallError`].
+pub(crate) async fn newest_where(
+    client: &Client,
+    who: &str,
+    limit: usize,
     mut before: Option<String>,
+    only: &[(&str, &str)],
 ) -> Result<(Vec<Value>, Option<String>), CallError> {
     let mut pages = Vec::new();
     let mut missing = limit;
     while missing > 0 {
         let size = missing.min(PAGE).to_string();
         let mut query = vec![("limit", size.as_str())];
+        query.extend_from_slice(only);
         query.extend(before.as_deref().map(|cursor| ("before", cursor)));
         let page = client.get(&["conversations", who, "messages"], &query).await?;
         before = page["prev"].as_str().map(str::to_owned);

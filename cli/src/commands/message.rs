@@ -188,7 +188,7 @@ async fn versions(client: &Client, out: &Output, id: &str) -> Result<()> {
 
 async fn view_once(client: &Client, out: &Output, id: &str) -> Result<()> {
     let viewed = client.post(&["messages", id, "view"], &json!({})).await?;
-    out.data(&viewed, || format!("{}\n", viewed["text"].as_str().unwrap_or_default()))?;
+    out.data(&viewed, || format!("{}\n", view::Message::of(&viewed).shown()))?;
     match viewed["views_left"].as_u64() {
         Some(1) => out.note("It can be viewed once more."),
         _ => out.note("It is erased now."),

@@ -29,12 +29,15 @@ Examples:
   parlour send bob --wait delivered --timeout 1m \"are you there?\"
   df -h | parlour send bob -
   parlour send bob --reply msg_ab3cde7h \"yes, at eight\"
+  parlour send garden --thread msg_ab3cde7h \"and the beans?\"
+  parlour send bob --location 52.5200,13.4050 --place \"the weir\"
+  parlour send bob --sticker 🌱
   parlour send bob --expires 1h \"the code is 4711\"       gone on both sides after an hour
   parlour send bob --view-once \"only look once\"
 
 The message is safe once this command says yes: it is delivered when both nodes run, however much later that is.";
 
-/// Send a text to somebody
+/// Send a text to somebody, a place, or a sticker
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Send {
@@ -53,6 +56,18 @@ pub(crate) struct Send {
     /// The message it answers: its id or the beginning of it
     #[arg(long, value_name = "ID")]
     reply: Option<String>,
+    /// The thread it belongs to: the id of its root, or the beginning of it
+    #[arg(long, value_name = "ID")]
+    thread: Option<String>,
+    /// Send a place instead of a text, in degrees: north of the equator, east of Greenwich
+    #[arg(long, value_name = "LAT,LON", value_parser = degrees, allow_hyphen_values = true, conflicts_with_all = ["text", "sticker"])]
+    location: Option<Degrees>,
+    /// What the place is called
+    #[arg(long, value_name = "NAME", requires = "location")]
+    place: Option<String>,
+    /// Send a sticker instead of a text: exactly one emoji
+    #[arg(long, value_name = "EMOJI", conflicts_with = "text")]
+    sticker: Option<String>,
     /// Call somebody by name; repeat for more
     #[arg(long, value_name = "WHO")]
     mention: Vec<String>,
@@ -70,14 +85,26 @@ pub(crate) struct Send {
     client_id: Option<String>,
 }
 
+/// A latitude and a longitude.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Degrees(f64, f64);
+
+fn degrees(text: &str) -> Result<Degrees, String> {
+    let parts = text.split_once(',').map(|(a, b)| (a.trim().parse(), b.trim().parse()));
+    match parts {
+        Some((Ok(latitude), Ok(longitude))) => Ok(Degrees(latitude, longitude)),
+        _ => Err("a place is two numbers of degrees with a comma between them, such as 52.52,13.405".to_owned()),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Wait {
+pub(crate) enum Wait {
     Sent,
     Delivered,
     Read,
 }
 
-/// A text that can be sent.
+/// A message that can be sent.
 #[derive(Debug)]
 pub(crate) struct Ready {
     to: String,
@@ -92,12 +119,21 @@ impl Send {
     /// # Errors
     /// There is none, or it is too long.
     pub(crate) fn read(self, global: &Global) -> Result<Ready> {
-        let text = given_text(self.text, global, &format!("parlour send {} \"text\"", self.to))?;
-        let client_id = match self.client_id {
-            Some(id) => id,
-            None => random_id()?,
+        let mut body = match (self.location, self.sticker) {
+            (Some(Degrees(latitude, longitude)), _) => json!({
+                "location": { "latitude": latitude, "longitude": longitude, "name": self.place },
+            }),
+            (None, Some(emoji)) => json!({ "sticker": { "emoji": emoji } }),
+            (None, None) => {
+                json!({ "text": given_text(self.text, global, &format!("parlour send {} \"text\"", self.to))? })
+            }
         };
-        let mut body = json!({ "text": text, "client_id": client_id });
+        if let Some(id) = self.client_id {
+            body["client_id"] = json!(id);
+        }
+        if let Some(root) = self.thread {
+            body["thread"] = json!(root);
+        }
         if let Some(reply) = self.reply {
             body["reply_to"] = json!(reply);
         }
@@ -111,15 +147,29 @@ impl Send {
             body["view_once"] = json!(if self.view_twice { 2 } else { 1 });
         }
         Ok(Ready {
-            to: self.to,
-            wait: self.wait,
             timeout: self.timeout,
-            body,
+            ..Ready::new(&self.to, self.wait, body)?
         })
     }
 }
 
 impl Ready {
+    /// A message as the API takes it, with a client id if it has none.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(crate) fn new(to: &str, wait: Option<Wait>, mut body: Value) -> Result<Self> {
+        if body["client_id"].is_null() {
+            body["client_id"] = json!(random_id()?);
+        }
+        Ok(Self {
+            to: to.to_owned(),
+            wait,
+            timeout: None,
+            body,
+        })
+    }
+
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let (goal, patience) = self.goal(client);
         let deadline = Instant::now() + patience;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{ApiLimits, DataDir, NewAccount, Node, NodeOptions, WaitingNode};
+use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +42,15 @@ pub(crate) struct Up {
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+    /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There is
+    /// echoroom (port 3000)
+    #[arg(
+        long = "gateway",
+        value_name = "NAME",
+        env = "PARLOUR_GATEWAY",
+        value_delimiter = ','
+    )]
+    gateways: Vec<Gateway>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -79,11 +88,20 @@ impl Up {
         } else {
             Box::pin(start_and_wait(options, &mut stop, out)).await
         };
-        let node = match started {
+        let mut node = match started {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, &data).await),
         };
+        for gateway in self.gateways {
+            match node.open_gateway(gateway).await {
+                Ok(address) => out.note(&format!("  gateway     {} at http://{address}", gateway.family.name())),
+                Err(error) => {
+                    node.stop().await;
+                    return Err(error.into());
+                }
+            }
+        }
         greet(&node, &data, out).await?;
         stop.asked().await;
         out.note("stopping");

@@ -179,7 +179,7 @@ impl Timer {
     }
 }
 
-fn read<T: DeserializeOwned + Serialize>(
+pub(super) fn read<T: DeserializeOwned + Serialize>(
     bytes: &[u8],
     validate: impl FnOnce(&T) -> Result<(), BodyError>,
 ) -> Result<T, BodyError> {

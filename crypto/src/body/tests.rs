@@ -83,7 +83,7 @@ fn limits_hold_in_both_directions() {
 fn what_is_newer_is_told_from_what_is_wrong() {
     assert_eq!(Body::read(7, b"anything"), Err(BodyError::NeedsNewerVersion));
     assert_eq!(
-        Message::decode(&[1, 9, 9]),
+        Message::decode(&[10, 9, 9]),
         Err(BodyError::NeedsNewerVersion),
         "an unknown content"
     );
@@ -174,6 +174,8 @@ fn both(body: &Body) -> Result<(), BodyError> {
         Body::Reaction(inner) => encode(inner),
         Body::Pin(inner) => encode(inner),
         Body::Timer(inner) => encode(inner),
+        Body::Vote(inner) => encode(inner),
+        Body::ClosePoll(inner) => encode(inner),
     };
     assert_eq!(encoded, Body::read(body.kind(), &bytes).map(|_| ()));
     encoded
@@ -205,7 +207,7 @@ fn limits_of_changes_hold_in_both_directions() {
     for visibility in [VISIBLE_ONCE, VISIBLE_TWICE] {
         assert_eq!(both(&Body::Message(Message { visibility, ..full() })), Ok(()));
     }
-    let mut newer = [TARGET.as_bytes().as_slice(), &[1, 9]].concat();
+    let mut newer = [TARGET.as_bytes().as_slice(), &[10, 9]].concat();
     assert_eq!(Body::read(KIND_EDIT, &newer), Err(BodyError::NeedsNewerVersion));
     newer.truncate(10);
     assert!(matches!(Body::read(KIND_EDIT, &newer), Err(BodyError::Malformed(_))));
@@ -224,4 +226,257 @@ fn times_outside_the_bounds_count_as_the_bounds() {
     assert_eq!(after(Some(0)), Some(MIN_TIMER_MS));
     assert_eq!(after(Some(60_000)), Some(60_000));
     assert_eq!(after(Some(u64::MAX)), Some(MAX_TIMER_MS));
+}
+
+fn poll() -> Poll {
+    Poll {
+        question: "tea?".to_owned(),
+        options: vec!["yes".to_owned(), "no".to_owned()],
+        multiple: false,
+        anonymous: true,
+        closes_at: Some(300),
+    }
+}
+
+fn vote(options: &[u8]) -> Body {
+    Body::Vote(Vote {
+        poll: TARGET,
+        options: options.to_vec(),
+        ext: Ext::new(),
+    })
+}
+
+fn close(counted: &[u8]) -> Body {
+    Body::ClosePoll(ClosePoll {
+        poll: TARGET,
+        counted: counted.iter().map(|byte| EventId::from_bytes([*byte; 32])).collect(),
+        ext: Ext::new(),
+    })
+}
+
+fn file(name: &str) -> SharedFile {
+    SharedFile {
+        id: [1; 32],
+        key: [2; 32],
+        size: 300,
+        name: name.to_owned(),
+        media_type: "image/png".to_owned(),
+        thumbnail: vec![7, 8],
+        caption: "look".to_owned(),
+    }
+}
+
+#[test]
+fn the_bytes_of_contents_are_those_of_the_page() {
+    let name = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+    let of_file = [
+        &[1; 32][..],
+        &[2; 32],
+        &[0xAC, 2],
+        &name("a.png"),
+        &name("image/png"),
+        &[2, 7, 8],
+        &name("look"),
+    ]
+    .concat();
+    let picture = Picture {
+        file: file("a.png"),
+        width: 2,
+        height: 3,
+    };
+    let place = Location {
+        latitude: EQUATOR,
+        longitude: 1,
+        accuracy_m: Some(5),
+        name: "home".to_owned(),
+    };
+    let cases: [(Content, Vec<u8>); 9] = [
+        (
+            Content::Poll(poll()),
+            [
+                &[1][..],
+                &name("tea?"),
+                &[2],
+                &name("yes"),
+                &name("no"),
+                &[0, 1, 1, 0xAC, 2],
+            ]
+            .concat(),
+        ),
+        (
+            Content::Location(place),
+            [&[2, 0x80, 0xD2, 0x93, 0xAD, 3, 1, 1, 5][..], &name("home")].concat(),
+        ),
+        (Content::File(file("a.png")), [&[3][..], &of_file].concat()),
+        (Content::Image(picture.clone()), [&[4][..], &of_file, &[2, 3]].concat()),
+        (
+            Content::Video(Video {
+                picture,
+                duration_ms: 9,
+            }),
+            [&[5][..], &of_file, &[2, 3, 9]].concat(),
+        ),
+        (
+            Content::Audio(Audio {
+                file: file("a.png"),
+                duration_ms: 9,
+            }),
+            [&[6][..], &of_file, &[9]].concat(),
+        ),
+        (
+            Content::Voice(Voice {
+                file: file("a.png"),
+                duration_ms: 9,
+                wave: vec![4, 5],
+            }),
+            [&[7][..], &of_file, &[9, 2, 4, 5]].concat(),
+        ),
+        (
+            Content::Sticker(Sticker {
+                emoji: "👍".to_owned(),
+                name: "yes".to_owned(),
+                file: None,
+            }),
+            [&[8][..], &name("👍"), &name("yes"), &[0]].concat(),
+        ),
+        (
+            Content::Call(Call {
+                video: true,
+                outcome: CallOutcome::Missed,
+                duration_ms: 0,
+            }),
+            vec![9, 1, 1, 0],
+        ),
+    ];
+    for (content, bytes) in cases {
+        let message = Message::new(content.clone());
+        let whole = [bytes.as_slice(), &[0, 0, 0, 0, 0, 0]].concat();
+        assert_eq!(message.encode().unwrap(), whole, "{content:?}");
+        assert_eq!(Message::decode(&whole), Ok(message));
+        for len in 0..whole.len() {
+            assert!(Message::decode(&whole[..len]).is_err(), "{content:?} cut to {len}");
+        }
+    }
+    let votes = [&[5; 32][..], &[2, 0, 19, 0]].concat();
+    assert_eq!(vote(&[0, 19]).encode().unwrap(), votes);
+    assert_eq!(Body::read(KIND_VOTE, &votes), Ok(vote(&[0, 19])));
+    let closed = [&[5; 32][..], &[2], &[1; 32], &[3; 32], &[0]].concat();
+    assert_eq!(close(&[1, 3]).encode().unwrap(), closed);
+    assert_eq!(Body::read(KIND_CLOSE_POLL, &closed), Ok(close(&[1, 3])));
+}
+
+#[test]
+fn limits_of_contents_hold_in_both_directions() {
+    let of = |content: Content| both(&Body::Message(Message::new(content)));
+    let asked = |change: &dyn Fn(&mut Poll)| {
+        let mut poll = poll();
+        change(&mut poll);
+        of(Content::Poll(poll))
+    };
+    let over = |result: Result<(), BodyError>, expected: &str| match result {
+        Err(BodyError::OverLimit { field, .. }) => assert_eq!(field, expected),
+        other => panic!("{expected}: {other:?}"),
+    };
+    assert_eq!(asked(&|_| {}), Ok(()));
+    assert_eq!(
+        asked(&|poll| poll.question.clear()),
+        Err(BodyError::Empty { field: "question" })
+    );
+    over(asked(&|poll| poll.question = "a".repeat(1_025)), "question");
+    over(asked(&|poll| poll.options[1] = "a".repeat(10_000)), "option");
+    assert_eq!(
+        asked(&|poll| poll.options[0] = "a\u{1b}[2J".to_owned()),
+        Err(BodyError::ControlCharacter { field: "option" })
+    );
+    assert_eq!(
+        asked(&|poll| poll.options.truncate(1)),
+        Err(BodyError::TooFewOptions { got: 1, min: 2 })
+    );
+    assert_eq!(
+        asked(&|poll| poll.options = (0..20).map(|n| n.to_string()).collect()),
+        Ok(())
+    );
+    over(
+        asked(&|poll| poll.options = (0..21).map(|n| n.to_string()).collect()),
+        "options",
+    );
+    assert_eq!(
+        asked(&|poll| poll.options[1] = "yes".to_owned()),
+        Err(BodyError::NotDistinct { field: "options" })
+    );
+    let once = Message {
+        visibility: VISIBLE_ONCE,
+        ..Message::new(Content::Poll(poll()))
+    };
+    assert_eq!(both(&Body::Message(once)), Err(BodyError::NotOnDemand));
+
+    assert_eq!(both(&vote(&[])), Ok(()));
+    assert_eq!(both(&vote(&[20])), Err(BodyError::NoSuchOption));
+    let twice = Err(BodyError::NotDistinct { field: "options" });
+    assert_eq!((both(&vote(&[1, 1])), both(&vote(&[2, 1]))), (twice, twice));
+    assert_eq!(both(&close(&[2, 2])), Err(BodyError::NotDistinct { field: "counted" }));
+    let many = |count: u16| {
+        let id = |n: u16| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&n.to_be_bytes());
+            EventId::from_bytes(bytes)
+        };
+        both(&Body::ClosePoll(ClosePoll {
+            poll: TARGET,
+            counted: (0..count).map(id).collect(),
+            ext: Ext::new(),
+        }))
+    };
+    assert_eq!(many(1_024), Ok(()));
+    over(many(1_025), "counted");
+}
+
+#[test]
+fn what_a_file_is_called_is_a_label() {
+    let of = |content: Content| both(&Body::Message(Message::new(content)));
+    for path in ["../a", "a/b", "a\\b", ".."] {
+        assert_eq!(of(Content::File(file(path))), Err(BodyError::PathAsName), "{path}");
+    }
+    assert_eq!(
+        of(Content::File(file("a\nb"))),
+        Err(BodyError::ControlCharacter { field: "file name" })
+    );
+    for wrong in [
+        "",
+        "png",
+        "image/",
+        "/png",
+        "image/p ng",
+        "image/png/x",
+        "image/p\u{e9}",
+    ] {
+        let media_type = wrong.to_owned();
+        let file = SharedFile {
+            media_type,
+            ..file("a")
+        };
+        assert_eq!(of(Content::File(file)), Err(BodyError::NoMediaType), "{wrong:?}");
+    }
+    let thumbnail = vec![0; MAX_THUMBNAIL + 1];
+    let large = SharedFile { thumbnail, ..file("a") };
+    assert!(matches!(
+        of(Content::File(large)),
+        Err(BodyError::OverLimit { field: "thumbnail", .. })
+    ));
+    let nowhere = Location {
+        latitude: 2 * EQUATOR + 1,
+        longitude: 0,
+        accuracy_m: None,
+        name: String::new(),
+    };
+    assert_eq!(of(Content::Location(nowhere)), Err(BodyError::NoPlace));
+    let long = Call {
+        video: false,
+        outcome: CallOutcome::Declined,
+        duration_ms: 1,
+    };
+    assert_eq!(of(Content::Call(long)), Err(BodyError::LengthOfNoCall));
+    let words = Content::File(file("report.pdf")).words();
+    assert_eq!(words, "report.pdf\nlook");
+    assert_eq!(Content::Poll(poll()).words(), "tea?\nyes\nno");
 }

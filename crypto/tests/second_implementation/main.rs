@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod contents;
 mod events;
 mod fold;
 mod given;
@@ -94,7 +95,7 @@ fn events_and_controls_agree() {
 
 #[test]
 fn bodies_and_cards_agree() {
-    topic("bodies", &[("event_body", 29), ("event", 6), ("card", 29)]);
+    topic("bodies", &[("event_body", 54), ("event", 6), ("card", 29)]);
 }
 
 #[test]

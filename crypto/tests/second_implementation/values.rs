@@ -1,17 +1,19 @@
 //! Postcard values in JSON: structures by field name, enums as `[variant, value]`, bytes as hex.
 
 use parlour_crypto::{
-    Body, Content, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
-    KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KnockRequest, KnockResponse, LogHave,
-    Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk, Timer, UserId,
+    Body, ClosePoll, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
+    KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE,
+    KnockRequest, KnockResponse, LogHave, Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk, Timer, UserId,
+    Vote,
 };
 use serde_json::Value;
 
+use super::contents::content;
 use super::given::{Given, unhex};
 use super::rooms;
 
 /// An enum's variant and what it holds.
-fn variant(value: &Value) -> (&str, Given<'_>) {
+pub(crate) fn variant(value: &Value) -> (&str, Given<'_>) {
     match value.as_array().map(Vec::as_slice) {
         Some([Value::String(name), held]) => (name, Given(held)),
         _ => panic!("{value} is no variant"),
@@ -20,10 +22,8 @@ fn variant(value: &Value) -> (&str, Given<'_>) {
 
 pub(crate) fn message(value: &Value) -> Message {
     let v = Given(value);
-    let (content, text) = variant(v.value("content"));
-    assert_eq!(content, "Text");
     Message {
-        content: Content::Text(text.0.as_str().expect("text").to_owned()),
+        content: content(v.value("content")),
         reply_to: v.optional("reply_to").map(EventId::from_bytes),
         thread: v.optional("thread").map(EventId::from_bytes),
         mentions: v.ids("mentions").into_iter().map(UserId::from_bytes).collect(),
@@ -40,16 +40,12 @@ pub(crate) fn body(kind: u16, value: &Value) -> Body {
     let on = || v.value("on").as_bool().expect("a bool");
     match kind {
         KIND_MESSAGE => Body::Message(message(value)),
-        KIND_EDIT => {
-            let (content, text) = variant(v.value("content"));
-            assert_eq!(content, "Text");
-            Body::Edit(Edit {
-                target: target(),
-                content: Content::Text(text.0.as_str().expect("text").to_owned()),
-                mentions: v.ids("mentions").into_iter().map(UserId::from_bytes).collect(),
-                ext: ext(&v),
-            })
-        }
+        KIND_EDIT => Body::Edit(Edit {
+            target: target(),
+            content: content(v.value("content")),
+            mentions: v.ids("mentions").into_iter().map(UserId::from_bytes).collect(),
+            ext: ext(&v),
+        }),
         KIND_DELETE => Body::Delete(Delete {
             targets: v.ids("targets").into_iter().map(EventId::from_bytes).collect(),
             ext: ext(&v),
@@ -67,6 +63,20 @@ pub(crate) fn body(kind: u16, value: &Value) -> Body {
         }),
         KIND_TIMER => Body::Timer(Timer {
             expires_after_ms: v.has("expires_after_ms").then(|| v.int("expires_after_ms")),
+            ext: ext(&v),
+        }),
+        KIND_VOTE => {
+            let options = v.value("options").as_array().expect("options").iter();
+            let number = |option: &Value| option.as_u64().and_then(|n| n.try_into().ok()).expect("u8");
+            Body::Vote(Vote {
+                poll: EventId::from_bytes(v.array("poll")),
+                options: options.map(number).collect(),
+                ext: ext(&v),
+            })
+        }
+        KIND_CLOSE_POLL => Body::ClosePoll(ClosePoll {
+            poll: EventId::from_bytes(v.array("poll")),
+            counted: v.ids("counted").into_iter().map(EventId::from_bytes).collect(),
             ext: ext(&v),
         }),
         other => panic!("unknown kind {other}"),

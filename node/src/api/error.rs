@@ -7,6 +7,7 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
+use super::auth::{LoginError, TokenError};
 use crate::engine::{
     AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, RoomError, SendError,
     StorageFailed, TimerError,
@@ -96,6 +97,20 @@ impl ApiError {
         )
     }
 
+    /// When to try again, seconds.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
+    /// As gateways say it before it is known what is asked: each family finds its own field.
+    pub(crate) fn for_gateway(self) -> Response {
+        let body = serde_json::json!({ "success": false, "message": self.detail, "error": self.detail });
+        let mut response = (self.status, Json(body)).into_response();
+        let after = self.retry_after_s.map(|after| (header::RETRY_AFTER, after.into()));
+        response.headers_mut().extend(after);
+        response
+    }
+
     /// Names the field that is wrong.
     pub(crate) fn at(mut self, field: &str) -> Self {
         self.field = Some(field.to_owned());
@@ -179,6 +194,11 @@ impl From<SendError> for ApiError {
             SendError::TooLong { .. } => Self::bad_request("too_long", detail).at("text"),
             SendError::UnknownReply => Self::not_found(detail).at("reply_to"),
             SendError::ReplyGone => Self::new(StatusCode::GONE, "gone", detail).at("reply_to"),
+            SendError::UnknownThread => Self::not_found(detail).at("thread"),
+            SendError::ThreadGone => Self::new(StatusCode::GONE, "gone", detail).at("thread"),
+            SendError::InThread(_) => Self::new(StatusCode::CONFLICT, "in_a_thread", detail).at("thread"),
+            SendError::Content(_) => Self::bad_request("bad_content", detail),
+            SendError::PollOver => Self::bad_request("out_of_bounds", detail).at("closes_at"),
             SendError::MentionsStranger => Self::bad_request("not_a_member", detail).at("mentions"),
             SendError::TooManyMentions { .. } => Self::bad_request("too_many", detail).at("mentions"),
             SendError::ExpiryOutOfBounds => Self::bad_request("out_of_bounds", detail).at("expires_after_ms"),
@@ -206,6 +226,13 @@ impl From<ChangeError> for ApiError {
             ChangeError::NotOnDemand => Self::new(StatusCode::CONFLICT, "not_on_demand", detail),
             ChangeError::OwnOnDemand => Self::forbidden("own_message", detail),
             ChangeError::UsedUp => Self::new(StatusCode::GONE, "used_up", detail),
+            ChangeError::NotPoll => Self::new(StatusCode::CONFLICT, "not_a_poll", detail),
+            ChangeError::PollClosed => Self::new(StatusCode::CONFLICT, "poll_closed", detail),
+            ChangeError::NotYourPoll => Self::forbidden("not_yours", detail),
+            ChangeError::NoSuchOption { .. } => Self::bad_request("no_such_option", detail).at("options"),
+            ChangeError::OptionTwice => Self::bad_request("option_twice", detail).at("options"),
+            ChangeError::OneOption => Self::bad_request("one_option", detail).at("options"),
+            ChangeError::TooManyVotes { .. } => Self::new(StatusCode::CONFLICT, "too_many_votes", detail),
             ChangeError::Refused(refusal) => refusal.into(),
             ChangeError::Storage(failed) => failed.into(),
         }
@@ -242,6 +269,41 @@ impl From<RoomError> for ApiError {
             RoomError::Void => Self::new(StatusCode::CONFLICT, "void", detail),
             RoomError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
             RoomError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LoginError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "wrong_password", detail),
+            LoginError::Wait(wait) => Self::too_many(wait),
+            LoginError::Ended => Self::new(StatusCode::UNAUTHORIZED, "login_ended", detail),
+            LoginError::Reused => Self::new(StatusCode::UNAUTHORIZED, "token_reused", detail),
+            LoginError::Unknown(_) => Self::not_found(detail),
+            LoginError::BadPassword => Self::bad_field("password", detail),
+            LoginError::BadEmail => Self::bad_field("email", detail),
+            LoginError::EmailTaken => Self::new(StatusCode::CONFLICT, "email_taken", detail).at("email"),
+            LoginError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's logins could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::TooMany => Self::new(StatusCode::CONFLICT, "too_many_tokens", detail),
+            TokenError::BadLabel => Self::bad_field("label", detail),
+            TokenError::Unknown(_) => Self::not_found(detail),
+            TokenError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's tokens could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
         }
     }
 }

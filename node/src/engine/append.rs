@@ -185,6 +185,7 @@ pub(crate) fn tell(turn: &mut Turn<'_, '_>, folded: &Folded) -> Result<(), Store
     if let Some(due) = folded.due {
         turn.effects.erase_at(due);
     }
+    turn.effects.add_void(folded.void);
     Ok(())
 }
 

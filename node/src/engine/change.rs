@@ -1,23 +1,15 @@
-//! What the account does with messages that are there: edits, deletions, reactions, pins, views, the timer of a conversation.
-//! And what time does with them.
+//! What the account does with messages that are there: edits, deletions, reactions, pins, views. Polls have a file of their own.
 
-use parlour_crypto::{
-    Body, Content, ConversationId, Delete, Edit, EventId, KIND_TIMER, MAX_TEXT, MAX_TIMER_MS, MIN_TIMER_MS, Message,
-    Pin, Reaction, Timer as TimerBody, VerifiedEvent, is_emoji,
-};
+use parlour_crypto::{Body, Content, Delete, Edit, EventId, MAX_TEXT, Message, Pin, Reaction, VerifiedEvent, is_emoji};
 use parlour_store::annotations;
-use parlour_store::view::{self, Absent, MAX_OWN_EMOJI, MessageStatus, Shown, State};
+use parlour_store::view::{self, Absent, MAX_OWN_EMOJI, Shown, State};
 use parlour_store::{ConversationNo, EventKey, StoreError, conversations, events, feed, timeline};
 
 use super::Engine;
 use super::append::tell;
 use super::effects::{StorageFailed, Turn};
 use super::input::Refusal;
-use super::timers::Timer;
 use super::write::{position, shown_message};
-
-/// Own messages to be viewed once that are looked at per round of housekeeping.
-const SENT_ONCE_AT_ONCE: usize = 256;
 
 /// Something to do with one message.
 #[derive(Debug, Clone)]
@@ -46,6 +38,10 @@ pub enum Change {
     },
     /// Pin it, or take the pin away.
     Pin(bool),
+    /// Answer the poll that it is with these options, numbered from 0; none: take the vote back.
+    Vote(Vec<u8>),
+    /// Close the poll that it is. Own polls only.
+    ClosePoll,
     /// See what can be seen on demand only; each time counts.
     View,
 }
@@ -56,7 +52,7 @@ pub struct Changed {
     /// Where the message is.
     pub event: EventKey,
     /// What a view has shown.
-    pub viewed: Option<String>,
+    pub viewed: Option<Content>,
 }
 
 /// Why nothing was done with a message.
@@ -112,32 +108,33 @@ pub enum ChangeError {
         /// The limit.
         max: usize,
     },
-    /// Nothing may be sent to whoever the conversation is with.
-    #[error(transparent)]
-    Refused(Refusal),
-    /// Not written.
-    #[error(transparent)]
-    Storage(#[from] StorageFailed),
-}
-
-/// A conversation's timer to set.
-#[derive(Debug, Clone, Copy)]
-pub struct SetTimer {
-    /// Where.
-    pub conversation: ConversationId,
-    /// After which time new messages disappear, ms; nothing: they stay.
-    pub expires_after_ms: Option<u64>,
-}
-
-/// Why a timer was not set.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TimerError {
-    /// No such conversation.
-    #[error("there is no such conversation")]
-    UnknownConversation,
-    /// Too short or too long.
-    #[error("messages disappear after {} seconds at least and {} days at most", MIN_TIMER_MS / 1_000, MAX_TIMER_MS / 86_400_000)]
-    OutOfBounds,
+    /// Not a poll.
+    #[error("this message is no poll")]
+    NotPoll,
+    /// No votes are taken any more.
+    #[error("the poll is closed")]
+    PollClosed,
+    /// Only whoever asked may.
+    #[error("only the author of a poll can close it")]
+    NotYourPoll,
+    /// An option that is not there.
+    #[error("the poll has no such option: it has {count}")]
+    NoSuchOption {
+        /// How many there are.
+        count: usize,
+    },
+    /// The same option more than once.
+    #[error("an option is named more than once")]
+    OptionTwice,
+    /// Several options where one can be chosen.
+    #[error("only one option of this poll can be chosen")]
+    OneOption,
+    /// More votes than a closing can name.
+    #[error("a poll with more than {max} votes cannot be closed by hand")]
+    TooManyVotes {
+        /// The limit.
+        max: usize,
+    },
     /// Nothing may be sent to whoever the conversation is with.
     #[error(transparent)]
     Refused(Refusal),
@@ -147,12 +144,12 @@ pub enum TimerError {
 }
 
 /// A message something is done with.
-struct Subject {
-    at: EventKey,
-    id: EventId,
+pub(super) struct Subject {
+    pub(super) at: EventKey,
+    pub(super) id: EventId,
     event: VerifiedEvent,
-    state: State,
-    own: bool,
+    pub(super) state: State,
+    pub(super) own: bool,
 }
 
 impl Engine {
@@ -180,6 +177,8 @@ impl Engine {
             Change::Delete => delete(&subject),
             Change::React { emoji, on } => self.react(turn, &subject, emoji, *on)?,
             Change::Pin(on) => self.pin(turn, &subject, *on)?,
+            Change::Vote(options) => self.vote(turn, &subject, options)?,
+            Change::ClosePoll => self.close_poll(turn, &subject)?,
             Change::Hide => {
                 self.hide(turn, &subject)?;
                 Ok(None)
@@ -201,7 +200,7 @@ impl Engine {
     }
 
     /// Writes an event that its caller has checked.
-    fn say(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, body: &Body) -> Result<(), StoreError> {
+    pub(super) fn say(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, body: &Body) -> Result<(), StoreError> {
         let bytes = body.encode().map_err(|_| StoreError::Malformed { noun: "own event" })?;
         self.write_event(turn, no, body.kind(), &bytes)?;
         self.distribute(turn, no)
@@ -271,6 +270,10 @@ impl Engine {
     fn hide(&self, turn: &mut Turn<'_, '_>, subject: &Subject) -> Result<(), StoreError> {
         let no = subject.at.log.conversation;
         annotations::hide(turn.txn, &subject.id, turn.now)?;
+        let root = annotations::leave(turn.txn, &subject.at, &subject.event)?;
+        if let Some((root, _)) = root.map(|root| shown_message(turn, &root)).transpose()?.flatten() {
+            feed::append(turn.txn, &feed::FeedRow::Changed { event: root })?;
+        }
         let Some(entry) = timeline::remove(turn.txn, no, &position(&subject.event))? else {
             return Ok(());
         };
@@ -304,85 +307,15 @@ impl Engine {
         };
         let (_, folded) = annotations::use_view(turn.txn, &subject.at, &subject.id, message.visibility, turn.now)?;
         tell(turn, &folded)?;
-        let Content::Text(text) = message.content;
         Ok(Ok(Changed {
             event: subject.at,
-            viewed: Some(text),
+            viewed: Some(message.content),
         }))
-    }
-
-    pub(crate) fn set_timer(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        set: &SetTimer,
-    ) -> Result<Result<(), TimerError>, StoreError> {
-        let Some(no) = conversations::number(turn.txn, &set.conversation)? else {
-            return Ok(Err(TimerError::UnknownConversation));
-        };
-        if set
-            .expires_after_ms
-            .is_some_and(|ms| !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&ms))
-        {
-            return Ok(Err(TimerError::OutOfBounds));
-        }
-        let known = annotations::timer(turn.txn, no)?.and_then(|timer| timer.expires_after_ms);
-        if known != set.expires_after_ms {
-            if let Some(refusal) = self.refuse_recipient(turn, no, KIND_TIMER)? {
-                return Ok(Err(TimerError::Refused(refusal)));
-            }
-            let body = Body::Timer(TimerBody {
-                expires_after_ms: set.expires_after_ms,
-                ext: Vec::new(),
-            });
-            self.say(turn, no, &body)?;
-        }
-        Ok(Ok(()))
-    }
-
-    /// Erases what has had its time, some at a time.
-    pub(crate) fn erase_due(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let folded = annotations::erase_due(turn.txn, turn.now)?;
-        tell(turn, &folded)?;
-        self.set_erase_timer(turn);
-        Ok(())
-    }
-
-    pub(crate) fn set_erase_timer(&mut self, turn: &mut Turn<'_, '_>) {
-        if let Some(due) = turn.effects.take_erase() {
-            // What is left of this turn is for the next one, whose batch has room again.
-            let next = turn.now.saturating_add(1);
-            self.timers.set_earliest(Timer::Erase, due.max(next));
-        }
-    }
-
-    /// Erases own messages that were to be viewed once or twice from this disk when every recipient has them. Each round goes on
-    /// behind the last one, so that what does not arrive holds up nothing.
-    pub(crate) fn erase_arrived(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let round = annotations::sent_once(turn.txn, self.sent_once_after.as_ref(), SENT_ONCE_AT_ONCE)?;
-        self.sent_once_after = round.last().filter(|_| round.len() == SENT_ONCE_AT_ONCE).copied();
-        for at in round {
-            if !annotations::waits_to_arrive(turn.txn, &at)? {
-                annotations::forget_sent_once(turn.txn, &at);
-                continue;
-            }
-            let clock = events::brief(turn.txn, &at)?.map_or(0, |brief| brief.clock);
-            let mut delivery = view::DeliveryView::new(&*turn.txn, self.own, at.log.conversation)?;
-            let status = delivery.status(&at.log, at.seq, clock)?;
-            match status {
-                MessageStatus::Delivered | MessageStatus::Read => {
-                    let folded = annotations::erase_sent_once(turn.txn, &at, turn.now)?;
-                    tell(turn, &folded)?;
-                }
-                MessageStatus::Received => annotations::forget_sent_once(turn.txn, &at),
-                MessageStatus::Sending | MessageStatus::Sent => {}
-            }
-        }
-        Ok(())
     }
 }
 
 /// Whether there is something to speak of.
-fn there(state: &State) -> Result<(), ChangeError> {
+pub(super) fn there(state: &State) -> Result<(), ChangeError> {
     match state.shown {
         Shown::Absent(Absent::Deleted) => Err(ChangeError::Deleted),
         Shown::Absent(_) => Err(ChangeError::Gone),

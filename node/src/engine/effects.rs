@@ -26,6 +26,7 @@ pub(crate) struct Effects {
     net: Vec<NetCommand>,
     replies: Vec<Reply>,
     erase: Option<u64>,
+    void: u64,
 }
 
 impl std::fmt::Debug for Effects {
@@ -58,6 +59,16 @@ impl Effects {
     /// When something is to be erased, as far as it was said since the last time.
     pub(crate) fn take_erase(&mut self) -> Option<u64> {
         self.erase.take()
+    }
+
+    /// Something of others does not count.
+    pub(crate) fn add_void(&mut self, count: u64) {
+        self.void = self.void.saturating_add(count);
+    }
+
+    /// How much does not count, as far as it was said since the last time.
+    pub(crate) fn take_void(&mut self) -> u64 {
+        std::mem::take(&mut self.void)
     }
 
     /// The turn's batch is durable: what it decided may happen.

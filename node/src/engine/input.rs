@@ -1,14 +1,16 @@
 //! Everything that can reach the engine, and the errors of what people ask of it.
 
 use parlour_crypto::{
-    ConversationId, DeviceCert, DeviceList, EventId, InviteError as LinkError, MAX_TIMER_MS, MIN_TIMER_MS, UserId,
+    BodyError, Content, ConversationId, DeviceCert, DeviceList, EventId, InviteError as LinkError, MAX_TIMER_MS,
+    MIN_TIMER_MS, UserId,
 };
 use parlour_net::{Multiaddr, NetEvent};
 use parlour_store::{EventKey, timeline::Position};
 use tokio::sync::oneshot;
 
-use super::change::{ChangeError, ChangeMessage, Changed, SetTimer, TimerError};
+use super::change::{ChangeError, ChangeMessage, Changed};
 use super::decisions::{Decision, DecisionError};
+use super::disappearing::{SetTimer, TimerError};
 use super::effects::{Effects, StorageFailed};
 use super::rooms::{MadeLink, NewRoom, RoomAct, RoomError};
 
@@ -74,15 +76,17 @@ pub enum UpTo {
     Seq(u64),
 }
 
-/// A text to write.
+/// A message to write.
 #[derive(Debug, Clone)]
 pub struct SendText {
     /// Where.
     pub conversation: ConversationId,
-    /// What, 1–16 384 bytes.
-    pub text: String,
+    /// What.
+    pub content: Box<Content>,
     /// The message it answers.
     pub reply_to: Option<EventId>,
+    /// The message whose thread it is in.
+    pub thread: Option<EventId>,
     /// The same id twice in one conversation is one message. At most 64 bytes.
     pub client_id: Option<String>,
     /// Members it calls by name, at most 64.
@@ -99,8 +103,9 @@ impl SendText {
     pub fn plain(conversation: ConversationId, text: impl Into<String>) -> Self {
         Self {
             conversation,
-            text: text.into(),
+            content: Box::new(Content::Text(text.into())),
             reply_to: None,
+            thread: None,
             client_id: None,
             mentions: Vec::new(),
             expires: Expiry::Default,
@@ -196,6 +201,21 @@ pub enum SendError {
     /// The answered message is there no more.
     #[error("the message to reply to was erased")]
     ReplyGone,
+    /// The root of the thread is not in the conversation.
+    #[error("the message at the root of the thread is not in this conversation")]
+    UnknownThread,
+    /// The root of the thread is there no more.
+    #[error("the message at the root of the thread was erased")]
+    ThreadGone,
+    /// The root of the thread is in one.
+    #[error("this message is in a thread itself; its root is {0}")]
+    InThread(EventId),
+    /// Something else than a text that breaks a rule.
+    #[error(transparent)]
+    Content(BodyError),
+    /// A poll whose time is over before it begins.
+    #[error("the poll would be closed before anybody can vote")]
+    PollOver,
     /// Somebody else is called by name.
     #[error("only members of the conversation can be mentioned")]
     MentionsStranger,

@@ -21,6 +21,8 @@ pub struct Counters {
     pub unknown_authors: u64,
     /// Envelopes with a known tag that did not open.
     pub unopened_envelopes: u64,
+    /// Votes and closings of polls that cannot count.
+    pub void_votes: u64,
 }
 
 /// A connected peer.

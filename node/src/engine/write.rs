@@ -6,7 +6,7 @@ use parlour_crypto::{
 };
 use parlour_store::client_ids::{self, ClientIdRow};
 use parlour_store::timeline::{self, Position};
-use parlour_store::view::{self, Shown};
+use parlour_store::view::{self, Shown, State};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, logs};
 
 use super::Engine;
@@ -45,9 +45,9 @@ impl Engine {
             return Ok(Err(SendError::MentionsStranger));
         }
         let message = Message {
-            content: Content::Text(send.text.clone()),
+            content: Content::clone(&send.content),
             reply_to: send.reply_to,
-            thread: None,
+            thread: send.thread,
             mentions: send.mentions.clone(),
             visibility: send.visibility,
             expires_after_ms: match send.expires {
@@ -57,12 +57,10 @@ impl Engine {
             },
             ext: Vec::new(),
         };
-        let plain = message == Message::text(send.text.as_str());
-        let Ok(body) = message.encode() else {
-            return Ok(Err(SendError::TooLong {
-                got: send.text.len(),
-                max: MAX_TEXT,
-            }));
+        let plain = matches!(message.content, Content::Text(_)) && message == Message::new(message.content.clone());
+        let body = match message.encode() {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(SendError::Content(error))),
         };
         let (key, event) = self.write_event(turn, conversation, KIND_MESSAGE, &body)?;
         self.wake_conversation(turn, conversation, &event)?;
@@ -173,14 +171,8 @@ fn refuse_text(
     conversation: ConversationNo,
     send: &SendText,
 ) -> Result<Option<SendError>, StoreError> {
-    if send.text.trim().is_empty() {
-        return Ok(Some(SendError::Empty));
-    }
-    if send.text.len() > MAX_TEXT {
-        return Ok(Some(SendError::TooLong {
-            got: send.text.len(),
-            max: MAX_TEXT,
-        }));
+    if let Some(error) = refuse_content(&send.content, turn.now) {
+        return Ok(Some(error));
     }
     if send.client_id.as_ref().is_some_and(|id| id.len() > MAX_CLIENT_ID) {
         return Ok(Some(SendError::ClientIdTooLong { max: MAX_CLIENT_ID }));
@@ -197,18 +189,42 @@ fn refuse_text(
     if send.visibility > VISIBLE_TWICE {
         return Ok(Some(SendError::BadVisibility));
     }
-    if let Some(id) = &send.reply_to {
-        return Ok(match shown_message(turn, id)? {
-            Some((at, _)) if at.log.conversation != conversation => Some(SendError::UnknownReply),
-            Some((at, event)) => {
-                let author = annotations::author(turn.txn, &at)?;
-                let state = view::state(turn.txn, &at, &event, &author)?.at(turn.now);
-                matches!(state.shown, Shown::Absent(_)).then_some(SendError::ReplyGone)
-            }
-            None => Some(SendError::UnknownReply),
-        });
+    if let Some(id) = &send.thread {
+        let error = match standing(turn, conversation, id)? {
+            None => Some(SendError::UnknownThread),
+            Some(state) if matches!(state.shown, Shown::Absent(_)) => Some(SendError::ThreadGone),
+            Some(state) => state.thread.map(SendError::InThread),
+        };
+        if error.is_some() {
+            return Ok(error);
+        }
     }
-    Ok(None)
+    let Some(id) = &send.reply_to else { return Ok(None) };
+    Ok(match standing(turn, conversation, id)? {
+        None => Some(SendError::UnknownReply),
+        Some(state) => matches!(state.shown, Shown::Absent(_)).then_some(SendError::ReplyGone),
+    })
+}
+
+fn refuse_content(content: &Content, now: u64) -> Option<SendError> {
+    match content {
+        Content::Text(text) if text.trim().is_empty() => Some(SendError::Empty),
+        Content::Text(text) if text.len() > MAX_TEXT => Some(SendError::TooLong {
+            got: text.len(),
+            max: MAX_TEXT,
+        }),
+        Content::Poll(poll) if poll.closes_at.is_some_and(|closes| closes <= now) => Some(SendError::PollOver),
+        _ => None,
+    }
+}
+
+/// How a message of this conversation stands that is shown here.
+fn standing(turn: &Turn<'_, '_>, conversation: ConversationNo, id: &EventId) -> Result<Option<State>, StoreError> {
+    let Some((at, event)) = shown_message(turn, id)?.filter(|(at, _)| at.log.conversation == conversation) else {
+        return Ok(None);
+    };
+    let author = annotations::author(turn.txn, &at)?;
+    Ok(Some(view::state(turn.txn, &at, &event, &author)?.at(turn.now)))
 }
 
 /// A message that is shown here, with what is left of its event.

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Body, Content, Control, ConversationId, Delete, DeviceId, Draft, Edit, EventId, Frame, Have, Intervals,
-    KIND_MESSAGE, KnockRequest, LogHave, Message, Payload, Pin, Presence, Reaction, ReadMark, Timer, VerifiedEvent,
+    Body, ClosePoll, Content, Control, ConversationId, Delete, DeviceId, Draft, Edit, EventId, Frame, Have, Intervals,
+    KIND_MESSAGE, KnockRequest, LogHave, Message, Payload, Pin, Poll, Presence, Reaction, ReadMark, Timer,
+    VerifiedEvent, Vote,
 };
 use parlour_net::NetEvent;
 use rand_core::Rng;
@@ -117,6 +118,16 @@ impl Sim {
         }
     }
 
+    fn some_poll(&mut self, question: &str) -> Poll {
+        Poll {
+            question: question.to_owned(),
+            options: (0..2 + self.below(19)).map(|n| n.to_string()).collect(),
+            multiple: self.chance(500),
+            anonymous: self.chance(500),
+            closes_at: self.chance(300).then_some(self.now),
+        }
+    }
+
     fn some_body(&mut self, text: &str) -> (u16, Vec<u8>) {
         let target = self.some_id();
         let on = self.chance(600);
@@ -124,10 +135,29 @@ impl Sim {
         let ext = Vec::new();
         let mut message = Message::text(text);
         message.reply_to = Some(target).filter(|_| on);
+        message.thread = Some(EventId::from_bytes([7; 32])).filter(|_| self.chance(100));
         message.expires_after_ms = Some(1).filter(|_| self.chance(100));
         let mentions = Vec::new();
-        let body = match self.below(9) {
+        if self.chance(150) {
+            message.content = Content::Poll(self.some_poll(text));
+        }
+        let body = match self.below(12) {
             0..3 => Body::Message(message),
+            9 | 10 => Body::Vote(Vote {
+                poll: target,
+                options: (0..20).filter(|_| self.chance(100)).collect(),
+                ext,
+            }),
+            11 => {
+                let mut counted: Vec<EventId> = (0..self.below(5)).map(|_| self.some_id()).collect();
+                counted.sort_unstable();
+                counted.dedup();
+                Body::ClosePoll(ClosePoll {
+                    poll: target,
+                    counted,
+                    ext,
+                })
+            }
             3 => Body::Edit(Edit {
                 target,
                 content,

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{Body, Content, EventId, UserId};
-use parlour_store::annotations::ConversationTimer;
+use parlour_crypto::{Body, Content, EventId, Message, Poll, UserId};
+use parlour_store::annotations::{ConversationTimer, Thread};
 use parlour_store::timeline::Position;
-use parlour_store::view::{Absent, ReactionView, Shown, State};
+use parlour_store::view::{Absent, PollView, ReactionView, Shown, State};
 
 use super::ledger::Entry;
 use super::people::Shows;
@@ -51,10 +51,77 @@ fn plain(shown: Shown) -> State {
         shown,
         edited: None,
         reply_to: None,
+        thread: None,
+        replies: None,
         mentions: Vec::new(),
         reactions: Vec::new(),
         pinned: false,
         expires: None,
+    }
+}
+
+/// What is under a root: messages that are there.
+fn replies(root: EventId, entries: &[&Entry], now: u64) -> Option<Thread> {
+    let gone = |message: &Entry, body: &Message| {
+        let due = body.expires_after().map(|after| message.at.clock.saturating_add(after));
+        let deletes = |entry: &&&Entry| {
+            let names = matches!(&entry.body, Body::Delete(delete) if delete.targets.contains(&message.at.id));
+            names && entry.user == message.user
+        };
+        due.is_some_and(|due| due <= now) || entries.iter().any(|entry| deletes(&entry))
+    };
+    let under = entries.iter().filter(|entry| match &entry.body {
+        Body::Message(body) => body.thread == Some(root) && !gone(entry, body),
+        _ => false,
+    });
+    let all: Vec<Position> = under.map(|entry| entry.at).collect();
+    let last = all.iter().max().copied()?;
+    Some(Thread {
+        replies: all.len() as u64,
+        last,
+    })
+}
+
+/// A poll: of each user the newest vote that may count, and once it is closed, of those that its closing names.
+fn tally(message: &Entry, poll: &Poll, entries: &[&Entry]) -> PollView {
+    let closings = entries.iter().filter_map(|entry| match &entry.body {
+        Body::ClosePoll(close) if close.poll == message.at.id && entry.user == message.user => Some((entry.at, close)),
+        _ => None,
+    });
+    let closing = closings.min_by_key(|(at, _)| *at).map(|(_, close)| close);
+    let mut newest: BTreeMap<UserId, (Position, &[u8])> = BTreeMap::new();
+    for entry in entries {
+        let Body::Vote(vote) = &entry.body else { continue };
+        let late = poll.closes_at.is_some_and(|closes| closes < entry.at.clock);
+        let left_out = closing.is_some_and(|close| !close.counted.contains(&entry.at.id));
+        let strange = vote
+            .options
+            .iter()
+            .any(|option| usize::from(*option) >= poll.options.len());
+        let several = vote.options.len() > 1 && !poll.multiple;
+        if vote.poll != message.at.id || late || left_out || strange || several {
+            continue;
+        }
+        let known = newest.entry(entry.user).or_insert((entry.at, &vote.options));
+        if known.0 < entry.at {
+            *known = (entry.at, &vote.options);
+        }
+    }
+    let mut counting: Vec<(Position, UserId, &[u8])> =
+        newest.into_iter().map(|(user, (at, of))| (at, user, of)).collect();
+    counting.retain(|(_, _, options)| !options.is_empty());
+    counting.sort_unstable();
+    let voters = (0..poll.options.len()).map(|option| {
+        let chose = counting
+            .iter()
+            .filter(|(_, _, options)| options.iter().any(|chosen| usize::from(*chosen) == option));
+        chose.map(|(_, user, _)| *user).collect()
+    });
+    PollView {
+        poll: poll.clone(),
+        voters: voters.collect(),
+        total: counting.len(),
+        closed: closing.is_some(),
     }
 }
 
@@ -75,12 +142,22 @@ fn state(message: &Entry, entries: &[&Entry], now: u64) -> (State, Option<Positi
     if expires.is_some_and(|at| at <= now) {
         return (plain(Shown::Absent(Absent::Expired)), None);
     }
-    let Content::Text(text) = &body.content;
+    let shown = match &body.content {
+        Content::Text(text) => Shown::Text(text.clone()),
+        Content::Poll(poll) => Shown::Poll(Box::new(tally(message, poll, entries))),
+        other => Shown::Content(Box::new(other.clone())),
+    };
     let mut state = State {
         reply_to: body.reply_to,
+        thread: body.thread,
+        replies: if body.thread.is_none() {
+            replies(id, entries, now)
+        } else {
+            None
+        },
         mentions: body.mentions.clone(),
         expires,
-        ..plain(Shown::Text(text.clone()))
+        ..plain(shown)
     };
     let mut edited: Option<Position> = None;
     let mut pin: Option<(Position, bool)> = None;
@@ -90,9 +167,11 @@ fn state(message: &Entry, entries: &[&Entry], now: u64) -> (State, Option<Positi
             Body::Edit(edit)
                 if edit.target == id && entry.user == message.user && edited.is_none_or(|at| at < entry.at) =>
             {
-                let Content::Text(text) = &edit.content;
+                let (Content::Text(text), Shown::Text(shown)) = (&edit.content, &mut state.shown) else {
+                    continue;
+                };
                 edited = Some(entry.at);
-                state.shown = Shown::Text(text.clone());
+                *shown = text.clone();
                 state.mentions = edit.mentions.clone();
                 state.edited = Some(entry.at.clock);
             }

@@ -78,11 +78,10 @@ impl Sim {
 
     /// What was sent with a client id is there once, however often it was asked for.
     fn check_once(&self, present: &[&Entry]) {
-        let mut texts: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+        let mut texts: BTreeMap<(usize, String), usize> = BTreeMap::new();
         for entry in present.iter().filter(|entry| !self.nodes[entry.by].rolled_back) {
             if let Body::Message(message) = &entry.body {
-                let parlour_crypto::Content::Text(text) = &message.content;
-                *texts.entry((entry.by, text)).or_default() += 1;
+                *texts.entry((entry.by, message.content.words())).or_default() += 1;
             }
         }
         for ((by, text), count) in texts {

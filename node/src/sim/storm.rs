@@ -1,9 +1,9 @@
-//! The one random scenario: people who talk, edit, delete, react, pin, read, set timers and block each other in the weather of their
+//! The one random scenario: people who talk, edit, delete, react, vote, pin, read, set timers and block each other in the weather of their
 //! seed, and then calm, in which everything has to come right.
 
-use parlour_crypto::{ConversationId, EventId};
+use parlour_crypto::{Content, ConversationId, EventId, Message, Poll};
 use parlour_store::meta::{self, CounterName};
-use parlour_store::timeline;
+use parlour_store::{events, timeline};
 
 use super::disk::Crash;
 use super::{CALM, MINUTE, SECOND, Sim};
@@ -94,7 +94,7 @@ impl Storm {
         if !self.sim.nodes[who].is_up() || self.sim.number_of(who, &conversation).is_none() || self.is_worn_out(who) {
             return;
         }
-        let kind = self.sim.below(20);
+        let kind = self.sim.below(24);
         match kind {
             0..9 => self.wish(step, who, conversation),
             9 => self.set_timer(who, conversation),
@@ -106,7 +106,8 @@ impl Storm {
                 });
             }
             12 => self.decide_something(step, who, conversation),
-            _ => self.change_something(step, kind, who, conversation),
+            13..20 => self.change_something(step, kind, who, conversation),
+            _ => self.say_more(step, kind, who, conversation),
         }
     }
 
@@ -132,9 +133,46 @@ impl Storm {
                 ..SendText::plain(conversation, text)
             };
             if self.sim.chance(50) {
-                send.text = format!("{} {}", send.text, "long ".repeat(1_000));
+                *send.content = Content::Text(format!("{} {}", send.content.words(), "long ".repeat(1_000)));
+            } else if self.sim.chance(80) {
+                *send.content = self.poll(send.content.words(), None);
             }
             self.wishes.push(Wish { from, send });
+        }
+    }
+
+    fn poll(&mut self, question: String, closes_at: Option<u64>) -> Content {
+        Content::Poll(Poll {
+            question,
+            options: ["yes", "no", "later"].map(str::to_owned).to_vec(),
+            multiple: self.sim.chance(500),
+            anonymous: self.sim.chance(500),
+            closes_at,
+        })
+    }
+
+    /// What somebody does with polls and threads. It is tried once.
+    fn say_more(&mut self, step: u64, kind: u64, who: usize, conversation: ConversationId) {
+        if kind == 23 {
+            let text = format!("{step} by {who}, {}", self.sim.below(u64::MAX));
+            let mut send = SendText::plain(conversation, text.clone());
+            if self.sim.chance(300) {
+                let soon = self.sim.now + self.sim.below(10 * MINUTE);
+                *send.content = self.poll(text, Some(soon));
+            } else {
+                send.thread = self.sim.some_message(who, &conversation);
+            }
+            self.sim.ask(who, |reply| Command::Send(send, reply));
+            return;
+        }
+        let Some(id) = self.sim.some_poll(who, &conversation) else {
+            return;
+        };
+        if kind < 22 {
+            let options = (0..3).filter(|_| self.sim.chance(400)).collect();
+            self.sim.change(who, id, Change::Vote(options));
+        } else if self.sim.chance(300) {
+            self.sim.change(who, id, Change::ClosePoll);
         }
     }
 
@@ -260,6 +298,20 @@ impl Sim {
         let no = self.number_of(who, conversation)?;
         let store = self.nodes[who].store();
         let entries = timeline::after(store, no, None, usize::MAX).expect("readable");
+        let at = self.below(entries.len() as u64) as usize;
+        entries.get(at).map(|entry| entry.at.id)
+    }
+
+    /// A poll that a node shows, if it shows any.
+    fn some_poll(&mut self, who: usize, conversation: &ConversationId) -> Option<EventId> {
+        let no = self.number_of(who, conversation)?;
+        let store = self.nodes[who].store();
+        let mut entries = timeline::after(store, no, None, usize::MAX).expect("readable");
+        entries.retain(|entry| {
+            let event = events::get(store, &entry.event).expect("readable");
+            let body = event.and_then(|event| Message::decode(event.body()?.1).ok());
+            body.is_some_and(|message| matches!(message.content, Content::Poll(_)))
+        });
         let at = self.below(entries.len() as u64) as usize;
         entries.get(at).map(|entry| entry.at.id)
     }

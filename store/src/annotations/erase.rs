@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
 use super::forget;
-use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies};
+use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies, threads};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
@@ -165,7 +165,7 @@ pub(super) fn message(
         out.changed
             .extend(message_place(txn, conversation, &moved)?.map(|(at, _)| at));
     }
-    if bodies(txn, at, id, by, now)? {
+    if bodies(txn, at, id, by, now, out)? {
         out.due_at(now);
     }
     out.changed.extend(replies(txn, conversation, id)?);
@@ -173,9 +173,17 @@ pub(super) fn message(
 }
 
 /// Erases the body of a message and those of its versions; `true` if some are left, and due.
-fn bodies(txn: &mut Txn<'_>, at: &EventKey, id: &EventId, by: &UserId, now: u64) -> Result<bool, StoreError> {
+fn bodies(
+    txn: &mut Txn<'_>,
+    at: &EventKey,
+    id: &EventId,
+    by: &UserId,
+    now: u64,
+    out: &mut Folded,
+) -> Result<bool, StoreError> {
     let mut more = is_spent(txn);
     if !more {
+        leave_thread(txn, at, out)?;
         events::erase(txn, at)?;
         txn.spend(1);
         more = versions(txn, at.log.conversation, id, by)?;
@@ -184,6 +192,18 @@ fn bodies(txn: &mut Txn<'_>, at: &EventKey, id: &EventId, by: &UserId, now: u64)
         put_due(txn, now, at);
     }
     Ok(more)
+}
+
+/// What is erased is under no root any more: whoever never had its body does not know of any.
+fn leave_thread(txn: &mut Txn<'_>, at: &EventKey, out: &mut Folded) -> Result<(), StoreError> {
+    let Some(event) = events::get(txn, at)? else {
+        return Ok(());
+    };
+    if let Some(root) = threads::leave(txn, at, &event)? {
+        let root = message_place(txn, at.log.conversation, &root)?;
+        out.changed.extend(root.map(|(at, _)| at));
+    }
+    Ok(())
 }
 
 /// Erases edits of a message by one user, as many as this transaction may; `true` if there are more.
@@ -307,7 +327,7 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
             event.body().is_none() || gone(txn, &id)?.is_some() || is_deleted(txn, at.log.conversation, &id, &by)?;
         if told {
             // The rest of something that everybody has heard of.
-            bodies(txn, &at, &id, &by, now)?;
+            bodies(txn, &at, &id, &by, now, &mut out)?;
         } else {
             message(txn, &at, &id, &by, Some(Gone::Expired), now, &mut out)?;
             out.changed.insert(at);

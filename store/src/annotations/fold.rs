@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Body, BodyError, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer, VISIBLE_FOREVER,
+    Body, BodyError, ClosePoll, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer,
+    VISIBLE_FOREVER, Vote,
 };
 use parlour_crypto::{KIND_MESSAGE, UserId, VerifiedEvent};
 
 use super::erase::{self, Gone};
 use super::{
     Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, class, edits_key,
-    message_place, newer, pins, replies, timer_key,
+    message_place, newer, pins, polls, replies, threads, timer_key,
 };
 use crate::db::Txn;
 use crate::events;
@@ -28,6 +29,8 @@ pub struct Folded {
     pub changed: BTreeSet<EventKey>,
     /// When something has to be erased, ms.
     pub due: Option<u64>,
+    /// Votes and closings of polls that can never count, as far as that is known.
+    pub void: u64,
 }
 
 impl Folded {
@@ -85,6 +88,8 @@ pub fn fold(
         Some(Ok(Body::Reaction(reaction))) => fold.reaction(reaction)?,
         Some(Ok(Body::Pin(pin))) => fold.pin(pin)?,
         Some(Ok(Body::Timer(timer))) => fold.timer(timer)?,
+        Some(Ok(Body::Vote(vote))) => fold.vote(vote)?,
+        Some(Ok(Body::ClosePoll(close))) => fold.close_poll(close)?,
         Some(Err(_)) | None => {}
     }
     if let Some(Err(BodyError::NeedsNewerVersion)) = body {
@@ -103,6 +108,9 @@ impl Fold<'_, '_> {
                 let key = class(self.conversation, target, Class::Reply);
                 let key = key.u64(self.stamp.clock).event_id(&id).done();
                 record::put(self.txn, key, &Place::of(&self.at));
+            }
+            if let Some(root) = &message.thread {
+                self.join_thread(root)?;
             }
             why = self.why_gone(message)?;
             if message.visibility != VISIBLE_FOREVER && own && why.is_none() {
@@ -184,9 +192,8 @@ impl Fold<'_, '_> {
             && newest.first().is_none_or(|(newest, _)| *newest < self.stamp)
         {
             self.out.changed.insert(at);
-            let Content::Text(text) = &edit.content;
-            let before = self.text_at(newest.first().map_or(at, |(_, at)| *at))?;
-            if before.is_none_or(|before| quoted(&before) != quoted(text)) {
+            let before = self.words_at(newest.first().map_or(at, |(_, at)| *at))?;
+            if before.is_none_or(|before| quoted(&before) != quoted(&edit.content.words())) {
                 self.out
                     .changed
                     .extend(replies(self.txn, self.conversation, &edit.target)?);
@@ -195,19 +202,81 @@ impl Fold<'_, '_> {
         Ok(())
     }
 
-    /// The text that a message or a version of one says.
-    fn text_at(&self, at: EventKey) -> Result<Option<String>, StoreError> {
-        let Some(event) = events::get(self.txn, &at)? else {
+    /// What a message or a version of one says.
+    fn words_at(&self, at: EventKey) -> Result<Option<String>, StoreError> {
+        Ok(self.content_at(&at)?.map(|content| content.words()))
+    }
+
+    fn content_at(&self, at: &EventKey) -> Result<Option<Content>, StoreError> {
+        let Some(event) = events::get(self.txn, at)? else {
             return Ok(None);
         };
         let body = event.body().map(|(_, body)| Body::read(event.header().kind, body));
-        let content = match body {
-            Some(Ok(Body::Message(message))) => message.content,
-            Some(Ok(Body::Edit(edit))) => edit.content,
-            _ => return Ok(None),
+        Ok(match body {
+            Some(Ok(Body::Message(message))) => Some(message.content),
+            Some(Ok(Body::Edit(edit))) => Some(edit.content),
+            _ => None,
+        })
+    }
+
+    /// Its root looks different with it.
+    fn join_thread(&mut self, root: &EventId) -> Result<(), StoreError> {
+        let place = (&self.stamp, &self.at);
+        if !super::is_hidden(self.txn, &self.stamp.id)? && threads::join(self.txn, self.conversation, root, place)? {
+            let root = message_place(self.txn, self.conversation, root)?;
+            self.out.changed.extend(root.map(|(at, _)| at));
+        }
+        Ok(())
+    }
+
+    fn vote(&mut self, vote: &Vote) -> Result<(), StoreError> {
+        let by = author(self.txn, &self.at)?;
+        let target = message_place(self.txn, self.conversation, &vote.poll)?;
+        if target.is_none() && events::place(self.txn, &vote.poll)?.is_some() {
+            self.out.void = 1;
+            return Ok(());
+        }
+        let cast = (&by, self.stamp, vote.options.as_slice());
+        polls::note_vote(self.txn, self.conversation, &vote.poll, cast)?;
+        let Some((at, _)) = target.filter(|(_, brief)| !brief.stub) else {
+            return Ok(());
         };
-        let Content::Text(text) = content;
-        Ok(Some(text))
+        let stamp = self.stamp;
+        let counts = match self.content_at(&at)? {
+            Some(Content::Poll(poll)) => {
+                let asked = author(self.txn, &at)?;
+                let closing = polls::counted_ids(self.txn, self.conversation, &vote.poll, &asked)?;
+                let in_time = poll.closes_at.is_none_or(|closes| stamp.clock <= closes);
+                // They stand in their order.
+                let among = |counted: Vec<EventId>| counted.binary_search(&stamp.id).is_ok();
+                poll.allows(&vote.options) && in_time && closing.is_none_or(among)
+            }
+            _ => false,
+        };
+        if counts {
+            self.out.changed.insert(at);
+        } else {
+            self.out.void = 1;
+        }
+        Ok(())
+    }
+
+    fn close_poll(&mut self, close: &ClosePoll) -> Result<(), StoreError> {
+        let by = author(self.txn, &self.at)?;
+        let target = message_place(self.txn, self.conversation, &close.poll)?;
+        if target.is_none() && events::place(self.txn, &close.poll)?.is_some() {
+            self.out.void = 1;
+            return Ok(());
+        }
+        let closing = (&by, self.stamp, &self.at);
+        polls::note_closing(self.txn, self.conversation, &close.poll, closing)?;
+        let Some((at, brief)) = target else { return Ok(()) };
+        if author(self.txn, &at)? != by {
+            self.out.void = 1;
+        } else if !brief.stub {
+            self.out.changed.insert(at);
+        }
+        Ok(())
     }
 
     fn delete(&mut self, delete: &Delete) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What events say about messages: edits, deletions, reactions, pins, replies, times to disappear. Rows stand under their target,
+//! What events say about messages: edits, deletions, reactions, pins, replies, threads, votes, times to disappear. Rows stand under their target,
 //! whether it is here yet or not, so that the order of arrival makes no difference; [`crate::view`] folds them when it reads.
 
 mod erase;
@@ -6,6 +6,8 @@ mod fold;
 mod forget;
 mod newer;
 mod pins;
+mod polls;
+mod threads;
 
 pub(crate) use erase::is_spent;
 pub use erase::{
@@ -16,6 +18,8 @@ pub use fold::{Folded, fold, quoted};
 pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
+pub use polls::{Vote, counted, votes};
+pub use threads::{Thread, in_thread, is_root, leave, thread};
 
 use parlour_crypto::{EventId, UserId};
 use serde::{Deserialize, Serialize};
@@ -32,7 +36,7 @@ const MAX_REACTION_ROWS: usize = 64;
 /// Replies to a message that are said to look different with it. Readers that show more of them go by what became of the message.
 const MAX_REPLIES: usize = 8;
 
-/// In the order in which the rows of a target stand; edits, which can be many, last.
+/// In the order in which the rows of a target stand; those that can be many last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Class {
@@ -41,6 +45,10 @@ enum Class {
     Reaction = 3,
     Reply = 4,
     Edit = 5,
+    Vote = 6,
+    Closing = 7,
+    Thread = 8,
+    InThread = 9,
 }
 
 /// A reaction as it stands.

@@ -11,7 +11,7 @@ use crate::record::{self, Row, StoreError};
 use crate::{conversations, events, feed, timeline};
 
 /// Raised with every kind, content or visibility that a build learns to understand.
-const UNDERSTANDING: u32 = 1;
+const UNDERSTANDING: u32 = 2;
 /// Events looked at again in one transaction.
 const AT_ONCE: usize = 256;
 

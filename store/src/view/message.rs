@@ -41,6 +41,7 @@ pub fn message_text(event: &VerifiedEvent) -> Option<String> {
     let (_, body) = event.body()?;
     match Message::decode(body).ok()?.content {
         Content::Text(text) => Some(text),
+        _ => None,
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use parlour_crypto::{Body, Content, EventId, KIND_MESSAGE, Message, UserId, VISIBLE_FOREVER, VerifiedEvent};
 
-use crate::annotations::{self, Gone, Reaction};
+use crate::annotations::{self, Gone, Reaction, Thread};
 use crate::db::Read;
 use crate::events;
 use crate::keyspace::EventKey;
 use crate::record::StoreError;
 use crate::timeline::Position;
+use crate::view::poll::{self, PollView};
 
 /// Emoji of one user shown on one message.
 pub const MAX_OWN_EMOJI: usize = 20;
@@ -32,6 +33,10 @@ pub enum Absent {
 pub enum Shown {
     /// A text.
     Text(String),
+    /// A poll, and what came of it so far.
+    Poll(Box<PollView>),
+    /// Anything else that was said.
+    Content(Box<Content>),
     /// Something to be viewed on demand, so often yet. 0: this account sent it.
     OnDemand {
         /// Views left.
@@ -43,6 +48,19 @@ pub enum Shown {
     Absent(Absent),
     /// Something this version cannot show.
     Unsupported,
+}
+
+impl Shown {
+    /// What of it is read as text, if anything can be seen.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Poll(poll) => Some(Content::Poll(poll.poll.clone()).words()),
+            Self::Content(content) => Some(content.words()),
+            Self::OnDemand { .. } | Self::Timer(_) | Self::Absent(_) | Self::Unsupported => None,
+        }
+    }
 }
 
 /// One emoji on a message.
@@ -63,6 +81,10 @@ pub struct State {
     pub edited: Option<u64>,
     /// The message it answers.
     pub reply_to: Option<EventId>,
+    /// The message whose thread it is in.
+    pub thread: Option<EventId>,
+    /// The thread under it.
+    pub replies: Option<Thread>,
     /// Users it calls by name.
     pub mentions: Vec<UserId>,
     /// Reactions, the emoji that was first put first.
@@ -79,6 +101,8 @@ impl State {
             shown,
             edited: None,
             reply_to: None,
+            thread: None,
+            replies: None,
             mentions: Vec::new(),
             reactions: Vec::new(),
             pinned: false,
@@ -88,13 +112,14 @@ impl State {
 
     /// How it stands at `now`: what has had its time is not shown, erased or not.
     #[must_use]
-    pub fn at(self, now: u64) -> Self {
-        match (&self.shown, self.expires) {
-            (Shown::Text(_) | Shown::OnDemand { .. }, Some(expires)) if expires <= now => {
-                Self::of(Shown::Absent(Absent::Expired))
-            }
-            _ => self,
+    pub fn at(mut self, now: u64) -> Self {
+        if self.expires.is_some_and(|expires| expires <= now) && !matches!(self.shown, Shown::Absent(_)) {
+            return Self::of(Shown::Absent(Absent::Expired));
         }
+        if let Shown::Poll(poll) = &mut self.shown {
+            poll.closed |= poll.poll.closes_at.is_some_and(|closes| closes <= now);
+        }
+        self
     }
 
     /// The text, if there is one to be seen.
@@ -157,20 +182,32 @@ fn of_message(
     if (message.visibility != VISIBLE_FOREVER || expires.is_some()) && annotations::gone(read, &id)?.is_some() {
         return Ok(State::of(absent(read, at, event, author)?));
     }
-    let Content::Text(text) = message.content;
+    let thread = match message.thread {
+        Some(root) => annotations::is_root(read, conversation, &root)?.then_some(root),
+        None => None,
+    };
+    let shown = match message.content {
+        _ if message.visibility != VISIBLE_FOREVER => {
+            let used = annotations::views_used(read, &id)?;
+            let views_left = message.visibility.saturating_sub(used);
+            Shown::OnDemand { views_left }
+        }
+        Content::Text(text) => Shown::Text(text),
+        Content::Poll(asked) => Shown::Poll(Box::new(poll::poll(read, conversation, &id, author, asked)?)),
+        other => Shown::Content(Box::new(other)),
+    };
     let mut state = State {
         reply_to: message.reply_to,
+        thread,
         mentions: message.mentions,
         expires: expires.map(|after| event.header().clock.saturating_add(after)),
-        ..State::of(Shown::Text(text))
+        ..State::of(shown)
     };
-    if message.visibility != VISIBLE_FOREVER {
-        let used = annotations::views_used(read, &id)?;
-        let views_left = message.visibility.saturating_sub(used);
-        state.shown = Shown::OnDemand { views_left };
-    }
     if !annotations::any(read, conversation, &id)? {
         return Ok(state);
+    }
+    if message.thread.is_none() {
+        state.replies = annotations::thread(read, conversation, &id)?;
     }
     let said = annotations::said(read, conversation, &id)?;
     if said.deleted_by.contains(author) {
@@ -181,13 +218,13 @@ fn of_message(
         None => false,
     };
     state.reactions = reactions(said.reactions);
-    if message.visibility == VISIBLE_FOREVER
+    if let Shown::Text(shown) = &mut state.shown
         && let Some((stamp, place)) = annotations::edits(read, conversation, &id, author, 1)?.pop()
         && let Some(edit) = events::get(read, &place)?
         && let Some(Ok(Body::Edit(edit))) = edit.body().map(|(_, body)| Body::read(edit.header().kind, body))
+        && let Content::Text(text) = edit.content
     {
-        let Content::Text(text) = edit.content;
-        state.shown = Shown::Text(text);
+        *shown = text;
         state.mentions = edit.mentions;
         state.edited = Some(stamp.clock);
     }
@@ -251,8 +288,8 @@ pub fn versions(
     for (stamp, place) in edits {
         if let Some(edit) = events::get(read, &place)?
             && let Some(Ok(Body::Edit(edit))) = edit.body().map(|(_, body)| Body::read(edit.header().kind, body))
+            && let Content::Text(text) = edit.content
         {
-            let Content::Text(text) = edit.content;
             versions.push(Version { at: stamp, text });
         }
     }
@@ -281,22 +318,14 @@ pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Res
         return Ok(Some(text));
     }
     let author = annotations::author(read, at)?;
-    Ok(match state(read, at, event, &author)?.shown {
-        Shown::Text(text) => Some(text),
-        _ => None,
-    })
+    let shown = state(read, at, event, &author)?.shown;
+    Ok(shown.words().filter(|words| !words.is_empty()))
 }
 
 /// The text as it was sent, and whether its time will be over some day.
 fn visible(event: &VerifiedEvent) -> Option<(String, bool)> {
     let message = Message::decode(event.body()?.1).ok()?;
     let expires = message.expires_after().is_some();
-    match message {
-        Message {
-            content: Content::Text(text),
-            visibility: VISIBLE_FOREVER,
-            ..
-        } => Some((text, expires)),
-        _ => None,
-    }
+    let words = message.content.words();
+    (message.visibility == VISIBLE_FOREVER && !words.is_empty()).then_some((words, expires))
 }

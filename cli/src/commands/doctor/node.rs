@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 10] = [
     ("discovery", "times discovery was switched off"),
 ];
 
-const COUNTERS: [(&str, u64, &str); 4] = [
+const COUNTERS: [(&str, u64, &str); 5] = [
     (
         "forged_events",
         0,
@@ -44,6 +44,11 @@ const COUNTERS: [(&str, u64, &str); 4] = [
         "envelopes for us that did not open: an old copy of a disk was put back, here or there",
     ),
     ("unknown_authors", FEW, "messages of devices that nobody has introduced"),
+    (
+        "void_votes",
+        FEW,
+        "votes of others that no poll allows, or that came after it was closed; none was counted",
+    ),
 ];
 
 /// All checks of the node; those that need a running one only if it does.

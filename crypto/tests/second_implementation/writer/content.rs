@@ -22,11 +22,54 @@ fn message(draw: &mut Draw) -> Value {
         .map(|_| char::from_u32(draw.number(20) as u32).unwrap_or('�'))
         .collect();
     let mentions = draw.below(4);
+    let content = if draw.chance(60) {
+        json!(["Text", text])
+    } else {
+        content(draw)
+    };
     json!({
-        "content": ["Text", text], "reply_to": draw.or_null(50, |draw| draw.hex(32)),
+        "content": content, "reply_to": draw.or_null(50, |draw| draw.hex(32)),
         "thread": draw.or_null(50, |draw| draw.hex(32)), "mentions": draw.hexes(mentions, 32), "visibility": 0,
         "expires_after_ms": draw.or_null(50, |draw| draw.number(64).into()), "ext": ext(draw),
     })
+}
+
+/// What a message says beside text.
+fn content(draw: &mut Draw) -> Value {
+    let file = |draw: &mut Draw| {
+        let (thumbnail, name) = (draw.below(64), draw.below(80) as usize);
+        json!({
+            "id": draw.hex(32), "key": draw.hex(32), "size": draw.number(64), "name": "ß".repeat(1 + name),
+            "media_type": "application/x-z+json", "thumbnail": draw.hex(thumbnail), "caption": "a\nb",
+        })
+    };
+    let duration = draw.number(64);
+    match draw.below(9) {
+        0 => {
+            let options: Vec<String> = (0..2 + draw.below(19)).map(|n| format!("option {n}")).collect();
+            json!(["Poll", {
+                "question": "why?", "options": options, "multiple": draw.chance(50), "anonymous": draw.chance(50),
+                "closes_at": draw.or_null(50, |draw| draw.number(64).into()),
+            }])
+        }
+        1 => json!(["Location", {
+            "latitude": draw.below(1_800_000_001), "longitude": draw.below(3_600_000_001),
+            "accuracy_m": draw.or_null(50, |draw| draw.number(32).into()), "name": "",
+        }]),
+        2 => json!(["File", file(draw)]),
+        3 => json!(["Image", {"file": file(draw), "width": draw.number(32), "height": draw.number(32)}]),
+        4 => json!(["Video", {
+            "file": file(draw), "width": draw.number(32), "height": draw.number(32), "duration_ms": duration,
+        }]),
+        5 => json!(["Audio", {"file": file(draw), "duration_ms": duration}]),
+        6 => json!(["Voice", {"file": file(draw), "duration_ms": duration, "wave": draw.hex(128)}]),
+        7 => json!(["Sticker", {"emoji": "🌱", "name": "up", "file": draw.or_null(50, file)}]),
+        _ => {
+            let outcome = draw.below(4);
+            let duration = if outcome == 0 { duration } else { 0 };
+            json!(["Call", {"video": draw.chance(50), "outcome": outcome, "duration_ms": duration}])
+        }
+    }
 }
 
 /// The body of an event of any kind, as inputs of a case.
@@ -45,6 +88,15 @@ fn body(draw: &mut Draw, kind: u64) -> Value {
             "target": target, "emoji": EMOJI[draw.below(6) as usize], "on": draw.chance(50), "ext": ext(draw),
         }),
         5 => json!({"target": target, "on": draw.chance(50), "ext": ext(draw)}),
+        8 => {
+            let options: Vec<u8> = (0..20).filter(|_| draw.chance(30)).collect();
+            json!({"poll": target, "options": options, "ext": ext(draw)})
+        }
+        9 => {
+            let mut counted = draw.hexes(targets, 32);
+            counted.sort_by_key(Value::to_string);
+            json!({"poll": target, "counted": counted, "ext": ext(draw)})
+        }
         _ => json!({
             "expires_after_ms": draw.or_null(70, |draw| (5_000 + draw.below(31_535_995_001)).into()), "ext": ext(draw),
         }),
@@ -71,7 +123,8 @@ fn card(draw: &mut Draw) -> Value {
 }
 
 pub(super) fn bodies(draw: &mut Draw) -> Vec<Case> {
-    let bodies: Vec<Value> = (0..36).map(|number| body(draw, 1 + number % 6)).collect();
+    const KINDS: [u64; 8] = [1, 2, 3, 4, 5, 6, 8, 9];
+    let bodies: Vec<Value> = (0..64).map(|number| body(draw, KINDS[number % 8])).collect();
     let bodies = bodies
         .into_iter()
         .map(|inputs| ("event_body", format!("kind {}", inputs["event_kind"]), inputs));

@@ -1,4 +1,4 @@
-"""The cases of event kinds 1 to 6, of cards, and of what else is said about messages and people."""
+"""The cases of event kinds 1 to 9 (7 has its own), of cards, and of what else is said about messages and people."""
 
 from parlour import keys
 from parlour.blocks import uint
@@ -46,6 +46,31 @@ def cards():
         yield f"picture: {name}", [(6, data)]
 
 
+def contents(draw):
+    """(name, content) of what a message can say beside text."""
+    poll = {"question": "Tee?", "options": ["ja", "nein"], "multiple": False, "anonymous": False, "closes_at": None}
+    yield "poll", ["Poll", poll]
+    options = [chr(0x61 + number) * 256 for number in range(20)]
+    yield "longest poll", ["Poll", {"question": "?" * 1_024, "options": options, "multiple": True, "anonymous": True,
+                                    "closes_at": 2**64 - 1}]
+    yield "location", ["Location", {"latitude": 1_425_200_081, "longitude": 1_934_049_540, "accuracy_m": 12, "name": "Berlin"}]
+    yield "the poles", ["Location", {"latitude": 1_800_000_000, "longitude": 3_600_000_000, "accuracy_m": None, "name": ""}]
+    file = {"id": draw(32).hex(), "key": draw(32).hex(), "size": 2**40, "name": "Bericht.pdf", "media_type": "application/pdf",
+            "thumbnail": "", "caption": ""}
+    seen = {**file, "name": "g" * 255, "media_type": "x" * 63 + "/" + "y" * 63, "thumbnail": draw(16).hex(),
+            "caption": "zwei\nZeilen"}
+    yield "file", ["File", file]
+    yield "file, as long as can be", ["File", {**seen, "thumbnail": draw(64).hex() * 128, "caption": "c" * 4_096}]
+    yield "image", ["Image", {"file": seen, "width": 4_000, "height": 3_000}]
+    yield "video", ["Video", {"file": seen, "width": 1_920, "height": 1_080, "duration_ms": 90_000}]
+    yield "audio", ["Audio", {"file": file, "duration_ms": 0}]
+    yield "voice", ["Voice", {"file": file, "duration_ms": 5_000, "wave": draw(64).hex() * 2}]
+    yield "sticker", ["Sticker", {"emoji": "🌱", "name": "", "file": None}]
+    yield "sticker with a picture", ["Sticker", {"emoji": "👩🏽‍🚀", "name": "los", "file": seen}]
+    for number, outcome in enumerate(["ended", "missed", "declined", "failed"]):
+        yield f"call, {outcome}", ["Call", {"video": number == 1, "outcome": number, "duration_ms": 0 if number else 61_000}]
+
+
 def bodies():
     draw = Draw("bodies")
     ids = lambda count: [draw(32).hex() for _ in range(count)]
@@ -63,6 +88,16 @@ def bodies():
               "timer, shortest": (6, {"expires_after_ms": 5_000, "ext": []}),
               "timer, longest": (6, {"expires_after_ms": 31_536_000_000, "ext": ext}),
               "timer off": (6, {"expires_after_ms": None, "ext": []})}
+    for name, content in contents(draw):
+        values[name] = (1, {**message, "content": content})
+    values["location, to be viewed once"] = (1, {**message, "visibility": 1, "content": values["location"][1]["content"]})
+    values["message in a thread"] = (1, {**message, "thread": draw(32).hex()})
+    values["edit that says a poll"] = (2, {"target": draw(32).hex(), "content": values["poll"][1]["content"], "mentions": [],
+                                           "ext": []})
+    vote = lambda *options: (8, {"poll": draw(32).hex(), "options": list(options), "ext": []})
+    values |= {"vote": vote(1), "vote taken back": vote(), "vote for all": vote(*range(20))}
+    values |= {name: (9, {"poll": draw(32).hex(), "counted": sorted(ids(count)), "ext": ext})
+               for name, count in {"poll closed": 2, "poll closed without a vote": 0, "poll closed, many votes": 64}.items()}
     for number, emoji in enumerate(EMOJI):
         values[f"reaction {number}"] = (4, {"target": draw(32).hex(), "emoji": emoji, "on": number % 3 != 2, "ext": []})
     for name, (kind, value) in values.items():

@@ -60,6 +60,47 @@ def reaction(emoji):
     return varint(len(data)) + data
 
 
+def contents(one):
+    """Contents of messages beside text."""
+    rest = bytes(6)                                              # no reply, thread, mentions, view, time, extensions
+    lp = lambda data: varint(len(data)) + data
+
+    def poll(question=b"Tee?", options=(b"ja", b"nein"), flags=b"\0\0\0", after=rest):
+        return b"\1" + lp(question) + varint(len(options)) + b"".join(map(lp, options)) + flags + after
+
+    def place(latitude=1, longitude=1, name=b""):
+        return b"\2" + varint(latitude) + varint(longitude) + b"\0" + lp(name) + rest
+
+    def file(name=b"a.png", kind=b"image/png", thumbnail=b"", caption=b"", index=3, after=b""):
+        return bytes([index]) + one * 2 + b"\1" + lp(name) + lp(kind) + lp(thumbnail) + lp(caption) + after + rest
+
+    wrong = {"no question": poll(question=b""), "a question of 1 025 bytes": poll(question=b"?" * 1_025), "no option": poll(options=()),
+             "one option": poll(options=(b"ja",)), "21 options": poll(options=[b"%d" % n for n in range(21)]),
+             "two options the same": poll(options=(b"ja", b"ja")), "an empty option": poll(options=(b"ja", b"")),
+             "an option of 10 000 bytes": poll(options=(b"ja", b"x" * 10_000)), "an option with an escape": poll(options=(b"a\x1b[2J", b"b")),
+             "a question of two lines": poll(question=b"a\nb"), "an option with a C1 control": poll(options=(b"a\xc2\x9b", b"b")),
+             "on demand": poll(after=b"\0\0\0\1\0\0"), "multiple is 2": poll(flags=b"\2\0\0")}
+    yield "poll", "event_body", {"bytes": poll()}, as_bytes(wrong), {"event_kind": 1}
+    wrong = {"beyond the north pole": place(latitude=1_800_000_001), "beyond the antimeridian": place(longitude=3_600_000_001),
+             "a name of 256 bytes": place(name=b"n" * 256), "a name with a control character": place(name=b"a\tb")}
+    yield "location", "event_body", {"bytes": place()}, as_bytes(wrong), {"event_kind": 1}
+    wrong = {"no name": file(b""), "a path": file(b"../x"), "a path with a backslash": file(b"a\\b"), "the folder above": file(b".."),
+             "a name of 256 bytes": file(b"n" * 256), "a name with a line break": file(b"a\nb"), "no media type": file(kind=b""),
+             "a media type without a slash": file(kind=b"png"), "a media type with two": file(kind=b"a/b/c"),
+             "a media type with a space": file(kind=b"a/b c"), "a media type of 128 bytes": file(kind=b"a/" + b"b" * 126),
+             "a thumbnail of 8 193 bytes": file(thumbnail=bytes(8_193)), "a caption of 4 097 bytes": file(caption=b"c" * 4_097)}
+    yield "file", "event_body", {"bytes": file()}, as_bytes(wrong), {"event_kind": 1}
+    voice = lambda count: file(index=7, after=b"\1" + lp(bytes(count)))
+    yield "voice", "event_body", {"bytes": voice(128)}, as_bytes({"129 heights": voice(129)}), {"event_kind": 1}
+    sticker = lambda emoji: b"\x08" + lp(emoji.encode()) + b"\0\0" + rest
+    wrong = {"two emoji": sticker("🌱🌱"), "no emoji": sticker(""), "a letter": sticker("a")}
+    yield "sticker", "event_body", {"bytes": sticker("🌱")}, as_bytes(wrong), {"event_kind": 1}
+    call = lambda video, outcome, ms, after=rest: bytes([9, video, outcome, ms]) + after
+    wrong = {"another outcome": call(0, 4, 0), "a missed call with a length": call(0, 1, 1), "on demand": call(0, 0, 1, b"\0\0\0\2\0\0"),
+             "video is 2": call(2, 0, 1)}
+    yield "call", "event_body", {"bytes": call(0, 0, 1)}, as_bytes(wrong), {"event_kind": 1}
+
+
 def bodies(draw):
     right = message("hello")
     one = draw(32)
@@ -89,7 +130,16 @@ def bodies(draw):
              5: ("pin", target + b"\0" + end, {"on is 2": target + b"\2" + end, "cut short": target}),
              6: ("timer", b"\1" + varint(5_000) + end,
                  {"4 999 ms": b"\1" + varint(4_999) + end, "a year and 1 ms": b"\1" + varint(31_536_000_001) + end,
-                  "an option of 2": b"\2" + varint(5_000) + end, "0 ms": b"\1\0" + end})}
+                  "an option of 2": b"\2" + varint(5_000) + end, "0 ms": b"\1\0" + end}),
+             8: ("vote", target + b"\2\0\1" + end,
+                 {"an option twice": target + b"\2\1\1" + end, "options not in their order": target + b"\2\1\0" + end,
+                  "option 20": target + b"\1\x14" + end, "a poll cut short": target[:31], "no options": target + end,
+                  "21 options": target + b"\x15" + bytes(range(21)) + end}),
+             9: ("closing", target + b"\1" + one + end,
+                 {"a vote twice": target + b"\2" + one * 2 + end, "votes not in their order": target + b"\2" + bytes([9]) * 32
+                  + bytes([8]) * 32 + end, "a vote cut short": target + b"\1" + one[:31],
+                  "1 025 votes": target + varint(1_025) + b"".join(uint(n, 32) for n in range(1_025)) + end})}
+    yield from contents(one)
     for number, (name, good, wrong) in kinds.items():
         yield f"body of a {name}", "event_body", {"bytes": good}, as_bytes(wrong), {"event_kind": number}
 

@@ -1,5 +1,6 @@
 """Events, stubs, message bodies, payloads and controls (PROTOCOL.md sections 5, 7 and 8)."""
 
+import re
 from dataclasses import dataclass
 
 from .blocks import hash_blake, require, same, sign, uint, verify
@@ -93,8 +94,66 @@ def read_direct_event(wire, signing_key=None):
 
 # -- bodies and controls -----------------------------------------------------------------------------------------------
 
-CONTENT = Enum(Text=Text(16_384, least=1))
-MESSAGE_BODY = Struct(content=CONTENT, reply_to=Option(BYTES32), thread=Option(BYTES32), mentions=Vec(BYTES32, 64),
+class Line(Text):
+    """A text without control characters."""
+
+    def write(self, value):
+        require(not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value), "a control character")
+        return super().write(value)
+
+
+def check_poll(poll):
+    require(len(poll["options"]) >= 2, "a poll with nothing to choose")
+    require(len(set(poll["options"])) == len(poll["options"]), "two options the same")
+
+
+def check_place(place):
+    require(place["latitude"] <= 1_800_000_000 and place["longitude"] <= 3_600_000_000, "no place on earth")
+
+
+def check_file(file):
+    name, parts = file["name"], file["media_type"].split("/")
+    require("/" not in name and "\\" not in name and name not in (".", ".."), "a file called like a path")
+    require(len(parts) == 2 and all(re.fullmatch(r"[A-Za-z0-9!#$&\-^_.+]+", part) for part in parts), "media type")
+
+
+def check_sticker(sticker):
+    require(is_emoji(sticker["emoji"]), "not one emoji")
+
+
+def check_call(call):
+    require(call["outcome"] <= 3, "outcome of a call")
+    require(call["outcome"] == 0 or call["duration_ms"] == 0, "the length of a call that was not held")
+
+
+def ascending(name):
+    def check(value):
+        items = value[name]
+        require(all(a < b for a, b in zip(items, items[1:])), f"{name} not in their order")
+    return check
+
+
+FILE = Struct(check_file, id=BYTES32, key=BYTES32, size=U64, name=Line(255, 1), media_type=Text(127),
+              thumbnail=Bytes(8_192), caption=Text(4_096))
+CONTENT = Enum(Text=Text(16_384, least=1),
+               Poll=Struct(check_poll, question=Line(1_024, 1), options=Vec(Line(256, 1), 20), multiple=BOOL, anonymous=BOOL,
+                           closes_at=Option(U64)),
+               Location=Struct(check_place, latitude=U32, longitude=U32, accuracy_m=Option(U32), name=Line(255)),
+               File=FILE,
+               Image=Struct(file=FILE, width=U32, height=U32),
+               Video=Struct(file=FILE, width=U32, height=U32, duration_ms=U64),
+               Audio=Struct(file=FILE, duration_ms=U64),
+               Voice=Struct(file=FILE, duration_ms=U64, wave=Bytes(128)),
+               Sticker=Struct(check_sticker, emoji=Text(64), name=Line(255), file=Option(FILE)),
+               Call=Struct(check_call, video=BOOL, outcome=U32, duration_ms=U64))
+
+
+def check_message(message):
+    on_demand = message["visibility"] != 0
+    require(not on_demand or message["content"][0] not in ("Poll", "Call"), "something that is not shown on demand")
+
+
+MESSAGE_BODY = Struct(check_message, content=CONTENT, reply_to=Option(BYTES32), thread=Option(BYTES32), mentions=Vec(BYTES32, 64),
                       visibility=Byte(2), expires_after_ms=Option(U64), ext=EXT)
 
 
@@ -117,7 +176,9 @@ BODIES = {1: MESSAGE_BODY,
           3: Struct(check_targets, targets=Vec(BYTES32, 64), ext=EXT),
           4: Struct(check_emoji, target=BYTES32, emoji=Text(64), on=BOOL, ext=EXT),
           5: Struct(target=BYTES32, on=BOOL, ext=EXT),
-          6: Struct(check_timer, expires_after_ms=Option(U64), ext=EXT)}
+          6: Struct(check_timer, expires_after_ms=Option(U64), ext=EXT),
+          8: Struct(ascending("options"), poll=BYTES32, options=Vec(Byte(19), 20), ext=EXT),
+          9: Struct(ascending("counted"), poll=BYTES32, counted=Vec(BYTES32, 1_024), ext=EXT)}
 PROFILE = Struct(name=Text(64), device_list=Bytes(), bundle=Bytes(), peer=Bytes(64), addresses=Vec(Bytes(256), 8),
                  ext=EXT)
 

@@ -23,8 +23,12 @@ pub(super) enum ClientFrame {
     Send {
         id: CommandId,
         conversation: String,
-        text: String,
+        text: Option<String>,
+        poll: Option<Box<dto::AskPoll>>,
+        location: Option<Box<dto::Place>>,
+        sticker: Option<Box<dto::PutSticker>>,
         client_id: Option<String>,
+        thread: Option<String>,
         reply_to: Option<String>,
         #[serde(default)]
         mentions: Vec<String>,

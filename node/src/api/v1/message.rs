@@ -1,16 +1,16 @@
-//! One message: shown with its deliveries and versions, edited, deleted, reacted to, pinned, viewed. And the pins and the timer of
-//! a conversation.
+//! One message: shown with its deliveries and versions, edited, deleted, reacted to, pinned, viewed, voted on. And the pins and the
+//! timer of a conversation.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use parlour_crypto::EventId;
+use parlour_crypto::{ConversationId, EventId};
 use parlour_store::annotations;
 use serde::Deserialize;
 
 use super::dto;
-use super::reader::Reader;
+use super::reader::{Reader, parts};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Params, Part, TwoParts};
 use crate::api::state::{ApiState, Shared};
@@ -29,6 +29,8 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/messages/{id}/reactions/{emoji}", put(react).delete(unreact))
         .route("/messages/{id}/pin", put(pin).delete(unpin))
         .route("/messages/{id}/view", post(view))
+        .route("/messages/{id}/vote", put(vote).post(vote).delete(take_vote_back))
+        .route("/messages/{id}/close", post(close))
         .route("/conversations/{conversation}/pins", get(pins))
         .route(
             "/conversations/{conversation}/timer",
@@ -38,6 +40,13 @@ pub(crate) fn router() -> Router<ApiState> {
 
 fn id_of(state: &Shared, text: &str) -> Result<EventId, ApiError> {
     Ok(resolve::message(state.account.store(), text)?)
+}
+
+/// Where a message is that is shown here.
+pub(crate) fn conversation_of_message(state: &Shared, text: &str) -> Result<Option<ConversationId>, ApiError> {
+    let id = id_of(state, text)?;
+    let found = Reader::new(&state.account).message_by_id(&id)?;
+    Ok(found.map(|(_, message)| message.conversation))
 }
 
 fn not_there() -> ApiError {
@@ -121,6 +130,32 @@ async fn unpin(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto
     change(&state, &id, Change::Pin(false)).await
 }
 
+async fn vote(
+    State(state): State<ApiState>,
+    Part(id): Part,
+    Body(wish): Body<dto::CastVote>,
+) -> Result<Json<dto::Message>, ApiError> {
+    if wish.options.is_empty() {
+        return Err(ApiError::bad_field(
+            "options",
+            "options must name one at least; DELETE takes a vote back",
+        ));
+    }
+    change(&state, &id, Change::Vote(wish.options)).await
+}
+
+async fn take_vote_back(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::Message>, ApiError> {
+    change(&state, &id, Change::Vote(Vec::new())).await
+}
+
+async fn close(
+    State(state): State<ApiState>,
+    Part(id): Part,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::Message>, ApiError> {
+    change(&state, &id, Change::ClosePoll).await
+}
+
 /// Shows what is seen on demand, which counts.
 async fn view(
     State(state): State<ApiState>,
@@ -131,9 +166,11 @@ async fn view(
     let what = Change::View;
     let changed = state.account.change(ChangeMessage { id, what }).await?;
     let message = Reader::new(&state.account).message_at(&changed.event)?;
+    let content = changed.viewed;
     Ok(Json(dto::Viewed {
         id,
-        text: changed.viewed.unwrap_or_default(),
+        text: content.as_ref().and_then(parts::text).unwrap_or_default(),
+        parts: content.as_ref().map(parts::parts).unwrap_or_default(),
         views_left: message.and_then(|message| message.more.views_left).unwrap_or(0),
     }))
 }

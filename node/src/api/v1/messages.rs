@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
-use parlour_crypto::{EventId, MAX_MENTIONS};
+use parlour_crypto::{Content, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji};
 use parlour_store::conversations::{ConversationKind, ConversationRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{ConversationNo, EventKey, Store, StoreError, client_ids, events};
+use parlour_store::{ConversationNo, EventKey, Store, StoreError, annotations, client_ids, events};
 use serde::Deserialize;
 
 use super::dto;
-use super::reader::Reader;
+use super::reader::{Reader, parts};
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Params, Part};
 use crate::api::state::{ApiState, Shared};
@@ -31,6 +31,8 @@ struct PageParams {
     after: Option<String>,
     /// A message: it and its neighbours on both sides.
     around: Option<String>,
+    /// Only what is under this message, newest page first: its id or the beginning of one; one in a thread stands for its root.
+    thread: Option<String>,
 }
 
 async fn page(
@@ -52,6 +54,12 @@ async fn page(
     let store = state.account.store();
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
     let one_more = limit.saturating_add(1);
+    if let Some(root) = params.thread.as_deref() {
+        if after.is_some() || params.around.is_some() {
+            return Err(ApiError::bad_field("thread", "a thread is read with before alone"));
+        }
+        return thread(&state, no, root, before.as_ref(), limit).map(Json);
+    }
     let (entries, prev, next) = match (before, after, params.around.as_deref()) {
         (Some(_), Some(_), _) => {
             return Err(ApiError::bad_field(
@@ -116,10 +124,53 @@ fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result
     Ok((entries, prev, next))
 }
 
+/// The messages under a root, as a page of a conversation.
+fn thread(
+    state: &Shared,
+    no: ConversationNo,
+    root: &str,
+    before: Option<&Position>,
+    limit: usize,
+) -> Result<dto::Page<dto::Message>, ApiError> {
+    let store = state.account.store();
+    let mut reader = Reader::new(&state.account);
+    let named = resolve::message(store, root).map_err(|error| ApiError::from(error).at("thread"))?;
+    let not_there = || ApiError::not_found("there is no such message in this conversation").at("thread");
+    let (at, message) = reader.message_by_id(&named)?.ok_or_else(not_there)?;
+    if at.log.conversation != no {
+        return Err(not_there());
+    }
+    let root = message.more.thread.unwrap_or(named);
+    let mut under = annotations::in_thread(store, no, &root, before, limit.saturating_add(1))?;
+    let more = under.len() > limit;
+    under.truncate(limit);
+    under.reverse();
+    let prev = under.first().filter(|_| more).map(|(at, _)| cursor_of(at));
+    let next = under.last().filter(|_| before.is_some()).map(|(at, _)| cursor_of(at));
+    let mut items = Vec::with_capacity(under.len());
+    for (_, key) in &under {
+        items.extend(reader.message_at(key)?);
+    }
+    Ok(dto::Page { items, prev, next })
+}
+
 fn cursor(entry: &TimelineEntry) -> String {
-    let mut bytes = entry.at.clock.to_be_bytes().to_vec();
-    bytes.extend_from_slice(entry.at.id.as_bytes());
+    cursor_of(&entry.at)
+}
+
+fn cursor_of(at: &Position) -> String {
+    let mut bytes = at.clock.to_be_bytes().to_vec();
+    bytes.extend_from_slice(at.id.as_bytes());
     BASE64URL_NOPAD.encode(&bytes)
+}
+
+/// The cursor of what is older than a message, from the message as the API shows it.
+pub(crate) fn cursor_before(message: &serde_json::Value) -> Option<String> {
+    let id: EventId = message["id"].as_str()?.parse().ok()?;
+    let at: jiff::Timestamp = message["created_at"].as_str()?.parse().ok()?;
+    let mut bytes = u64::try_from(at.as_millisecond()).ok()?.to_be_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    Some(BASE64URL_NOPAD.encode(&bytes))
 }
 
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
@@ -157,9 +208,10 @@ pub(super) async fn send(
         return sent_before(state, &known.event).map(|message| (true, message));
     }
     let sent = state.account.send(send_text(state, no, &row, &wish)?).await?;
-    if !sent.plain {
-        return sent_before(state, &sent.event).map(|message| (!sent.fresh, message));
-    }
+    let text = match wish.text {
+        Some(text) if sent.plain => text,
+        _ => return sent_before(state, &sent.event).map(|message| (!sent.fresh, message)),
+    };
     // What was just written need not be read again.
     let facts = state.account.facts();
     let message = dto::Message {
@@ -168,7 +220,7 @@ pub(super) async fn send(
         author: facts.own.user,
         author_name: state.account.name(),
         device: facts.device,
-        text: Some(wish.text),
+        text: Some(text),
         unsupported: false,
         deleted: false,
         pinned: false,
@@ -185,6 +237,46 @@ pub(super) async fn send(
 fn sent_before(state: &Shared, event: &EventKey) -> Result<dto::Message, ApiError> {
     let message = Reader::new(&state.account).sent_before(event)?;
     Ok(message.ok_or(StoreError::Malformed { noun: "event" })?)
+}
+
+/// The one thing that is to be said.
+fn content(wish: &dto::SendMessage) -> Result<Content, ApiError> {
+    match (&wish.text, &wish.poll, &wish.location, &wish.sticker) {
+        (Some(text), None, None, None) => Ok(Content::Text(text.clone())),
+        (None, Some(poll), None, None) => Ok(Content::Poll(Poll {
+            question: poll.question.trim().to_owned(),
+            options: poll.options.iter().map(|option| option.trim().to_owned()).collect(),
+            multiple: poll.multiple,
+            anonymous: poll.anonymous,
+            closes_at: extract::time("closes_at", poll.closes_at.as_deref())?,
+        })),
+        (None, None, Some(place), None) => location(place).map(Content::Location),
+        (None, None, None, Some(sticker)) if !is_emoji(&sticker.emoji) => {
+            Err(ApiError::bad_request("not_an_emoji", "a sticker is exactly one emoji").at("sticker"))
+        }
+        (None, None, None, Some(sticker)) => Ok(Content::Sticker(Sticker {
+            emoji: sticker.emoji.clone(),
+            name: sticker.name.trim().to_owned(),
+            file: None,
+        })),
+        _ => Err(ApiError::bad_field(
+            "text",
+            "exactly one of text, poll, location and sticker must be given",
+        )),
+    }
+}
+
+fn location(place: &dto::Place) -> Result<Location, ApiError> {
+    let coordinate = |field, degrees, zero| {
+        parts::from_degrees(degrees, zero)
+            .ok_or_else(|| ApiError::bad_field(field, format!("{field} is not on earth: {degrees}")))
+    };
+    Ok(Location {
+        latitude: coordinate("latitude", place.latitude, EQUATOR)?,
+        longitude: coordinate("longitude", place.longitude, MERIDIAN)?,
+        accuracy_m: place.accuracy_m,
+        name: place.name.as_deref().unwrap_or_default().trim().to_owned(),
+    })
 }
 
 fn send_text(
@@ -206,9 +298,11 @@ fn send_text(
         }
     });
     let mentions: Result<Vec<_>, _> = mentions.take(MAX_MENTIONS.saturating_add(1)).collect();
+    let thread = wish.thread.as_deref().map(|text| resolve::message(store, text));
     Ok(SendText {
         conversation: row.id,
-        text: wish.text.clone(),
+        content: Box::new(content(wish)?),
+        thread: thread.transpose().map_err(|error| ApiError::from(error).at("thread"))?,
         reply_to: reply_to
             .transpose()
             .map_err(|error| ApiError::from(error).at("reply_to"))?,

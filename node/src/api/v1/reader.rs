@@ -26,6 +26,7 @@ use crate::runner::now_ms;
 use crate::text::{lines, name, one_line};
 
 mod content;
+pub(crate) mod parts;
 
 const REPLACED: &str = "the devices of this contact have changed, and nothing is sent to them: ask them, by voice or face to face, \
                         whether they set up a new device, and accept these devices only if they did";

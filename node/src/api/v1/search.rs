@@ -111,15 +111,18 @@ fn find(
     let mut reader = Reader::new(&state.account);
     let mut items = Vec::with_capacity(found.len());
     for hit in found {
-        // What was erased since the index was asked has no text.
-        let message = reader.message_at(&hit.event)?.filter(|message| message.text.is_some());
-        items.extend(message.map(|message| with_snippet(query, message)));
+        // What was erased since the index was asked has no words.
+        let Some(words) = reader.words(&hit.event)? else {
+            continue;
+        };
+        let message = reader.message_at(&hit.event)?;
+        items.extend(message.map(|message| with_snippet(query, &words, message)));
     }
     Ok(items)
 }
 
-fn with_snippet(query: &Query, message: dto::Message) -> dto::FoundMessage {
-    let snippet = query.snippet(message.text.as_deref().unwrap_or_default(), SNIPPET);
+fn with_snippet(query: &Query, words: &str, message: dto::Message) -> dto::FoundMessage {
+    let snippet = query.snippet(words, SNIPPET);
     dto::FoundMessage {
         message,
         snippet: snippet.text,

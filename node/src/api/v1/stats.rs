@@ -77,6 +77,7 @@ struct CounterStats {
     forged_events: u64,
     unknown_authors: u64,
     unopened_envelopes: u64,
+    void_votes: u64,
 }
 
 /// What the network has refused strangers since the start.
@@ -227,6 +228,7 @@ impl From<Counters> for CounterStats {
             forged_events,
             unknown_authors,
             unopened_envelopes,
+            void_votes,
         } = counters;
         Self {
             events_received,
@@ -235,6 +237,7 @@ impl From<Counters> for CounterStats {
             forged_events,
             unknown_authors,
             unopened_envelopes,
+            void_votes,
         }
     }
 }

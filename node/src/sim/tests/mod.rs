@@ -13,6 +13,7 @@ mod invites;
 mod keeping;
 mod links;
 mod parting;
+mod polls;
 mod presence;
 mod profiles;
 mod read_marks;

@@ -45,7 +45,8 @@ fn a_message_to_be_viewed_once_is_seen_once_and_then_on_no_disk() {
         };
         sim.ask(1, |reply| Command::Change(change, reply)).expect("up")
     };
-    assert_eq!(view(&mut sim).expect("seen").viewed.as_deref(), Some("look"));
+    let seen = view(&mut sim).expect("seen").viewed;
+    assert_eq!(seen, Some(parlour_crypto::Content::Text("look".to_owned())));
     assert!(!body(&sim, 1));
     assert_eq!(view(&mut sim), Err(ChangeError::UsedUp));
 }

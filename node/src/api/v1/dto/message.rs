@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Time, Timer, given};
+use super::{AskPoll, Parts, Place, Poll, PutSticker, Time, Timer, given};
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Message {
@@ -45,9 +45,27 @@ pub(crate) struct More {
     pub(crate) reply_to: Option<EventId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reply: Option<Quote>,
+    /// The message whose thread it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread: Option<EventId>,
+    /// The thread under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replies: Option<Replies>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) poll: Option<Poll>,
+    #[serde(flatten)]
+    pub(crate) parts: Parts,
     /// No message: the conversation's timer was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timer: Option<Timer>,
+}
+
+/// What is under the root of a thread.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Replies {
+    pub(crate) count: u64,
+    pub(crate) last_id: EventId,
+    pub(crate) last_at: Time,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -85,7 +103,10 @@ pub(crate) struct Version {
 #[derive(Serialize)]
 pub(crate) struct Viewed {
     pub(crate) id: EventId,
+    /// What of it is text; empty where nothing is.
     pub(crate) text: String,
+    #[serde(flatten)]
+    pub(crate) parts: Parts,
     pub(crate) views_left: u8,
 }
 
@@ -116,12 +137,17 @@ pub(crate) struct FoundMessage {
     pub(crate) ranges: Vec<(usize, usize)>,
 }
 
-/// A message to write.
+/// A message to write: a text, a poll, a place, or a sticker.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SendMessage {
-    pub(crate) text: String,
+    pub(crate) text: Option<String>,
+    pub(crate) poll: Option<Box<AskPoll>>,
+    pub(crate) location: Option<Box<Place>>,
+    pub(crate) sticker: Option<Box<PutSticker>>,
     pub(crate) client_id: Option<String>,
+    /// The root of the thread it belongs to: a message's id or the beginning of one.
+    pub(crate) thread: Option<String>,
     /// A message's id or the beginning of one.
     pub(crate) reply_to: Option<String>,
     /// Names or ids.

@@ -1,30 +1,36 @@
 //! The JSON of the API, one file a resource. Ids have their text form, times are RFC 3339 in UTC with milliseconds.
 
+mod access;
 mod account;
 mod change;
 mod contact;
+mod content;
 mod conversation;
 mod invite;
 mod message;
 mod passing;
+mod poll;
 mod profile;
 mod request;
 mod room;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+pub(crate) use access::{LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Session, SetLogin, Token};
 pub(crate) use account::{Account, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
 pub(crate) use change::{Change, What};
 pub(crate) use contact::{
     AddContact, AddedContact, ChangeContact, Contact, ContactDevice, Safety, TakeAsTheyAre, Verify,
 };
+pub(crate) use content::{Call, File, Parts, Place, PutSticker, Sticker};
 pub(crate) use conversation::{ChangeConversation, Conversation, MarkRead, ReadUpTo, SetTimer, Timer};
 pub(crate) use invite::{Invite, MakeInvite, NewInvite};
 pub(crate) use message::{
-    DeviceState, EditMessage, FoundMessage, Message, MessageDetails, More, Quote, Reaction, SendMessage, Version,
-    ViewOnce, Viewed,
+    DeviceState, EditMessage, FoundMessage, Message, MessageDetails, More, Quote, Reaction, Replies, SendMessage,
+    Version, ViewOnce, Viewed,
 };
 pub(crate) use passing::{OwnPresence, Passing, PresenceName, SetPresence, SetTyping, Typing, TypingUser};
+pub(crate) use poll::{AskPoll, CastVote, Poll, PollOption};
 pub(crate) use profile::{ChangeProfile, OwnProfile, Profile};
 pub(crate) use request::{AcceptRequest, ContactAddress, Request};
 pub(crate) use room::{

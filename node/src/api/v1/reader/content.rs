@@ -5,7 +5,7 @@ use parlour_store::view::{self, Absent, ReactionView, Shown, State};
 use parlour_store::{ConversationNo, EventKey, StoreError, annotations, events};
 
 use super::super::dto::{self, Time, What};
-use super::Reader;
+use super::{Reader, parts};
 use crate::runner::now_ms;
 
 impl Reader<'_> {
@@ -20,6 +20,12 @@ impl Reader<'_> {
             expires_at: state.expires.map(Time),
             mentions: state.mentions.clone(),
             reply_to: state.reply_to,
+            thread: state.thread,
+            replies: state.replies.map(|thread| dto::Replies {
+                count: thread.replies,
+                last_id: thread.last.id,
+                last_at: Time(thread.last.clock),
+            }),
             ..dto::More::default()
         });
         if let Some(target) = &state.reply_to {
@@ -28,6 +34,11 @@ impl Reader<'_> {
         let mut text = None;
         match &state.shown {
             Shown::Text(shown) => text = Some(shown.clone()),
+            Shown::Poll(poll) => more.poll = Some(parts::poll(poll, &self.facts.own.user)),
+            Shown::Content(content) => {
+                text = parts::text(content);
+                more.parts = parts::parts(content);
+            }
             Shown::OnDemand { views_left } => more.views_left = Some(*views_left),
             Shown::Timer(after) => {
                 more.timer = Some(dto::Timer {
@@ -38,6 +49,18 @@ impl Reader<'_> {
             Shown::Unsupported => {}
         }
         Ok((text, more))
+    }
+
+    /// What of the message at `at` is read as text, if it is shown.
+    pub(crate) fn words(&mut self, at: &EventKey) -> Result<Option<String>, StoreError> {
+        let Some(event) = events::get(&self.rows, at)? else {
+            return Ok(None);
+        };
+        let author = self.author(at.log.device)?;
+        Ok(view::state(&self.rows, at, &event, &author.user)?
+            .at(now_ms())
+            .shown
+            .words())
     }
 
     fn quote(&mut self, conversation: ConversationNo, id: &EventId) -> Result<dto::Quote, StoreError> {
@@ -66,8 +89,8 @@ impl Reader<'_> {
         quote.author = Some(author.user);
         quote.author_name = Some(author.name);
         quote.reason = match &state.shown {
-            Shown::Text(text) => {
-                quote.snippet = Some(beginning(text));
+            Shown::Text(_) | Shown::Poll(_) | Shown::Content(_) => {
+                quote.snippet = state.shown.words().map(|words| beginning(&words));
                 None
             }
             Shown::OnDemand { .. } => Some("on_demand"),
