@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::account::Account;
 use crate::commands::accounts::Accounts;
 use crate::commands::draft::{Draft, Typing};
 use crate::commands::notes::Notes;
@@ -16,6 +17,7 @@ use crate::commands::requests::Requests;
 use crate::commands::room::Room;
 use crate::commands::settings::Settings;
 use crate::commands::thread::Thread;
+use crate::commands::token::Token;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
@@ -47,7 +49,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command understands, before or after its name.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Where the node keeps everything [default: the platform's data directory]
     #[arg(
@@ -95,6 +97,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Bench(Bench),
     Whoami(Whoami),
+    Account(Account),
     Accounts(Accounts),
     Invite(Invite),
     Add(Add),
@@ -121,6 +124,7 @@ pub(crate) enum Command {
     Thread(Thread),
     Pins(Pins),
     Timer(Timer),
+    Token(Token),
     Completions(Completions),
 }
 

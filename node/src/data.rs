@@ -6,6 +6,7 @@
 //! DATA/api/address                 where the running node's API is, and whose
 //! DATA/api/cookie, api/NAME.cookie how the command line is let in there: for the first account, and for each
 //! DATA/accounts/NAME/keystore      identity and device keys
+//! DATA/accounts/NAME/access        hashes of the tokens that open it
 //! DATA/accounts/NAME/peer          32 bytes, the transport key
 //! DATA/accounts/NAME/port          the listening port, chosen once
 //! DATA/accounts/NAME/db, search    history, and its index
@@ -48,6 +49,11 @@ impl DataDir {
     /// An account's keystore file.
     pub(crate) fn keystore(&self, account: &str) -> PathBuf {
         self.account(account).join("keystore")
+    }
+
+    /// The file with what lets programs into an account.
+    pub(crate) fn access(&self, account: &str) -> PathBuf {
+        self.account(account).join("access")
     }
 
     pub(crate) fn node(&self, file: &str) -> PathBuf {

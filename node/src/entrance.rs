@@ -2,6 +2,7 @@
 //! command line of both. What is served there can change; nothing else does.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, Door, Rooms};
+use crate::api::{self, ApiConfig, BindError, Door, Keeper, Rooms};
 use crate::data::{DataDir, write_private};
+use crate::gateways::{Gateway, Open};
 use crate::node::{NodeError, NodeOptions};
+use crate::runner::now_ms;
 
 /// A data directory and an address that are ours.
 pub(crate) struct Entrance {
@@ -72,6 +75,14 @@ impl Entrance {
         }
     }
 
+    /// Opens a gateway beside the API; returns where it listens.
+    pub(crate) async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
+        let open = Open::bind(gateway, &self.door).await?;
+        let address = open.address;
+        self.services.spawn(open.run(self.door.clone(), self.rooms.subscribe()));
+        Ok(address)
+    }
+
     /// Has a token for each of these accounts, in this order. The first one keeps the token there was before.
     pub(crate) fn admit(&mut self, accounts: &[String]) {
         for name in accounts {
@@ -79,9 +90,11 @@ impl Entrance {
                 self.token.clone()
             } else {
                 let token = api::random_token();
-                self.door.guard.add_cookie(&token);
+                self.door.guard.auth().add_cookie(&token);
                 token
             };
+            let keeper = Keeper::open(name, self.data.access(name));
+            self.door.guard.auth().admit_kept(self.tokens.len(), keeper, now_ms());
             self.tokens.push((name.clone(), token));
         }
     }

@@ -5,6 +5,7 @@ mod api;
 mod data;
 mod engine;
 mod entrance;
+mod gateways;
 mod handle;
 mod node;
 mod offline;
@@ -27,6 +28,7 @@ pub use engine::{
     MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, ReadMarkError, Refusal, RevokeError, RoomAct,
     RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
 };
+pub use gateways::{Family, Gateway, GatewayError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::OfflineAccount;

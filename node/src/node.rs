@@ -18,10 +18,11 @@ use crate::api::{self, ApiLimits, BindError};
 use crate::data::DataDir;
 use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
+use crate::gateways::Gateway;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
 use crate::runner::{Outside, Runner, StartError, now_ms};
-use crate::upkeep::{keep_certificate, keep_index, port_of, remember_port};
+use crate::upkeep::{keep_certificate, keep_index, keep_tokens, port_of, remember_port};
 
 /// Commands waiting for the runner: enough for every socket to have some under way.
 const INPUTS: usize = 1_024;
@@ -156,6 +157,8 @@ impl Node {
             let first = failures.into_iter().next();
             return Err(first.map_or_else(|| io::Error::other("no account was chosen").into(), |(_, error)| error));
         }
+        let keeping = keep_tokens(entrance.door.guard.clone(), entrance.stop.child_token());
+        entrance.services.spawn(keeping);
         let accounts = residents.iter().map(|resident| resident.account.clone()).collect();
         entrance.serve(api::account_rooms(&entrance.door, accounts));
         let first = residents.remove(0);
@@ -216,6 +219,14 @@ impl Node {
     #[must_use]
     pub fn token_of(&self, account: &str) -> Option<&str> {
         self.entrance.token_of(account)
+    }
+
+    /// Opens a gateway for UIs of another backend's family; returns where it listens.
+    ///
+    /// # Errors
+    /// The address cannot be had; the node goes on without it.
+    pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
+        self.entrance.open_gateway(gateway).await
     }
 
     /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.

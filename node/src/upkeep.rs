@@ -8,6 +8,7 @@ use parlour_crypto::DataKey;
 use parlour_net::Multiaddr;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Guard;
 use crate::data::write_private;
 use crate::handle::AccountHandle;
 use crate::renewal::renew_running;
@@ -17,6 +18,8 @@ use crate::runner::now_ms;
 const INDEX_PAUSE: Duration = Duration::from_secs(1);
 /// An index without work for this long frees its memory.
 const INDEX_REST: Duration = Duration::from_secs(20);
+/// How often the last use of tokens is written down.
+const TOKENS_PAUSE: Duration = Duration::from_secs(60);
 /// How often to look whether the device's certificate has to be renewed: a clock may have been put right meanwhile.
 const CERTIFICATE_PAUSE: Duration = Duration::from_secs(600);
 
@@ -66,6 +69,20 @@ pub(crate) async fn keep_index(account: AccountHandle, stop: CancellationToken) 
         });
         if let Ok(Err(error)) = indexed.await {
             tracing::warn!(%error, "the search index could not be brought up to date");
+        }
+    }
+}
+
+/// Writes down now and then, and at the end, when tokens were last used.
+pub(crate) async fn keep_tokens(guard: Arc<Guard>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TOKENS_PAUSE) => {}
+        }
+        let guard = guard.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || guard.auth().note_use()).await {
+            tracing::error!(%error, "when tokens were last used could not be written down");
         }
     }
 }

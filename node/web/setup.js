@@ -1,5 +1,5 @@
-// The page of a node without an account: a code becomes a token, a form becomes an account. The token and the words are in
-// this page's memory only; nothing of them is stored, and no text is ever read as HTML.
+// The page of a node without an account: a code becomes a token, a form becomes an account. The words are in this page's memory
+// only; the token is handed to the page that talks, in this tab. No text is ever read as HTML.
 "use strict";
 
 const WORDS = 24;
@@ -131,6 +131,7 @@ async function ready() {
     if (response?.ok) {
       by("done-title").textContent = "Your node runs";
       by("state").textContent = "It has its account and is ready for messages.";
+      by("enter").hidden = false;
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -172,6 +173,11 @@ function on(id, submit) {
 for (const button of document.querySelectorAll("[data-go]")) {
   button.addEventListener("click", () => show(button.dataset.go));
 }
+/** The same token opens the page that talks; the node shows it at the same address by now. */
+by("enter").addEventListener("click", () => {
+  sessionStorage.setItem("parlour.token", token);
+  location.replace("/");
+});
 by("recover-words").addEventListener("input", (event) => {
   by("recover-count").textContent = `${list(event.target.value).length} of ${WORDS} words`;
 });

@@ -33,6 +33,7 @@ pub mod rooms;
 pub mod sessions;
 pub mod timeline;
 pub mod view;
+mod wiped;
 
 pub use audit::{AuditReport, Problem, check};
 pub use db::{

@@ -1,5 +1,6 @@
 //! One file a command. A command's `run` gets a node to talk to and a place for its results; this file only dispatches.
 
+pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod add;
 pub(crate) mod bench;
@@ -30,6 +31,7 @@ pub(crate) mod store;
 pub(crate) mod tail;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod whoami;
 
@@ -59,6 +61,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Init(init) => init.run(global, out).await,
         Command::Demo(demo) => Box::pin(demo.run(out)).await,
         Command::Bench(bench) => Box::pin(bench.run(out)).await,
+        Command::Account(account) => {
+            let (wish, global) = account.read(global)?;
+            with_node(&global, Reach::Disk, async |client| wish.run(client, out).await).await
+        }
         Command::Accounts(accounts) => accounts.run(global, out).await,
         Command::Open(open) => open.run(global, out).await,
         Command::Completions(completions) => completions.run(out),
@@ -115,6 +121,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Poll(poll) => with_node(global, poll.reach(), async |client| poll.run(client, out).await).await,
         Command::Thread(thread) => with_node(global, Reach::Disk, async |client| thread.run(client, out).await).await,
         Command::Pins(pins) => with_node(global, Reach::Disk, async |client| pins.run(client, out).await).await,
+        Command::Token(token) => with_node(global, Reach::Disk, async |client| token.run(client, out).await).await,
         Command::Timer(timer) => with_node(global, Reach::Disk, async |client| timer.run(client, out).await).await,
     }
 }

@@ -21,13 +21,7 @@ impl Open {
         let client = match waiting(&data).await {
             Some(client) => client,
             None => match running(&data, global.account.as_deref()).await? {
-                Some(client) => {
-                    out.note(
-                        "This node has its account, and no page to show yet. Programs exchange the code in the link for a \
-                         token: POST /api/v1/session/pair.",
-                    );
-                    client
-                }
+                Some(client) => client,
                 None => bail!("no node runs on {}: start it with `parlour up`", data.display()),
             },
         };

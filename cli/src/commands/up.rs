@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{ApiLimits, DataDir, NewAccount, Node, NodeOptions, WaitingNode};
+use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +42,15 @@ pub(crate) struct Up {
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+    /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There is
+    /// echoroom (port 3000)
+    #[arg(
+        long = "gateway",
+        value_name = "NAME",
+        env = "PARLOUR_GATEWAY",
+        value_delimiter = ','
+    )]
+    gateways: Vec<Gateway>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -79,11 +88,20 @@ impl Up {
         } else {
             Box::pin(start_and_wait(options, &mut stop, out)).await
         };
-        let node = match started {
+        let mut node = match started {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, &data).await),
         };
+        for gateway in self.gateways {
+            match node.open_gateway(gateway).await {
+                Ok(address) => out.note(&format!("  gateway     {} at http://{address}", gateway.family.name())),
+                Err(error) => {
+                    node.stop().await;
+                    return Err(error.into());
+                }
+            }
+        }
         greet(&node, &data, out).await?;
         stop.asked().await;
         out.note("stopping");
@@ -182,6 +200,16 @@ async fn greet(node: &Node, data: &Path, out: &Output) -> Result<()> {
         node.api_url(),
         cookie.display()
     ));
+    // A link opens the account: where nobody looks, it would only stay in a log.
+    if let [client] = clients.as_slice()
+        && std::io::stderr().is_terminal()
+    {
+        let link = client.post(&["session", "link"], &json!({})).await?;
+        out.note(&format!(
+            "  page        {} (once, for five minutes; `parlour open` prints a new link)",
+            text::one_line(link["link"].as_str().unwrap_or_default())
+        ));
+    }
     out.note(next(&clients).await?);
     out.note("Ctrl-C stops the node.");
     if out.is_json()
@@ -221,12 +249,14 @@ fn introduce(me: &Value, of_several: bool, out: &Output) {
 /// What can be done now.
 async fn next(clients: &[Client]) -> Result<&'static str> {
     let [client] = clients else {
-        return Ok("Next, in another terminal: `parlour accounts`, and any command with --account NAME.");
+        return Ok(
+            "Next, in another terminal: `parlour accounts`, `parlour open --account NAME` for a page, any command with --account NAME.",
+        );
     };
     Ok(if client.get(&["stats"], &[]).await?["contacts"] == json!(0) {
-        "Next, in another terminal: `parlour invite` makes a link for somebody, `parlour add LINK` opens one."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour invite` for a link to give, `parlour add LINK` to open one."
     } else {
-        "Next, in another terminal: `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
+        "Next, in another terminal: `parlour open` for the page in a browser, `parlour contacts`, `parlour send WHO \"text\"`, `parlour tail -f`."
     })
 }
 

@@ -15,4 +15,5 @@ mod polls;
 mod requests;
 mod rooms;
 mod store;
+mod tokens;
 mod waiting;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
+use super::auth::Auth;
 use super::error::ApiError;
 use super::guard::Guard;
 use super::limits::ApiLimits;
@@ -47,14 +48,26 @@ impl Door {
             allowed_origins,
             ..
         } = config;
+        let auth = Arc::new(Auth::new(&token, limits.logins));
         Self {
-            guard: Arc::new(Guard::new(address, &allowed_hosts, &allowed_origins, &token, &limits)),
+            guard: Arc::new(Guard::new(address, &allowed_hosts, &allowed_origins, auth, &limits)),
             pairing: Arc::new(Pairing::new(&limits)),
             limits: Arc::new(limits),
             address,
             started: Instant::now(),
             tasks: TaskTracker::new(),
             stop,
+        }
+    }
+
+    /// The door of a gateway at an address of its own, for pages of these origins besides its own: the same tokens.
+    pub(crate) fn gateway(&self, address: SocketAddr, origins: &[String]) -> Self {
+        Self {
+            guard: Arc::new(self.guard.gateway(address, origins, &self.limits)),
+            address,
+            tasks: TaskTracker::new(),
+            stop: self.stop.child_token(),
+            ..self.clone()
         }
     }
 
@@ -86,7 +99,7 @@ impl Door {
         let account = self.pairing.redeem(code, from, Instant::now(), now)?;
         let until = now.saturating_add(ms(self.limits.paired_session));
         Ok(Until {
-            secret: self.guard.open_session(account, now, until),
+            secret: self.guard.auth().open_session(account, now, until),
             until,
         })
     }

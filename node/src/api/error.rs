@@ -7,6 +7,7 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
+use super::auth::{LoginError, TokenError};
 use crate::engine::{
     AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, RoomError, SendError,
     StorageFailed, TimerError,
@@ -94,6 +95,20 @@ impl ApiError {
             "internal",
             "the node made a mistake; its log says more",
         )
+    }
+
+    /// When to try again, seconds.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
+    /// As gateways say it before it is known what is asked: each family finds its own field.
+    pub(crate) fn for_gateway(self) -> Response {
+        let body = serde_json::json!({ "success": false, "message": self.detail, "error": self.detail });
+        let mut response = (self.status, Json(body)).into_response();
+        let after = self.retry_after_s.map(|after| (header::RETRY_AFTER, after.into()));
+        response.headers_mut().extend(after);
+        response
     }
 
     /// Names the field that is wrong.
@@ -254,6 +269,41 @@ impl From<RoomError> for ApiError {
             RoomError::Void => Self::new(StatusCode::CONFLICT, "void", detail),
             RoomError::Full => Self::new(StatusCode::CONFLICT, "full", detail),
             RoomError::Storage(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LoginError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "wrong_password", detail),
+            LoginError::Wait(wait) => Self::too_many(wait),
+            LoginError::Ended => Self::new(StatusCode::UNAUTHORIZED, "login_ended", detail),
+            LoginError::Reused => Self::new(StatusCode::UNAUTHORIZED, "token_reused", detail),
+            LoginError::Unknown(_) => Self::not_found(detail),
+            LoginError::BadPassword => Self::bad_field("password", detail),
+            LoginError::BadEmail => Self::bad_field("email", detail),
+            LoginError::EmailTaken => Self::new(StatusCode::CONFLICT, "email_taken", detail).at("email"),
+            LoginError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's logins could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::TooMany => Self::new(StatusCode::CONFLICT, "too_many_tokens", detail),
+            TokenError::BadLabel => Self::bad_field("label", detail),
+            TokenError::Unknown(_) => Self::not_found(detail),
+            TokenError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's tokens could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
         }
     }
 }

@@ -45,7 +45,8 @@ where
     }
 }
 
-async fn read_body(request: Request, door: &Door) -> Result<Bytes, ApiError> {
+/// A request's body, bounded in size and time.
+pub(crate) async fn read_body(request: Request, door: &Door) -> Result<Bytes, ApiError> {
     let limits = &door.limits;
     let max = limits.body_bytes;
     let read = Limited::new(request.into_body(), max).collect();

@@ -4,25 +4,20 @@
 //! `Origin` must be ours, and the token travels in a header that no browser adds on its own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
-use zeroize::Zeroizing;
-
 use super::auth::{Auth, Caller, Program};
 use super::error::ApiError;
 use super::limits::ApiLimits;
+use super::operations;
 use super::rate::{Buckets, client};
+use super::web;
 use crate::runner::now_ms;
 
-/// Takes the code of a pairing link, and limits how many wrong ones it takes.
-pub(crate) const PAIR: &str = "/api/v1/session/pair";
-/// The page of a node without an account.
-pub(crate) const PAGE: [&str; 3] = ["/", "/setup.css", "/setup.js"];
-/// Answered without a token, beside these.
-const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
 /// Takes a picture instead of JSON.
 const AVATAR: &str = "/api/v1/me/avatar";
 /// Takes its token in the first frame.
@@ -30,9 +25,11 @@ pub(crate) const SOCKET: &str = "/api/v1/ws";
 
 /// The checks before routing.
 pub(crate) struct Guard {
+    /// In front of a gateway, whose family says what a token looks like and where it is needed.
+    gateway: bool,
     hosts: Vec<String>,
     origins: Vec<String>,
-    auth: Auth,
+    auth: Arc<Auth>,
     body_bytes: usize,
     anonymous: Buckets<IpAddr>,
     cookie: Buckets<usize>,
@@ -44,7 +41,7 @@ impl Guard {
         listen: SocketAddr,
         hosts: &[String],
         origins: &[String],
-        token: &str,
+        auth: Arc<Auth>,
         limits: &ApiLimits,
     ) -> Self {
         let port = listen.port();
@@ -63,14 +60,27 @@ impl Guard {
             .chain(origins.iter().cloned())
             .collect();
         Self {
+            gateway: false,
             hosts: own,
             origins,
-            auth: Auth::new(token),
+            auth,
             body_bytes: limits.body_bytes,
             anonymous: Buckets::new(limits.anonymous),
             cookie: Buckets::new(limits.cookie),
             paired: Buckets::new(limits.paired),
         }
+    }
+
+    /// The same in front of a gateway at this address.
+    pub(crate) fn gateway(&self, listen: SocketAddr, origins: &[String], limits: &ApiLimits) -> Self {
+        Self {
+            gateway: true,
+            ..Self::new(listen, &[], origins, self.auth.clone(), limits)
+        }
+    }
+
+    pub(crate) fn is_gateway(&self) -> bool {
+        self.gateway
     }
 
     /// Whether the request may go on to the router, and whose token it has shown where one is required.
@@ -83,6 +93,10 @@ impl Guard {
         self.check_target(request)?;
         self.check_host(request)?;
         self.check_origin(request.headers())?;
+        if self.gateway {
+            self.check_length(request.headers())?;
+            return Ok(None);
+        }
         let path = request.uri().path();
         let mut caller = None;
         if path == SOCKET {
@@ -90,7 +104,7 @@ impl Guard {
             if self.auth.check(request.headers(), now_ms()).is_err() {
                 self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
             }
-        } else if path != PAIR && !PAGE.contains(&path) && !HEALTH.contains(&path) {
+        } else if !web::is_file(path) && !operations::is_open(path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
         self.check_body(request.method(), path, request.headers())?;
@@ -108,22 +122,28 @@ impl Guard {
     }
 
     /// Whether this caller may send one more command.
-    pub(crate) fn admit_command(&self, caller: Caller, now: Instant) -> Result<(), ApiError> {
+    pub(crate) fn admit_command(&self, caller: &Caller, now: Instant) -> Result<(), ApiError> {
         let taken = match caller.program {
             Program::CommandLine => self.cookie.take(caller.account, now),
-            Program::Page { session, .. } => self.paired.take(session, now),
+            Program::Page | Program::Token | Program::Login => self.paired.take(caller.number, now),
         };
         taken.map_err(ApiError::too_many)
     }
 
-    /// A new token for a page that has shown a valid code.
-    pub(crate) fn open_session(&self, account: usize, now: u64, until: u64) -> Zeroizing<String> {
-        self.auth.open_session(account, now, until)
+    /// Whether a client may try a secret without a token; who failed too often may not.
+    pub(crate) fn may_try(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.anonymous.look(client(from), now).map_err(ApiError::too_many)
     }
 
-    /// Takes the command line's token for one more account.
-    pub(crate) fn add_cookie(&self, cookie: &str) {
-        self.auth.add_cookie(cookie);
+    /// It was wrong.
+    pub(crate) fn count_failure(&self, from: IpAddr, now: Instant) {
+        // Over the limit or not, it is refused.
+        let _ = self.anonymous.take(client(from), now);
+    }
+
+    /// The tokens it lets in.
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
+        &self.auth
     }
 
     fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
@@ -186,10 +206,11 @@ impl Guard {
         }
     }
 
-    fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
+    /// Whose token the headers carry, and whether they may ask again so soon.
+    pub(crate) fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
         match self.auth.check(headers, now_ms()) {
             Ok(caller) => {
-                self.admit_command(caller, now)?;
+                self.admit_command(&caller, now)?;
                 Ok(caller)
             }
             Err(refused) => {
@@ -199,8 +220,8 @@ impl Guard {
         }
     }
 
-    /// Bodies have a known length, a bounded one, and are JSON; a picture says that it is one.
-    fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Bodies have a known length, and a bounded one.
+    fn check_length(&self, headers: &HeaderMap) -> Result<u64, ApiError> {
         if headers.contains_key(header::TRANSFER_ENCODING) {
             let detail = "a request body needs a Content-Length; transfer codings are not taken";
             return Err(ApiError::new(StatusCode::LENGTH_REQUIRED, "length_required", detail));
@@ -211,6 +232,12 @@ impl Guard {
         if length > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
             return Err(ApiError::too_large(self.body_bytes));
         }
+        Ok(length)
+    }
+
+    /// Bodies are JSON; a picture says that it is one.
+    fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+        let length = self.check_length(headers)?;
         let writes = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
         if path == AVATAR && *method == Method::PUT {
             if is_image(headers)? {

@@ -1,7 +1,7 @@
-//! Whether the node lives and whether it can write, and a line for people who open its address.
+//! Whether the node lives and whether it can write.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,14 +12,8 @@ use crate::handle::Health;
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
-        .route("/", get(root))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-}
-
-async fn root() -> impl IntoResponse {
-    let text = "This is the local API of a parlour node. Programs use /api/v1 with the token from DATA/api/cookie.\n";
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }
 
 pub(crate) async fn live() -> impl IntoResponse {

@@ -50,6 +50,12 @@ pub struct ApiLimits {
     pub paired: RateLimit,
     /// Wrong pairing codes, per client address.
     pub pairing: RateLimit,
+    /// Wrong passwords, per client address and name.
+    pub logins: RateLimit,
+    /// How long the token of a login works.
+    pub login_access: Duration,
+    /// How long a login goes on without being used.
+    pub login_refresh: Duration,
     /// How long a pairing link works.
     pub pairing_code: Duration,
     /// How long the token of a paired page works.
@@ -90,6 +96,12 @@ impl Default for ApiLimits {
                 burst: 5,
                 per_second: 5.0 / 900.0,
             },
+            logins: RateLimit {
+                burst: 5,
+                per_second: 5.0 / 900.0,
+            },
+            login_access: seconds(15 * 60),
+            login_refresh: seconds(7 * 24 * 3600),
             pairing_code: seconds(5 * 60),
             paired_session: seconds(12 * 3600),
         }

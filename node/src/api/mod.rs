@@ -4,6 +4,7 @@
 //! comes back hardened by [`server`]. Nothing here decides; commands go to the account's handle, reads to its store.
 //! A node without an account has [`setup`] in the place of [`v1`], behind the same [`door`].
 
+mod access;
 mod auth;
 mod connection;
 mod door;
@@ -12,6 +13,8 @@ mod extract;
 mod guard;
 mod health;
 mod limits;
+mod openapi;
+mod operations;
 mod pairing;
 mod rate;
 mod server;
@@ -20,9 +23,15 @@ mod state;
 mod v1;
 mod web;
 
-pub(crate) use auth::random_token;
+pub(crate) use auth::{Caller, Keeper, random_token};
+pub(crate) use connection::Connection;
 pub(crate) use door::Door;
+pub(crate) use error::ApiError;
+pub(crate) use extract::read_body;
+pub(crate) use guard::Guard;
 pub use limits::{ApiLimits, RateLimit};
+pub(crate) use operations::is_open;
 pub use server::{ApiConfig, BindError, bind, serve};
 pub(crate) use server::{Rooms, account_rooms, run, setup_rooms};
 pub(crate) use setup::{Made, Setup};
+pub(crate) use v1::cursor_before;

@@ -37,6 +37,14 @@ impl<K: Ord + Copy> Buckets<K> {
         self.change(key, now, 1.0)
     }
 
+    /// Puts back what was taken.
+    pub(crate) fn give_back(&self, key: K) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&key) {
+            bucket.left = (bucket.left + 1.0).min(f64::from(self.limit.burst));
+        }
+    }
+
     /// As [`Buckets::take`], but takes nothing.
     pub(crate) fn look(&self, key: K, now: Instant) -> Result<(), Duration> {
         self.change(key, now, 0.0)

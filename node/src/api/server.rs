@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -28,12 +29,14 @@ use super::door::Door;
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::setup::{self, Setup};
-use super::state::Shared;
-use super::{health, v1};
+use super::state::{ApiState, Shared};
+use super::{access, health, openapi, v1, web};
 use crate::handle::AccountHandle;
 
 /// Pause after the system refused to hand out a connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For a request to a gateway, long enough for a poll that waits for something to be told.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(60);
 /// Told to a client for which there is no room.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
@@ -167,14 +170,22 @@ pub(crate) type Rooms = Arc<[Router]>;
 
 /// What is behind the door of a node with accounts.
 pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
-    let router =
-        |state| with_fallbacks(Router::new().merge(health::router()).nest("/api/v1", v1::router())).with_state(state);
+    let router = |state: ApiState| {
+        let routes = Router::new()
+            .merge(web::app())
+            .merge(health::router())
+            .merge(openapi::router())
+            .nest("/api/v1", v1::router());
+        let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
+        with_fallbacks(routes).with_state(state)
+    };
     Shared::of_all(door, accounts).into_iter().map(router).collect()
 }
 
 /// What is behind the door of a node that waits for its account.
 pub(crate) fn setup_rooms(setup: Setup) -> Rooms {
-    Arc::new([with_fallbacks(setup::router()).with_state(setup)])
+    let routes = setup::router().route_layer(from_fn(access::check_waiting));
+    Arc::new([with_fallbacks(routes).with_state(setup)])
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
@@ -244,15 +255,32 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
+    let gateway = door.guard.is_gateway();
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let is_preflight = asks_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match door.guard.check(&request, connection.from, Instant::now()) {
+        Err(refused) if gateway => return finish(refused.for_gateway(), connection, has_body),
         Err(refused) => refused.into_response(),
+        Ok(_) if gateway && is_preflight => StatusCode::NO_CONTENT.into_response(),
         Ok(caller) => {
+            if gateway && request.headers().contains_key(header::UPGRADE) {
+                connection.streams();
+            }
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(connection.clone());
+            let account = caller.as_ref().map_or(0, |caller| caller.account);
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
             }
-            match rooms.get(caller.map_or(0, |caller| caller.account)).cloned() {
+            match rooms.get(account).cloned() {
+                Some(mut router) if gateway => {
+                    // What reads bodies there is not all ours.
+                    match tokio::time::timeout(GATEWAY_PATIENCE, router.call(request)).await {
+                        Ok(Ok(response)) => response,
+                        Err(_) => ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long")
+                            .for_gateway(),
+                    }
+                }
                 Some(mut router) => {
                     let Ok(response) = router.call(request).await;
                     response
@@ -264,12 +292,43 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(response.headers().get(header::ALLOW).cloned());
     }
+    if let Some(origin) = origin.filter(|_| gateway) {
+        allow_origin(response.headers_mut(), origin);
+    }
+    finish(response, connection, has_body)
+}
+
+fn finish(mut response: Response, connection: &Connection, has_body: bool) -> Response {
     if has_body && response.status().is_client_error() {
         connection.linger();
     }
     harden(response.headers_mut());
     connection.end();
     response
+}
+
+/// Lets a page of an origin that the guard has let pass read a gateway's answers.
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.extend([
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
+        (
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, PUT, DELETE"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type"),
+        ),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("retry-after"),
+        ),
+        (header::VARY, HeaderValue::from_static("origin")),
+    ]);
 }
 
 /// Tells which methods a path takes. No page of another origin is allowed anything, so there is nothing else to say.
@@ -281,7 +340,7 @@ fn options(allow: Option<HeaderValue>) -> Response {
 
 /// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing. A page may be allowed its own files.
 fn harden(headers: &mut HeaderMap) {
-    const HARDENING: [(HeaderName, HeaderValue); 6] = [
+    const HARDENING: [(HeaderName, HeaderValue); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (
@@ -293,9 +352,11 @@ fn harden(headers: &mut HeaderMap) {
             HeaderValue::from_static("same-origin"),
         ),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     headers.extend(HARDENING);
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     let nothing =
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);

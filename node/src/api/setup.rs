@@ -114,7 +114,7 @@ pub(crate) fn router() -> Router<Setup> {
         .merge(session::router())
         .fallback(not_yet);
     Router::new()
-        .merge(web::router())
+        .merge(web::setup())
         .route("/health/live", get(health::live))
         .route("/health/ready", get(ready))
         .nest("/api/v1", api)

@@ -108,6 +108,27 @@ impl Socket {
         }
     }
 
+    /// The next answer to a command; events before it are passed over.
+    pub(crate) async fn reply(&mut self) -> Value {
+        loop {
+            let frame = self.text().await;
+            if frame["type"] == "reply" {
+                return frame;
+            }
+        }
+    }
+
+    /// Why the node closes, whatever else it still says.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        loop {
+            match self.next().await {
+                Frame::Text(_) => {}
+                Frame::Close(code) => return code,
+                Frame::End => panic!("the node went away without a word"),
+            }
+        }
+    }
+
     async fn close_code(&mut self) -> u16 {
         loop {
             match self.next().await {

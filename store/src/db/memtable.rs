@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use zeroize::Zeroizing;
-
 use super::batch::Batch;
 use super::merge::Entry;
+use crate::wiped::Wiped;
 
 /// A value, or `None` where the key is deleted.
-pub(super) type Plain = Option<Zeroizing<Vec<u8>>>;
+pub(super) type Plain = Option<Wiped>;
 
 /// Rows taken from a table in one step: few at first, most ranges are left early.
 const FIRST_CHUNK: usize = 4;
@@ -29,7 +28,7 @@ impl Memtable {
         let writes = batch.into_writes();
         let mut rows = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in writes {
-            rows.insert(key, value.map(Zeroizing::new));
+            rows.insert(key, value.map(Wiped::from));
         }
     }
 
@@ -114,7 +113,7 @@ impl Memtables {
 }
 
 /// What a reader wants of a value.
-pub(super) type Project<V> = fn(&Zeroizing<Vec<u8>>) -> V;
+pub(super) type Project<V> = fn(&Wiped) -> V;
 
 /// A range of a table, copied out a few rows at a time, so that nobody waits for a slow reader.
 pub(super) struct TableRange<V> {

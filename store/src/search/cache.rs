@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use zeroize::Zeroizing;
+use crate::wiped::Wiped;
 
 /// One opened chunk.
-pub(super) type Chunk = Arc<Zeroizing<Vec<u8>>>;
+pub(super) type Chunk = Arc<Wiped>;
 
 /// Which chunk: the number of the open file (never used twice) and the number of the chunk.
 pub(super) type ChunkKey = (u64, u64);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn chunk(len: usize) -> Chunk {
-        Arc::new(Zeroizing::new(vec![1; len]))
+        Arc::new(Wiped::from(vec![1; len]))
     }
 
     #[test]

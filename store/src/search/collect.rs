@@ -6,7 +6,6 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use tantivy::collector::TopDocs;
 use tantivy::query::{EnableScoring, Query as IndexQuery, Scorer, Weight};
 use tantivy::{DocAddress, Score, SegmentReader};
 
@@ -15,6 +14,10 @@ use super::segments::{Segment, SegmentFilter, Snapshot};
 
 /// Hits of one and the same millisecond that are put in order of address; of more, some are left out.
 const MOST_TIES: usize = 4096;
+
+/// Matches that are ranked together, beginning with the newest: so many are scored within a millisecond, however many there are. In a
+/// long history the newest of them are wanted sooner than what fits a little better and is years old.
+pub(super) const RANKED: usize = 200;
 
 /// A hit that is not yet looked up.
 #[derive(Clone, Copy)]
@@ -72,56 +75,33 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// The best `want` matches, best first; of equal ones, in order of segment and time.
+    /// The first `want` matches in order of rank: best first among the newest [`RANKED`], then among the next so many.
     pub(super) fn best(&self, query: &dyn IndexQuery, filter: &Filter, want: usize) -> tantivy::Result<Vec<Found>> {
-        let found: Vec<(Score, DocAddress)> = if filter.is_open() {
-            self.searcher
-                .search(query, &TopDocs::with_limit(want).order_by_score())?
-        } else {
-            self.best_filtered(query, filter, want)?
-        };
-        let clock = |at: DocAddress| {
-            let segment = self.segments.get(at.segment_ord as usize);
-            segment.map_or(0, |segment| segment.clock.get_val(at.doc_id))
-        };
-        Ok(found
-            .into_iter()
-            .map(|(score, at)| Found {
-                clock: clock(at),
-                score,
-                at,
-            })
-            .collect())
-    }
-
-    fn best_filtered(
-        &self,
-        query: &dyn IndexQuery,
-        filter: &Filter,
-        want: usize,
-    ) -> tantivy::Result<Vec<(Score, DocAddress)>> {
         let weight = query.weight(EnableScoring::enabled_from_searcher(&self.searcher))?;
-        let mut found = Vec::new();
-        let mut limit = Score::NEG_INFINITY;
-        for (ord, reader, segment) in self.newest_first() {
+        let mut found: Vec<Found> = Vec::new();
+        'segments: for (ord, reader, segment) in self.newest_first() {
             let Some((filter, mut scorer)) = segment.matches(reader, weight.as_ref(), filter)? else {
                 continue;
             };
             let mut doc = scorer.doc();
             while doc < filter.to {
                 if filter.accepts(doc) && !reader.is_deleted(doc) {
-                    let score = scorer.score();
-                    if score >= limit {
-                        found.push((score, DocAddress::new(ord, doc)));
-                        if found.len() >= want.saturating_mul(2).saturating_add(1024) {
-                            limit = keep_best(&mut found, want);
-                        }
+                    found.push(Found {
+                        clock: segment.clock.get_val(doc),
+                        score: scorer.score(),
+                        at: DocAddress::new(ord, doc),
+                    });
+                    if found.len() >= want && found.len().is_multiple_of(RANKED) {
+                        break 'segments;
                     }
                 }
                 doc = scorer.advance();
             }
         }
-        keep_best(&mut found, want);
+        for together in found.chunks_mut(RANKED) {
+            together.sort_unstable_by(by_rank);
+        }
+        found.truncate(want);
         Ok(found)
     }
 
@@ -186,28 +166,8 @@ impl Segment {
     }
 }
 
-impl Filter {
-    fn is_open(&self) -> bool {
-        let Self {
-            conversations,
-            authors,
-            kinds,
-            after_ms,
-            before_ms,
-        } = self;
-        conversations.is_none() && authors.is_none() && kinds.is_none() && after_ms.is_none() && before_ms.is_none()
-    }
-}
-
-/// Keeps the best `want`; returns the score of the last one once there are that many.
-fn keep_best(found: &mut Vec<(Score, DocAddress)>, want: usize) -> Score {
-    found.sort_unstable_by(|left, right| match right.0.total_cmp(&left.0) {
-        Ordering::Equal => left.1.cmp(&right.1),
-        order => order,
-    });
-    found.truncate(want);
-    match found.last() {
-        Some((score, _)) if found.len() >= want => *score,
-        _ => Score::NEG_INFINITY,
-    }
+/// Best first; of equal ones, the newest.
+fn by_rank(left: &Found, right: &Found) -> Ordering {
+    let score = right.score.total_cmp(&left.score);
+    score.then_with(|| (right.clock, left.at).cmp(&(left.clock, right.at)))
 }

@@ -21,6 +21,8 @@ use tantivy::directory::{
 };
 use zeroize::Zeroizing;
 
+use crate::wiped::Wiped;
+
 use super::cache::{Chunk, ChunkCache};
 use super::gate::Gate;
 use super::locks::Locks;
@@ -319,7 +321,7 @@ struct SealedFile {
 impl SealedFile {
     fn read_chunk(&self, number: u64) -> io::Result<Chunk> {
         let (offset, len) = self.layout.locate(number);
-        let mut bytes = Zeroizing::new(vec![0; len]);
+        let mut bytes = Wiped::zeroed(len);
         match self.file.read_exact_at(&mut bytes, offset) {
             Ok(()) => {}
             Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {

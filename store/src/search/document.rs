@@ -96,7 +96,8 @@ pub enum Order {
     /// By time, newest first; of one time, by descending address. Messages that match only with
     /// typos are found only if no message matches exactly.
     Newest,
-    /// By how well the message fits (BM25), best first. Messages that match only with typos come
+    /// By how well the message fits (BM25), best first, among the newest 200 that match; what is older comes after those, ranked
+    /// among the next so many. Messages that match only with typos come
     /// after all that match exactly. Queries whose hits all fit equally well (prefixes alone)
     /// come newest first.
     Ranked,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
+use parlour_crypto::ConversationId;
 use parlour_store::meta::{self, CounterName};
 use parlour_store::{StoreError, feed};
 
 use super::dto;
 use super::reader::Reader;
+use crate::api::auth::Grant;
 use crate::handle::AccountHandle;
 
 /// Changes read at once.
@@ -26,6 +28,8 @@ const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct EncodedChange {
     pub(crate) seq: u64,
     pub(crate) name: &'static str,
+    /// Where it happened, if in a conversation.
+    pub(crate) conversation: Option<ConversationId>,
     /// `{"seq":…,"type":…,…}`
     pub(crate) json: Bytes,
 }
@@ -48,6 +52,17 @@ struct Kept {
 pub(crate) struct ChangePage {
     pub(crate) changes: Vec<EncodedChange>,
     pub(crate) cursor: u64,
+}
+
+impl ChangePage {
+    /// Without what a caller may not hear of.
+    pub(crate) fn heard_by(mut self, caller: &Grant) -> Self {
+        if caller.conversation.is_some() {
+            self.changes
+                .retain(|change| caller.may_hear_of(change.conversation.as_ref()));
+        }
+        self
+    }
 }
 
 /// A change to which only the feed's past may refer.
@@ -116,13 +131,23 @@ impl Changes {
 }
 
 fn encode(seq: u64, what: dto::What) -> Result<EncodedChange, StoreError> {
-    let name = what.name();
+    let (name, conversation) = (what.name(), place(&what));
     let json = serde_json::to_vec(&dto::Change { seq, what }).map_err(|_| StoreError::Malformed { noun: "change" })?;
     Ok(EncodedChange {
         seq,
         name,
+        conversation,
         json: Bytes::from(json),
     })
+}
+
+fn place(what: &dto::What) -> Option<ConversationId> {
+    match what {
+        dto::What::Message { message } | dto::What::MessageUpdated { message } => Some(message.conversation),
+        dto::What::MessageHidden { conversation, .. } | dto::What::Receipt { conversation, .. } => Some(*conversation),
+        dto::What::Conversation { conversation } => Some(conversation.id),
+        dto::What::Contact { .. } | dto::What::Request { .. } => None,
+    }
 }
 
 impl Kept {
@@ -167,6 +192,7 @@ mod tests {
             Some(EncodedChange {
                 seq,
                 name: "message",
+                conversation: None,
                 json: vec![b'x'; bytes].into(),
             }),
         )

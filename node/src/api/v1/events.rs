@@ -22,6 +22,7 @@ use crate::api::connection::Connection;
 use crate::api::error::ApiError;
 use crate::api::extract::{Params, field};
 use crate::api::state::{ApiState, Shared};
+use crate::runner::now_ms;
 
 /// Sent at once, so that a client sees that it is connected.
 const HELLO: &str = "retry: 1000\n\n";
@@ -64,7 +65,7 @@ async fn events(
     connection.streams();
     let passing = field::<bool>("ephemeral", params.ephemeral.as_deref(), "true or false")?
         .unwrap_or(false)
-        .then(|| PassingReader::new(&state.account));
+        .then(|| PassingReader::new(&state.account, caller.clone()));
     let reader = EventReader {
         passing,
         state,
@@ -118,11 +119,14 @@ impl EventReader {
             return Some(Bytes::from_static(HELLO.as_bytes()));
         }
         loop {
+            if self.caller.is_over(now_ms()) {
+                return None;
+            }
             self.feed.borrow_and_update();
             match self.state.changes.after(self.cursor) {
                 Ok(Some(page)) => {
                     self.cursor = page.cursor;
-                    return Some(frame(&page));
+                    return Some(frame(&page.heard_by(&self.caller)));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -132,7 +136,7 @@ impl EventReader {
             }
             tokio::select! {
                 () = self.state.door.stop.cancelled() => return None,
-                () = self.caller.expired() => return None,
+                () = self.caller.ended() => return None,
                 changed = self.feed.changed() => changed.ok()?,
                 there = passing(&mut self.passing) => return passing_frame(&there?),
                 () = tokio::time::sleep(self.state.door.limits.stream_ping) => return Some(Bytes::from_static(PING.as_bytes())),

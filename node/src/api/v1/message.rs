@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use parlour_crypto::EventId;
+use parlour_crypto::{ConversationId, EventId};
 use parlour_store::annotations;
 use serde::Deserialize;
 
@@ -40,6 +40,13 @@ pub(crate) fn router() -> Router<ApiState> {
 
 fn id_of(state: &Shared, text: &str) -> Result<EventId, ApiError> {
     Ok(resolve::message(state.account.store(), text)?)
+}
+
+/// Where a message is that is shown here.
+pub(crate) fn conversation_of_message(state: &Shared, text: &str) -> Result<Option<ConversationId>, ApiError> {
+    let id = id_of(state, text)?;
+    let found = Reader::new(&state.account).message_by_id(&id)?;
+    Ok(found.map(|(_, message)| message.conversation))
 }
 
 fn not_there() -> ApiError {

@@ -5,11 +5,10 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use data_encoding::BASE64URL_NOPAD;
-use parlour_crypto::{
-    Content, ConversationId, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji,
-};
+use parlour_crypto::{Content, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji};
+use parlour_store::conversations::{ConversationKind, ConversationRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{ConversationNo, EventKey, StoreError, annotations, client_ids};
+use parlour_store::{ConversationNo, EventKey, Store, StoreError, annotations, client_ids, events};
 use serde::Deserialize;
 
 use super::dto;
@@ -30,6 +29,8 @@ struct PageParams {
     limit: Option<String>,
     before: Option<String>,
     after: Option<String>,
+    /// A message: it and its neighbours on both sides.
+    around: Option<String>,
     /// Only what is under this message, newest page first: its id or the beginning of one; one in a thread stands for its root.
     thread: Option<String>,
 }
@@ -54,19 +55,24 @@ async fn page(
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
     let one_more = limit.saturating_add(1);
     if let Some(root) = params.thread.as_deref() {
-        if after.is_some() {
-            return Err(ApiError::bad_field("after", "a thread is read with before alone"));
+        if after.is_some() || params.around.is_some() {
+            return Err(ApiError::bad_field("thread", "a thread is read with before alone"));
         }
         return thread(&state, no, root, before.as_ref(), limit).map(Json);
     }
-    let (entries, prev, next) = match (before, after) {
-        (Some(_), Some(_)) => {
+    let (entries, prev, next) = match (before, after, params.around.as_deref()) {
+        (Some(_), Some(_), _) => {
             return Err(ApiError::bad_field(
                 "after",
                 "either before or after can be given, not both",
             ));
         }
-        (before, None) => {
+        (None, None, Some(text)) => around(store, no, text, limit)?,
+        (_, _, Some(_)) => {
+            let detail = "around is given alone, without before or after";
+            return Err(ApiError::bad_field("around", detail));
+        }
+        (before, None, None) => {
             let mut entries = timeline::before(store, no, before.as_ref(), one_more)?;
             let more = entries.len() > limit;
             entries.drain(..usize::from(more));
@@ -74,7 +80,7 @@ async fn page(
             let next = entries.last().filter(|_| before.is_some()).map(cursor);
             (entries, prev, next)
         }
-        (None, Some(after)) => {
+        (None, Some(after), None) => {
             let mut entries = timeline::after(store, no, Some(&after), one_more)?;
             let more = entries.len() > limit;
             entries.truncate(limit);
@@ -88,6 +94,34 @@ async fn page(
         items.extend(reader.message(&entry.event, entry.room_seq)?);
     }
     Ok(Json(dto::Page { items, prev, next }))
+}
+
+/// Entries of a page, with the cursors of its neighbours.
+type Entries = (Vec<TimelineEntry>, Option<String>, Option<String>);
+
+/// A page with the message that a text means in its middle, as far as there are neighbours.
+fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result<Entries, ApiError> {
+    let not_here = || ApiError::not_found("there is no such message in this conversation").at("around");
+    let id = resolve::message(store, text).map_err(|error| ApiError::from(error).at("around"))?;
+    let place = events::place(store, &id)?.filter(|at| at.log.conversation == no);
+    let clock = events::brief(store, &place.ok_or_else(not_here)?)?
+        .ok_or_else(not_here)?
+        .clock;
+    let at = Position { clock, id };
+    let entry = timeline::get(store, no, &at)?.ok_or_else(not_here)?;
+    let older = limit / 2;
+    let newer = limit.saturating_sub(older).saturating_sub(1);
+    let mut entries = timeline::before(store, no, Some(&at), older.saturating_add(1))?;
+    let more = entries.len() > older;
+    entries.drain(..usize::from(more));
+    entries.push(entry);
+    let mut later = timeline::after(store, no, Some(&at), newer.saturating_add(1))?;
+    let more_later = later.len() > newer;
+    later.truncate(newer);
+    entries.append(&mut later);
+    let prev = entries.first().filter(|_| more).map(cursor);
+    let next = entries.last().filter(|_| more_later).map(cursor);
+    Ok((entries, prev, next))
 }
 
 /// The messages under a root, as a page of a conversation.
@@ -130,6 +164,15 @@ fn cursor_of(at: &Position) -> String {
     BASE64URL_NOPAD.encode(&bytes)
 }
 
+/// The cursor of what is older than a message, from the message as the API shows it.
+pub(crate) fn cursor_before(message: &serde_json::Value) -> Option<String> {
+    let id: EventId = message["id"].as_str()?.parse().ok()?;
+    let at: jiff::Timestamp = message["created_at"].as_str()?.parse().ok()?;
+    let mut bytes = u64::try_from(at.as_millisecond()).ok()?.to_be_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    Some(BASE64URL_NOPAD.encode(&bytes))
+}
+
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
     let bad =
         || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);
@@ -164,7 +207,7 @@ pub(super) async fn send(
     {
         return sent_before(state, &known.event).map(|message| (true, message));
     }
-    let sent = state.account.send(send_text(state, row.id, &wish)?).await?;
+    let sent = state.account.send(send_text(state, no, &row, &wish)?).await?;
     let text = match wish.text {
         Some(text) if sent.plain => text,
         _ => return sent_before(state, &sent.event).map(|message| (!sent.fresh, message)),
@@ -236,19 +279,28 @@ fn location(place: &dto::Place) -> Result<Location, ApiError> {
     })
 }
 
-fn send_text(state: &Shared, conversation: ConversationId, wish: &dto::SendMessage) -> Result<SendText, ApiError> {
+fn send_text(
+    state: &Shared,
+    no: ConversationNo,
+    row: &ConversationRow,
+    wish: &dto::SendMessage,
+) -> Result<SendText, ApiError> {
     let (store, facts) = (state.account.store(), state.account.facts());
     let reply_to = wish.reply_to.as_deref().map(|text| resolve::message(store, text));
     let mentions = wish.mentions.iter().map(|text| {
         if *text == facts.own.user.to_string() {
             return Ok(facts.own.user);
         }
-        resolve::contact(store, text).map(|row| row.user)
+        match row.kind {
+            // Members know one another without being contacts.
+            ConversationKind::Room => resolve::member(store, no, text),
+            _ => resolve::contact(store, text).map(|row| row.user),
+        }
     });
     let mentions: Result<Vec<_>, _> = mentions.take(MAX_MENTIONS.saturating_add(1)).collect();
     let thread = wish.thread.as_deref().map(|text| resolve::message(store, text));
     Ok(SendText {
-        conversation,
+        conversation: row.id,
         content: Box::new(content(wish)?),
         thread: thread.transpose().map_err(|error| ApiError::from(error).at("thread"))?,
         reply_to: reply_to

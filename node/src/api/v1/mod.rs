@@ -9,11 +9,13 @@ pub(crate) mod dto;
 mod events;
 mod frames;
 mod invites;
+mod logins;
 mod me;
 mod message;
 mod messages;
 pub(crate) mod passing;
 mod profile;
+mod qr;
 mod reader;
 mod remembering;
 mod requests;
@@ -22,6 +24,7 @@ mod safety;
 mod search;
 pub(crate) mod session;
 mod stats;
+mod tokens;
 mod ws;
 
 use axum::Router;
@@ -29,15 +32,20 @@ use axum::Router;
 use super::state::ApiState;
 
 pub(crate) use changes::Changes;
+pub(crate) use message::conversation_of_message;
+pub(crate) use messages::cursor_before;
 
 /// Everything under `/api/v1`.
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .merge(session::router())
+        .merge(logins::router())
+        .merge(tokens::router())
         .merge(accounts::router())
         .merge(me::router())
         .merge(profile::router())
         .merge(safety::router())
+        .merge(qr::router())
         .merge(stats::router())
         .merge(doctor::router())
         .merge(invites::router())

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::dto::Passing;
+use crate::api::auth::Caller;
 use crate::engine::Ephemera;
 use crate::handle::AccountHandle;
 
 /// What a reader has been told.
 pub(crate) struct PassingReader {
+    caller: Caller,
     now: watch::Receiver<Arc<Ephemera>>,
     told: Arc<Ephemera>,
     fresh: bool,
 }
 
 impl PassingReader {
-    pub(crate) fn new(account: &AccountHandle) -> Self {
+    pub(crate) fn new(account: &AccountHandle, caller: Caller) -> Self {
         Self {
+            caller,
             now: account.ephemera(),
             told: Arc::default(),
             fresh: true,
@@ -36,7 +39,14 @@ impl PassingReader {
     pub(crate) fn take(&mut self) -> Vec<Passing> {
         let now = self.now.borrow_and_update().clone();
         let told = std::mem::replace(&mut self.told, now.clone());
-        differences(&told, &now)
+        let mut all = differences(&told, &now);
+        all.retain(|one| {
+            self.caller.may_hear_of(match one {
+                Passing::Typing { conversation, .. } => Some(conversation),
+                Passing::Presence { .. } => None,
+            })
+        });
+        all
     }
 }
 

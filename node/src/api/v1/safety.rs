@@ -1,16 +1,15 @@
 //! Safety numbers: shown as digits and as a QR code, compared, and what was decided.
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parlour_crypto::{UserId, safety_number};
 use parlour_store::contacts;
-use qrcode::render::svg;
-use qrcode::{EcLevel, QrCode};
+use qrcode::EcLevel;
 
 use super::dto;
+use super::qr::drawing;
 use super::reader::{Reader, trust};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part};
@@ -46,12 +45,7 @@ async fn show(State(state): State<ApiState>, Part(contact): Part) -> Result<Json
 async fn draw(State(state): State<ApiState>, Part(contact): Part) -> Result<Response, ApiError> {
     let row = resolve::contact(state.account.store(), &contact)?;
     let digits = number(&state, &row.user).replace(' ', "");
-    let code = QrCode::with_error_correction_level(&digits, EcLevel::M).map_err(|error| {
-        tracing::error!(%error, "a safety number could not be drawn");
-        ApiError::internal()
-    })?;
-    let image = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
-    Ok(([(header::CONTENT_TYPE, "image/svg+xml")], image).into_response())
+    drawing(&digits, EcLevel::M)
 }
 
 async fn verify(

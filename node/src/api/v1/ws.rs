@@ -26,6 +26,7 @@ use super::events::check_cursor;
 use super::frames::{ClientFrame, CommandId, Subscribed, error_text, passing_text, ready_text, reply_text};
 use super::passing::PassingReader;
 use super::{dto, messages};
+use crate::api::access;
 use crate::api::auth::Caller;
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
@@ -109,6 +110,8 @@ enum End {
 struct Session {
     socket: WebSocket,
     state: ApiState,
+    /// Whose socket it is, once that is known.
+    caller: Option<Caller>,
     from: IpAddr,
     feed: watch::Receiver<u64>,
     passing: Option<PassingReader>,
@@ -130,6 +133,7 @@ impl Session {
         Self {
             socket,
             state,
+            caller: None,
             from,
             feed,
             passing: None,
@@ -176,19 +180,21 @@ impl Session {
         self.state = self.state.neighbour(caller.account).ok_or_else(stopping)?;
         self.feed = self.state.account.feed();
         let seq = self.state.changes.last().map_err(|error| broken(&error))?;
+        self.caller = Some(caller.clone());
         self.put(ready_text(seq)).await?;
         Ok(caller)
     }
 
     async fn converse(&mut self, caller: Caller) -> End {
-        let mut expired = std::pin::pin!(caller.expired());
+        let holder = caller.clone();
+        let mut ended = std::pin::pin!(holder.ended());
         loop {
             let step = tokio::select! {
                 biased;
                 () = self.state.door.stop.cancelled() => Err(stopping()),
-                () = expired.as_mut() => Err(End::Close(code::UNAUTHORIZED, "the token has ended")),
+                () = ended.as_mut() => Err(token_ended()),
                 Some(reply) = self.commands.next(), if !self.commands.is_empty() => self.put(reply).await,
-                frame = self.socket.recv(), if self.commands.len() < MAX_COMMANDS => self.take(caller, frame).await,
+                frame = self.socket.recv(), if self.commands.len() < MAX_COMMANDS => self.take(&caller, frame).await,
                 changed = self.feed.changed(), if self.cursor.is_some() => {
                     self.behind = true;
                     changed.map_err(|_| stopping())
@@ -203,7 +209,7 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, caller: Caller, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn take(&mut self, caller: &Caller, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
         match frame {
             Some(Ok(Message::Text(text))) if text.len() > self.state.door.limits.body_bytes => {
                 Err(End::Close(code::TOO_BIG, "a frame has at most 64 KiB"))
@@ -227,7 +233,7 @@ impl Session {
         }
     }
 
-    async fn command(&mut self, caller: Caller, text: &[u8]) -> Result<(), End> {
+    async fn command(&mut self, caller: &Caller, text: &[u8]) -> Result<(), End> {
         let frame = self
             .state
             .door
@@ -240,7 +246,7 @@ impl Session {
                 self.put(error_text(&error)).await
             }
             Ok(ClientFrame::Subscribe { id, after, ephemeral }) => {
-                self.passing = ephemeral.then(|| PassingReader::new(&self.state.account));
+                self.passing = ephemeral.then(|| PassingReader::new(&self.state.account, caller.clone()));
                 self.subscribe(id.as_ref(), after).await
             }
             Ok(ClientFrame::Send {
@@ -269,6 +275,9 @@ impl Session {
                     expires_after_ms,
                     view_once,
                 };
+                if let Err(error) = access::may_send(caller, &conversation) {
+                    return self.put(reply_text::<()>(Some(&id), &Err(error))).await;
+                }
                 let state = self.state.clone();
                 self.start(Box::pin(async move { send(&state, &id, &conversation, wish).await }))
                     .await
@@ -326,6 +335,10 @@ impl Session {
             return Ok(());
         };
         self.cursor = Some(page.cursor);
+        let page = match &self.caller {
+            Some(caller) => page.heard_by(caller),
+            None => return Err(stopping()),
+        };
         let mut frames = Vec::with_capacity(page.changes.len());
         for change in &page.changes {
             let json = std::str::from_utf8(&change.json).unwrap_or("null");
@@ -362,6 +375,7 @@ impl Session {
         };
         tokio::select! {
             () = self.state.door.stop.cancelled() => Err(stopping()),
+            () = ended(self.caller.as_ref()) => Err(token_ended()),
             sent = timeout(patience, sending) => match sent {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) | Err(_) => Err(End::Gone),
@@ -392,6 +406,18 @@ async fn passing(reader: &mut Option<PassingReader>) -> bool {
         Some(reader) => reader.changed().await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits for the end of a token; for ever, if there is none.
+async fn ended(caller: Option<&Caller>) {
+    match caller {
+        Some(caller) => caller.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn token_ended() -> End {
+    End::Close(code::UNAUTHORIZED, "the token has ended")
 }
 
 fn stopping() -> End {

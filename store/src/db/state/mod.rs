@@ -26,8 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use zeroize::Zeroizing;
-
 use self::cache::Cache;
 use self::directory::Found;
 pub(super) use self::directory::{Changes, Directory, Place};
@@ -42,6 +40,7 @@ use super::engine::{Engine, Note};
 use super::permissions::private_file;
 use super::read::ReadError;
 use super::seal::{Keys, NONCE};
+use crate::wiped::Wiped;
 
 const PAGES: &str = "pages";
 /// Says that a page did not open while the database was in use: the next start looks at all of them.
@@ -172,7 +171,7 @@ impl State {
         if len > SEALED_MAX || len == 0 {
             return Err(PageError::Damaged);
         }
-        let mut sealed = Zeroizing::new(vec![0; usize::try_from(len).unwrap_or_default()]);
+        let mut sealed = Wiped::zeroed(usize::try_from(len).unwrap_or_default());
         match self.file.read_at(&mut sealed, at) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(PageError::Damaged),
             outcome => outcome.map_err(PageError::Io)?,

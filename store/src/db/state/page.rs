@@ -5,11 +5,10 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
-use zeroize::Zeroizing;
-
 use super::super::batch::{KEY_MAX, VALUE_MAX};
 use super::super::bytes::Fields;
+use crate::wiped::Wiped;
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
 const AS_IT_IS: u8 = 0;
 const LZ4: u8 = 1;
@@ -18,7 +17,7 @@ const PLAIN_MAX: usize = 256 * 1024;
 
 /// The rows of a page, known to be whole.
 pub(in super::super) struct Page {
-    plain: Zeroizing<Vec<u8>>,
+    plain: Wiped,
 }
 
 impl Page {
@@ -26,11 +25,11 @@ impl Page {
     pub(super) fn unpack(packed: &[u8]) -> Option<Self> {
         let (form, rest) = packed.split_first()?;
         let plain = match *form {
-            AS_IT_IS => Zeroizing::new(rest.to_vec()),
+            AS_IT_IS => Wiped::from(rest.to_vec()),
             LZ4 => {
                 let mut fields = Fields::new(rest);
                 let len = usize::try_from(fields.u32()?).ok().filter(|len| *len <= PLAIN_MAX)?;
-                let mut plain = Zeroizing::new(vec![0; len]);
+                let mut plain = Wiped::zeroed(len);
                 let written = decompress_into(fields.rest(), &mut plain).ok()?;
                 (written == len).then_some(plain)?
             }
@@ -98,10 +97,19 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// How a page is packed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Whichever takes less room.
+    Shortest,
+    /// Not compressed: where keys are hashes there is next to nothing to gain.
+    AsItIs,
+}
+
 /// Puts a page together.
 #[derive(Default)]
 pub(super) struct Packer {
-    plain: Zeroizing<Vec<u8>>,
+    plain: Wiped,
     last: Vec<u8>,
 }
 
@@ -112,30 +120,46 @@ impl Packer {
         put_varint(&mut self.plain, shared);
         put_varint(&mut self.plain, more.len());
         put_varint(&mut self.plain, value.len());
-        self.plain.extend_from_slice(more);
-        self.plain.extend_from_slice(value);
+        self.plain.append(more);
+        self.plain.append(value);
         self.last.truncate(shared);
         self.last.extend_from_slice(more);
     }
 
-    /// The packed page, in the shorter of its forms.
-    pub(super) fn pack(&self) -> Zeroizing<Vec<u8>> {
+    /// Begins another page.
+    pub(super) fn clear(&mut self) {
+        self.plain.clear();
+        self.last.clear();
+    }
+
+    pub(super) fn pack(&self, form: Form) -> Wiped {
+        match form {
+            Form::Shortest => self.pack_shortest(),
+            Form::AsItIs => self.pack_as_it_is(),
+        }
+    }
+
+    fn pack_as_it_is(&self) -> Wiped {
+        let mut out = Wiped::with_capacity(self.plain.len().saturating_add(1));
+        out.append(&[AS_IT_IS]);
+        out.append(&self.plain);
+        out
+    }
+
+    fn pack_shortest(&self) -> Wiped {
         let plain = self.plain.as_slice();
         let head = 5;
         let room = get_maximum_output_size(plain.len());
-        let mut out = Zeroizing::new(vec![0; room.saturating_add(head)]);
+        let mut out = Wiped::zeroed(room.saturating_add(head));
         let packed = out.get_mut(head..).and_then(|body| compress_into(plain, body).ok());
         let whole = packed.map(|len| len.saturating_add(head));
-        if let Some(len) = whole.filter(|len| *len <= plain.len()) {
-            out.truncate(len);
-            let count = u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes();
-            for (to, from) in out.iter_mut().zip([LZ4].iter().chain(&count)) {
-                *to = *from;
-            }
-        } else {
-            out.clear();
-            out.push(AS_IT_IS);
-            out.extend_from_slice(plain);
+        let Some(len) = whole.filter(|len| *len <= plain.len()) else {
+            return self.pack_as_it_is();
+        };
+        out.truncate(len);
+        let count = u32::try_from(plain.len()).unwrap_or(u32::MAX).to_le_bytes();
+        for (to, from) in out.iter_mut().zip([LZ4].iter().chain(&count)) {
+            *to = *from;
         }
         out
     }
@@ -180,7 +204,7 @@ mod tests {
         for (key, value) in rows {
             packer.push(key, value);
         }
-        packer.pack().to_vec()
+        packer.pack(Form::Shortest).to_vec()
     }
 
     fn all(page: &Page) -> BTreeMap<Vec<u8>, Vec<u8>> {
@@ -205,7 +229,7 @@ mod tests {
         for rows in [[&b"b"[..], b"a"], [b"a", b"a"]] {
             let mut packer = Packer::default();
             rows.iter().for_each(|key| packer.push(key, b""));
-            assert!(Page::unpack(&packer.pack()).is_none());
+            assert!(Page::unpack(&packer.pack(Form::AsItIs)).is_none());
         }
         for bytes in [
             &[][..],

@@ -6,13 +6,12 @@ use std::iter::Peekable;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use zeroize::Zeroizing;
-
 use super::super::memtable::{Memtable, Plain};
 use super::super::read::ReadError;
 use super::directory::{Found, kind_end};
-use super::page::{Packer, Page, shared};
+use super::page::{Form, Packer, Page, shared};
 use super::{Changes, Gap, Place, State};
+use crate::wiped::Wiped;
 
 /// Bytes of rows in a page, before they are packed.
 const FULL: usize = 8 * 1024;
@@ -34,14 +33,24 @@ pub(in super::super) enum TakeInError {
 
 type Writes<'a> = Peekable<btree_map::Iter<'a, Vec<u8>, Plain>>;
 
-/// Rows on their way into pages, in order.
+/// Rows on their way into pages, in order, one behind the other in one buffer.
 #[derive(Default)]
 struct Run {
-    rows: Vec<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    plain: Wiped,
+    rows: Vec<Span>,
+    /// What they take in pages.
     bytes: usize,
     changed: bool,
     /// Whether something was written before or between the rows that were there.
     inserted: bool,
+}
+
+/// Where a row begins in a run's buffer: its key, then its value.
+#[derive(Clone, Copy)]
+struct Span {
+    at: usize,
+    key: usize,
+    value: usize,
 }
 
 impl State {
@@ -61,8 +70,10 @@ impl State {
         self.widen(rows.iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key));
         let (mut changes, mut gone) = (Changes::new(), Vec::new());
         let mut writes = rows.iter().peekable();
+        let mut run = Run::default();
         while let Some((first, _)) = writes.peek().copied() {
-            let (run, replaced) = self.merge(first, &mut writes)?;
+            run.clear();
+            let replaced = self.merge(first, &mut writes, &mut run)?;
             if !run.changed {
                 continue;
             }
@@ -82,9 +93,8 @@ impl State {
         Ok(())
     }
 
-    /// The rows of the page that `first` belongs to, with those of `writes` that do; and the pages they were in.
-    fn merge(&self, first: &[u8], writes: &mut Writes<'_>) -> Result<(Run, Vec<Found>), TakeInError> {
-        let mut run = Run::default();
+    /// Puts into `run` the rows of the page that `first` belongs to, with those of `writes` that do. The pages they were in.
+    fn merge(&self, first: &[u8], writes: &mut Writes<'_>, run: &mut Run) -> Result<Vec<Found>, TakeInError> {
         let mut replaced = Vec::new();
         let mut found = self.directory().taking(first);
         loop {
@@ -96,14 +106,14 @@ impl State {
             replaced.extend(found.take());
             let small = run.bytes < self.full(first) / 4;
             if !run.changed || !small || run.rows.is_empty() {
-                return Ok((run, replaced));
+                return Ok(replaced);
             }
             // Small pages are joined with the next one.
             found = end
                 .and_then(|end| self.directory().taking(&end))
                 .filter(|next| next.key.first() == first.first());
             if found.is_none() {
-                return Ok((run, replaced));
+                return Ok(replaced);
             }
         }
     }
@@ -116,48 +126,56 @@ impl State {
             })
     }
 
+    fn is_scattered(&self, key: &[u8]) -> bool {
+        key.first().is_some_and(|first| self.options.scattered.contains(first))
+    }
+
     fn full(&self, key: &[u8]) -> usize {
-        let scattered = key.first().is_some_and(|first| self.options.scattered.contains(first));
-        if scattered { FULL_SCATTERED } else { FULL }
+        if self.is_scattered(key) { FULL_SCATTERED } else { FULL }
     }
 
     /// Writes the rows of `run` into pages of about the same size; full ones where rows are only ever added at the end.
     fn write_run(&self, run: &Run, old: Option<&Found>, changes: &mut Changes) -> Result<(), TakeInError> {
-        let Some((first, _)) = run.rows.first() else {
+        let Some((first, _)) = run.rows().next() else {
             return Ok(());
         };
-        let full = self.full(first);
+        let (full, form) = if self.is_scattered(first) {
+            (FULL_SCATTERED, Form::AsItIs)
+        } else {
+            (FULL, Form::Shortest)
+        };
         let target = if run.inserted {
             run.bytes.div_ceil(run.bytes.div_ceil(full).max(1))
         } else {
             full
         };
         let mut key = match old {
-            Some(old) if old.key <= *first => old.key.clone(),
+            Some(old) if old.key.as_slice() <= first => old.key.clone(),
             _ => first.get(..1).unwrap_or_default().to_vec(),
         };
         let (mut packer, mut bytes) = (Packer::default(), 0_usize);
         let mut last: Option<&[u8]> = None;
-        for (row, value) in &run.rows {
+        for (row, value) in run.rows() {
             let more = cost(last, row, value);
             // A great row is not put with many small ones.
             let too_large = bytes.saturating_add(more) > full.saturating_mul(2);
             if let Some(last) = last.filter(|_| bytes >= target || too_large) {
-                self.write_page(key, &packer, changes)?;
-                (packer, bytes) = (Packer::default(), 0);
+                self.write_page(key, &packer.pack(form), changes)?;
+                packer.clear();
+                bytes = 0;
                 key = row.get(..=shared(last, row)).unwrap_or(row).to_vec();
             }
             packer.push(row, value);
             bytes = bytes.saturating_add(more);
             last = Some(row);
         }
-        self.write_page(key, &packer, changes)
+        self.write_page(key, &packer.pack(form), changes)
     }
 
-    fn write_page(&self, key: Vec<u8>, packer: &Packer, changes: &mut Changes) -> Result<(), TakeInError> {
+    fn write_page(&self, key: Vec<u8>, packed: &[u8], changes: &mut Changes) -> Result<(), TakeInError> {
         let nonce = self.keys.nonces.one();
         let nonce = nonce.map_err(|error| TakeInError::Failed(error.to_string()))?;
-        let (sealed, tag) = self.keys.seal_page(&nonce, &key, &packer.pack());
+        let (sealed, tag) = self.keys.seal_page(&nonce, &key, packed);
         let len = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
         let at = self.space.lock().unwrap_or_else(PoisonError::into_inner).take(len);
         let written = self.file.write_at(&sealed, at);
@@ -203,9 +221,33 @@ impl Run {
     }
 
     fn push(&mut self, key: &[u8], value: &[u8]) {
-        let last = self.rows.last().map(|(last, _)| last.as_slice());
+        let last = self.rows.last().map(|last| self.row(last).0);
         self.bytes = self.bytes.saturating_add(cost(last, key, value));
-        self.rows.push((key.to_vec(), Zeroizing::new(value.to_vec())));
+        self.rows.push(Span {
+            at: self.plain.len(),
+            key: key.len(),
+            value: value.len(),
+        });
+        self.plain.append(key);
+        self.plain.append(value);
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.rows.iter().map(|span| self.row(span))
+    }
+
+    fn row(&self, span: &Span) -> (&[u8], &[u8]) {
+        let row = self.plain.get(span.at..).unwrap_or_default();
+        let (key, rest) = row.split_at_checked(span.key).unwrap_or_default();
+        (key, rest.get(..span.value).unwrap_or_default())
+    }
+
+    fn clear(&mut self) {
+        self.plain.clear();
+        self.rows.clear();
+        self.bytes = 0;
+        self.changed = false;
+        self.inserted = false;
     }
 }
 

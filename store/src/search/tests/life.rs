@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use super::super::collect::RANKED;
 use super::{Filter, KEY, Message, Order, Query, SearchIndex, SearchOptions, address, fill, found, open, search};
 
 #[test]
@@ -128,6 +129,33 @@ fn ranked_prefers_the_text_that_says_it_more() {
     );
     let ranked: Vec<_> = search(&index, "tea", Order::Ranked).iter().map(|hit| hit.doc).collect();
     assert_eq!(ranked, [address(0), address(1)]);
+}
+
+#[test]
+fn the_newest_are_ranked_together_and_older_ones_come_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(dir.path());
+    let mut texts = vec!["tea and a long text about many other things"; RANKED + 1];
+    texts[0] = "tea";
+    texts[RANKED / 2] = "tea";
+    fill(&index, &texts);
+    let query = Query::parse("tea").unwrap();
+    let page = |offset, limit| {
+        index
+            .search(&query, &Filter::default(), Order::Ranked, offset, limit)
+            .unwrap()
+    };
+    let all: Vec<_> = page(0, RANKED + 1).iter().map(|hit| hit.doc).collect();
+    let newest = (1..=RANKED as u64).rev().filter(|number| *number != RANKED as u64 / 2);
+    let expected: Vec<_> = [RANKED as u64 / 2]
+        .into_iter()
+        .chain(newest)
+        .chain([0])
+        .map(address)
+        .collect();
+    assert_eq!(all, expected);
+    assert_eq!(page(0, 2), page(0, RANKED)[..2]);
+    assert_eq!(page(RANKED, 5)[0].doc, address(0));
 }
 
 #[test]

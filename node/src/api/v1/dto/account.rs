@@ -75,3 +75,10 @@ pub(crate) struct MakeAccount {
 pub(crate) struct Pair {
     pub(crate) code: String,
 }
+
+/// A text to draw as a QR code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrawQr {
+    pub(crate) text: String,
+}

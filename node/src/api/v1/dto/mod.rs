@@ -1,5 +1,6 @@
 //! The JSON of the API, one file a resource. Ids have their text form, times are RFC 3339 in UTC with milliseconds.
 
+mod access;
 mod account;
 mod change;
 mod contact;
@@ -15,7 +16,8 @@ mod room;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use account::{Account, ChangeSettings, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
+pub(crate) use access::{LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Session, SetLogin, Token};
+pub(crate) use account::{Account, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
 pub(crate) use change::{Change, What};
 pub(crate) use contact::{
     AddContact, AddedContact, ChangeContact, Contact, ContactDevice, Safety, TakeAsTheyAre, Verify,

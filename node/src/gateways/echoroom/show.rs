@@ -1,0 +1,72 @@
+//! What API v1 says, as this family says it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// A room with its members, as API v1 lists both.
+pub(super) fn room(room: &Value, members: &Value) -> Value {
+    let items = || members["items"].as_array().into_iter().flatten();
+    let ids: Vec<&Value> = items().map(|member| &member["user_id"]).collect();
+    let owner = items().find(|member| member["role"] == "owner");
+    json!({
+        "_id": room["id"],
+        "name": room["name"],
+        "slug": room["slug"],
+        "description": room["topic"],
+        "tags": [],
+        "members": ids,
+        "createdBy": owner.map_or(&Value::Null, |owner| &owner["user_id"]),
+        "createdAt": room["created_at"],
+    })
+}
+
+/// Messages of a page, in the order they came here; replies are counted as far as they are on it.
+pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
+    let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut replies = BTreeMap::<&str, u64>::new();
+    for item in items {
+        if let Some(parent) = item["reply_to"].as_str() {
+            let count = replies.entry(parent).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    let shown = items.iter().map(|item| {
+        let mut shown = message(item, room_id);
+        let replies = item["id"].as_str().and_then(|id| replies.get(id));
+        shown["replyCount"] = json!(replies.copied().unwrap_or(0));
+        shown
+    });
+    shown.collect()
+}
+
+/// A message in both of the family's spellings.
+pub(super) fn message(message: &Value, room_id: &str) -> Value {
+    let mut shown = json!({
+        "id": message["id"],
+        "_id": message["id"],
+        "roomId": room_id,
+        "sender": { "id": message["author"], "displayName": message["author_name"] },
+        "senderId": message["author"],
+        "text": message["text"].as_str().unwrap_or_default(),
+        "createdAt": message["created_at"],
+        "seq": message["seq"],
+        "isSystemMessage": message.get("timer").is_some(),
+        "replyCount": 0,
+    });
+    if let Some(parent) = message.get("reply_to") {
+        shown["parentId"] = parent.clone();
+    }
+    shown
+}
+
+/// The account that somebody is logged in to.
+pub(super) fn user(me: &Value, login: &Value) -> Value {
+    json!({
+        "_id": me["user_id"],
+        "email": login["email"].as_str().unwrap_or_default(),
+        "displayName": me["name"],
+        "hasCompletedOnboarding": true,
+        "createdAt": login["password_since"].as_str().unwrap_or("1970-01-01T00:00:00.000Z"),
+    })
+}

@@ -1,0 +1,191 @@
+//! API v1, asked from inside the process: the same router, and so the same checks, scopes, limits and errors.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::api::{ApiError, Caller, Connection, Door, Rooms, is_open};
+use crate::runner::now_ms;
+
+/// Bytes of an answer.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Inside {
+    native: Door,
+    rooms: watch::Receiver<Rooms>,
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    /// For the user.
+    pub(crate) detail: String,
+    /// For programs.
+    pub(crate) code: String,
+    pub(crate) retry_after: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            code: String::new(),
+            retry_after: None,
+        }
+    }
+
+    fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the node made a mistake; its log says more",
+        )
+    }
+}
+
+impl Inside {
+    pub(crate) fn new(native: Door, rooms: watch::Receiver<Rooms>) -> Self {
+        Self { native, rooms }
+    }
+
+    /// Whose token this is.
+    pub(crate) fn accepts(&self, token: &str) -> Option<Caller> {
+        self.native.guard.auth().accepts(token, now_ms())
+    }
+
+    /// Whose token the `Authorization` header carries, and whether they may ask again so soon.
+    pub(crate) fn caller(&self, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Refused> {
+        self.native
+            .guard
+            .check_token(headers, from, Instant::now())
+            .map_err(|error| from_error(&error))
+    }
+
+    /// Whether this caller may ask once more now.
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Refused> {
+        let guard = &self.native.guard;
+        guard
+            .admit_command(caller, Instant::now())
+            .map_err(|error| from_error(&error))
+    }
+
+    /// Asks for JSON; null, if there is none.
+    pub(crate) async fn ask(
+        &self,
+        caller: Option<&Caller>,
+        from: IpAddr,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
+        let response = self.answer(caller, from, method, path, body).await?;
+        let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        let bytes = body.map_err(|_| Refused::internal())?.to_bytes();
+        let value = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes).map_err(|_| Refused::internal())?,
+        };
+        if status.is_success() {
+            return Ok(value);
+        }
+        let mut refused = from_problem(value);
+        refused.retry_after = retry_after.and_then(|value| Some(value.to_str().ok()?.to_owned()));
+        Err(refused)
+    }
+
+    /// Opens the feed from now on, with typing, as the bytes of server-sent events.
+    pub(crate) async fn events(&self, caller: &Caller, from: IpAddr) -> Result<Body, Refused> {
+        let path = "/api/v1/events?ephemeral=true";
+        let response = self.answer(Some(caller), from, Method::GET, path, None).await?;
+        if response.status().is_success() {
+            Ok(response.into_body())
+        } else {
+            Err(Refused::internal())
+        }
+    }
+
+    async fn answer(
+        &self,
+        caller: Option<&Caller>,
+        from: IpAddr,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, Refused> {
+        // The guard that stands in front of everything from outside would say the same.
+        if caller.is_none() && !is_open(path) {
+            return Err(Refused::new(StatusCode::UNAUTHORIZED, "this needs a login"));
+        }
+        let account = caller.map_or(0, |caller| caller.account);
+        let router = self.rooms.borrow().get(account).cloned();
+        let mut router = router.ok_or_else(Refused::internal)?;
+        let bytes = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(bytes))
+            .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "this id is not valid"))?;
+        request.extensions_mut().insert(Arc::new(Connection::new(from)));
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller.clone());
+        }
+        let Ok(response) = router.call(request).await;
+        Ok(response)
+    }
+}
+
+pub(crate) fn from_error(error: &ApiError) -> Refused {
+    let problem = serde_json::to_value(error.problem()).unwrap_or_default();
+    Refused {
+        retry_after: error.retry_after().map(|seconds| seconds.to_string()),
+        ..from_problem(problem)
+    }
+}
+
+fn from_problem(problem: Value) -> Refused {
+    let status = problem["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    Refused {
+        status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        detail: problem["detail"].as_str().unwrap_or("it failed").to_owned(),
+        code: problem["code"].as_str().unwrap_or_default().to_owned(),
+        retry_after: None,
+    }
+}
+
+/// One part of a path: whatever a UI calls a thing, it stays in its place.
+pub(crate) fn part(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_path_leads_nowhere_else() {
+        assert_eq!(part("conv_abc2"), "conv_abc2");
+        assert_eq!(part("../me?x#y/ä\0"), "%2E%2E%2Fme%3Fx%23y%2F%C3%A4%00");
+    }
+}

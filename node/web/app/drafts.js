@@ -1,0 +1,21 @@
+// What is being written. The node keeps it; while it is away, it waits here.
+import { part, patch } from "./api.js";
+
+/** By conversation: what the node has not taken yet. */
+const unsaved = new Map();
+
+export async function save(id, text) {
+  unsaved.set(id, text);
+  try {
+    await patch(`/conversations/${part(id)}`, { draft: text || null });
+    if (unsaved.get(id) === text) unsaved.delete(id);
+  } catch {
+    // It is tried again when the node is back.
+  }
+}
+
+export const saveAll = () => [...unsaved].forEach(([id, text]) => save(id, text));
+
+/** A conversation with what is written here, if the node does not know it. */
+export const withDraft = (conversation) =>
+  unsaved.has(conversation.id) ? { ...conversation, draft: unsaved.get(conversation.id) || undefined } : conversation;

@@ -1,0 +1,178 @@
+// What this page knows of its node. Lists are read once; from then on the feed says what changes.
+import { batch, computed, signal } from "./h.js";
+import { get, part } from "./api.js";
+import { withDraft } from "./drafts.js";
+import * as timeline from "./timeline.js";
+
+/** "opening", "up" or "away". */
+export const link = signal("opening");
+export const loaded = signal(false);
+export const me = signal(null);
+export const profile = signal(null);
+export const settings = signal({ read_receipts: true, presence: true });
+export const conversations = signal(new Map());
+export const contacts = signal(new Map());
+export const requests = signal(new Map());
+export const rooms = signal(new Map());
+/** Members of the rooms that were looked at. */
+export const members = signal(new Map());
+/** Who writes, by conversation. */
+export const typing = signal(new Map());
+/** Said once to screen readers. */
+export const announced = signal("");
+
+const stamp = (conversation) => conversation.last?.created_at ?? conversation.created_at;
+export const sorted = computed(() =>
+  [...conversations.value.values()].sort((a, b) => (stamp(a) < stamp(b) ? 1 : stamp(a) > stamp(b) ? -1 : 0)),
+);
+export const unread = computed(() =>
+  sorted.value.reduce((sum, one) => sum + (one.muted || one.archived ? 0 : one.unread), 0),
+);
+
+const byId = (list, key) => new Map(list.items.map((item) => [item[key], item]));
+
+/** A map with one entry set, or taken out. */
+export function keep(map, key, value) {
+  const next = new Map(map.value);
+  if (value === undefined || value === null) next.delete(key);
+  else next.set(key, value);
+  map.value = next;
+}
+
+export async function load() {
+  const [who, talks, people, asked, places, wishes, self] = await Promise.all([
+    get("/me"),
+    get("/conversations"),
+    get("/contacts"),
+    get("/requests"),
+    get("/rooms"),
+    get("/me/settings"),
+    get("/me/profile"),
+  ]);
+  batch(() => {
+    me.value = who;
+    conversations.value = byId({ items: talks.items.map(withDraft) }, "id");
+    contacts.value = byId(people, "user_id");
+    requests.value = byId(asked, "user_id");
+    rooms.value = byId(places, "id");
+    settings.value = wishes;
+    profile.value = self;
+    members.value = new Map();
+    loaded.value = true;
+  });
+}
+
+/** One change of the feed. */
+export function apply(change) {
+  batch(() => {
+    switch (change.type) {
+      case "message":
+        return arrived(change.message);
+      case "message_updated":
+        return updated(change.message);
+      case "message_hidden":
+        timeline.drop(change.conversation, change.id);
+        return again(change.conversation);
+      case "receipt":
+        return timeline.receipt(change, conversations.value.get(change.conversation)?.kind === "direct");
+      case "contact":
+        return known(change.contact);
+      case "conversation":
+        return told(change.conversation);
+      case "request":
+        return keep(requests, change.user_id, change.request);
+      default:
+    }
+  });
+}
+
+function known(contact) {
+  const away = contact.state === "former" && !contact.blocked;
+  keep(contacts, contact.user_id, away ? null : contact);
+  const conversation = conversations.value.get(contact.conversation);
+  if (conversation) again(conversation.id);
+}
+
+function told(conversation) {
+  keep(conversations, conversation.id, withDraft(conversation));
+  if (conversation.kind === "room") roomAgain(conversation.id);
+}
+
+function arrived(message) {
+  const { conversation: id, seq } = message;
+  timeline.insert(message);
+  if (typing.value.get(id)?.has(message.author)) writes(id, message.author, false);
+  const conversation = conversations.value.get(id);
+  if (!conversation) return again(id);
+  if (seq <= conversation.last_seq) return;
+  const newest = !conversation.last || conversation.last.created_at <= message.created_at;
+  keep(conversations, id, {
+    ...conversation,
+    last: newest ? message : conversation.last,
+    last_seq: seq,
+    unread: conversation.unread + (message.own || message.timer ? 0 : 1),
+  });
+  if (!message.own && !conversation.muted) announce(message, conversation);
+}
+
+function announce(message, conversation) {
+  const where = conversation.kind === "room" ? ` in ${conversation.title}` : "";
+  const words = `${message.author_name}${where}: ${message.text ?? "a message"}`.slice(0, 300);
+  // The same words again are news, too.
+  announced.value = announced.value === words ? `${words}\u00a0` : words;
+}
+
+function updated(message) {
+  timeline.replace(message);
+  const conversation = conversations.value.get(message.conversation);
+  if (conversation?.last?.id === message.id) keep(conversations, conversation.id, { ...conversation, last: message });
+}
+
+const asking = new Map();
+
+/** Reads something anew, once for all who ask meanwhile; what is gone is forgotten. */
+function anew(key, path, map, id, shown = (value) => value) {
+  if (asking.has(key)) return asking.get(key);
+  const reading = get(path)
+    .then((value) => keep(map, id, shown(value.items ?? value)))
+    .catch((error) => error.status === 404 && keep(map, id, null))
+    .finally(() => asking.delete(key));
+  asking.set(key, reading);
+  return reading;
+}
+
+export const again = (id) => anew(`c${id}`, `/conversations/${part(id)}`, conversations, id, withDraft);
+export const membersAgain = (id) => anew(`m${id}`, `/rooms/${part(id)}/members`, members, id);
+
+export function roomAgain(id) {
+  anew(`r${id}`, `/rooms/${part(id)}`, rooms, id);
+  if (members.value.has(id)) membersAgain(id);
+}
+
+/** What happens just now. */
+export function passing(event) {
+  if (event.type === "typing") writes(event.conversation, event.user_id, event.typing);
+  if (event.type === "presence") {
+    const contact = contacts.value.get(event.user_id);
+    if (contact) keep(contacts, event.user_id, { ...contact, presence: event.presence });
+  }
+}
+
+function writes(conversation, user, on) {
+  const there = new Set(typing.value.get(conversation));
+  if (on) there.add(user);
+  else there.delete(user);
+  keep(typing, conversation, there.size ? there : null);
+}
+
+/** What somebody is called here. */
+export function nameOf(user, room) {
+  if (user === me.value?.user_id) return "You";
+  const contact = contacts.value.get(user);
+  if (contact) return contact.display;
+  const member = room && members.value.get(room)?.find((one) => one.user_id === user);
+  return member?.name ?? `${user.slice(0, 13)}…`;
+}
+
+export const RANKS = ["none", "guest", "member", "moderator", "admin", "owner"];
+export const atLeast = (role, needed) => RANKS.indexOf(role) >= RANKS.indexOf(needed);

@@ -1,0 +1,3 @@
+// Before anything is painted: the colours that were chosen in this browser.
+"use strict";
+document.documentElement.dataset.theme = localStorage.getItem("parlour.theme") ?? "system";
