@@ -118,7 +118,7 @@ impl Sim {
         }
     }
 
-    fn made_poll(&mut self, question: &str) -> Poll {
+    fn any_poll(&mut self, question: &str) -> Poll {
         Poll {
             question: question.to_owned(),
             options: (0..2 + self.below(19)).map(|n| n.to_string()).collect(),
@@ -139,7 +139,7 @@ impl Sim {
         message.expires_after_ms = Some(1).filter(|_| self.chance(100));
         let mentions = Vec::new();
         if self.chance(150) {
-            message.content = Content::Poll(self.made_poll(text));
+            message.content = Content::Poll(self.any_poll(text));
         }
         let body = match self.below(12) {
             0..3 => Body::Message(message),
