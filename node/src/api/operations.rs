@@ -246,7 +246,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes("SetTimer").at(Conversation),
     send("DELETE", "/api/v1/conversations/{conversation}/timer", "Timer", "Let new messages stay").at(Conversation),
     read("/api/v1/conversations/{conversation}/messages", "MessagePage", "A page of messages, the oldest first")
-        .query(&["limit", "before", "after", "around"]).at(Conversation),
+        .query(&["limit", "before", "after", "around", "thread"]).at(Conversation),
     send("POST", "/api/v1/conversations/{conversation}/messages", "Message", "Write a message")
         .takes("SendMessage").makes().or(200).at(Conversation),
     // messages
@@ -259,6 +259,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     send("PUT", "/api/v1/messages/{id}/pin", "Message", "Pin a message").takes("Nothing").at(Message),
     send("DELETE", "/api/v1/messages/{id}/pin", "Message", "Unpin a message").at(Message),
     send("POST", "/api/v1/messages/{id}/view", "Viewed", "See what is seen on demand; that counts").takes("Nothing").at(Message),
+    send("PUT", "/api/v1/messages/{id}/vote", "Message", "Vote in a poll").takes("CastVote").at(Message),
+    send("POST", "/api/v1/messages/{id}/vote", "Message", "The same").takes("CastVote").at(Message),
+    send("DELETE", "/api/v1/messages/{id}/vote", "Message", "Take a vote back").at(Message),
+    send("POST", "/api/v1/messages/{id}/close", "Message", "Close your poll").takes("Nothing").at(Message),
     read("/api/v1/search", "Found", "Search in messages")
         .query(&[ "q", "conversation", "author", "after_time", "before_time", "order", "limit", ]).at(Query),
     // rooms

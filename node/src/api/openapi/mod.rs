@@ -27,6 +27,7 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("before", "before", "string", "a cursor: what is older than it"),
     ("after", "after", "string", "a cursor: what is newer than it"),
     ("around", "around", "string", "a message: it and its neighbours"),
+    ("thread", "thread", "string", "a message: only what is under it"),
     (
         "after_seq",
         "after",
