@@ -59,12 +59,9 @@ impl State {
     pub(in super::super) fn forget_damaged(&self) -> Result<(), ReadError> {
         let damaged = self.damaged(u64::MAX)?;
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-        forgotten.places.extend(damaged.iter().map(|found| found.place));
-        forgotten
-            .changes
-            .extend(damaged.into_iter().map(|found| (found.key, None)));
+        forgotten.extend(damaged.into_iter().map(|found| (found.key, None)));
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        directory.apply(&forgotten.changes);
+        directory.apply(&forgotten);
         drop(directory);
         self.suspect.store(false, Ordering::Release);
         Ok(())

@@ -73,13 +73,7 @@ pub(super) struct State {
     /// The directory that was found is not the one that was written.
     torn: AtomicBool,
     /// Pages that were forgotten here; the next change of the directory says so.
-    forgotten: Mutex<Forgotten>,
-}
-
-#[derive(Default)]
-struct Forgotten {
-    changes: Changes,
-    places: Vec<Place>,
+    forgotten: Mutex<Changes>,
 }
 
 /// Why a page did not open.
@@ -189,16 +183,19 @@ impl State {
     fn change(&self, changes: Changes, gone: Vec<Place>, applied: u64) -> Result<(), String> {
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = self.directory().sum_after(&changes);
-        let mut all = forgotten.changes.clone();
+        let mut all = forgotten.clone();
         all.extend(changes);
         self.engine.change(&self.keys, &all, Note { applied, sum })?;
         self.torn.store(false, Ordering::Release);
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         directory.apply(&all);
         drop(directory);
-        let Forgotten { places, .. } = std::mem::take(&mut *forgotten);
-        let known = gone.into_iter().chain(places).filter(|place| *place != Place::NOWHERE);
-        self.space.lock().unwrap_or_else(PoisonError::into_inner).leave(known);
+        let mut space = self.space.lock().unwrap_or_else(PoisonError::into_inner);
+        space.leave(gone.into_iter().filter(|place| *place != Place::NOWHERE));
+        // A page that was forgotten says nothing about the file: its place may be beyond the end, or another page's by now.
+        if !std::mem::take(&mut *forgotten).is_empty() {
+            space.begin_anew(self.directory().places());
+        }
         Ok(())
     }
 

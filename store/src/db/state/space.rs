@@ -25,7 +25,18 @@ pub(super) struct Space {
 impl Space {
     /// What these places leave free.
     pub(super) fn around(places: impl Iterator<Item = Place>) -> Self {
-        let mut taken: Vec<(u64, u64)> = places.map(stretch).filter(|(_, len)| *len > 0).collect();
+        Self::besides(places.map(stretch).collect())
+    }
+
+    /// Begins anew with what these places leave free; what is not yet free stays so.
+    pub(super) fn begin_anew(&mut self, places: impl Iterator<Item = Place>) {
+        let pending = std::mem::take(&mut self.pending);
+        *self = Self::besides(places.map(stretch).chain(pending.iter().copied()).collect());
+        self.pending = pending;
+    }
+
+    fn besides(mut taken: Vec<(u64, u64)>) -> Self {
+        taken.retain(|(_, len)| *len > 0);
         taken.sort_unstable();
         let mut space = Self::default();
         for (at, len) in taken {

@@ -395,3 +395,33 @@ fn a_directory_from_before_the_last_sync_still_finds_its_pages() {
     assert_eq!(before.gaps(u64::MAX).unwrap(), []);
     assert_eq!(all(&before), model);
 }
+
+#[test]
+fn the_place_of_a_page_that_was_cut_off_is_not_given_away_twice() {
+    for kept in [0, 2, 3] {
+        let dir = scratch();
+        let (state, model) = filled(dir.path(), 400, 200);
+        drop(state);
+        let file = dir.path().join(PAGES);
+        let bytes = fs::read(&file).unwrap();
+        fs::write(&file, &bytes[..bytes.len() / 4 * kept]).unwrap();
+        let state = opened(dir.path());
+        assert!(!state.gaps(u64::MAX).unwrap().is_empty());
+        state.forget_damaged().unwrap();
+        let mut model: BTreeMap<_, _> = model.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        for round in 2..8 {
+            state.take_in(&table(&model), round, |_| ()).unwrap();
+            settle(&state, round);
+            let found: Vec<_> = all(&state).into_iter().map(|(key, value)| (key, Some(value))).collect();
+            assert_eq!(
+                found,
+                model.clone().into_iter().collect::<Vec<_>>(),
+                "{kept} quarters, round {round}"
+            );
+            let changed = model.values_mut().skip(round as usize).step_by(9);
+            changed.for_each(|value| *value = Some(vec![round as u8; 150]));
+        }
+        drop(state);
+        assert_eq!(all(&opened(dir.path())).len(), model.len());
+    }
+}
