@@ -208,7 +208,10 @@ impl Sim {
         self.watched.blocked.clear();
         for who in 0..honest {
             for whom in (0..self.nodes.len()).filter(|whom| *whom != who) {
-                self.block(who, whom, false);
+                // A bad one may never have become a contact, and now be gone.
+                if !self.nodes[whom].bad || self.state_at(who, whom).is_some() {
+                    self.block(who, whom, false);
+                }
             }
         }
     }
