@@ -7,6 +7,7 @@
 use crate::codec::{DecodeError, decode_strict, encode, variant_index};
 use crate::event::MAX_WIRE_EVENT;
 use crate::ids::{EventId, UserId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -204,6 +205,26 @@ impl Message {
         message.validate()?;
         Ok(message)
     }
+}
+
+/// What stands by itself in an event: held to its limits before it is written and after it is read.
+trait Bounded: Serialize + DeserializeOwned {
+    fn validate(&self) -> Result<(), BodyError>;
+
+    fn encode(&self) -> Result<Vec<u8>, BodyError> {
+        self.validate()?;
+        Ok(encode(self))
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
+        read(bytes)
+    }
+}
+
+fn read<T: Bounded>(bytes: &[u8]) -> Result<T, BodyError> {
+    let body: T = decode_strict(bytes, MAX_WIRE_EVENT)?;
+    body.validate()?;
+    Ok(body)
 }
 
 fn limit(field: &'static str, got: usize, max: usize) -> Result<(), BodyError> {

@@ -1,12 +1,10 @@
 //! What can be said about messages that are there: edits, deletions, reactions, pins; and the timer of a conversation
 //! (PROTOCOL.md section 7). Who may say it, and what becomes of it, is decided elsewhere.
 
-use super::{BodyError, Content, Ext, KNOWN_CONTENTS, MAX_EXT, MAX_MENTIONS, limit};
-use crate::codec::{decode_strict, encode, variant_index};
+use super::{BodyError, Bounded, Content, Ext, KNOWN_CONTENTS, MAX_EXT, MAX_MENTIONS, limit, read};
+use crate::codec::variant_index;
 use crate::emoji::{MAX_EMOJI, is_emoji};
-use crate::event::MAX_WIRE_EVENT;
 use crate::ids::{EventId, UserId};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Event kind of an [`Edit`].
@@ -81,18 +79,13 @@ pub struct Timer {
     pub ext: Ext,
 }
 
-impl Edit {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
+impl Bounded for Edit {
+    fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
         let content = bytes.get(size_of::<EventId>()..).and_then(variant_index);
         if content.is_some_and(|index| index >= KNOWN_CONTENTS) {
             return Err(BodyError::NeedsNewerVersion);
         }
-        read(bytes, Self::validate)
+        read(bytes)
     }
 
     fn validate(&self) -> Result<(), BodyError> {
@@ -102,16 +95,7 @@ impl Edit {
     }
 }
 
-impl Delete {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for Delete {
     fn validate(&self) -> Result<(), BodyError> {
         if self.targets.is_empty() {
             return Err(BodyError::NoTarget);
@@ -121,16 +105,7 @@ impl Delete {
     }
 }
 
-impl Reaction {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for Reaction {
     fn validate(&self) -> Result<(), BodyError> {
         limit("emoji", self.emoji.len(), MAX_EMOJI)?;
         if !is_emoji(&self.emoji) {
@@ -140,31 +115,13 @@ impl Reaction {
     }
 }
 
-impl Pin {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for Pin {
     fn validate(&self) -> Result<(), BodyError> {
         limit("ext", self.ext.len(), MAX_EXT)
     }
 }
 
-impl Timer {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for Timer {
     fn validate(&self) -> Result<(), BodyError> {
         if let Some(got) = self.expires_after_ms
             && !(MIN_TIMER_MS..=MAX_TIMER_MS).contains(&got)
@@ -177,13 +134,4 @@ impl Timer {
         }
         limit("ext", self.ext.len(), MAX_EXT)
     }
-}
-
-pub(super) fn read<T: DeserializeOwned + Serialize>(
-    bytes: &[u8],
-    validate: impl FnOnce(&T) -> Result<(), BodyError>,
-) -> Result<T, BodyError> {
-    let body: T = decode_strict(bytes, MAX_WIRE_EVENT)?;
-    validate(&body)?;
-    Ok(body)
 }

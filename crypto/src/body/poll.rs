@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::change::read;
 use super::content::line;
-use super::{BodyError, Ext, MAX_EXT, limit};
-use crate::codec::encode;
+use super::{BodyError, Bounded, Ext, MAX_EXT, limit};
 use crate::ids::EventId;
 
 /// Event kind of a [`Vote`].
@@ -88,16 +86,7 @@ impl Poll {
     }
 }
 
-impl Vote {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for Vote {
     fn validate(&self) -> Result<(), BodyError> {
         limit("options", self.options.len(), MAX_OPTIONS)?;
         if self.options.iter().any(|option| usize::from(*option) >= MAX_OPTIONS) {
@@ -108,16 +97,7 @@ impl Vote {
     }
 }
 
-impl ClosePoll {
-    pub(super) fn encode(&self) -> Result<Vec<u8>, BodyError> {
-        self.validate()?;
-        Ok(encode(self))
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
-        read(bytes, Self::validate)
-    }
-
+impl Bounded for ClosePoll {
     fn validate(&self) -> Result<(), BodyError> {
         limit("counted", self.counted.len(), MAX_COUNTED)?;
         ascending("counted", &self.counted)?;

@@ -243,8 +243,8 @@ fn the_chain_of_somebody_who_is_no_member_is_not_taken() {
     assert_eq!(sim.senders(1), 0, "made for the room, and by nobody who is in it");
 }
 
-/// All are away for a while.
-fn sleep(sim: &mut Sim, ms: u64) {
+/// All are away for so long, of the simulator's time.
+fn away(sim: &mut Sim, ms: u64) {
     for who in [0, 1, 2] {
         sim.down(who, Crash::Killed);
     }
@@ -262,7 +262,7 @@ fn the_next_chain_is_in_all_hands_before_the_one_in_use_ends() {
     sim.wait(10 * SECOND);
     let (first, ..) = sim.own_chain(0, &room).expect("a chain");
     assert_eq!(sim.chain_of(0, &room, Which::Next), None);
-    sleep(&mut sim, 6 * DAY);
+    away(&mut sim, 6 * DAY);
     let before = sim.envelopes();
     sim.tell(0, room, "second");
     sim.wait(10 * SECOND);
@@ -274,14 +274,14 @@ fn the_next_chain_is_in_all_hands_before_the_one_in_use_ends() {
         (0, 2, 0, 0)
     );
     assert_eq!(sim.envelopes() - before, 1);
-    sleep(&mut sim, 2 * DAY);
+    away(&mut sim, 2 * DAY);
     sim.tell(0, room, "third");
     sim.wait(500);
     assert_eq!(sim.own_chain(0, &room), Some((next, 1, 2)), "handed out two days ago");
     assert_eq!(sim.chain_of(0, &room, Which::Next), None);
     assert_eq!(sim.plain_texts(2, &room), ["first", "second", "third"]);
     // Both go when somebody goes who was handed them.
-    sleep(&mut sim, 4 * DAY);
+    away(&mut sim, 4 * DAY);
     sim.tell(0, room, "fourth");
     sim.wait(10 * SECOND);
     assert!(sim.chain_of(0, &room, Which::Next).is_some());
