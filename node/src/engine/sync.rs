@@ -4,30 +4,24 @@
 use bytes::Bytes;
 use parlour_crypto::{
     ControlError, ConversationId, EXT_REFRESH, Frame, Have, Hello, Intervals, LogHave, MAX_INTERVALS, MAX_LOGS,
-    SYNC_VERSION, SignedEvent, UserId, VerifiedEvent, day_of,
+    SYNC_VERSION, UserId, day_of,
 };
 use parlour_net::NetCommand;
 use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, contacts, conversations, devices, logs, outbox, rooms,
+    ConversationNo, DeviceNo, LogKey, StoreError, contacts, conversations, devices, logs, outbox, rooms,
 };
 
 use super::Engine;
-use super::append::{Appended, Origin, append};
 use super::effects::Turn;
 use super::link::{Link, Phase};
-use super::rooms::{OPERATIONS, Taken, holds_operations, is_operation};
+use super::rooms::{OPERATIONS, holds_operations};
 use super::sessions::takes_part_in_refreshes;
 use super::timers::{Timer, jitter};
-use super::write::position;
 
-/// Acknowledgements wait at most this long for company.
-const ACKNOWLEDGE_MS: u64 = 50;
-/// … and not at all once this many events wait for one.
-const ACKNOWLEDGE_EVENTS: usize = 128;
 /// How often each side says everything it holds.
 const FULL_HAVE_MS: u64 = 60_000;
 /// … and while it does not take what the other side sends, so that this does not hold up everything else.
-const REFUSED_MS: u64 = 2_000;
+pub(super) const REFUSED_MS: u64 = 2_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
 const WANT_MS: u64 = 5_000;
 /// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do.
@@ -344,236 +338,6 @@ impl Engine {
             self.suspect_rollback(turn, number)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
-    }
-
-    fn on_events(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        stream: u64,
-        conversation: &ConversationId,
-        wire: &[Vec<u8>],
-    ) -> Result<(), StoreError> {
-        let Some(link) = self.link(stream) else { return Ok(()) };
-        let (device, user) = (link.device, link.user);
-        let Some(number) = self.shared_number(turn, device, conversation)? else {
-            return Ok(());
-        };
-        for bytes in wire {
-            let Ok(event) = SignedEvent::decode(bytes) else {
-                self.counters.malformed_events += 1;
-                self.close_stream(turn, stream);
-                return Ok(());
-            };
-            let taken = self.take_event(turn, number, conversation, &user, event)?;
-            match (taken, self.link(stream)) {
-                (Some(key), Some(link)) => {
-                    link.peer_has.entry(key.log).or_default().insert(key.seq);
-                }
-                (None, Some(link)) => {
-                    // Their window is open again when we have said twice that we do not hold it.
-                    link.refused = 2;
-                    let due = turn.now.saturating_add(REFUSED_MS);
-                    self.timers.set_earliest(Timer::FullHave(stream), due);
-                }
-                (_, None) => {}
-            }
-        }
-        self.ask_for_views(turn, device)
-    }
-
-    /// Verifies and stores an event of a conversation shared with `user`, and has it acknowledged. `None`: it was not taken.
-    pub(crate) fn take_event(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        conversation: ConversationNo,
-        id: &ConversationId,
-        user: &UserId,
-        event: SignedEvent,
-    ) -> Result<Option<EventKey>, StoreError> {
-        let header = event.header();
-        let room = self.is_room(turn, conversation)?;
-        if room && is_operation(header.kind) && header.conversation == *id {
-            let Taken::Stored(key) = self.take_operation(turn, conversation, event)? else {
-                return Ok(None);
-            };
-            self.have_acknowledged(turn, key, key.log.device)?;
-            return Ok(Some(key));
-        }
-        let Some((author, known)) = self.known_device(&header.device) else {
-            self.counters.unknown_authors += 1;
-            return Ok(None);
-        };
-        let (by, signer) = (known.user, known.signer.clone());
-        // A direct conversation has no membership, and so no view of it.
-        let alone = || header.view.is_none() && (by == *user || by == self.account.user());
-        let belongs = header.conversation == *id && (room || alone());
-        let verified = match signer.filter(|_| belongs).map(|signer| event.verify_by(&signer)) {
-            Some(Ok(event)) => event,
-            _ => {
-                self.counters.forged_events += 1;
-                return Ok(None);
-            }
-        };
-        if room && !self.may_say(turn, conversation, verified.header(), &by)? {
-            return Ok(None);
-        }
-        let clock = verified.header().clock;
-        if room {
-            self.apply_rules(turn, conversation, (verified.id(), verified.header()), (&by, author))?;
-        }
-        let taken = self.take_verified(turn, conversation, author, &verified)?;
-        if room && taken.is_some() {
-            self.miss_chain(turn, conversation, author, clock)?;
-        }
-        Ok(taken)
-    }
-
-    /// Stores an event that belongs into a conversation and whose signature holds, and has it acknowledged.
-    pub(crate) fn take_verified(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        conversation: ConversationNo,
-        author: DeviceNo,
-        event: &VerifiedEvent,
-    ) -> Result<Option<EventKey>, StoreError> {
-        let key = match append(turn, conversation, author, event, self.origin_of(author))? {
-            Appended::New(key) => {
-                self.counters.events_received += 1;
-                self.ends_typing(author);
-                if !self.is_blocked_device(author) {
-                    self.wake_conversation(turn, conversation, event)?;
-                    self.count_mention(turn, conversation, event)?;
-                }
-                if author == self.own.device {
-                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
-                } else {
-                    self.lower_waiting_marks(turn, conversation, &position(event))?;
-                }
-                key
-            }
-            Appended::Known(key) => key,
-            Appended::Refused => return Ok(None),
-        };
-        self.have_acknowledged(turn, key, author)?;
-        Ok(Some(key))
-    }
-
-    /// Where an event that others give us comes from.
-    pub(crate) fn origin_of(&self, author: DeviceNo) -> Origin {
-        if author == self.own.device {
-            Origin::Returned
-        } else if self.is_blocked_device(author) {
-            Origin::Blocked
-        } else {
-            Origin::Elsewhere
-        }
-    }
-
-    /// Tells every link that shares the conversation, in time, that we hold more of a log.
-    pub(crate) fn have_acknowledged(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        key: EventKey,
-        author: DeviceNo,
-    ) -> Result<(), StoreError> {
-        let EventKey { log, seq, .. } = key;
-        let mut author_is_linked = author == self.own.device;
-        for stream in self.links_sharing(turn, log.conversation)? {
-            let Some(link) = self.link(stream) else { continue };
-            author_is_linked |= link.device == author;
-            if link.device == author {
-                link.peer_has.entry(log).or_default().insert(seq);
-            }
-            link.unacknowledged.insert(log);
-            link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
-            link.wanting.insert(log.conversation);
-        }
-        if !author_is_linked {
-            self.acknowledge_by_envelope(turn, log, author);
-        }
-        Ok(())
-    }
-
-    /// Greeted links to devices that take part in a conversation.
-    pub(crate) fn links_sharing(
-        &mut self,
-        turn: &Turn<'_, '_>,
-        conversation: ConversationNo,
-    ) -> Result<Vec<u64>, StoreError> {
-        let Some(members) = self.members(turn, conversation)? else {
-            return Ok(Vec::new());
-        };
-        let (me, here) = (self.own.user, self.account.keys.id());
-        if !members.has_device(&me, &here, &me) {
-            return Ok(Vec::new());
-        }
-        Ok(self
-            .streams
-            .iter()
-            .filter_map(|(stream, s)| match &s.phase {
-                Phase::Ready(link) if link.greeted => {
-                    let known = self.known.get(&link.device)?;
-                    members.has_device(&link.user, &known.id, &me).then_some(*stream)
-                }
-                _ => None,
-            })
-            .collect())
-    }
-
-    /// The end of a turn: acknowledgements that are due and whatever fits into the windows.
-    pub(crate) fn flush_links(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let streams: Vec<u64> = self.link_of.values().copied().collect();
-        for stream in streams {
-            self.acknowledge(turn, stream, false)?;
-            self.pump(turn, stream)?;
-        }
-        Ok(())
-    }
-
-    /// Acknowledges on a link what waits for it, or sets the timer for it.
-    pub(crate) fn acknowledge(&mut self, turn: &mut Turn<'_, '_>, stream: u64, due: bool) -> Result<(), StoreError> {
-        let Some(user) = self.link(stream).map(|link| link.user) else {
-            return Ok(());
-        };
-        let undecided = self.is_undecided(&user);
-        let Some(link) = self.link(stream) else { return Ok(()) };
-        if undecided {
-            link.unacknowledged.clear();
-            link.unacknowledged_events = 0;
-        }
-        if link.unacknowledged.is_empty() {
-            return Ok(());
-        }
-        let at = link.acknowledged_at.saturating_add(ACKNOWLEDGE_MS);
-        if !due && at > turn.now && link.unacknowledged_events < ACKNOWLEDGE_EVENTS {
-            self.timers.set_earliest(Timer::Acknowledge(stream), at);
-            return Ok(());
-        }
-        link.acknowledged_at = turn.now;
-        link.unacknowledged_events = 0;
-        let logs = std::mem::take(&mut link.unacknowledged);
-        let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
-        for log in logs {
-            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
-                continue;
-            };
-            match by_conversation.last_mut() {
-                Some((conversation, list)) if *conversation == log.conversation => list.push(have),
-                _ => by_conversation.push((log.conversation, vec![have])),
-            }
-        }
-        for (conversation, logs) in by_conversation {
-            let Some(members) = self.members(turn, conversation)? else {
-                continue;
-            };
-            let have = Have {
-                conversation: members.id,
-                full: false,
-                logs,
-            };
-            self.send_frame(turn, stream, &Frame::Have(have));
-        }
-        Ok(())
     }
 
     /// Envelopes and tags are for this day.

@@ -5,27 +5,27 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use parlour_crypto::{CardDetails, ConversationId, DeviceId, EventId, ImageKind, UserId};
-use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
+use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
-use parlour_store::feed::FeedRow;
 use parlour_store::registers::{Register, Trust};
-use parlour_store::requests;
-use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, MessageStatus, Shown};
+use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, Shown};
 use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, LogKey, Read, Store, StoreError, annotations, devices, events, registers,
-    rooms, timeline,
+    ConversationNo, DeviceNo, EventKey, Read, Store, StoreError, devices, events, registers, rooms, timeline,
 };
 
-use super::dto::{self, Time, What};
+use self::names::{delivery_name, refusal_text, status_name};
+use super::dto::{self, Time};
 use super::passing::presence_name;
 use super::remembering::Remembering;
-use crate::engine::{Ephemera, Live, is_open_request};
+use crate::engine::{Ephemera, Live};
 use crate::handle::{AccountHandle, Facts};
 use crate::resolve;
 use crate::runner::now_ms;
 use crate::text::{lines, name, one_line};
 
+mod change;
 mod content;
+mod names;
 pub(crate) mod parts;
 
 const REPLACED: &str = "the devices of this contact have changed, and nothing is sent to them: ask them, by voice or face to face, \
@@ -34,10 +34,6 @@ const REPLACED_VERIFIED: &str = "you had verified this contact, and their device
                                  voice or face to face, whether they set up a new device, and accept these devices only if they did; the \
                                  safety number alone does not show it";
 const NEW_DEVICE: &str = "this contact has a new device: ask them whether they set it up";
-/// Message ids named in one receipt.
-const MAX_RECEIPT_IDS: usize = 256;
-/// Events looked at for one receipt; those behind them are counted as messages.
-const MAX_RECEIPT_LOOKUPS: usize = 4_096;
 
 /// Reads for one request.
 pub(crate) struct Reader<'a> {
@@ -290,115 +286,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What a row of the feed says; `None` if what it refers to is gone.
-    pub(crate) fn change(&mut self, row: &FeedRow) -> Result<Option<What>, StoreError> {
-        match row {
-            FeedRow::Message { event, room_seq } => {
-                let message = self
-                    .message(event, *room_seq)?
-                    .map(|message| Ok::<_, StoreError>((annotations::is_hidden(&self.rows, &message.id)?, message)))
-                    .transpose()?;
-                // What the account has taken out of its sight is not told to those who come later.
-                let message = message.and_then(|(hidden, message)| (!hidden).then_some(message));
-                Ok(message.map(|message| What::Message {
-                    message: Box::new(message),
-                }))
-            }
-            FeedRow::Changed { event } => self.updated(event),
-            FeedRow::Sent {
-                conversation,
-                log,
-                device,
-                seqs,
-            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Sent),
-            FeedRow::Delivered {
-                conversation,
-                log,
-                device,
-                seqs,
-            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Delivered),
-            FeedRow::Read {
-                conversation,
-                log,
-                device,
-                seqs,
-            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Read),
-            FeedRow::Contact { user } => {
-                let contact = contacts::get(&self.rows, user)?
-                    .map(|row| self.contact(&row))
-                    .transpose()?;
-                Ok(contact.map(|contact| What::Contact {
-                    contact: Box::new(contact),
-                }))
-            }
-            FeedRow::Request { user } => {
-                let row = requests::get(&self.rows, user)?.filter(|row| is_open_request(row, now_ms()));
-                Ok(Some(What::Request {
-                    user_id: *user,
-                    request: row.as_ref().map(super::requests::request).map(Box::new),
-                }))
-            }
-            FeedRow::Conversation { conversation } => {
-                let conversation = conversations::get(&self.rows, *conversation)?.map(|row| self.conversation(&row));
-                Ok(conversation.transpose()?.map(|conversation| What::Conversation {
-                    conversation: Box::new(conversation),
-                }))
-            }
-        }
-    }
-
-    fn receipt(
-        &mut self,
-        conversation: ConversationNo,
-        log: u32,
-        device: DeviceNo,
-        seqs: &parlour_crypto::Intervals,
-        state: DeliveryState,
-    ) -> Result<Option<What>, StoreError> {
-        let Some(to) = devices::get(&self.rows, device)? else {
-            return Ok(None);
-        };
-        let (id, _) = self.conversation_view(conversation)?;
-        let id = *id;
-        let log = LogKey {
-            conversation,
-            device: self.facts.own.device,
-            log,
-        };
-        let newest = seqs
-            .iter()
-            .rev()
-            .flat_map(|(from, to)| (from..=to).rev())
-            .take(MAX_RECEIPT_LOOKUPS);
-        let mut message_ids = Vec::new();
-        let mut others = 0u64;
-        for seq in newest {
-            let at = EventKey { log, seq, branch: 0 };
-            let message = if message_ids.len() < MAX_RECEIPT_IDS {
-                let event = events::get(&self.rows, &at)?;
-                let event = event.filter(|event| events::has_a_place(event.header().kind));
-                message_ids.extend(event.as_ref().map(|event| event.id()));
-                event.is_some()
-            } else {
-                events::brief(&self.rows, &at)?.is_some_and(|brief| events::has_a_place(brief.kind))
-            };
-            others = others.saturating_add(u64::from(!message));
-        }
-        if message_ids.is_empty() {
-            // Edits, reactions and the like are seen on their messages.
-            return Ok(None);
-        }
-        message_ids.reverse();
-        Ok(Some(What::Receipt {
-            conversation: id,
-            device_id: to.id,
-            user_id: to.user,
-            state: delivery_name(state),
-            message_ids,
-            count: seqs.count().saturating_sub(others),
-        }))
-    }
-
     /// How a user is shown.
     pub(crate) fn name_of(&self, user: &UserId) -> Result<String, StoreError> {
         if *user == self.facts.own.user {
@@ -485,32 +372,5 @@ pub(crate) fn profile(details: &CardDetails, now: u64) -> dto::Profile {
         status_emoji: line(&details.emoji).filter(|_| status),
         status_expires_at: Time::unless_never(details.status_expires).filter(|_| status),
         avatar: details.avatar_kind().map(ImageKind::media_type),
-    }
-}
-
-fn status_name(status: MessageStatus) -> &'static str {
-    match status {
-        MessageStatus::Sending => "sending",
-        MessageStatus::Sent => "sent",
-        MessageStatus::Delivered => "delivered",
-        MessageStatus::Read => "read",
-        MessageStatus::Received => "received",
-    }
-}
-
-fn delivery_name(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Queued => "queued",
-        DeliveryState::Sent => "sent",
-        DeliveryState::Delivered => "delivered",
-        DeliveryState::Read => "read",
-    }
-}
-
-fn refusal_text(why: InviteRefusal) -> &'static str {
-    match why {
-        InviteRefusal::Used => "the invite was used up",
-        InviteRefusal::Expired => "the invite has expired",
-        InviteRefusal::Revoked => "the invite was taken back",
     }
 }

@@ -1,0 +1,123 @@
+//! Acknowledgements: what we hold, said to every link that shares it, soon and with others (PROTOCOL.md section 9).
+
+use parlour_crypto::{Frame, Have, LogHave};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, logs};
+
+use super::Engine;
+use super::effects::Turn;
+use super::link::Phase;
+use super::timers::Timer;
+
+/// Acknowledgements wait at most this long for company.
+const ACKNOWLEDGE_MS: u64 = 50;
+/// … and not at all once this many events wait for one.
+const ACKNOWLEDGE_EVENTS: usize = 128;
+
+impl Engine {
+    /// Tells every link that shares the conversation, in time, that we hold more of a log.
+    pub(crate) fn have_acknowledged(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        key: EventKey,
+        author: DeviceNo,
+    ) -> Result<(), StoreError> {
+        let EventKey { log, seq, .. } = key;
+        let mut author_is_linked = author == self.own.device;
+        for stream in self.links_sharing(turn, log.conversation)? {
+            let Some(link) = self.link(stream) else { continue };
+            author_is_linked |= link.device == author;
+            if link.device == author {
+                link.peer_has.entry(log).or_default().insert(seq);
+            }
+            link.unacknowledged.insert(log);
+            link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
+            link.wanting.insert(log.conversation);
+        }
+        if !author_is_linked {
+            self.acknowledge_by_envelope(turn, log, author);
+        }
+        Ok(())
+    }
+
+    /// Greeted links to devices that take part in a conversation.
+    pub(crate) fn links_sharing(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        conversation: ConversationNo,
+    ) -> Result<Vec<u64>, StoreError> {
+        let Some(members) = self.members(turn, conversation)? else {
+            return Ok(Vec::new());
+        };
+        let (me, here) = (self.own.user, self.account.keys.id());
+        if !members.has_device(&me, &here, &me) {
+            return Ok(Vec::new());
+        }
+        Ok(self
+            .streams
+            .iter()
+            .filter_map(|(stream, s)| match &s.phase {
+                Phase::Ready(link) if link.greeted => {
+                    let known = self.known.get(&link.device)?;
+                    members.has_device(&link.user, &known.id, &me).then_some(*stream)
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// The end of a turn: acknowledgements that are due and whatever fits into the windows.
+    pub(crate) fn flush_links(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        for stream in streams {
+            self.acknowledge(turn, stream, false)?;
+            self.pump(turn, stream)?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges on a link what waits for it, or sets the timer for it.
+    pub(crate) fn acknowledge(&mut self, turn: &mut Turn<'_, '_>, stream: u64, due: bool) -> Result<(), StoreError> {
+        let Some(user) = self.link(stream).map(|link| link.user) else {
+            return Ok(());
+        };
+        let undecided = self.is_undecided(&user);
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        if undecided {
+            link.unacknowledged.clear();
+            link.unacknowledged_events = 0;
+        }
+        if link.unacknowledged.is_empty() {
+            return Ok(());
+        }
+        let at = link.acknowledged_at.saturating_add(ACKNOWLEDGE_MS);
+        if !due && at > turn.now && link.unacknowledged_events < ACKNOWLEDGE_EVENTS {
+            self.timers.set_earliest(Timer::Acknowledge(stream), at);
+            return Ok(());
+        }
+        link.acknowledged_at = turn.now;
+        link.unacknowledged_events = 0;
+        let logs = std::mem::take(&mut link.unacknowledged);
+        let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
+        for log in logs {
+            let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
+                continue;
+            };
+            match by_conversation.last_mut() {
+                Some((conversation, list)) if *conversation == log.conversation => list.push(have),
+                _ => by_conversation.push((log.conversation, vec![have])),
+            }
+        }
+        for (conversation, logs) in by_conversation {
+            let Some(members) = self.members(turn, conversation)? else {
+                continue;
+            };
+            let have = Have {
+                conversation: members.id,
+                full: false,
+                logs,
+            };
+            self.send_frame(turn, stream, &Frame::Have(have));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! What tests have a node do that its rules would not.
+
+use parlour_crypto::UserId;
+use parlour_store::Txn;
+
+use super::Engine;
+use super::effects::{Effects, Turn};
+
+impl Engine {
+    /// Says `frame` on the ready links to a user (or to everybody), whatever it is: for tests of the other side. Returns to how many.
+    pub(crate) fn say_anything(
+        &mut self,
+        txn: &mut Txn<'_>,
+        effects: &mut Effects,
+        (frame, to): (&parlour_crypto::Frame, Option<&UserId>),
+        now: u64,
+    ) -> usize {
+        let mut turn = Turn { txn, now, effects };
+        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        let mut said = 0;
+        for stream in streams {
+            if self
+                .link(stream)
+                .is_some_and(|link| to.is_none_or(|user| link.user == *user))
+            {
+                self.send_frame(&mut turn, stream, frame);
+                said += 1;
+            }
+        }
+        said
+    }
+
+    /// Seals `payload` for every device with a session, whatever it is: for tests of the other side.
+    pub(crate) fn seal_anything(
+        &mut self,
+        txn: &mut Txn<'_>,
+        effects: &mut Effects,
+        payload: &parlour_crypto::Payload,
+        now: u64,
+    ) {
+        let mut turn = Turn { txn, now, effects };
+        for device in self.sessions.devices() {
+            self.publish(&mut turn, device, payload).expect("readable");
+        }
+    }
+
+    /// Takes an event of a conversation with a user, if it is to be taken: for tests of what others can send.
+    pub(crate) fn take_wire(
+        &mut self,
+        txn: &mut Txn<'_>,
+        (conversation, user): (&parlour_crypto::ConversationId, &parlour_crypto::UserId),
+        wire: &[u8],
+        now: u64,
+    ) -> bool {
+        let mut effects = Effects::default();
+        let mut turn = Turn {
+            txn,
+            now,
+            effects: &mut effects,
+        };
+        let devices = parlour_store::devices::of_user(turn.txn, user).expect("readable");
+        let no = self.shared_number(&turn, devices[0], conversation).expect("readable");
+        let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
+        let taken = self.take_event(&mut turn, no.expect("shared"), conversation, user, event);
+        taken.expect("readable").is_some()
+    }
+}

@@ -1,0 +1,137 @@
+//! Taking events that others give us on a stream: whose they are, and whether they may be here.
+
+use parlour_crypto::{ConversationId, SignedEvent, UserId, VerifiedEvent};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError};
+
+use super::Engine;
+use super::append::{Appended, Origin, append};
+use super::effects::Turn;
+use super::rooms::{OPERATIONS, Taken, is_operation};
+use super::sync::REFUSED_MS;
+use super::timers::Timer;
+use super::write::position;
+
+impl Engine {
+    pub(super) fn on_events(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        conversation: &ConversationId,
+        wire: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        let (device, user) = (link.device, link.user);
+        let Some(number) = self.shared_number(turn, device, conversation)? else {
+            return Ok(());
+        };
+        for bytes in wire {
+            let Ok(event) = SignedEvent::decode(bytes) else {
+                self.counters.malformed_events += 1;
+                self.close_stream(turn, stream);
+                return Ok(());
+            };
+            let taken = self.take_event(turn, number, conversation, &user, event)?;
+            match (taken, self.link(stream)) {
+                (Some(key), Some(link)) => {
+                    link.peer_has.entry(key.log).or_default().insert(key.seq);
+                }
+                (None, Some(link)) => {
+                    // Their window is open again when we have said twice that we do not hold it.
+                    link.refused = 2;
+                    let due = turn.now.saturating_add(REFUSED_MS);
+                    self.timers.set_earliest(Timer::FullHave(stream), due);
+                }
+                (_, None) => {}
+            }
+        }
+        self.ask_for_views(turn, device)
+    }
+
+    /// Verifies and stores an event of a conversation shared with `user`, and has it acknowledged. `None`: it was not taken.
+    pub(crate) fn take_event(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        id: &ConversationId,
+        user: &UserId,
+        event: SignedEvent,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let header = event.header();
+        let room = self.is_room(turn, conversation)?;
+        if room && is_operation(header.kind) && header.conversation == *id {
+            let Taken::Stored(key) = self.take_operation(turn, conversation, event)? else {
+                return Ok(None);
+            };
+            self.have_acknowledged(turn, key, key.log.device)?;
+            return Ok(Some(key));
+        }
+        let Some((author, known)) = self.known_device(&header.device) else {
+            self.counters.unknown_authors += 1;
+            return Ok(None);
+        };
+        let (by, signer) = (known.user, known.signer.clone());
+        // A direct conversation has no membership, and so no view of it.
+        let alone = || header.view.is_none() && (by == *user || by == self.account.user());
+        let belongs = header.conversation == *id && (room || alone());
+        let verified = match signer.filter(|_| belongs).map(|signer| event.verify_by(&signer)) {
+            Some(Ok(event)) => event,
+            _ => {
+                self.counters.forged_events += 1;
+                return Ok(None);
+            }
+        };
+        if room && !self.may_say(turn, conversation, verified.header(), &by)? {
+            return Ok(None);
+        }
+        let clock = verified.header().clock;
+        if room {
+            self.apply_rules(turn, conversation, (verified.id(), verified.header()), (&by, author))?;
+        }
+        let taken = self.take_verified(turn, conversation, author, &verified)?;
+        if room && taken.is_some() {
+            self.miss_chain(turn, conversation, author, clock)?;
+        }
+        Ok(taken)
+    }
+
+    /// Stores an event that belongs into a conversation and whose signature holds, and has it acknowledged.
+    pub(crate) fn take_verified(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        author: DeviceNo,
+        event: &VerifiedEvent,
+    ) -> Result<Option<EventKey>, StoreError> {
+        let key = match append(turn, conversation, author, event, self.origin_of(author))? {
+            Appended::New(key) => {
+                self.counters.events_received += 1;
+                self.ends_typing(author);
+                if !self.is_blocked_device(author) {
+                    self.wake_conversation(turn, conversation, event)?;
+                    self.count_mention(turn, conversation, event)?;
+                }
+                if author == self.own.device {
+                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
+                } else {
+                    self.lower_waiting_marks(turn, conversation, &position(event))?;
+                }
+                key
+            }
+            Appended::Known(key) => key,
+            Appended::Refused => return Ok(None),
+        };
+        self.have_acknowledged(turn, key, author)?;
+        Ok(Some(key))
+    }
+
+    /// Where an event that others give us comes from.
+    pub(crate) fn origin_of(&self, author: DeviceNo) -> Origin {
+        if author == self.own.device {
+            Origin::Returned
+        } else if self.is_blocked_device(author) {
+            Origin::Blocked
+        } else {
+            Origin::Elsewhere
+        }
+    }
+}
