@@ -264,7 +264,7 @@ impl From<RoomError> for ApiError {
             RoomError::BadAlias { .. } => Self::bad_field("slug", detail),
             RoomError::BadRank => Self::bad_field("role", detail),
             RoomError::BadPolicy => Self::bad_field("policy", detail),
-            RoomError::Link(_) => Self::bad_request("bad_link", detail).at("link"),
+            RoomError::Link(_) | RoomError::NotARoom => Self::bad_request("bad_link", detail).at("link"),
             RoomError::OwnLink => Self::new(StatusCode::CONFLICT, "own_link", detail).at("link"),
             RoomError::LinkEnded => Self::new(StatusCode::GONE, "expired", detail).at("link"),
             RoomError::NoLinks => Self::new(StatusCode::CONFLICT, "no_links", detail),

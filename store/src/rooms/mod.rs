@@ -137,6 +137,17 @@ pub fn put(txn: &mut Txn<'_>, no: ConversationNo, row: &RoomRow) {
     record::put(txn, key(no), row);
 }
 
+/// Forgets a room that is none.
+///
+/// # Errors
+/// As [`get`].
+pub fn forget(txn: &mut Txn<'_>, no: ConversationNo) -> Result<(), StoreError> {
+    set_members(txn, no, &BTreeMap::new())?;
+    links::delete_joining(txn, no);
+    txn.delete(key(no));
+    Ok(())
+}
+
 /// All rooms, in the order they became known.
 ///
 /// # Errors
