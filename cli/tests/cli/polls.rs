@@ -239,7 +239,7 @@ fn places_and_stickers_arrive_as_they_were_sent() {
     alice
         .run(&["send", "bob", "--location", "somewhere"])
         .failed(2, "two numbers");
-    alice.run(&["send", "bob", "--sticker", "ok"]).failed(1, "emoji");
+    alice.run(&["send", "bob", "--sticker", "ok"]).failed(2, "emoji");
     let once = alice.json(&["send", "bob", "--location", "1,2", "--view-twice"]);
     let id = once["id"].as_str().unwrap();
     message_at(bob, "al", id, |message| message["views_left"] == 2);
