@@ -85,7 +85,7 @@ fn what_no_poll_can_be_is_refused_with_the_reason() {
     let alice = &pair.alice;
     let long = "x".repeat(10_000);
     let cases: [(&[&str], &str); 6] = [
-        (&["q", "same", "same"], "not all different"),
+        (&["q", "same", "same"], "two options are the same"),
         (&["q", "a", " "], "the option is empty"),
         (&[" ", "a", "b"], "the question is empty"),
         (&["q", "a", long.as_str()], "over the limit of 256"),
