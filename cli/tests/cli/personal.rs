@@ -31,7 +31,8 @@ fn looking_is_not_reading_and_what_was_read_is_told() {
     let read = shows("alice is told", info, |message| message["status"] == "read");
     assert_eq!(read["devices"][0]["state"], "read");
 
-    bob.run(&["settings", "--read-receipts", "off"]).done();
+    let settings = bob.json(&["settings", "--read-receipts", "off", "--presence", "off"]);
+    assert_eq!(settings, json!({ "read_receipts": false, "share_presence": false }));
     let quiet = alice.json(&["send", "bob", "quietly", "--wait", "delivered"]);
     let shown = bob.json(&["history", "al", "--mark-read"]);
     assert_eq!(shown[1]["text"], "quietly");
