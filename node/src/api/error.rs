@@ -389,6 +389,7 @@ impl From<DecisionError> for ApiError {
             }
             DecisionError::OtherDevices => Self::new(StatusCode::CONFLICT, "other_devices", detail).at("devices"),
             DecisionError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
+            DecisionError::NotEmoji => Self::bad_request("not_an_emoji", detail).at("status_emoji"),
             DecisionError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
             DecisionError::Card(CardError::OverLimit { field, .. }) => {
                 Self::bad_request("too_long", detail).at(if field == "emoji" { "status_emoji" } else { field })
