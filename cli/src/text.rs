@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
+pub(crate) use parlour_node::span;
 
 /// Characters that act on a terminal or on the direction of writing instead of being seen.
 fn acts(c: char) -> bool {
@@ -76,16 +77,6 @@ pub(crate) fn ago(time: &str, now: Timestamp) -> String {
     }
 }
 
-/// A time in the largest unit that says it exactly.
-pub(crate) fn span(ms: u64) -> String {
-    for (unit, length) in [("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if ms >= length && ms.is_multiple_of(length) {
-            return format!("{} {unit}", ms / length);
-        }
-    }
-    format!("{ms} ms")
-}
-
 /// `text` with every line but the first moved right by `columns`.
 pub(crate) fn hanging(text: &str, columns: usize) -> String {
     text.replace('\n', &format!("\n{:columns$}", ""))
@@ -151,12 +142,6 @@ mod tests {
     #[test]
     fn continued_lines_are_indented() {
         assert_eq!(hanging("a\nb", 3), "a\n   b");
-    }
-
-    #[test]
-    fn spans_have_the_largest_unit_that_is_exact() {
-        let spans = [5_000, 60_000, 90_000, 3_600_000, 172_800_000, 1_500].map(span);
-        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "2 days", "1500 ms"]);
     }
 
     #[test]

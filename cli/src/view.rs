@@ -29,6 +29,7 @@ pub(crate) struct Message {
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
     pub timer: Option<Timer>,
+    pub system: Option<System>,
     pub thread: Option<String>,
     pub replies: Option<Replies>,
     pub poll: Option<Poll>,
@@ -55,6 +56,13 @@ pub(crate) struct Quote {
     pub author_name: Option<String>,
     pub snippet: Option<String>,
     pub reason: Option<String>,
+}
+
+/// What happened, as a sentence.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct System {
+    pub text: String,
 }
 
 /// A conversation's timer.
@@ -183,6 +191,13 @@ impl Message {
         let place = place
             .map(|place| format!("[{}] ", text::one_line(place)))
             .unwrap_or_default();
+        if let Some(System { text }) = &self.system {
+            return format!(
+                "{}  {place}* {}\n",
+                text::local_time(&self.created_at),
+                text::one_line(text)
+            );
+        }
         let head = format!("{}  {place}{}: ", text::local_time(&self.created_at), self.who());
         let state = match self.status.as_str() {
             state @ ("sending" | "sent") if self.own => format!("  [{state}]"),
@@ -272,6 +287,16 @@ mod tests {
         let second = line.lines().nth(1).unwrap();
         assert!(line.contains("eve␊2026-01-01 00:00:00  bob: one"), "{line}");
         assert!(second.starts_with("    ") && second.ends_with("two"), "{line}");
+    }
+
+    #[test]
+    fn what_happened_is_not_said_by_anybody_and_stays_on_its_line() {
+        let line = Message::of(&json!({
+            "author_name": "eve", "system": { "text": "eve removed bo: go\n2026-01-01 00:00:00  bo: mine" }, "text": null,
+        }));
+        let line = line.line(None);
+        assert!(line.contains("* eve removed bo: go␊2026-01-01"), "{line}");
+        assert_eq!(line.lines().count(), 1);
     }
 
     #[test]

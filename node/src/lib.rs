@@ -33,4 +33,5 @@ pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::OfflineAccount;
 pub use runner::{StartError, now_ms};
+pub use text::span;
 pub use waiting::WaitingNode;

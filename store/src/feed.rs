@@ -72,6 +72,11 @@ pub enum FeedRow {
         /// Who.
         user: UserId,
     },
+    /// Something happened in a room, or turns out not to have.
+    System {
+        /// Where its event is.
+        event: EventKey,
+    },
 }
 
 impl Row for FeedRow {

@@ -6,9 +6,17 @@ use crate::harness::{Home, eventually};
 
 fn texts(home: &Home, room: &str) -> Vec<String> {
     let history = home.json(&["history", room, "--limit", "100"]);
-    let texts = history.as_array().unwrap().iter();
-    texts
-        .map(|message| message["text"].as_str().unwrap().to_owned())
+    let said = history.as_array().unwrap().iter();
+    said.filter_map(|message| message["text"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// What happened, as sentences.
+fn happened(home: &Home, room: &str) -> Vec<String> {
+    let history = home.json(&["history", room, "--limit", "100"]);
+    let happened = history.as_array().unwrap().iter();
+    happened
+        .filter_map(|message| message["system"]["text"].as_str().map(str::to_owned))
         .collect()
 }
 
@@ -52,7 +60,12 @@ fn strangers_meet_in_a_room_by_its_link_and_who_is_removed_hears_no_more() {
         assert_eq!(members(home, "garden").len(), 3);
     }
     let history = carol.json(&["history", "garden"]);
-    assert_eq!(history[1]["author_name"], "bob", "members are known by their names");
+    let hello = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|message| message["text"] == "hello");
+    assert_eq!(hello.unwrap()["author_name"], "bob", "members are known by their names");
     assert!(
         bob.json(&["search", "hi"])[0]["text"] == "hi",
         "rooms are searched, too"
@@ -77,6 +90,20 @@ fn strangers_meet_in_a_room_by_its_link_and_who_is_removed_hears_no_more() {
         "20s",
     ]);
     assert_eq!(texts(&carol, "garden").len(), 3);
+    assert_eq!(
+        happened(&alice, "garden"),
+        [
+            "you made the room garden",
+            "bob joined, let in by you",
+            "carol joined, let in by you",
+            "you removed carol: spam"
+        ]
+    );
+    assert_eq!(happened(&carol, "garden").last().unwrap(), "alice removed you: spam");
+    let shown = carol.run(&["history", "garden"]).stdout;
+    assert!(shown.contains("* alice removed you: spam\n"), "{shown}");
+    assert!(!shown.contains("alice: alice removed"), "nobody says it: {shown}");
+    assert_eq!(carol.json(&["search", "removed"]), json!([]), "nobody has said it");
     let refused = carol.run(&["send", "garden", "am I here?"]);
     refused.failed(1, "not a member");
 }

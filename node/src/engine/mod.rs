@@ -245,6 +245,7 @@ impl Engine {
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }
+        engine.show_past_operations(&mut turn)?;
         engine.housekeeping(&mut turn)?;
         engine.want_contacts(&mut turn)?;
         Ok((engine, txn.into_batch(), effects))

@@ -44,8 +44,15 @@ async fn a_room_is_made_and_is_a_conversation_like_others() {
         assert_eq!(sent.status, 201, "{}", sent.json());
     }
     let history = api.get("/api/v1/conversations/garden-club/messages").await.json();
+    let made = &history["items"][0];
     assert_eq!(
-        history["items"][0]["status"], "delivered",
+        (&made["system"]["kind"], &made["system"]["name"], &made["seq"]),
+        (&json!("created"), &json!("Garden Club"), &json!(0)),
+        "{made}"
+    );
+    assert_eq!((&made["text"], &made["unsupported"]), (&Value::Null, &json!(false)));
+    assert_eq!(
+        history["items"][1]["status"], "delivered",
         "nobody else is there to wait for"
     );
     let listed = api.get("/api/v1/conversations").await.json();

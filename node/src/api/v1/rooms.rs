@@ -49,7 +49,7 @@ fn refusal(reason: u8) -> &'static str {
 }
 
 /// What a rank is called.
-fn rank_name(rank: u8) -> &'static str {
+pub(super) fn rank_name(rank: u8) -> &'static str {
     match Rank::from_number(rank) {
         Some(Rank::Guest) => "guest",
         Some(Rank::Member) => "member",
@@ -122,7 +122,7 @@ fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &Room
     })
 }
 
-fn shown_rules(policy: &Policy) -> dto::ShownRules {
+pub(super) fn shown_rules(policy: &Policy) -> dto::ShownRules {
     dto::ShownRules {
         post: rank_name(policy.post),
         invite: rank_name(policy.invite),

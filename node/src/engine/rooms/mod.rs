@@ -10,6 +10,7 @@ mod changes;
 mod content;
 mod fellows;
 mod handing;
+mod happened;
 mod heard;
 mod joining;
 mod key_requests;

@@ -21,6 +21,7 @@ mod refresh;
 mod rooms;
 mod rooms_adversaries;
 mod rooms_bounds;
+mod rooms_happened;
 mod rooms_links;
 mod rooms_order;
 mod rooms_rules;

@@ -19,11 +19,15 @@ pub(crate) enum What {
     Message {
         message: Box<Message>,
     },
+    /// Something happened; as a message, which has no number.
+    System {
+        message: Box<Message>,
+    },
     /// A message as it stands after a change.
     MessageUpdated {
         message: Box<Message>,
     },
-    /// This account has deleted it for itself.
+    /// This account has deleted it for itself, or what it says happened turns out not to have.
     MessageHidden {
         conversation: ConversationId,
         id: EventId,
@@ -55,6 +59,7 @@ impl What {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Message { .. } => "message",
+            Self::System { .. } => "system",
             Self::MessageUpdated { .. } => "message_updated",
             Self::MessageHidden { .. } => "message_hidden",
             Self::Receipt { .. } => "receipt",

@@ -13,6 +13,7 @@ mod poll;
 mod profile;
 mod request;
 mod room;
+mod system;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -37,6 +38,7 @@ pub(crate) use room::{
     ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
     RoomRequest, Rules, ShownRules,
 };
+pub(crate) use system::System;
 
 /// A moment, ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

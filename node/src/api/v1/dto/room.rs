@@ -33,7 +33,7 @@ pub(crate) struct Room {
 }
 
 /// The least rank for each, and what else is ruled.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShownRules {
     pub(crate) post: &'static str,
     pub(crate) invite: &'static str,

@@ -34,6 +34,7 @@ impl Reader<'_> {
                 }))
             }
             FeedRow::Changed { event } => self.updated(event),
+            FeedRow::System { event } => self.what_happened(event),
             FeedRow::Sent {
                 conversation,
                 log,
