@@ -153,6 +153,8 @@ pub(crate) enum Kind {
     Parted = 0xB7,
     LetInBy = 0xB8,
     RoomRequest = 0xB9,
+    Report = 0xBA,
+    Banned = 0xBB,
 }
 
 /// Builds one key.

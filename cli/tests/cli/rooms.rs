@@ -216,3 +216,77 @@ fn contacts_are_invited_and_rules_are_kept() {
     });
     bob.run(&["room", "join", "parlour:AQABAQ"]).failed(1, "");
 }
+
+#[test]
+fn members_are_reported_blocked_and_banned() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    alice.json(&["room", "new", "garden"]);
+    let link = alice.json(&["room", "link", "garden"])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for home in [&bob, &carol] {
+        home.json(&["room", "join", &link]);
+    }
+    let offer = bob.json(&["send", "garden", "buy this", "--wait", "delivered", "--timeout", "20s"]);
+    let id = offer["id"].as_str().unwrap().to_owned();
+    wait_for_texts(&carol, "garden", &["buy this"]);
+
+    carol.json(&["message", "report", &id, "--reason", "spam"]);
+    let report = eventually("alice is told", || {
+        let reports = alice.json(&["room", "reports", "garden"]);
+        reports
+            .as_array()
+            .unwrap()
+            .first()
+            .cloned()
+            .ok_or_else(|| reports.to_string())
+    });
+    assert_eq!((&report["name"], &report["reason"]), (&json!("carol"), &json!("spam")));
+    assert_eq!(report["message"]["text"], "buy this");
+    let shown = alice.run(&["room", "reports", "garden"]).stdout;
+    assert!(
+        shown.contains("bob: buy this") && shown.contains("reported by carol: spam"),
+        "{shown}"
+    );
+    assert_eq!(
+        bob.json(&["room", "reports", "garden"]),
+        json!([]),
+        "whom it is about is not told"
+    );
+    bob.run(&["message", "report", &id]).failed(1, "your own");
+    alice.json(&["room", "reports", "garden", "--dismiss", &id]);
+    assert_eq!(alice.json(&["room", "reports", "garden"]), json!([]));
+    alice
+        .run(&["room", "reports", "garden", "--dismiss", &id])
+        .failed(1, "no report");
+
+    carol.json(&["room", "block", "garden", "bob"]);
+    assert_eq!(carol.json(&["contacts"])[0]["blocked"], true);
+    bob.json(&["send", "garden", "and this"]);
+    wait_for_texts(&alice, "garden", &["buy this", "and this"]);
+    alice.json(&["send", "garden", "quiet, please"]);
+    wait_for_texts(&carol, "garden", &["buy this", "quiet, please"]);
+    carol.json(&["room", "unblock", "garden", "bob"]);
+    wait_for_texts(&carol, "garden", &["buy this", "and this", "quiet, please"]);
+    assert_eq!(carol.json(&["contacts"]), json!([]), "a block makes no contact");
+
+    alice.json(&["room", "pin", "garden", &id]);
+    alice.json(&["room", "ban", "garden", "bob"]);
+    for home in [&alice, &carol] {
+        eventually("the ban is known", || {
+            let room = home.json(&["room", "info", "garden"]);
+            match room["banned"][0]["name"] == "bob" {
+                true => Ok(()),
+                false => Err(room.to_string()),
+            }
+        });
+    }
+    let last_two = happened(&carol, "garden").split_off(3);
+    assert_eq!(
+        last_two,
+        ["alice pinned a message: buy this", "alice removed and banned bob"]
+    );
+    assert!(alice.run(&["room", "info", "garden"]).stdout.contains("banned   bob"));
+}

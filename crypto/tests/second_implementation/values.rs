@@ -158,6 +158,12 @@ fn room_control(name: &str, v: Given<'_>) -> Control {
             heads: heads(),
             ext,
         },
+        "RoomReport" => Control::RoomReport {
+            room,
+            target: EventId::from_bytes(v.array("target")),
+            reason: v.text("reason").to_owned(),
+            ext,
+        },
         "RoomOperations" => Control::RoomOperations {
             room,
             events: v.list("events").into_iter().map(Into::into).collect(),

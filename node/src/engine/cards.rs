@@ -260,6 +260,9 @@ impl Engine {
                 }
             }
             Control::KeyRequest { room, chains, .. } => self.on_key_request(turn, device, &room, &chains)?,
+            Control::RoomReport {
+                room, target, reason, ..
+            } => self.on_room_report(turn, device, (&room, &target), &reason)?,
             Control::RoomHeads { room, heads, ext } => {
                 if !self.on_room_heads(turn, device, &room, &heads, &ext)? {
                     return Ok(());

@@ -72,6 +72,14 @@ pub(super) enum Action {
         /// What they call themselves, or their user id
         who: String,
     },
+    /// List the messages that members have reported
+    Reports {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// Dismiss what was reported of this message
+        #[arg(long, value_name = "ID")]
+        dismiss: Option<String>,
+    },
     /// Join a room that you are invited to or have a link to
     Join {
         /// A link; or the room's name, its id, or the beginning of it
@@ -108,6 +116,20 @@ pub(super) enum Action {
         who: String,
         #[command(flatten)]
         removal: Removal,
+    },
+    /// Do not see what a member writes, in any room; they are not told, and `parlour contacts` lists them
+    Block {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// A member: their name, or a user id
+        who: String,
+    },
+    /// See it again, with what they wrote meanwhile
+    Unblock {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// A member: their name, or a user id
+        who: String,
     },
     /// Remove a member and keep them out
     Ban {

@@ -134,7 +134,8 @@ impl Engine {
     }
 }
 
-fn may_delete_for_all(state: &RoomState, user: &UserId) -> bool {
+/// Whether a user may delete what others wrote.
+pub(super) fn may_delete_for_all(state: &RoomState, user: &UserId) -> bool {
     let rank = state.rank(user);
     rank == Rank::Owner || (rank >= Rank::Moderator && rank.number() >= state.policy.remove)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{EventId, Membership};
+use parlour_crypto::EventId;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::timeline::{Position, TimelineEntry};
 use parlour_store::{ConversationNo, EventKey, StoreError, events, rooms, system};
@@ -42,8 +42,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Shows what happened in rooms whose operations were taken in before there were system messages, or were told apart from the rest by a
-    /// repair. It is no news.
+    /// Writes down what happened in rooms, and who is kept out of them, where that was never done or went with a repair. It is no news.
     pub(crate) fn show_past_operations(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         for (no, _) in rooms::all(turn.txn)? {
             let mut known = system::all(turn.txn, no);
@@ -51,10 +50,10 @@ impl Engine {
                 continue;
             }
             drop(known);
-            let folded = self.folded(turn, no)?;
-            let happened: Vec<EventId> = folded
-                .map(|folded| Membership::happened(folded).collect())
-                .unwrap_or_default();
+            let Some(folded) = self.folded(turn, no)? else { continue };
+            let banned = folded.state().banned.clone();
+            let happened: Vec<EventId> = folded.happened().collect();
+            rooms::set_banned(turn.txn, no, &banned)?;
             for id in happened {
                 if let Some((at, event)) = place(turn, &id)? {
                     system::put(turn.txn, &at, &event);

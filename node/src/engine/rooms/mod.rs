@@ -16,6 +16,7 @@ mod joining;
 mod key_requests;
 mod knocking;
 mod links;
+mod reporting;
 mod rights;
 mod serve;
 mod take;

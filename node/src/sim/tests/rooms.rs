@@ -1,6 +1,6 @@
 //! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
 
-use parlour_crypto::{Control, History, Rank};
+use parlour_crypto::{Control, History, Rank, UserId};
 use parlour_store::rooms::{self, Standing};
 use parlour_store::system;
 use parlour_store::timeline::Position;
@@ -48,6 +48,13 @@ impl Sim {
         (0..self.nodes.len())
             .filter(|index| members.contains_key(&self.user(*index)))
             .collect()
+    }
+
+    /// Who is kept out, as a node sees it.
+    pub(super) fn banned_at(&self, who: usize, room: &ConversationId) -> Vec<UserId> {
+        let no = self.number_of(who, room).expect("the room is there");
+        let banned = rooms::banned(self.nodes[who].store(), no);
+        banned.expect("readable").into_iter().collect()
     }
 
     /// What a node shows of what happened in a room, in its order.

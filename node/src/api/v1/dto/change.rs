@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::Serialize;
 
-use super::{Contact, Conversation, Message, Request};
+use super::{Contact, Conversation, Message, Report, Request};
 
 /// One change of the feed.
 #[derive(Debug, Serialize)]
@@ -47,6 +47,11 @@ pub(crate) enum What {
     Conversation {
         conversation: Box<Conversation>,
     },
+    /// A message of a room was reported, or a report dismissed.
+    Report {
+        conversation: ConversationId,
+        report: Box<Report>,
+    },
     /// Somebody asks to become a contact; without a request, they do no more.
     Request {
         user_id: UserId,
@@ -66,6 +71,7 @@ impl What {
             Self::Contact { .. } => "contact",
             Self::Conversation { .. } => "conversation",
             Self::Request { .. } => "request",
+            Self::Report { .. } => "report",
         }
     }
 }

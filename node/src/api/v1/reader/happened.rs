@@ -1,10 +1,11 @@
 //! System messages: what an operation, a pin or a timer says happened, as JSON and as a sentence. All of it is in the event itself, so that it
 //! is the same on all nodes but for what people are called there.
 
-use parlour_crypto::{Act, Body, Info, KIND_OPERATION, Operation, UserId, VerifiedEvent};
+use parlour_crypto::{Act, Body, EventId, Info, KIND_OPERATION, Operation, UserId, VerifiedEvent};
+use parlour_store::rooms::ReportRow;
 use parlour_store::{EventKey, StoreError, devices, events};
 
-use super::super::dto;
+use super::super::dto::{self, Time};
 use super::super::rooms::{rank_name, shown_rules};
 use super::Reader;
 use crate::text;
@@ -131,6 +132,20 @@ impl Reader<'_> {
         }))
     }
 
+    /// What somebody said of a message to those who keep order.
+    pub(crate) fn report(&mut self, target: &EventId, by: &UserId, row: &ReportRow) -> Result<dto::Report, StoreError> {
+        let message = self.message_by_id(target)?;
+        Ok(dto::Report {
+            message_id: *target,
+            message: message.map(|(_, message)| Box::new(message)),
+            user_id: *by,
+            name: self.name_of(by)?,
+            reason: text::lines(&row.reason),
+            reported_at: Time(row.at),
+            open: !row.dismissed,
+        })
+    }
+
     fn about(&self, what: dto::System, user: UserId) -> Result<dto::System, StoreError> {
         Ok(dto::System {
             user_id: Some(user),
@@ -147,7 +162,7 @@ impl Reader<'_> {
     }
 
     /// Who made an event that is here.
-    fn author_of(&self, id: &parlour_crypto::EventId) -> Result<Option<UserId>, StoreError> {
+    fn author_of(&self, id: &EventId) -> Result<Option<UserId>, StoreError> {
         let Some(at) = events::place(&self.rows, id)? else {
             return Ok(None);
         };
