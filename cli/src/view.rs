@@ -28,7 +28,6 @@ pub(crate) struct Message {
     pub pinned: bool,
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
-    pub timer: Option<Timer>,
     pub system: Option<System>,
     pub thread: Option<String>,
     pub replies: Option<Replies>,
@@ -63,13 +62,6 @@ pub(crate) struct Quote {
 #[serde(default)]
 pub(crate) struct System {
     pub text: String,
-}
-
-/// A conversation's timer.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Timer {
-    pub expires_after_ms: Option<u64>,
 }
 
 /// What became of a message on one device.
@@ -123,8 +115,8 @@ impl Message {
         if let Some(text) = &self.text {
             return text.clone();
         }
-        if let Some(timer) = &self.timer {
-            return timer.line();
+        if let Some(System { text }) = &self.system {
+            return text.clone();
         }
         match (self.gone.as_deref(), self.views_left) {
             (Some("deleted"), _) => "(deleted)".to_owned(),
@@ -225,15 +217,6 @@ impl Quote {
     }
 }
 
-impl Timer {
-    fn line(&self) -> String {
-        match self.expires_after_ms {
-            Some(ms) => format!("(new messages disappear after {})", text::span(ms)),
-            None => "(new messages do not disappear any more)".to_owned(),
-        }
-    }
-}
-
 impl Contact {
     pub(crate) fn of(value: &Value) -> Self {
         Self::deserialize(value).unwrap_or_default()
@@ -320,10 +303,7 @@ mod tests {
         assert_eq!(lines[1..], ["two", "lines  (edited)  [pinned]", "👍 2 (you)  🎉 1"]);
         let shown = |value| Message::of(&value).shown();
         assert_eq!(shown(json!({ "gone": "deleted" })), "(deleted)");
-        assert_eq!(
-            shown(json!({ "timer": { "expires_after_ms": 3_600_000 } })),
-            "(new messages disappear after 1 h)"
-        );
+        assert_eq!(shown(json!({ "system": { "text": "bo left" } })), "bo left");
         let once = json!({ "id": "msg_abcdefghijkl", "views_left": 1 });
         assert_eq!(shown(once), "(can be viewed once: parlour message view msg_abcdefgh)");
         let lost = Message::of(&json!({ "text": "x", "reply": { "reason": "missing" } })).line(None);

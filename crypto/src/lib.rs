@@ -87,7 +87,7 @@ pub use kdf::SignerKey;
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
 pub use keys::DeviceKeys;
 pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};
-pub use knock::{KnockRequest, KnockResponse, MAX_KNOCK};
+pub use knock::{KnockRequest, KnockResponse, ListedRoom, MAX_KNOCK, MAX_LISTED, MAX_LISTED_CREATE};
 pub use prekey::{
     BUNDLE_LIFETIME_MS, BundleError, OneTimeKey, OneTimeSecret, PrekeyBundle, PrekeySecret, SecretDecodeError,
 };

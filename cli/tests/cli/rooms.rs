@@ -290,3 +290,65 @@ fn members_are_reported_blocked_and_banned() {
     );
     assert!(alice.run(&["room", "info", "garden"]).stdout.contains("banned   bob"));
 }
+
+#[test]
+fn public_rooms_are_found_and_joined_by_name_and_never_one_for_the_other() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    for home in [&alice, &carol] {
+        let invite = home.json(&["invite"])["link"].as_str().unwrap().to_owned();
+        bob.json(&["add", &invite]);
+    }
+    eventually("all are contacts", || {
+        let contacts = bob.json(&["contacts"]);
+        let accepted = contacts
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|contact| contact["state"] == "accepted");
+        if accepted.count() == 2 {
+            Ok(())
+        } else {
+            Err(contacts.to_string())
+        }
+    });
+    alice.json(&["room", "new", "Garden Club", "--join", "public", "--history", "all"]);
+    alice.json(&["send", "garden-club", "the beans are up"]);
+    let found = bob.json(&["room", "discover", "--timeout", "2s"]);
+    assert_eq!(found[0]["slug"], "garden-club", "{found}");
+    assert_eq!(
+        (&found[0]["made_by_name"], &found[0]["joined"]),
+        (&json!("alice"), &json!(false))
+    );
+
+    let other = carol.json(&["room", "new", "garden club", "--join", "public"]);
+    let found = bob.json(&["room", "discover", "--timeout", "4s"]);
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert!(found.as_array().unwrap().iter().all(|room| room["ambiguous"] == true));
+    bob.run(&["room", "join", "garden-club"])
+        .failed(1, "several public rooms");
+    let joined = bob.json(&["room", "join", other["id"].as_str().unwrap()]);
+    assert_eq!((&joined["id"], &joined["standing"]), (&other["id"], &json!("member")));
+    let alices = alice.json(&["room", "info", "garden-club"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let joined = bob.json(&["room", "join", &alices[..20]]);
+    assert_eq!(
+        (&joined["slug"], &joined["standing"]),
+        (&json!("garden-club-2"), &json!("member"))
+    );
+    wait_for_texts(&bob, "garden-club-2", &["the beans are up"]);
+
+    alice.json(&["room", "ban", "garden-club", "bob"]);
+    eventually("bob is told", || {
+        let standing = bob.json(&["room", "info", &alices])["standing"].clone();
+        if standing == "gone" {
+            Ok(())
+        } else {
+            Err(standing.to_string())
+        }
+    });
+    bob.run(&["room", "join", &alices]).failed(1, "banned");
+    bob.run(&["room", "join", "no-such-room"]).failed(1, "no conversation");
+}

@@ -236,8 +236,10 @@ impl Engine {
                     return Ok(());
                 }
             }
-            Control::RoomWelcome { room, create, .. } => {
-                if !self.on_room_welcome(turn, device, &room, &create)? {
+            Control::RoomWelcome {
+                room, create, heads, ..
+            } => {
+                if !self.on_room_welcome(turn, device, &room, (&create, &heads))? {
                     return Ok(());
                 }
             }

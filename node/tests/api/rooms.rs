@@ -149,3 +149,42 @@ async fn rules_of_rooms_are_kept_at_the_door() {
     assert_eq!((&renamed["name"], &renamed["slug"]), (&json!("orchard"), &room["slug"]));
     is(post("garden/links", json!({})).await, 409, "no_links");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_blocks_bans_and_public_rooms_are_answered_as_they_are_documented() {
+    let api = TestApi::start().await;
+    let room = made(&api, &json!({ "name": "garden", "policy": { "join": "public" } })).await;
+    assert_eq!(room["banned"], json!([]));
+    let sent = api
+        .post("/api/v1/conversations/garden/messages", &json!({ "text": "mine" }))
+        .await
+        .json();
+    let id = sent["id"].as_str().unwrap();
+    let report = async |id: &str, body: Value| code(&api.post(&format!("/api/v1/messages/{id}/report"), &body).await);
+    let is = |got: (u16, String), status: u16, code: &str| assert_eq!(got, (status, code.to_owned()));
+    is(report(id, json!({})).await, 403, "own_message");
+    is(report(id, json!({ "reason": "x".repeat(513) })).await, 400, "too_long");
+    is(report("msg_nothing", json!({})).await, 400, "bad_id");
+    let made_it = api.get("/api/v1/conversations/garden/messages").await.json();
+    let system = made_it["items"][0]["id"].as_str().unwrap().to_owned();
+    is(report(&system, json!({})).await, 404, "not_found");
+    assert_eq!(
+        api.get(&format!("/api/v1/messages/{system}")).await.json()["system"]["kind"],
+        "created"
+    );
+    assert_eq!(api.get("/api/v1/rooms/garden/reports").await.json()["items"], json!([]));
+    let dismiss = api.request("DELETE", &format!("/api/v1/rooms/garden/reports/{id}"));
+    is(code(&api.send(&dismiss).await), 404, "not_found");
+    let nobody = format!("user_{}", "a".repeat(52));
+    let block = api
+        .request("PUT", &format!("/api/v1/rooms/garden/members/{nobody}/block"))
+        .set("Content-Type", "application/json")
+        .body("{}");
+    is(code(&api.send(&block).await), 404, "not_found");
+    let listed = api.post("/api/v1/public-rooms", &json!({})).await;
+    assert_eq!(
+        (listed.status, &listed.json()["items"]),
+        (200, &json!([])),
+        "one's own are not listed"
+    );
+}

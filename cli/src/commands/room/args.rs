@@ -80,12 +80,18 @@ pub(super) enum Action {
         #[arg(long, value_name = "ID")]
         dismiss: Option<String>,
     },
-    /// Join a room that you are invited to or have a link to
+    /// List the public rooms of your contacts and of nodes on the LAN
+    Discover {
+        /// How long to wait for their answers
+        #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Join a room that you are invited to or have a link to, or a public one
     Join {
-        /// A link; or the room's name, its id, or the beginning of it
+        /// A link; or the room's name, its id, or the beginning of it; or that of a public room that `discover` lists
         #[arg(value_name = "ROOM|LINK")]
         room: String,
-        /// How long to wait for the answer of whoever made the link
+        /// How long to wait for the answer of whoever lets you in
         #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
         timeout: Duration,
     },

@@ -1,6 +1,7 @@
 //! `parlour room`
 
 mod args;
+mod discover;
 
 use std::process::ExitCode;
 
@@ -122,10 +123,14 @@ impl Room {
             Action::Join { room, timeout } if room.trim().starts_with("parlour:") => {
                 return join_by_link(client, out, room, Instant::now() + *timeout).await;
             }
-            Action::Join { room, .. } => {
-                let room = client.post(&["rooms", room, "join"], &json!({})).await?;
-                out.data(&room, || format!("You are in {}.\n", shown(&room)))?;
-            }
+            Action::Discover { timeout } => discover::discover(client, out, *timeout).await?,
+            Action::Join { room, timeout } => match client.post(&["rooms", room, "join"], &json!({})).await {
+                Ok(room) => out.data(&room, || format!("You are in {}.\n", shown(&room)))?,
+                Err(unknown) if unknown.is_not_found() => {
+                    return discover::join(client, out, room, unknown, Instant::now() + *timeout).await;
+                }
+                Err(error) => return Err(error.into()),
+            },
             Action::Leave { room } => {
                 let room = client.post(&["rooms", room, "leave"], &json!({})).await?;
                 out.data(&room, || format!("You have left {}.\n", slug(&room)))?;

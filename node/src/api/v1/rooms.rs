@@ -22,6 +22,7 @@ pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/rooms", get(list).post(make))
         .route("/room-links", post(open_link))
+        .route("/public-rooms", post(public_rooms))
         .route("/rooms/{room}", get(one).patch(change))
         .route("/rooms/{room}/members", get(members))
         .route("/rooms/{room}/members/{user}", patch(give_rank))
@@ -409,6 +410,35 @@ async fn dismiss(State(state): State<ApiState>, TwoParts(room, message): TwoPart
     }
     state.account.act_in_room(id, RoomAct::DismissReports(target)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn public_rooms(
+    State(state): State<ApiState>,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::List<dto::PublicRoom>>, ApiError> {
+    let mut found = state.account.public_rooms().await?;
+    found.retain(|room| !text::name(&room.name).is_empty());
+    let slugs: Vec<String> = found.iter().map(|room| rooms::slug(&text::name(&room.name))).collect();
+    let (store, reader) = (state.account.store(), Reader::new(&state.account));
+    let items = found.into_iter().zip(&slugs).map(|(room, slug)| {
+        let known = conversations::number(store, &room.room)?;
+        let row = known.map(|no| rooms::get(store, no)).transpose()?.flatten();
+        Ok(dto::PublicRoom {
+            id: room.room,
+            slug: slug.clone(),
+            name: text::name(&room.name),
+            topic: text::lines(&room.topic),
+            members: room.members,
+            made_by: room.creator,
+            made_by_name: reader.name_of(&room.creator)?,
+            ambiguous: slugs.iter().filter(|other| *other == slug).count() > 1,
+            joined: row.is_some_and(|row| row.standing == Standing::Member),
+            link: room.link,
+        })
+    });
+    Ok(Json(dto::List {
+        items: items.collect::<Result<_, ApiError>>()?,
+    }))
 }
 
 async fn open_link(

@@ -24,6 +24,7 @@ mod rooms_bounds;
 mod rooms_happened;
 mod rooms_links;
 mod rooms_order;
+mod rooms_public;
 mod rooms_reports;
 mod rooms_rules;
 mod rooms_stays;

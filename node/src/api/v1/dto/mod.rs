@@ -35,8 +35,8 @@ pub(crate) use poll::{AskPoll, CastVote, Poll, PollOption};
 pub(crate) use profile::{ChangeProfile, OwnProfile, Profile};
 pub(crate) use request::{AcceptRequest, ContactAddress, Request};
 pub(crate) use room::{
-    Banned, ChangeRoom, GiveRank, InviteToRoom, MakeReport, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Report,
-    Room, RoomLink, RoomMember, RoomRequest, Rules, ShownRules,
+    Banned, ChangeRoom, GiveRank, InviteToRoom, MakeReport, MakeRoom, MakeRoomLink, OpenRoomLink, PublicRoom,
+    RemoveMember, Report, Room, RoomLink, RoomMember, RoomRequest, Rules, ShownRules,
 };
 pub(crate) use system::System;
 

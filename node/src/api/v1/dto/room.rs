@@ -34,6 +34,24 @@ pub(crate) struct Room {
     pub(crate) created_at: Time,
 }
 
+/// A public room that others list. Only who made it is proved.
+#[derive(Serialize)]
+pub(crate) struct PublicRoom {
+    pub(crate) id: ConversationId,
+    /// What it would be called here.
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    pub(crate) members: u32,
+    pub(crate) made_by: UserId,
+    pub(crate) made_by_name: String,
+    /// Whether another room that is listed has the same slug.
+    pub(crate) ambiguous: bool,
+    pub(crate) joined: bool,
+    /// With which it can be joined.
+    pub(crate) link: String,
+}
+
 /// Somebody who is kept out.
 #[derive(Debug, Serialize)]
 pub(crate) struct Banned {
