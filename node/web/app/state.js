@@ -68,6 +68,8 @@ export function apply(change) {
     switch (change.type) {
       case "message":
         return arrived(change.message);
+      case "system":
+        return timeline.insert(change.message);
       case "message_updated":
         return updated(change.message);
       case "message_hidden":

@@ -149,10 +149,9 @@ function Foot({ message, quiet }) {
 }
 
 export function Message({ message, kind, first, last, quiet, answer, edit }) {
-  const { id, own, author, author_name: name, timer, reply } = message;
-  if (timer) {
-    const words = timer.expires_after_ms ? `${own ? "You" : name} set messages to disappear after ${span(timer.expires_after_ms)}` : `${own ? "You" : name} set messages to stay`;
-    return html`<p class="happening" id=${`m-${id}`}><${Icon} name="timer" />${words} <time datetime=${message.created_at}>${timeOf(message.created_at)}</time></p>`;
+  const { id, own, author, author_name: name, system, timer, reply } = message;
+  if (system) {
+    return html`<p class="happening" id=${`m-${id}`}>${timer && html`<${Icon} name="timer" />`}${system.text} <time datetime=${message.created_at}>${timeOf(message.created_at)}</time></p>`;
   }
   const there = message.text !== null && !message.deleted && !message.gone;
   const bare = there && emojiOnly(message.text) > 0 && !reply;

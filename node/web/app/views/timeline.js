@@ -15,7 +15,7 @@ const NEAR = 500;
 /** So near to the bottom, one stays there. */
 const AT_END = 80;
 
-const isPlain = (message) => !message.timer;
+const isPlain = (message) => !message.system;
 const near = (a, b) => Math.abs(new Date(b.created_at) - new Date(a.created_at)) < TOGETHER_MS;
 const joins = (a, b) =>
   a && b && isPlain(a) && isPlain(b) && a.author === b.author && dayKey(a.created_at) === dayKey(b.created_at) && near(a, b);
@@ -23,7 +23,7 @@ const joins = (a, b) =>
 /** Where the unread ones began when the conversation was opened. */
 function firstUnread(items, count) {
   if (!count) return null;
-  const others = items.filter((item) => !item.own && !item.timer).sort((a, b) => b.seq - a.seq);
+  const others = items.filter((item) => !item.own && !item.system).sort((a, b) => b.seq - a.seq);
   const unread = new Set(others.slice(0, count).map((item) => item.id));
   return items.find((item) => unread.has(item.id))?.id ?? null;
 }
