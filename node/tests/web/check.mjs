@@ -1,38 +1,18 @@
 // The web UI against real nodes in a real browser: `node check.mjs PATH_TO_PARLOUR [PART …]`.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
-import { Node, arrived, befriend, browser, check, enter, open, say, until, visit } from "./lib.mjs";
+import { Node, arrived, befriend, check, enter, open, say, until, visit } from "./lib.mjs";
+import { PHONE, accessible, bubble, chromium, innocent, me, opened, write } from "./page.mjs";
 import { PAYLOADS } from "./payloads.mjs";
+import { said } from "./said.mjs";
 import { scene } from "./scene.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const [parlour, ...wanted] = process.argv.slice(2);
 /** On a quiet machine, of a release build: 300 and 500. */
 const PAINT_MS = Number(process.env.WEB_PAINT_MS ?? 1500);
 const READY_MS = Number(process.env.WEB_READY_MS ?? 3000);
 const MAX_GZIPPED = 80 * 1024;
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** Four pixels. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGPo0o0DIgYIBQAfCgRVeX3wDAAAAABJRU5ErkJggg==", "base64");
-const chromium = await browser();
-
-const opened = (node, options) => open(chromium, node, { script: AXE, ...options });
-const me = async (node) => (await node.api("GET", "/me")).user_id;
-const innocent = (page) => check(!page.wrong.length, page.wrong.join("\n"));
-const bubble = (page, text) => page.locator("article", { hasText: text });
-
-async function write(page, text) {
-  await page.locator(".composer textarea").fill(text);
-  await page.keyboard.press("Enter");
-}
-
-/** No violation of any rule that is on by default. */
-async function accessible(page, where) {
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  const said = violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.html.slice(0, 200)} (${one.failureSummary?.split("\n").slice(1, 2)})`).join("; ")}`);
-  check(!said.length, `${where}: ${said.join("\n")}`);
-}
 
 const parts = {
   async "an account is made and its words are asked for"() {
@@ -134,7 +114,7 @@ const parts = {
     await one.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await bubble(other, "This message was deleted").waitFor();
 
-    await one.getByLabel("Disappearing").click();
+    await one.getByLabel("Poll, disappearing").click();
     await one.getByText("Can be looked at once").click();
     await write(one, "For your eyes");
     await other.getByText("Look at it once").click();
@@ -376,7 +356,7 @@ const parts = {
 
 let failed = 0;
 let done = 0;
-for (const [name, run] of Object.entries(parts)) {
+for (const [name, run] of Object.entries({ ...parts, ...said(parlour) })) {
   if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
   const start = Date.now();
   try {

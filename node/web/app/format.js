@@ -45,6 +45,15 @@ export function since(iso) {
   return `on ${(date.getFullYear() === new Date().getFullYear() ? shortDay : dayMonthYear).format(date)}`;
 }
 
+/** A moment to come, within a sentence. */
+export function until(iso) {
+  const ahead = -daysAgo(new Date(iso));
+  const time = clock.format(new Date(iso));
+  if (ahead <= 0) return `at ${time}`;
+  if (ahead === 1) return `tomorrow at ${time}`;
+  return `${ahead < 7 ? weekday.format(new Date(iso)) : since(iso)}${ahead < 7 ? ` at ${time}` : ""}`;
+}
+
 const UNITS = [
   [7 * DAY_MS, "week"],
   [DAY_MS, "day"],

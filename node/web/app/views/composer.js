@@ -3,9 +3,9 @@ import { html, later, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { part, patch, put } from "../api.js";
 import { save } from "../drafts.js";
 import { contacts, conversations, keep, link, members, nameOf, rooms } from "../state.js";
+import { isText, summary } from "../summary.js";
 import { replace, send, windowOf } from "../timeline.js";
 import { span } from "../format.js";
-import { plainly } from "../text.js";
 import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon } from "../parts/icon.js";
@@ -155,7 +155,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
   };
 
   const editLast = () => {
-    const own = windowOf(id).value.items.filter((one) => one.own && one.text !== null && !one.deleted);
+    const own = windowOf(id).value.items.filter((one) => one.own && isText(one));
     if (own.length) edit(own.at(-1));
   };
 
@@ -184,16 +184,19 @@ export function Composer({ conversation, answering, editing, edit, done }) {
     return undefined;
   };
 
+  const ask = async () => (await import("./new-poll.js")).askPoll(id);
   const options = (event) =>
     openMenu(
       event.currentTarget,
       [
+        { icon: "poll", text: "Ask with a poll", act: ask },
+        null,
         { icon: "timer", text: "Stays as the conversation says", checked: ends === undefined && !once, act: () => (setEnds(undefined), setOnce(false)) },
         ...TIMES.map((ms) => ({ icon: "timer", text: `Disappears after ${span(ms)}`, checked: ends === ms, act: () => setEnds(ms) })),
         kind !== "notes" && null,
         kind !== "notes" && { icon: "eye", text: "Can be looked at once", checked: once, act: () => setOnce(!once) },
       ].filter((item) => item !== false),
-      "For the next message",
+      "More than words",
     );
   const smile = (event) =>
     openPopover(
@@ -212,7 +215,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
     ${about &&
     html`<div class="about">
       <${Icon} name=${editing ? "edit" : "reply"} />
-      <p><strong>${editing ? "Edit your message" : `Reply to ${nameOf(about.author, id)}`}</strong><span>${plainly(about.text ?? "")}</span></p>
+      <p><strong>${editing ? "Edit your message" : `Reply to ${nameOf(about.author, id)}`}</strong><span>${summary(about)}</span></p>
       <${Button} icon="close" label="Cancel" onClick=${done} />
     </div>`}
     ${(once || ends !== undefined) &&
@@ -235,7 +238,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
       )}
     </ul>`}
     <div class="write">
-      <${Button} icon="smile" label="Emoji" aria-haspopup="dialog" onClick=${smile} />
+      ${!editing && html`<${Button} icon="plus" label="Poll, disappearing" aria-haspopup="menu" class=${once || ends !== undefined ? "on" : ""} onClick=${options} />`}
       <textarea
         ref=${field}
         rows="1"
@@ -254,7 +257,8 @@ export function Composer({ conversation, answering, editing, edit, done }) {
         onKeyDown=${onKeyDown}
         onBlur=${() => tell(false)}
       ></textarea>
-      ${!editing && html`<${Button} icon="timer" label="Disappearing" aria-haspopup="menu" class=${once || ends !== undefined ? "on" : ""} onClick=${options} />`}
+      
+      <${Button} icon="smile" label="Emoji" aria-haspopup="dialog" onClick=${smile} />
       <button type="submit" class="go" aria-label=${editing ? "Save" : "Send"} title=${editing ? "Save" : "Send"} disabled=${!text.trim() || size > MAX_BYTES}>
         <${Icon} name=${editing ? "check" : "send"} />
       </button>

@@ -2,6 +2,7 @@
 import { html, later } from "../h.js";
 import { part, post, put, remove } from "../api.js";
 import { atLeast, keep, me, nameOf, rooms, conversations } from "../state.js";
+import { holds, isHere, isText } from "../summary.js";
 import { cancel, replace, retry } from "../timeline.js";
 import { go, to } from "../route.js";
 import { formatted } from "../text.js";
@@ -10,6 +11,7 @@ import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
 import { attempt, confirm, copy, openMenu, openPopover, show } from "../parts/layer.js";
+import { Poll, closePoll, hasVoted, isOpen, vote } from "./poll.js";
 
 const Emoji = later(() => import("../parts/emoji.js"), "Emoji");
 const GONE = {
@@ -64,11 +66,15 @@ const canPin = ({ conversation }) => {
 };
 
 function actions(message, { answer, edit }) {
-  const there = message.text !== null && !message.deleted;
+  const { poll } = message;
+  const there = isHere(message);
+  const voting = there && poll && isOpen(poll);
   return [
     there && { icon: "reply", text: "Reply", act: () => answer(message) },
-    there && message.own && { icon: "edit", text: "Edit", act: () => edit(message) },
-    there && { icon: "copy", text: "Copy the text", act: () => copy(message.text) },
+    voting && hasVoted(poll) && { icon: "back", text: "Take your vote back", act: () => vote(message, []) },
+    voting && message.own && { icon: "lock", text: "Close the poll", act: () => closePoll(message) },
+    isText(message) && message.own && { icon: "edit", text: "Edit", act: () => edit(message) },
+    message.text && { icon: "copy", text: "Copy the text", act: () => copy(message.text) },
     there && canPin(message) && { icon: "pin", text: message.pinned ? "Unpin" : "Pin", act: () => pin(message) },
     { icon: "info", text: message.own ? "Delivery and versions" : "Details", act: () => go("c", message.conversation, "d", message.id) },
     null,
@@ -78,7 +84,7 @@ function actions(message, { answer, edit }) {
 }
 
 function Tools({ message, answer, edit }) {
-  const there = message.text !== null && !message.deleted;
+  const there = isHere(message);
   const pick = (event) =>
     openPopover(
       event.currentTarget,
@@ -128,6 +134,7 @@ function Body({ message }) {
       <${Icon} name="eye" />${message.own ? "To be looked at once" : message.views_left > 1 ? `Look at it (${message.views_left} times)` : "Look at it once"}
     </button>`;
   }
+  if (message.poll) return html`<${Poll} message=${message} />`;
   if (message.unsupported || message.text === null) return html`<p class="gone">This needs a newer version of parlour</p>`;
   const big = emojiOnly(message.text);
   if (big) return html`<p class=${`huge huge-${big}`}>${message.text}</p>`;
@@ -154,8 +161,8 @@ export function Message({ message, kind, first, last, quiet, answer, edit }) {
     const words = timer.expires_after_ms ? `${own ? "You" : name} set messages to disappear after ${span(timer.expires_after_ms)}` : `${own ? "You" : name} set messages to stay`;
     return html`<p class="happening" id=${`m-${id}`}><${Icon} name="timer" />${words} <time datetime=${message.created_at}>${timeOf(message.created_at)}</time></p>`;
   }
-  const there = message.text !== null && !message.deleted && !message.gone;
-  const bare = there && emojiOnly(message.text) > 0 && !reply;
+  const there = isHere(message);
+  const bare = isText(message) && emojiOnly(message.text) > 0 && !reply;
   const toMe = !own && message.mentions?.includes(me.value.user_id);
   const face = kind === "room" && !own;
   const shape = ["message", own ? "own" : "other", first && "first", last && "last", face && "faced", bare && "bare", toMe && "to-me"];
