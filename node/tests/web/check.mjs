@@ -200,6 +200,7 @@ const parts = {
     await enter(page, ada, `#/c/${conversation}`);
     await page.locator(".timeline .empty").waitFor();
     let last;
+    const roots = [];
     for (const text of PAYLOADS) last = await say(mallory, conversation, text);
     await arrived(ada, conversation, last.id);
     await until("all are shown", async () => (await page.locator("article").count()) >= PAYLOADS.length);
@@ -233,6 +234,25 @@ const parts = {
       while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
       return short;
     };
+    for (const text of PAYLOADS) {
+      const root = await mallory.api("POST", `/conversations/${conversation}/messages`, { poll: { question: limit(text, 1000), options: [limit(text, 250), limit(`2 ${text}`, 250)] } });
+      last = await say(mallory, conversation, text, { thread: root.id, reply_to: root.id });
+      roots.push(root.id);
+    }
+    await arrived(ada, conversation, last.id);
+    await until("the last poll is shown", () => page.locator(`#m-${roots.at(-1)} .option`).count());
+    check(!(await found()).length, `in polls: ${await found()}`);
+    for (const root of roots) {
+      await visit(page, `#/c/${conversation}/t/${root}`);
+      await page.locator(`.panel #t-${root} .option`).first().waitFor();
+      check(!(await found()).length, `in a thread: ${await found()}`);
+    }
+    check((await page.locator(".panel .asked").textContent()).includes(limit(PAYLOADS.at(-1), 250)), "a question is not shown as it is");
+    for (const root of roots.slice(0, 12)) {
+      await visit(page, `#/c/${conversation}/d/${root}`);
+      await page.locator(".panel .votes").waitFor();
+      check(!(await found()).length, `in details: ${await found()}`);
+    }
     for (const text of PAYLOADS.filter((_, at) => at % 6 === 0)) {
       await mallory.api("PATCH", "/me/profile", { name: limit(text, 60), about: limit(text, 500), status: limit(text, 120), status_emoji: "🌱" }).catch(() => {});
       const room = await ada.api("POST", "/rooms", { name: limit(text, 60), topic: limit(text, 500) });
@@ -259,7 +279,7 @@ const parts = {
     check(!(await page.evaluate(() => window.__xss)), "something ran");
     innocent(page);
     await Promise.all([ada.stop(), mallory.stop()]);
-    return `${PAYLOADS.length} texts, the slowest one formatted in ${Math.round(slow)} ms`;
+    return `${PAYLOADS.length} texts, as many polls and threads, the slowest one formatted in ${Math.round(slow)} ms`;
   },
 
   async "every view is open to all"() {

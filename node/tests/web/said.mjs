@@ -1,5 +1,5 @@
-// What is said beside plain text, against real nodes in a real browser: polls.
-import { Node, befriend, check, enter, until } from "./lib.mjs";
+// What is said beside plain text, against real nodes in a real browser: polls, threads.
+import { Node, arrived, befriend, check, enter, say, until, visit } from "./lib.mjs";
 import { PHONE, accessible, bubble, innocent, opened } from "./page.mjs";
 
 /** Two people who know each other, each with a page on their conversation. */
@@ -19,8 +19,10 @@ async function pair(parlour) {
 const option = (page, question, text) => bubble(page, question).locator(".option", { hasText: text });
 const share = (page, question, text) => option(page, question, text).locator(".share > [aria-hidden]").textContent();
 
-async function ask(page, question, answers, { switches = [], closes } = {}) {
-  await page.getByLabel("Poll, disappearing").click();
+/** `place` is a page, or what of it one writes in. */
+async function ask(place, question, answers, { switches = [], closes } = {}) {
+  const page = place.page?.() ?? place;
+  await place.getByLabel("Poll, disappearing").click();
   await page.getByRole("menuitem", { name: "Ask with a poll" }).click();
   await page.getByLabel("Question").fill(question);
   for (const [at, text] of answers.entries()) await page.getByLabel(`Answer ${at + 1}`, { exact: true }).fill(text);
@@ -31,6 +33,68 @@ async function ask(page, question, answers, { switches = [], closes } = {}) {
 }
 
 export const said = (parlour) => ({
+  async "a thread is begun, counted and read"() {
+    const { nodes: [ada, ben], pages: [one, other], conversation, done } = await pair(parlour);
+    const root = await say(ada, conversation, "Where to this summer?");
+    await bubble(other, "Where to this").waitFor();
+    await bubble(one, "Where to this").focus();
+    await one.keyboard.press("Enter");
+    await one.getByRole("menuitem", { name: "Reply in a thread" }).click();
+    const thread = (page) => page.locator("aside.panel");
+    await one.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Reply in the thread");
+    await one.keyboard.type("The sea");
+    await one.keyboard.press("Enter");
+    await bubble(thread(one), "The sea").locator(".status.delivered, .status.read").waitFor();
+    await other.locator(".aside", { hasText: "in a thread: The sea" }).waitFor();
+    check(!(await other.locator("article", { hasText: "The sea" }).count()), "what is in a thread stands among all, too");
+    await bubble(other, "Where to this").locator(".replies", { hasText: "1 reply" }).click();
+    await bubble(thread(other), "Where to this").waitFor();
+    await thread(other).locator("textarea").fill("The mountains");
+    await thread(other).getByRole("button", { name: "Send" }).click();
+    await bubble(thread(one), "The mountains").waitFor();
+    await one.locator(".paper .replies", { hasText: "2 replies" }).waitFor();
+    await thread(one).getByText("2 replies").waitFor();
+    await bubble(thread(one), "The mountains").focus();
+    await one.keyboard.press("ArrowUp");
+    check(await one.evaluate(() => document.activeElement.textContent.includes("The sea")), "arrows do not go from message to message");
+    for (const [page, where] of [[one, "light"], [other, "dark and narrow"]]) {
+      await accessible(page, `a thread, ${where}`);
+      check(!(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)), `a thread is too wide, ${where}`);
+    }
+
+    await thread(one).locator("textarea").fill("half a thought");
+    await one.keyboard.press("Escape");
+    await thread(one).waitFor({ state: "detached" });
+    await one.waitForFunction((id) => document.activeElement.id === `m-${id}`, root.id);
+    await bubble(one, "Where to this").locator(".replies").click();
+    check((await thread(one).locator("textarea").inputValue()) === "half a thought", "the draft of the thread is gone");
+    await thread(one).getByRole("button", { name: "Close" }).click();
+
+    let last;
+    for (let n = 1; n <= 60; n += 1) last = await say(ben, conversation, `Reason ${n}.`, { thread: root.id });
+    await arrived(ada, conversation, last.id);
+    await one.locator(".paper .aside", { hasText: "Reason 60." }).waitFor();
+    check((await one.locator(".paper .aside").count()) === 1, "one thread has many lines");
+    await one.locator(".paper .aside a").click();
+    await bubble(thread(one), "Reason 60.").waitFor();
+    await until("what came before is read", async () => {
+      await thread(one).locator(".timeline .scroll").evaluate((box) => (box.scrollTop = 0));
+      return bubble(thread(one), "The sea").count();
+    });
+    await visit(one, "#/search");
+    await one.fill(".search-box input", "mountains");
+    await one.locator(".found-list a", { hasText: "The mountains" }).click();
+    await thread(one).locator("article.found", { hasText: "The mountains" }).waitFor();
+    await accessible(one, "found in a thread");
+    await ask(thread(one), "Sea or mountains?", ["Sea", "Mountains"]);
+    await bubble(thread(other), "Sea or mountains?").waitFor();
+    check(!(await other.locator(".paper article", { hasText: "Sea or mountains?" }).count()), "a poll leaves its thread");
+    await ada.api("DELETE", `/messages/${root.id}?for=me`);
+    await bubble(thread(one), "Where to this").waitFor({ state: "detached" });
+    await bubble(thread(one), "The mountains").waitFor();
+    await done();
+  },
+
   async "a poll is asked, voted on, changed and closed"() {
     const { nodes: [ada], pages: [one, other], conversation, done } = await pair(parlour);
     await one.getByLabel("Poll, disappearing").click();

@@ -14,6 +14,9 @@ export async function save(id, text) {
   }
 }
 
+/** What is being written in threads, by root: kept by this page alone. */
+export const inThreads = new Map();
+
 export const saveAll = () => [...unsaved].forEach(([id, text]) => save(id, text));
 
 /** A conversation with what is written here, if the node does not know it. */

@@ -50,6 +50,7 @@ pub(super) static FILES: &[(&str, &str)] = files! {
     "/app/views/room.js"
     "/app/views/search.js"
     "/app/views/settings.js"
+    "/app/views/thread.js"
     "/app/views/timeline.js"
     "/app/views/welcome.js"
     "/app/views/wishes.js"

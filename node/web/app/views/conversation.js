@@ -71,9 +71,10 @@ const PANELS = {
   info: ["About", later(() => import("./about.js"), "About")],
   pins: ["Pinned", later(() => import("./pins.js"), "Pins")],
   d: ["Message", later(() => import("./details.js"), "Details")],
+  t: ["Thread", later(() => import("./thread.js"), "Thread")],
 };
 
-export function Conversation({ id, rest: [what, which] }) {
+export function Conversation({ id, rest: [what, which, deeper] }) {
   const conversation = conversations.value.get(id);
   const [answering, setAnswering] = useState(null);
   const [editing, setEditing] = useState(null);
@@ -88,7 +89,8 @@ export function Conversation({ id, rest: [what, which] }) {
   const room = isRoom ? rooms.value.get(id) : null;
   const shut = closed(conversation);
   const [panelTitle, Panel] = PANELS[what] ?? [];
-  return html`<div class=${`talk ${Panel ? "with-panel" : ""}`}>
+  const content = Panel && html`<${Panel} key=${which} conversation=${conversation} which=${which} deeper=${deeper} shut=${shut} />`;
+  return html`<div class=${`talk ${Panel ? "with-panel" : ""} ${what === "t" ? "with-thread" : ""}`}>
     <section class="paper" aria-label=${title}>
       <header class="heading">
         <${Button} icon="back" label="Back to the list" class="back" onClick=${() => go()} />
@@ -144,7 +146,7 @@ export function Conversation({ id, rest: [what, which] }) {
         <h2>${panelTitle}</h2>
         <div class="tools"><${Button} icon="close" label="Close" onClick=${() => go("c", id)} /></div>
       </header>
-      <div class="scroll"><${Panel} key=${which} conversation=${conversation} which=${which} /></div>
+      ${what === "t" ? content : html`<div class="scroll">${content}</div>`}
     </aside>`}
   </div>`;
 }

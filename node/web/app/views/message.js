@@ -6,7 +6,7 @@ import { holds, isHere, isText } from "../summary.js";
 import { cancel, replace, retry } from "../timeline.js";
 import { go, to } from "../route.js";
 import { formatted } from "../text.js";
-import { emojiOnly, momentOf, plural, shortly, span, timeOf, toneOf } from "../format.js";
+import { emojiOnly, momentOf, plural, shortly, since, span, timeOf, toneOf } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
@@ -65,12 +65,13 @@ const canPin = ({ conversation }) => {
   return !room || atLeast(room.role, room.policy.pin);
 };
 
-function actions(message, { answer, edit }) {
+function actions(message, { answer, edit, thread }) {
   const { poll } = message;
   const there = isHere(message);
   const voting = there && poll && isOpen(poll);
   return [
     there && { icon: "reply", text: "Reply", act: () => answer(message) },
+    there && !message.thread && !thread && { icon: "thread", text: message.replies ? "Open the thread" : "Reply in a thread", act: () => go("c", message.conversation, "t", message.id) },
     voting && hasVoted(poll) && { icon: "back", text: "Take your vote back", act: () => vote(message, []) },
     voting && message.own && { icon: "lock", text: "Close the poll", act: () => closePoll(message) },
     isText(message) && message.own && { icon: "edit", text: "Edit", act: () => edit(message) },
@@ -83,7 +84,7 @@ function actions(message, { answer, edit }) {
   ];
 }
 
-function Tools({ message, answer, edit }) {
+function Tools({ message, answer, edit, thread }) {
   const there = isHere(message);
   const pick = (event) =>
     openPopover(
@@ -99,15 +100,15 @@ function Tools({ message, answer, edit }) {
   return html`<div class="tools" role="group" aria-label="What to do with it">
     ${there && html`<${Button} icon="smile" label="React" aria-haspopup="dialog" onClick=${pick} />`}
     ${there && html`<${Button} icon="reply" label="Reply" onClick=${() => answer(message)} />`}
-    <${Button} icon="more" label="More" aria-haspopup="menu" onClick=${(event) => openMenu(event.currentTarget, actions(message, { answer, edit }), "Message")} />
+    <${Button} icon="more" label="More" aria-haspopup="menu" onClick=${(event) => openMenu(event.currentTarget, actions(message, { answer, edit, thread }), "Message")} />
   </div>`;
 }
 
-export function Quote({ reply, room, conversation }) {
+export function Quote({ reply, conversation, thread }) {
   const words = reply.snippet ?? ABSENT[reply.reason] ?? "A message";
-  const inside = html`<strong>${reply.author ? nameOf(reply.author, room) : ""}</strong><span>${words}</span>`;
+  const inside = html`<strong>${reply.author ? nameOf(reply.author, conversation) : ""}</strong><span>${words}</span>`;
   if (reply.reason === "missing") return html`<div class="quote">${inside}</div>`;
-  return html`<a class="quote" href=${to("c", conversation, "m", reply.id)}><span class="sr">In reply to </span>${inside}</a>`;
+  return html`<a class="quote" href=${thread ? to("c", conversation, "t", thread, reply.id) : to("c", conversation, "m", reply.id)}><span class="sr">In reply to </span>${inside}</a>`;
 }
 
 function Reactions({ message }) {
@@ -155,7 +156,15 @@ function Foot({ message, quiet }) {
   </footer>`;
 }
 
-export function Message({ message, kind, first, last, quiet, answer, edit }) {
+/** What is under a message. */
+function Replies({ message: { id, conversation, replies } }) {
+  return html`<a class="replies" href=${to("c", conversation, "t", id)}>
+    <${Icon} name="thread" /><b>${plural(replies.count, "reply", "replies")}</b><span>last ${since(replies.last_at)}</span>
+  </a>`;
+}
+
+/** With `thread`, it stands in the view of that thread. */
+export function Message({ message, kind, thread, first, last, quiet, answer, edit }) {
   const { id, own, author, author_name: name, timer, reply } = message;
   if (timer) {
     const words = timer.expires_after_ms ? `${own ? "You" : name} set messages to disappear after ${span(timer.expires_after_ms)}` : `${own ? "You" : name} set messages to stay`;
@@ -169,20 +178,21 @@ export function Message({ message, kind, first, last, quiet, answer, edit }) {
   const onKeyDown = (event) => {
     if (event.key !== "Enter" || event.target !== event.currentTarget) return;
     event.preventDefault();
-    openMenu(event.currentTarget, actions(message, { answer, edit }), "Message");
+    openMenu(event.currentTarget, actions(message, { answer, edit, thread }), "Message");
   };
-  return html`<article id=${`m-${id}`} class=${shape.filter(Boolean).join(" ")} tabindex="-1" aria-label=${`${own ? "You" : name}, ${shortly(message.created_at)}`} onKeyDown=${onKeyDown}>
+  return html`<article id=${`${thread ? "t" : "m"}-${id}`} class=${shape.filter(Boolean).join(" ")} tabindex="-1" aria-label=${`${own ? "You" : name}, ${shortly(message.created_at)}`} onKeyDown=${onKeyDown}>
     ${face && (first ? html`<${Avatar} of=${author} name=${name} size="s" />` : html`<span class="avatar s none"></span>`)}
     <div class="stack">
       ${face && first && html`<p class=${`author tone-${toneOf(author)}`}>${name}</p>`}
       <div class="line">
         <div class="bubble">
-          ${reply && html`<${Quote} reply=${reply} room=${message.conversation} conversation=${message.conversation} />`}
+          ${reply && html`<${Quote} reply=${reply} conversation=${message.conversation} thread=${thread} />`}
           <${Body} message=${message} />
         </div>
-        <${Tools} message=${message} answer=${answer} edit=${edit} />
+        <${Tools} message=${message} answer=${answer} edit=${edit} thread=${thread} />
       </div>
       <${Reactions} message=${message} />
+      ${message.replies && !thread && html`<${Replies} message=${message} />`}
       <${Foot} message=${{ ...message, kind }} quiet=${quiet} />
     </div>
   </article>`;
