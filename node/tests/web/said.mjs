@@ -1,5 +1,6 @@
-// What is said beside plain text, against real nodes in a real browser: polls, threads.
+// What is said beside plain text, against real nodes in a real browser: polls, threads, and every kind of message.
 import { Node, arrived, befriend, check, enter, say, until, visit } from "./lib.mjs";
+import { kinds } from "./kinds.mjs";
 import { PHONE, accessible, bubble, innocent, opened } from "./page.mjs";
 
 /** Two people who know each other, each with a page on their conversation. */
@@ -92,6 +93,48 @@ export const said = (parlour) => ({
     await ada.api("DELETE", `/messages/${root.id}?for=me`);
     await bubble(thread(one), "Where to this").waitFor({ state: "detached" });
     await bubble(thread(one), "The mountains").waitFor();
+    await done();
+  },
+
+  async "every kind of message says what it is"() {
+    const { nodes: [ada, ben], pages: [one, other], conversation, done } = await pair(parlour);
+    const put = (wish) => ben.api("POST", `/conversations/${conversation}/messages`, wish);
+    await put({ location: { latitude: -52.52, longitude: 13.405, accuracy_m: 20, name: "The long bench" } });
+    await put({ sticker: { emoji: "🌱", name: "Growing" } });
+    await put({ text: "once", view_once: true });
+    await ben.api("DELETE", `/messages/${(await put({ text: "never mind" })).id}?for=all`);
+    await ben.api("PUT", `/conversations/${conversation}/timer`, { expires_after_ms: 3_600_000 });
+    const last = await put({ text: "the last one" });
+    await arrived(ada, conversation, last.id);
+    for (const page of [one, other]) {
+      for (const words of ["The long bench52.52000° S, 13.40500° E, within 20 m", "🌱", "This message was deleted", "set messages to disappear after 1 hour"]) {
+        await page.locator(".timeline", { hasText: words }).waitFor();
+      }
+    }
+    await one.getByRole("button", { name: "Look at it once" }).waitFor();
+
+    const made = kinds(last);
+    const list = `${ada.url}/api/v1/conversations/${conversation}/messages?limit=50`;
+    await one.route(list, async (route) => {
+      const response = await route.fetch();
+      const page = await response.json();
+      page.items.push(...made.map(({ message }) => message));
+      await route.fulfill({ response, json: page });
+    });
+    for (const options of [{}, PHONE.viewport]) {
+      if (options.width) await one.setViewportSize(options);
+      await one.reload();
+      await one.locator(`#m-${made.at(-1).message.id}`).waitFor();
+      for (const { message, says } of made) {
+        const text = await one.locator(`#m-${message.id}`).innerText();
+        check(text.replace(/\s+/gu, " ").includes(says), `${JSON.stringify(message).slice(-200)} says ${text} and not ${says}`);
+      }
+      const empty = await one.evaluate(() => [...document.querySelectorAll(".bubble, .happening")].filter((box) => !box.innerText.trim()).length);
+      check(!empty, `${empty} empty bubbles`);
+      check(!(await one.evaluate(() => document.documentElement.scrollWidth - innerWidth)), "something is too wide");
+      check(!(await one.evaluate(() => window.__xss)), "something ran");
+      await accessible(one, "every kind of message");
+    }
     await done();
   },
 

@@ -69,6 +69,14 @@ export function span(ms) {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+/** How long something plays: "0:42". */
+export function lasting(ms) {
+  const seconds = Math.round(ms / 1000);
+  const two = (count) => String(count).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}:${two(seconds % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
 export function bytes(count) {

@@ -6,8 +6,11 @@ const GONE = { expired: "Message disappeared", viewed: "Message was seen", erase
 const FILES = { image: "Picture", video: "Video", audio: "Sound", voice: "Voice message", file: "File" };
 const CALLS = { missed: "Missed call", declined: "Call declined", failed: "Call failed" };
 
+/** Whether it is no message, but tells what happened. */
+export const isHappening = ({ timer, system }) => Boolean(timer ?? system);
+
 /** Whether there is something that can be answered, pinned and reacted to. */
-export const isHere = (message) => !message.deleted && !message.gone && !message.timer && !message.unsupported && holds(message);
+export const isHere = (message) => !message.deleted && !message.gone && !isHappening(message) && !message.unsupported && holds(message);
 
 /** Whether it says anything that this page can show. */
 export const holds = ({ text, poll, location, file, sticker, call }) => text !== null || Boolean(poll ?? location ?? file ?? sticker ?? call);
@@ -35,6 +38,7 @@ export function summary(message) {
   if (message.gone && message.gone !== "deleted") return GONE[message.gone] ?? "Message is gone";
   if (message.deleted || message.gone) return "Message deleted";
   if (message.timer) return message.timer.expires_after_ms ? "Messages disappear from now on" : "Messages stay from now on";
+  if (message.system) return message.system.text.charAt(0).toUpperCase() + message.system.text.slice(1);
   if (message.views_left) return "Message to look at once";
   return message.unsupported || !holds(message) ? "Needs a newer version" : words(message);
 }

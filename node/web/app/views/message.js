@@ -11,6 +11,7 @@ import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
 import { attempt, confirm, copy, openMenu, openPopover, show } from "../parts/layer.js";
+import { Content } from "./content.js";
 import { Poll, closePoll, hasVoted, isOpen, vote } from "./poll.js";
 
 const Emoji = later(() => import("../parts/emoji.js"), "Emoji");
@@ -19,6 +20,8 @@ const GONE = {
   expired: "This message has disappeared",
   viewed: "This message was seen",
   erased: "This message was erased",
+  hidden: "You have deleted this message for yourself",
+  too_soon: "This message came too soon: the room is in slow mode",
 };
 const STATUS = { sending: "Waiting for their node", sent: "Sent", delivered: "Delivered", read: "Read", received: "" };
 const ABSENT = { ...GONE, missing: "A message that is not here", hidden: "A message you have deleted for yourself", on_demand: "A message to look at once" };
@@ -57,7 +60,7 @@ async function look(message) {
     action: "Show it",
   });
   const seen = sure && (await attempt(() => post(`/messages/${part(message.id)}/view`)));
-  if (seen) await show(message.author_name, html`<div class="looked">${formatted(seen.text)}</div>`);
+  if (seen) await show(message.author_name, html`<div class="looked">${isText({ ...seen, text: seen.text || null }) ? formatted(seen.text) : html`<${Content} message=${seen} />`}</div>`);
 }
 
 const canPin = ({ conversation }) => {
@@ -129,14 +132,15 @@ function Reactions({ message }) {
 const mentioned = (users = [], room) => users.map((user) => (user === me.value.user_id ? me.value.name : nameOf(user, room))).filter(Boolean);
 
 function Body({ message }) {
-  if (message.deleted || message.gone) return html`<p class="gone">${GONE[message.gone ?? "deleted"]}</p>`;
+  if (message.deleted || message.gone) return html`<p class="gone">${GONE[message.gone ?? "deleted"] ?? "This message is gone"}</p>`;
   if (message.views_left) {
     return html`<button type="button" class="veiled" disabled=${message.own} onClick=${() => look(message)}>
       <${Icon} name="eye" />${message.own ? "To be looked at once" : message.views_left > 1 ? `Look at it (${message.views_left} times)` : "Look at it once"}
     </button>`;
   }
   if (message.poll) return html`<${Poll} message=${message} />`;
-  if (message.unsupported || message.text === null) return html`<p class="gone">This needs a newer version of parlour</p>`;
+  if (message.unsupported || !holds(message)) return html`<p class="gone">This needs a newer version of parlour</p>`;
+  if (!isText(message)) return html`<${Content} message=${message} />`;
   const big = emojiOnly(message.text);
   if (big) return html`<p class=${`huge huge-${big}`}>${message.text}</p>`;
   return html`<div class="words">${formatted(message.text, mentioned(message.mentions, message.conversation))}</div>`;
@@ -165,13 +169,8 @@ function Replies({ message: { id, conversation, replies } }) {
 
 /** With `thread`, it stands in the view of that thread. */
 export function Message({ message, kind, thread, first, last, quiet, answer, edit }) {
-  const { id, own, author, author_name: name, timer, reply } = message;
-  if (timer) {
-    const words = timer.expires_after_ms ? `${own ? "You" : name} set messages to disappear after ${span(timer.expires_after_ms)}` : `${own ? "You" : name} set messages to stay`;
-    return html`<p class="happening" id=${`m-${id}`}><${Icon} name="timer" />${words} <time datetime=${message.created_at}>${timeOf(message.created_at)}</time></p>`;
-  }
-  const there = isHere(message);
-  const bare = isText(message) && emojiOnly(message.text) > 0 && !reply;
+  const { id, own, author, author_name: name, reply, sticker } = message;
+  const bare = (sticker || (isText(message) && emojiOnly(message.text) > 0)) && isHere(message) && !reply;
   const toMe = !own && message.mentions?.includes(me.value.user_id);
   const face = kind === "room" && !own;
   const shape = ["message", own ? "own" : "other", first && "first", last && "last", face && "faced", bare && "bare", toMe && "to-me"];

@@ -82,7 +82,7 @@ export function Poll({ message }) {
     setBusy(false);
   };
   const rules = [open ? (poll.multiple ? "Choose as many as you like" : "Choose one") : "Closed", poll.anonymous && "anonymous"];
-  const state = [poll.total ? `${plural(poll.total, "person", "people")} voted` : "Nobody has voted yet", open && poll.closes_at && `closes ${until(poll.closes_at)}`];
+  const state = [poll.total ? `${plural(poll.total, "person", "people")} voted` : open ? "Nobody has voted yet" : "Nobody voted", open && poll.closes_at && `closes ${until(poll.closes_at)}`];
   return html`<section class=${`poll ${poll.multiple ? "many" : ""} ${open ? "open" : ""}`} aria-labelledby=${title} aria-busy=${busy}>
     <p class="asked" id=${title}><span class="sr">Poll: </span>${poll.question}</p>
     <p class="rules">${!open && html`<${Icon} name="lock" />`}${rules.filter(Boolean).join(" · ")}</p>

@@ -4,10 +4,11 @@ import { part, post } from "../api.js";
 import { keep, conversations, nameOf, typing } from "../state.js";
 import { around, latest, newer, older, pending, windowOf } from "../timeline.js";
 import { dayKey, dayOf, plural, timeOf } from "../format.js";
-import { summary } from "../summary.js";
+import { isHappening, summary } from "../summary.js";
 import { swap, to } from "../route.js";
 import { Button, Empty, Problem, Waiting } from "../parts/bits.js";
 import { Icon } from "../parts/icon.js";
+import { Happening } from "./happening.js";
 import { Message, Pending } from "./message.js";
 
 /** Messages of one author this close together stand together. */
@@ -17,16 +18,15 @@ const NEAR = 500;
 /** So near to the bottom, one stays there. */
 const AT_END = 80;
 
-const isPlain = (message) => !message.timer;
 const near = (a, b) => Math.abs(new Date(b.created_at) - new Date(a.created_at)) < TOGETHER_MS;
 const sameDay = (a, b) => dayKey(a.created_at) === dayKey(b.created_at);
 const joins = (a, b) =>
-  a && b && isPlain(a) && isPlain(b) && a.thread === b.thread && a.author === b.author && sameDay(a, b) && near(a, b);
+  a && b && !isHappening(a) && !isHappening(b) && a.thread === b.thread && a.author === b.author && sameDay(a, b) && near(a, b);
 
 /** Where the unread ones began when the conversation was opened. */
 function firstUnread(items, count) {
   if (!count) return null;
-  const others = items.filter((item) => !item.own && !item.timer).sort((a, b) => b.seq - a.seq);
+  const others = items.filter((item) => !item.own && !isHappening(item)).sort((a, b) => b.seq - a.seq);
   const unread = new Set(others.slice(0, count).map((item) => item.id));
   return items.find((item) => unread.has(item.id))?.id ?? null;
 }
@@ -178,6 +178,10 @@ export function Timeline({ conversation, thread, jump, answer, edit }) {
     if (message.thread && !thread) {
       const run = runAt(items, at, mark);
       if (run) rows.push(html`<${Aside} key=${message.id} run=${run} id=${id} />`);
+      return;
+    }
+    if (isHappening(message)) {
+      rows.push(html`<${Happening} key=${message.id} message=${message} />`);
       return;
     }
     rows.push(html`<${Message}
