@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use data_encoding::BASE64URL_NOPAD;
 use parlour_crypto::{Content, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji};
 use parlour_store::conversations::{ConversationKind, ConversationRow};
@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use super::dto;
 use super::reader::{Reader, parts};
+use crate::api::access;
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Params, Part};
 use crate::api::state::{ApiState, Shared};
@@ -187,9 +189,13 @@ fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
 
 async fn create(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Part(conversation): Part,
     Body(wish): Body<dto::SendMessage>,
 ) -> Result<(StatusCode, Json<dto::Message>), ApiError> {
+    wish.mentions
+        .iter()
+        .try_for_each(|who| access::may_name(&caller, who))?;
     let (known, message) = send(&state, &conversation, wish).await?;
     Ok((if known { StatusCode::OK } else { StatusCode::CREATED }, Json(message)))
 }
