@@ -2,6 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { Node, arrived, befriend, check, enter, open, say, until, visit } from "./lib.mjs";
 import { PHONE, accessible, bubble, chromium, innocent, me, opened, write } from "./page.mjs";
+import { doors } from "./doors.mjs";
 import { PAYLOADS } from "./payloads.mjs";
 import { said } from "./said.mjs";
 import { scene } from "./scene.mjs";
@@ -376,7 +377,7 @@ const parts = {
 
 let failed = 0;
 let done = 0;
-for (const [name, run] of Object.entries({ ...parts, ...said(parlour) })) {
+for (const [name, run] of Object.entries({ ...parts, ...said(parlour), ...doors(parlour) })) {
   if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
   const start = Date.now();
   try {

@@ -25,6 +25,7 @@ pub(super) static FILES: &[(&str, &str)] = files! {
     "/app/parts/layer.js"
     "/app/parts/qr.js"
     "/app/route.js"
+    "/app/session.js"
     "/app/state.js"
     "/app/summary.js"
     "/app/text.js"
