@@ -1,6 +1,6 @@
-// How one gets into the page and stays there: links, passwords, a node that starts anew.
+// How one gets into the page and stays there: links, passwords, logins, tokens, a node that starts anew.
 import { Node, befriend, check, enter, open, say, until, visit } from "./lib.mjs";
-import { accessible, bubble, chromium, innocent, opened, write } from "./page.mjs";
+import { PHONE, accessible, bubble, chromium, innocent, opened, write } from "./page.mjs";
 
 const PASSWORD = "a long and quiet evening";
 const later = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("parlour.login")).refresh_token);
@@ -19,6 +19,69 @@ async function withPassword(parlour) {
 }
 
 export const doors = (parlour) => ({
+  async "logins and tokens are listed and ended"() {
+    const [ada, name] = await withPassword(parlour);
+    const [one, other] = [await opened(ada, { colorScheme: "light" }), await opened(ada, { colorScheme: "dark", ...PHONE })];
+    await enter(one, ada);
+    await other.goto(ada.url);
+    await other.getByRole("button", { name: "Sign in with a password instead" }).click();
+    await accessible(other, "signing in");
+    await signIn(other, name, "not the password");
+    await other.locator(".door [role=alert]:not(:empty)").waitFor();
+    check(await other.getByLabel("Password").evaluate((field) => field === document.activeElement && !field.value), "the password has not the focus again");
+    await signIn(other, name);
+    await other.waitForSelector(".rail");
+
+    const gone = await ada.api("POST", "/tokens", { scope: "read", label: "dashboard", expires_in_s: 3600 });
+    await ada.api("POST", "/tokens", { scope: "send", label: "<img src=x onerror=window.__xss=1>" });
+    await visit(one, "#/settings/access");
+    const card = (title) => one.locator(".card", { hasText: title });
+    await card("Logins").getByText("Chrome on Linux").waitFor();
+    check(!(await card("Logins").getByText("This page").count()), "a page that came by link is taken for a login");
+    await accessible(one, "logins and tokens, light");
+    await visit(other, "#/settings/access");
+    await other.locator(".badge", { hasText: "This page" }).waitFor();
+    await accessible(other, "logins and tokens, dark and narrow");
+    check(!(await other.evaluate(() => document.documentElement.scrollWidth - innerWidth)), "logins are too wide");
+
+    await one.getByRole("button", { name: "Take back: dashboard" }).click();
+    await one.locator("dialog").getByRole("button", { name: "Take it back" }).click();
+    await card("Tokens").getByText("dashboard", { exact: true }).waitFor({ state: "detached" });
+    const refused = await fetch(`${ada.url}/api/v1/me`, { headers: { Authorization: `Bearer ${gone.token}` } });
+    check(refused.status === 401, `the token still opens: ${refused.status}`);
+
+    for (const device of ["A tablet", "A script"]) {
+      const response = await fetch(`${ada.url}/api/v1/session/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name, password: PASSWORD, device }) });
+      check(response.ok, `${device} cannot log in: ${response.status}`);
+    }
+    await visit(other, "#/settings");
+    await visit(other, "#/settings/access");
+    await other.getByRole("button", { name: "End: A tablet" }).click();
+    await other.locator("dialog").getByRole("button", { name: "Cancel" }).click();
+    check((await ada.api("GET", "/session/logins")).items.length === 3, "cancelling ends a login");
+    await other.getByRole("button", { name: "End: A tablet" }).click();
+    await other.locator("dialog").getByRole("button", { name: "End it" }).click();
+    await other.getByText("A tablet", { exact: true }).waitFor({ state: "detached" });
+    await other.getByRole("button", { name: "End all others" }).click();
+    await other.locator("dialog").getByRole("button", { name: "End them" }).click();
+    await other.getByText("A script", { exact: true }).waitFor({ state: "detached" });
+    check((await ada.api("GET", "/session/logins")).items.length === 1, "others go on");
+    await visit(one, "#/settings");
+    await visit(one, "#/settings/access");
+    await one.getByRole("button", { name: "End: Chrome on Linux" }).click();
+    await one.locator("dialog").getByRole("button", { name: "End it" }).click();
+    await other.locator(".door h1").waitFor();
+
+    await signIn(other, name);
+    await visit(other, "#/settings/privacy");
+    await other.getByRole("button", { name: "Close the door" }).click();
+    await other.locator(".door h1").waitFor();
+    check(!(await ada.api("GET", "/session/logins")).items.length, "the door closes and the login goes on");
+    check(!(await one.evaluate(() => window.__xss)), "a label ran");
+    [one, other].forEach(innocent);
+    await ada.stop();
+  },
+
   async "a login goes on when the node starts anew, and others sign in"() {
     const [ada, name] = await withPassword(parlour);
     const ben = await Node.start(parlour, "Ben");

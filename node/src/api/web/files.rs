@@ -31,6 +31,7 @@ pub(super) static FILES: &[(&str, &str)] = files! {
     "/app/text.js"
     "/app/timeline.js"
     "/app/views/about.js"
+    "/app/views/access.js"
     "/app/views/add.js"
     "/app/views/composer.js"
     "/app/views/content.js"
