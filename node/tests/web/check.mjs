@@ -314,7 +314,7 @@ const parts = {
         if (options.isMobile) await until(`the focus goes into ${panel}`, inside);
         await page.keyboard.press("Escape");
         await page.locator("aside.panel").waitFor({ state: "detached" });
-        check(await page.evaluate(() => document.activeElement !== document.body && !document.activeElement.closest("[inert]")), `the focus is lost with ${panel}`);
+        await until(`the focus comes back from ${panel}`, () => page.evaluate(() => document.activeElement !== document.body && !document.activeElement.closest("[inert]")));
       }
       innocent(page);
     }

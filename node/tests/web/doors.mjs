@@ -120,6 +120,7 @@ export const doors = (parlour) => ({
     check((await ada.api("GET", "/session/logins")).items.length === 1, "the login is not one");
 
     await byLink.locator(".door").waitFor();
+    await until("the focus comes to the door", () => byLink.evaluate(() => document.activeElement.tagName === "H1"));
     check((await byLink.getByLabel("Name or e-mail address").inputValue()) === name, "the name is not remembered");
     await accessible(byLink, "signing in again");
     await byLink.getByLabel("Password").fill(PASSWORD);

@@ -30,11 +30,11 @@ export function connect() {
     typing.value = new Map();
     if (event.code === UNAUTHORIZED) return admitted(token);
     link.value = "away";
-    later();
+    again();
   };
 }
 
-function later() {
+function again() {
   timer = setTimeout(connect, PAUSES[Math.min(tries, PAUSES.length - 1)]);
   tries += 1;
 }
@@ -43,7 +43,7 @@ function later() {
 async function admitted(token) {
   if (await renew(token)) return connect();
   link.value = "away";
-  if (session.value === "open") later();
+  if (session.value === "open") again();
 }
 
 function take(frame) {
@@ -69,7 +69,7 @@ async function begin(seq) {
   }
   tries = 0;
   link.value = "up";
-  if (!known) get("/me/login").then(rememberLogin, () => {});
+  get("/me/login").then(rememberLogin, () => {});
   here();
   saveAll();
   return retryAll();

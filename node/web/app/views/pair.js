@@ -1,5 +1,5 @@
 // Without a token: a link from the node's terminal, or a name and a password.
-import { html, signal, useState } from "../h.js";
+import { html, signal, useEffect, useRef, useState } from "../h.js";
 import { codeOf, logIn, pair } from "../api.js";
 import { knownLogin, session } from "../session.js";
 import { connect } from "../feed.js";
@@ -64,19 +64,28 @@ function words(before, byPassword) {
 export function Pair() {
   const before = loaded.value;
   const known = knownLogin();
-  const [byPassword, setByPassword] = useState(Boolean(known?.password) && !pairing.value?.error);
-  if (pairing.value === "busy") return html`<div class="opening" role="status"><p>Opening the link …</p></div>`;
+  const [wished, setWished] = useState(Boolean(known?.password));
+  // What a link was refused with stands at its field.
+  const byPassword = wished && !pairing.value?.error;
+  const busy = pairing.value === "busy";
+  const title = useRef(null);
+  useEffect(() => title.current?.focus(), [busy]);
+  if (busy) return html`<div class="opening" role="status"><p>Opening the link …</p></div>`;
+  const other = () => {
+    pairing.value = null;
+    setWished(!byPassword);
+  };
   const again = before || session.value === "ended";
   // An account that is known to have no password cannot be asked for it.
   const both = known?.password !== false;
   return html`<main class="door">
     <div class="mark"><${Icon} name="door" /><span>parlour</span></div>
-    <h1>${again ? "Please open the door again" : byPassword ? "Sign in" : "This page needs a link"}</h1>
+    <h1 ref=${title} tabindex="-1">${again ? "Please open the door again" : byPassword ? "Sign in" : "This page needs a link"}</h1>
     <p>${words(before, byPassword)}</p>
     ${byPassword ? html`<${ByPassword} known=${known} />` : html`<${ByLink} />`}
     ${both &&
     html`<p class="other-way">
-      <button type="button" class="plain" onClick=${() => setByPassword(!byPassword)}>${byPassword ? "Open a link from the terminal instead" : "Sign in with a password instead"}</button>
+      <button type="button" class="plain" onClick=${other}>${byPassword ? "Open a link from the terminal instead" : "Sign in with a password instead"}</button>
     </p>`}
     <p class="foot">This page comes from your own node and talks to nobody else.</p>
   </main>`;
