@@ -6,6 +6,7 @@ mod commands;
 mod connect;
 mod events;
 mod failure;
+mod handles;
 mod logs;
 mod memory;
 mod output;

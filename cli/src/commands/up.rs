@@ -17,6 +17,7 @@ use crate::client::Client;
 use crate::commands::init;
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
+use crate::handles;
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::text;
@@ -78,7 +79,7 @@ impl Up {
             listen: self.listen,
             mdns: !self.no_mdns,
             network: true,
-            limits: ApiLimits::default(),
+            limits: limits(self.gateways.len()),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -110,6 +111,13 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
+}
+
+/// What the node serves at once, as far as the system gives it files for that.
+fn limits(gateways: usize) -> ApiLimits {
+    let limits = ApiLimits::default();
+    let doors = u64::try_from(gateways).unwrap_or(u64::MAX).saturating_add(1);
+    handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {

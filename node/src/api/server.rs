@@ -213,12 +213,17 @@ async fn converse(
     door: Door,
     rooms: watch::Receiver<Rooms>,
     abort: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 ) {
     // Without it, small answers may wait for the acknowledgement of earlier ones.
     let _ = socket.set_nodelay(true);
     let limits = &door.limits;
-    let stream = TimedStream::new(socket, connection.clone(), limits);
+    // The API counts its WebSockets by themselves; behind a gateway whatever was upgraded goes on counting here.
+    let (_place, kept) = match door.guard.is_gateway() {
+        true => (None, Some(place)),
+        false => (Some(place), None),
+    };
+    let stream = TimedStream::new(socket, connection.clone(), limits, kept);
     let service = service_fn(|request| {
         let (door, rooms, connection) = (door.clone(), rooms.borrow().clone(), connection.clone());
         async move { Ok::<_, Infallible>(answer(&door, rooms, &connection, request).await) }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::Service;
+use zeroize::Zeroizing;
 
 use crate::api::{ApiError, Caller, Connection, Door, Rooms, is_open};
 use crate::runner::now_ms;
@@ -46,6 +47,12 @@ impl Refused {
         }
     }
 
+    /// To be tried again after so many seconds.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        let retry_after = Some(seconds.to_string());
+        Self { retry_after, ..self }
+    }
+
     fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,6 +85,24 @@ impl Inside {
         guard
             .admit_command(caller, Instant::now())
             .map_err(|error| from_error(&error))
+    }
+
+    /// Ends the login that a refresh token belongs to. One that belongs to none counts as a wrong password does.
+    pub(crate) async fn end_login(&self, refresh: String, from: IpAddr) -> Result<(), Refused> {
+        let (guard, refresh) = (self.native.guard.clone(), Zeroizing::new(refresh));
+        let now = Instant::now();
+        guard.may_try(from, now).map_err(|error| from_error(&error))?;
+        let auth = guard.auth().clone();
+        let ended = tokio::task::spawn_blocking(move || auth.end_by_refresh(&refresh)).await;
+        match ended {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => {
+                guard.count_failure(from, now);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(from_error(&error.into())),
+            Err(_) => Err(Refused::internal()),
+        }
     }
 
     /// Asks for JSON; null, if there is none.
@@ -128,6 +153,9 @@ impl Inside {
         // The guard that stands in front of everything from outside would say the same.
         if caller.is_none() && !is_open(path) {
             return Err(Refused::new(StatusCode::UNAUTHORIZED, "this needs a login"));
+        }
+        if caller.is_some_and(|caller| caller.is_over(now_ms())) {
+            return Err(Refused::new(StatusCode::UNAUTHORIZED, "this login has ended"));
         }
         let account = caller.map_or(0, |caller| caller.account);
         let router = self.rooms.borrow().get(account).cloned();
@@ -182,6 +210,26 @@ pub(crate) fn part(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ApiConfig;
+
+    /// What a socket was opened with may have ended while its feed had not said so yet.
+    #[tokio::test]
+    async fn nothing_is_asked_for_a_caller_whose_token_is_over() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let config = ApiConfig::new(address, Zeroizing::new("cookie".into()));
+        let door = Door::new(address, config, tokio_util::sync::CancellationToken::new());
+        let auth = door.guard.auth().clone();
+        let token = auth.open_session(0, now_ms(), now_ms() + 60_000);
+        let caller = auth.accepts(&token, now_ms()).unwrap();
+        let router = axum::Router::new().fallback(async || "{}");
+        let (_rooms, rooms) = watch::channel(Rooms::from([router]));
+        let inside = Inside::new(door, rooms);
+        let from = IpAddr::from([127, 0, 0, 1]);
+        let ask = async || inside.ask(Some(&caller), from, Method::GET, "/api/v1/me", None).await;
+        assert_eq!(ask().await.unwrap(), serde_json::json!({}));
+        auth.log_out(&caller).unwrap();
+        assert_eq!(ask().await.unwrap_err().status, StatusCode::UNAUTHORIZED);
+    }
 
     #[test]
     fn a_part_of_a_path_leads_nowhere_else() {

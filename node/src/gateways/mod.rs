@@ -4,6 +4,8 @@
 
 mod echoroom;
 mod inside;
+mod live;
+mod request;
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -36,22 +38,17 @@ impl Family {
             Self::EchoRoom => 3000,
         }
     }
-
-    /// Where its UIs are served while they are developed.
-    fn origin(self) -> &'static str {
-        match self {
-            Self::EchoRoom => "http://localhost:5173",
-        }
-    }
 }
 
 /// A gateway to open: `NAME` or `NAME=IP:PORT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Which.
     pub family: Family,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Origins besides its own whose pages may use it, with what a browser keeps for them.
+    pub origins: Vec<String>,
 }
 
 /// Why a text names no gateway.
@@ -86,7 +83,11 @@ impl FromStr for Gateway {
             None => SocketAddr::from(([127, 0, 0, 1], family.port())),
         };
         if listen.ip().is_loopback() {
-            Ok(Self { family, listen })
+            Ok(Self {
+                family,
+                listen,
+                origins: Vec::new(),
+            })
         } else {
             Err(GatewayError::NotLoopback)
         }
@@ -112,7 +113,7 @@ impl Open {
         Ok(Self {
             family: gateway.family,
             address,
-            door: native.gateway(address, &[gateway.family.origin().to_owned()]),
+            door: native.gateway(address, &gateway.origins),
             listener,
         })
     }

@@ -239,6 +239,22 @@ impl Auth {
         }
     }
 
+    /// Ends the login that a refresh token belongs to, be it the newest one or not; whether there was one. Waits for the disk.
+    pub(crate) fn end_by_refresh(&self, token: &str) -> Result<bool, LoginError> {
+        let Some(family) = token.get(..FAMILY_DIGITS).map(Hash::of) else {
+            return Ok(false);
+        };
+        let is_of = |login: &KeptLogin| login.family == family;
+        for keeper in self.keepers() {
+            if keeper.look(|kept| kept.logins.iter().any(is_of)).unwrap_or(false) {
+                self.end_family(&family);
+                keeper.change(|kept| kept.logins.retain(|login| !is_of(login)))?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The account that somebody names who logs in: by its address, or by its name on this node.
     fn account_named(&self, name: &str) -> Option<usize> {
         let keepers = self.keepers();

@@ -6,8 +6,8 @@ mod sockets;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
-use axum::http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
+use axum::extract::{FromRef, FromRequestParts, Path, Query, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,8 +16,10 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::inside::{Inside, Refused, from_error, part};
-use crate::api::{Caller, Connection, Door, cursor_before, read_body};
+use super::inside::{Inside, Refused, part};
+use super::live::with_sockets;
+use super::request::{Object, bad, text};
+use crate::api::{Caller, Connection, Door, cursor_before};
 use crate::runner::now_ms;
 
 /// Messages of a page: what UIs get without asking, and the most.
@@ -34,23 +36,22 @@ struct Gate {
     cookie: Arc<str>,
 }
 
-/// A refusal as this family says it.
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "message": self.detail }))).into_response();
-        let after = self.retry_after.and_then(|after| HeaderValue::from_str(&after).ok());
-        response.headers_mut().extend(after.map(|after| (RETRY_AFTER, after)));
-        response
+impl FromRef<Gate> for Door {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.door.clone()
     }
 }
 
 pub(super) fn router(inside: Inside, door: Door) -> Router {
     let cookie = format!("refreshToken_{}", door.address.port()).into();
     let nothing = async || Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path");
-    let layer = sockets::layer(&inside, &door);
-    let gate = Gate { inside, door, cookie };
+    let gate = Gate {
+        inside: inside.clone(),
+        door: door.clone(),
+        cookie,
+    };
     let wrong = async || Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method");
-    Router::new()
+    let calls = Router::new()
         .route("/health", get(health))
         .route("/auth/register", post(register))
         .route("/auth/login", post(log_in))
@@ -64,8 +65,8 @@ pub(super) fn router(inside: Inside, door: Door) -> Router {
         .route("/rooms/{room}/messages", get(messages))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong)
-        .with_state(gate)
-        .layer(layer)
+        .with_state(gate);
+    with_sockets::<sockets::EchoRoom>(calls, &inside, &door)
 }
 
 type Here = Extension<Arc<Connection>>;
@@ -98,11 +99,8 @@ impl Gate {
         Ok(show::room(room, &members))
     }
 
-    /// The refresh token of a cookie, or of a body.
-    fn refresh_token(&self, headers: &HeaderMap, body: &Value) -> Option<String> {
-        if let Some(token) = body["refreshToken"].as_str() {
-            return Some(token.to_owned());
-        }
+    /// The refresh token of the cookie.
+    fn cookie(&self, headers: &HeaderMap) -> Option<String> {
         let cookies = headers
             .get_all(COOKIE)
             .into_iter()
@@ -127,29 +125,6 @@ impl Gate {
     }
 }
 
-fn bad(detail: &str) -> Refused {
-    Refused::new(StatusCode::BAD_REQUEST, detail)
-}
-
-/// A body that is a JSON object; none is an empty one.
-struct Object(Value);
-
-impl FromRequest<Gate> for Object {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, gate: &Gate) -> Result<Self, Refused> {
-        let bytes = read_body(request, &gate.door)
-            .await
-            .map_err(|error| from_error(&error))?;
-        if bytes.is_empty() {
-            return Ok(Self(json!({})));
-        }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad("the body is not valid JSON"))?;
-        let object = Some(value).filter(Value::is_object);
-        object.map(Self).ok_or_else(|| bad("the body must be a JSON object"))
-    }
-}
-
 /// A room's slug or id.
 struct Room(String);
 
@@ -161,12 +136,6 @@ impl FromRequestParts<Gate> for Room {
         room.map(|Path(room)| Self(room))
             .map_err(|_| bad("this id is not valid"))
     }
-}
-
-fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, Refused> {
-    body[field]
-        .as_str()
-        .ok_or_else(|| bad(&format!("{field} must be a text")))
 }
 
 async fn health() -> Json<Value> {
@@ -219,7 +188,9 @@ async fn refresh(
     Object(body): Object,
 ) -> Result<Response, Refused> {
     let missing = || Refused::new(StatusCode::UNAUTHORIZED, "there is no refresh token");
-    let token = gate.refresh_token(&headers, &body).ok_or_else(missing)?;
+    let told = body["refreshToken"].as_str().map(ToOwned::to_owned);
+    let is_told = told.is_some();
+    let token = told.or_else(|| gate.cookie(&headers)).ok_or_else(missing)?;
     let path = "/api/v1/session/refresh";
     let wish = json!({ "refresh_token": token });
     let made = gate
@@ -227,12 +198,27 @@ async fn refresh(
         .ask(None, here.from, Method::POST, path, Some(&wish))
         .await?;
     let refresh = made["refresh_token"].as_str().unwrap_or_default();
-    let answer = json!({ "accessToken": made["token"], "refreshToken": refresh });
+    let mut answer = json!({ "accessToken": made["token"] });
+    // What came in a cookie that no script can read stays out of scripts' sight.
+    if is_told {
+        answer["refreshToken"] = json!(refresh);
+    }
     Ok(gate.with_cookie(refresh, COOKIE_S, answer))
 }
 
-async fn log_out(State(gate): State<Gate>, here: Here, headers: HeaderMap) -> Result<Response, Refused> {
-    if let Ok(caller) = gate.caller(&headers, &here) {
+async fn log_out(
+    State(gate): State<Gate>,
+    here: Here,
+    headers: HeaderMap,
+    Object(body): Object,
+) -> Result<Response, Refused> {
+    let caller = gate.caller(&headers, &here).ok();
+    // The access token has often ended by then, and the login goes on for days.
+    let told = body["refreshToken"].as_str().map(ToOwned::to_owned);
+    if let Some(refresh) = told.or_else(|| gate.cookie(&headers)) {
+        gate.inside.end_login(refresh, here.from).await?;
+    }
+    if let Some(caller) = caller.filter(|caller| !caller.is_over(now_ms())) {
         gate.post(&caller, &here, "/api/v1/session/logout", &json!({})).await?;
     }
     Ok(gate.with_cookie("", 0, json!({ "message": "logged out" })))
