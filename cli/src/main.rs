@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod commands;
+mod config;
 mod connect;
 mod events;
 mod failure;

@@ -28,7 +28,7 @@ pub use engine::{
     MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, ReadMarkError, Refusal, RevokeError, RoomAct,
     RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
 };
-pub use gateways::{Family, Gateway, GatewayError};
+pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::OfflineAccount;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, WaitingNode};
+use parlour_node::{ApiLimits, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Ui, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
+use crate::config::{Config, Named, Told, of_gateway};
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{holder_of_port, is_data_in_use, taken_port};
 use crate::handles;
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
+  parlour up --gateway echoroom --gateway-ui echoroom=./dist
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
 /// Run the node until Ctrl-C, with all accounts of the data directory or the one that --account names
@@ -51,7 +53,25 @@ pub(crate) struct Up {
         env = "PARLOUR_GATEWAY",
         value_delimiter = ','
     )]
-    gateways: Vec<Gateway>,
+    gateways: Vec<Named>,
+    /// Also serve that gateway's web UI: NAME=DIR (files), or NAME=http://127.0.0.1:PORT (a server to pass requests on to)
+    #[arg(
+        long = "gateway-ui",
+        value_name = "NAME=UI",
+        env = "PARLOUR_GATEWAY_UI",
+        value_delimiter = ',',
+        value_parser = of_gateway::<Ui>
+    )]
+    uis: Vec<(Family, Ui)>,
+    /// Let pages of one more origin use that gateway, such as NAME=http://localhost:5173
+    #[arg(
+        long = "gateway-origin",
+        value_name = "NAME=ORIGIN",
+        env = "PARLOUR_GATEWAY_ORIGIN",
+        value_delimiter = ',',
+        value_parser = of_gateway::<String>
+    )]
+    origins: Vec<(Family, String)>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -68,6 +88,12 @@ impl Up {
             first_account(&data, global, out).await?;
             has_account = true;
         }
+        let told = Told {
+            gateways: self.gateways,
+            uis: self.uis,
+            origins: self.origins,
+        };
+        let gateways = Config::read(&data)?.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
         let options = NodeOptions {
@@ -79,7 +105,7 @@ impl Up {
             listen: self.listen,
             mdns: !self.no_mdns,
             network: true,
-            limits: limits(self.gateways.len()),
+            limits: limits(&gateways),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -94,9 +120,13 @@ impl Up {
             Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, &data).await),
         };
-        for gateway in self.gateways {
+        for gateway in gateways {
+            let what = match &gateway.ui {
+                Some(ui) => format!("{} with {ui}", gateway.family.name()),
+                None => gateway.family.name().to_owned(),
+            };
             match node.open_gateway(gateway).await {
-                Ok(address) => out.note(&format!("  gateway     {} at http://{address}", gateway.family.name())),
+                Ok(address) => out.note(&format!("  gateway     {what} at http://{address}")),
                 Err(error) => {
                     node.stop().await;
                     return Err(error.into());
@@ -114,9 +144,11 @@ impl Up {
 }
 
 /// What the node serves at once, as far as the system gives it files for that.
-fn limits(gateways: usize) -> ApiLimits {
+fn limits(gateways: &[Gateway]) -> ApiLimits {
     let limits = ApiLimits::default();
-    let doors = u64::try_from(gateways).unwrap_or(u64::MAX).saturating_add(1);
+    let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
+    let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
+    let doors = doors.fold(1_u64, u64::saturating_add);
     handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, broadcast, watch};
 use tokio::time::Instant;
 use tower::Service;
 use zeroize::Zeroizing;
@@ -24,7 +24,13 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub(crate) struct Inside {
     native: Door,
     rooms: watch::Receiver<Rooms>,
+    /// What sockets of this gateway hear of each other beside their feeds.
+    aside: broadcast::Sender<Arc<Value>>,
+    alone: Arc<Mutex<()>>,
 }
+
+/// News beside the feed that wait for a socket; one that is slower misses the oldest.
+const MAX_ASIDE: usize = 256;
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -47,13 +53,20 @@ impl Refused {
         }
     }
 
+    /// Accounts are made elsewhere.
+    pub(crate) fn registration_closed() -> Self {
+        let detail = "registration is closed: accounts are made with `parlour init`, and `parlour account set` gives them \
+                      an e-mail address and a password";
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
     /// To be tried again after so many seconds.
     pub(crate) fn after(self, seconds: u64) -> Self {
         let retry_after = Some(seconds.to_string());
         Self { retry_after, ..self }
     }
 
-    fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the node made a mistake; its log says more",
@@ -63,7 +76,28 @@ impl Refused {
 
 impl Inside {
     pub(crate) fn new(native: Door, rooms: watch::Receiver<Rooms>) -> Self {
-        Self { native, rooms }
+        Self {
+            native,
+            rooms,
+            aside: broadcast::Sender::new(MAX_ASIDE),
+            alone: Arc::default(),
+        }
+    }
+
+    /// Tells the sockets of this gateway something beside their feeds.
+    pub(crate) fn mention(&self, news: Value) {
+        // Nobody may be there.
+        let _ = self.aside.send(Arc::new(news));
+    }
+
+    /// What sockets are told beside their feeds, from now on.
+    pub(crate) fn asides(&self) -> broadcast::Receiver<Arc<Value>> {
+        self.aside.subscribe()
+    }
+
+    /// Nobody else is between looking and making meanwhile.
+    pub(crate) async fn alone(&self) -> OwnedMutexGuard<()> {
+        self.alone.clone().lock_owned().await
     }
 
     /// Whose token this is.

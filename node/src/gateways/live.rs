@@ -1,15 +1,16 @@
 //! What the Socket.IO sides of all families share: who is let in, how many, how much one of them may ask, the account's feed,
 //! and the end. A family says what events mean ([`Dialect`]).
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -17,11 +18,12 @@ use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{Extension, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::inside::{Inside, Refused};
-use crate::api::{Caller, Connection, Door};
+use super::request::Asker;
+use crate::api::{Connection, Door};
 
 /// Bytes of a packet.
 const MAX_PAYLOAD: u64 = 64 * 1024;
@@ -31,6 +33,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_WAITING: usize = 64;
 /// Between tries to tell a client that it is cut off, for whose word there is no room.
 const FAREWELL_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between words that somebody is still there, which count for five minutes.
+const STILL_THERE: Duration = Duration::from_secs(240);
 
 /// What a family's events mean.
 pub(super) trait Dialect: Sized + Send + Sync + 'static {
@@ -48,14 +53,17 @@ pub(super) trait Dialect: Sized + Send + Sync + 'static {
     fn take(peer: &Peer<Self>, event: &str, data: &Value) -> impl Future<Output = Result<(), Refused>> + Send;
     /// The account's feed says something.
     fn tell(peer: &Peer<Self>, news: &Value) -> impl Future<Output = ()> + Send;
+    /// The gateway says something beside the feed.
+    fn overhear(peer: &Peer<Self>, news: &Value) -> impl Future<Output = ()> + Send;
 }
 
 /// One socket's holder. Events of a socket are dealt with one after the other.
 pub(super) struct Member<D: Dialect> {
-    pub(super) inside: Inside,
-    pub(super) caller: Caller,
-    pub(super) from: IpAddr,
+    pub(super) asker: Asker,
     pub(super) seat: D::Seat,
+    /// The user does not want to be seen.
+    hides: AtomicBool,
+    crowd: Crowd,
     turn: Mutex<()>,
     waiting: Semaphore,
     /// Nothing is taken any more, and it is to be disconnected.
@@ -101,15 +109,20 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
         .build_layer();
     let (way_in, tasks) = (inside.clone(), door.tasks.clone());
     let places = Arc::new(Semaphore::new(door.limits.sockets));
+    let crowd = Crowd::default();
     let let_in = async move |socket: SocketRef, TryData(handshake): TryData<Value>| {
         let token = token_of(&socket, &handshake.unwrap_or_default()).ok_or(NotLetIn::Token(D::NO_TOKEN))?;
         let wrong = || NotLetIn::Token(D::WRONG_TOKEN);
         let from = socket.req_parts().extensions.get::<Arc<Connection>>();
         let member = Member::<D> {
-            caller: way_in.accepts(&token).ok_or_else(wrong)?,
-            inside: way_in.clone(),
-            from: from.ok_or_else(wrong)?.from,
+            asker: Asker {
+                caller: way_in.accepts(&token).ok_or_else(wrong)?,
+                inside: way_in.clone(),
+                from: from.ok_or_else(wrong)?.from,
+            },
             seat: D::Seat::default(),
+            hides: AtomicBool::new(false),
+            crowd: crowd.clone(),
             turn: Mutex::new(()),
             waiting: Semaphore::new(MAX_WAITING),
             cut: CancellationToken::new(),
@@ -122,8 +135,9 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
     let connected = async move |socket: SocketRef, Extension(member): Extension<Arc<Member<D>>>| {
         listen(&socket, &member);
         // Before the client can join anything, so that nothing falls between a page and the feed.
-        let events = member.inside.events(&member.caller, member.from).await;
-        tasks.spawn(follow(Peer { socket, member }, events));
+        let Asker { inside, caller, from } = &member.asker;
+        let (events, asides) = (inside.events(caller, *from).await, inside.asides());
+        tasks.spawn(attend(Peer { socket, member }, events, asides));
     };
     io.ns("/", connected.with(let_in));
     // The layer holds it from now on; the node's stop ends the sockets.
@@ -182,11 +196,14 @@ impl<D: Dialect> Peer<D> {
             return;
         }
         let Ok(_waits) = self.waiting.try_acquire() else {
-            self.say("error", &json!({ "message": "too many events are waiting to be dealt with" }));
+            self.say(
+                "error",
+                &json!({ "message": "too many events are waiting to be dealt with" }),
+            );
             return self.cut.cancel();
         };
         let _turn = self.turn.lock().await;
-        let done = match self.inside.admit(&self.caller) {
+        let done = match self.asker.inside.admit(&self.asker.caller) {
             Ok(()) => D::take(self, event, data).await,
             Err(refused) => Err(refused),
         };
@@ -202,38 +219,82 @@ impl<D: Dialect> Peer<D> {
         }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Value, Refused> {
-        self.ask(Method::GET, path, None).await
+    /// Tells contacts whether the user is there, as the user says.
+    pub(super) async fn set_there(&self, there: bool) -> Result<(), Refused> {
+        self.hides.store(!there, Ordering::Relaxed);
+        self.asker.say_there(there).await
     }
 
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
-        self.inside.ask(Some(&self.caller), self.from, method, path, body).await
+    /// Whoever has a socket open is there, unless they say otherwise.
+    async fn still_there(&self) {
+        if !self.hides.load(Ordering::Relaxed) {
+            // A token that may not say so is good for the rest.
+            let _ = self.asker.say_there(true).await;
+        }
     }
 }
 
-/// Passes the account's feed on, until the client goes, is cut off, or its token ends with the feed.
-async fn follow<D: Dialect>(peer: Peer<D>, events: Result<Body, Refused>) {
+/// How many sockets each account has.
+#[derive(Clone, Default)]
+struct Crowd(Arc<StdMutex<BTreeMap<usize, usize>>>);
+
+impl Crowd {
+    fn come(&self, account: usize) {
+        let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = crowd.entry(account).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Whether that was the last one.
+    fn go(&self, account: usize) -> bool {
+        let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = crowd.get(&account).map_or(0, |count| count.saturating_sub(1));
+        crowd.insert(account, left);
+        left == 0
+    }
+}
+
+/// Everything of one socket from its beginning to its end.
+async fn attend<D: Dialect>(peer: Peer<D>, events: Result<Body, Refused>, asides: broadcast::Receiver<Arc<Value>>) {
+    let account = peer.asker.caller.account;
+    peer.crowd.come(account);
     if let Ok(events) = events {
-        D::greet(&peer).await;
-        let mut chunks = events.into_data_stream();
-        loop {
-            let chunk = tokio::select! {
-                () = peer.gone.cancelled() => return,
-                () = peer.cut.cancelled() => break,
-                chunk = chunks.next() => chunk,
-            };
-            let Some(Ok(chunk)) = chunk else { break };
-            for event in events_of(&chunk) {
-                D::tell(&peer, &event).await;
-            }
-        }
+        follow(&peer, events, asides).await;
     }
     peer.cut.cancel();
+    if peer.crowd.go(account) {
+        // Without it they would be taken for there some minutes longer. A token that is over cannot say it.
+        let _ = peer.asker.say_there(false).await;
+    }
     // Fails only for want of room for that word, and has done nothing then.
     while peer.socket.clone().disconnect().is_err() {
         tokio::select! {
             () = peer.gone.cancelled() => return,
             () = tokio::time::sleep(FAREWELL_PAUSE) => {}
+        }
+    }
+}
+
+/// Passes the account's feed on, until the client goes, is cut off, or its token ends with the feed.
+async fn follow<D: Dialect>(peer: &Peer<D>, events: Body, mut asides: broadcast::Receiver<Arc<Value>>) {
+    let mut still_there = tokio::time::interval(STILL_THERE);
+    let mut chunks = events.into_data_stream();
+    still_there.tick().await;
+    peer.still_there().await;
+    D::greet(peer).await;
+    loop {
+        tokio::select! {
+            () = peer.gone.cancelled() => return,
+            () = peer.cut.cancelled() => return,
+            chunk = chunks.next() => {
+                let Some(Ok(chunk)) = chunk else { return };
+                for event in events_of(&chunk) {
+                    D::tell(peer, &event).await;
+                }
+            }
+            // Whoever is too slow for these misses some.
+            Ok(news) = asides.recv() => D::overhear(peer, &news).await,
+            _ = still_there.tick() => peer.still_there().await,
         }
     }
 }

@@ -1,14 +1,84 @@
-//! What the REST calls of all families are made of: a JSON object, and a refusal in which each finds its own field.
+//! What the REST calls of all families are made of: who asks, a JSON object, and a refusal in which each finds its own field.
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::inside::{Refused, from_error};
-use crate::api::{Door, read_body};
+use super::inside::{Inside, Refused, from_error};
+use crate::api::{Caller, Connection, Door, read_body};
+use crate::runner::now_ms;
+
+/// Who asks: whoever holds the token of a request or of a socket.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) inside: Inside,
+    pub(super) caller: Caller,
+    pub(super) from: IpAddr,
+}
+
+impl Asker {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
+        self.inside.ask(Some(&self.caller), self.from, method, path, body).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Refused> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Tells contacts whether the account's user is there.
+    pub(super) async fn say_there(&self, there: bool) -> Result<(), Refused> {
+        let wish = json!({ "presence": if there { "online" } else { "away" } });
+        self.ask(Method::PUT, "/api/v1/me/presence", Some(&wish))
+            .await
+            .map(drop)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker
+where
+    Inside: FromRef<S>,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let inside = Inside::from_ref(state);
+        let Here(from) = Here::from_request_parts(parts, state).await?;
+        let caller = inside.caller(&parts.headers, from)?;
+        Ok(Self { inside, caller, from })
+    }
+}
+
+/// The client's address.
+pub(super) struct Here(pub(super) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Here {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let connection = parts.extensions.get::<Arc<Connection>>();
+        connection
+            .map(|connection| Self(connection.from))
+            .ok_or_else(Refused::internal)
+    }
+}
+
+/// This moment as it is told.
+pub(super) fn now_text() -> Value {
+    let now = i64::try_from(now_ms()).ok();
+    let now = now.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    json!(now.map(|now| format!("{now:.3}")))
+}
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {

@@ -15,20 +15,20 @@ use super::support::{Program, Raw, Reply, patient, read_head};
 const EMAIL: &str = "ada@example.org";
 const PASSWORD: &str = "correct horse";
 
-struct Gate {
-    native: Program,
+pub(super) struct Gate {
+    pub(super) native: Program,
     /// Without a token.
-    gate: Program,
-    node: Node,
+    pub(super) gate: Program,
+    pub(super) node: Node,
 }
 
 impl Gate {
     /// A node that is started on a directory, with an account and a room at its first start.
     async fn start(data: &TempDir) -> Self {
-        Self::with(data, ApiLimits::default(), &[]).await
+        Self::with(data, ApiLimits::default(), |_| ()).await
     }
 
-    async fn with(data: &TempDir, limits: ApiLimits, origins: &[&str]) -> Self {
+    pub(super) async fn with(data: &TempDir, limits: ApiLimits, configure: impl FnOnce(&mut Gateway)) -> Self {
         let is_first = DataDir::new(data.path()).accounts().unwrap().is_empty();
         if is_first {
             create_account(&DataDir::new(data.path()), &NewAccount::named("ada"), now_ms()).unwrap();
@@ -47,7 +47,7 @@ impl Gate {
         .await
         .unwrap();
         let mut gateway: Gateway = "echoroom=127.0.0.1:0".parse().unwrap();
-        gateway.origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+        configure(&mut gateway);
         let address = node.open_gateway(gateway).await.unwrap();
         let program = |address: SocketAddr, token: &str| Program {
             address,
@@ -71,7 +71,7 @@ impl Gate {
         gate
     }
 
-    async fn log_in(&self) -> (Program, Reply) {
+    pub(super) async fn log_in(&self) -> (Program, Reply) {
         let body = json!({ "email": EMAIL, "password": PASSWORD });
         let reply = self.gate.post("/auth/login", &body).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -82,7 +82,7 @@ impl Gate {
         (page, reply)
     }
 
-    fn request(&self, method: &str, path: &str) -> Raw {
+    pub(super) fn request(&self, method: &str, path: &str) -> Raw {
         self.gate.request(method, path).without("Authorization")
     }
 }
@@ -199,13 +199,10 @@ async fn whoever_logs_out_with_the_cookie_alone_ends_the_login() {
 }
 
 /// The head of an answer on a connection that stays open.
-async fn begun(gate: &Gate, request: &Raw) -> (u16, TcpStream) {
+pub(super) async fn begun(gate: &Gate, request: &Raw) -> (u16, TcpStream) {
     let mut socket = TcpStream::connect(gate.gate.address).await.unwrap();
     let _ = socket.write_all(&request.bytes()).await;
-    (
-        patient("an answer", read_head(&mut socket)).await.status,
-        socket,
-    )
+    (patient("an answer", read_head(&mut socket)).await.status, socket)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +212,7 @@ async fn sockets_are_counted_before_anybody_has_logged_in() {
         sockets: 3,
         ..ApiLimits::default()
     };
-    let gate = Gate::with(&data, limits, &[]).await;
+    let gate = Gate::with(&data, limits, |_| ()).await;
     let polling = gate.request("GET", "/socket.io/?EIO=4&transport=polling");
     let websocket = upgrade(&gate, "/socket.io/?EIO=4&transport=websocket");
     assert_eq!(gate.gate.send(&polling).await.status, 200);
@@ -236,7 +233,7 @@ async fn a_connection_that_was_upgraded_still_counts_as_one() {
         connections: 4,
         ..ApiLimits::default()
     };
-    let gate = Gate::with(&data, limits, &[]).await;
+    let gate = Gate::with(&data, limits, |_| ()).await;
     let websocket = upgrade(&gate, "/socket.io/?EIO=4&transport=websocket");
     let mut held = Vec::new();
     for expected in [101, 101, 101, 101, 503] {
@@ -247,7 +244,7 @@ async fn a_connection_that_was_upgraded_still_counts_as_one() {
     gate.node.stop().await;
 }
 
-fn upgrade(gate: &Gate, path: &str) -> Raw {
+pub(super) fn upgrade(gate: &Gate, path: &str) -> Raw {
     let request = gate
         .request("GET", path)
         .set("Connection", "Upgrade")
@@ -260,7 +257,10 @@ fn upgrade(gate: &Gate, path: &str) -> Raw {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_get_the_familys_refusal() {
     let data = TempDir::new().unwrap();
-    let gate = Gate::with(&data, ApiLimits::default(), &["http://localhost:5175"]).await;
+    let gate = Gate::with(&data, ApiLimits::default(), |gateway| {
+        gateway.allow("http://localhost:5175").unwrap();
+    })
+    .await;
     let (page, _) = gate.log_in().await;
     let own = format!("http://localhost:{}", gate.gate.address.port());
     let port = gate.gate.address.port();

@@ -43,7 +43,11 @@ async fn log_in(
         agent.unwrap_or_default().to_owned()
     });
     let password = Zeroizing::new(wish.password);
-    let logged_in = enter(&state, &wish.name, password, &device, connection.from).await?;
+    let mut lives = lives(&state.door.limits);
+    if wish.one_token {
+        lives.access = lives.refresh;
+    }
+    let logged_in = enter(&state, &wish.name, password, &device, lives, connection.from).await?;
     answer(&state, &logged_in).map(Json)
 }
 
@@ -53,12 +57,12 @@ pub(crate) async fn enter(
     name: &str,
     password: Zeroizing<String>,
     device: &str,
+    lives: Lives,
     from: IpAddr,
 ) -> Result<LoggedIn, ApiError> {
     let guard = &state.door.guard;
     let now = (Instant::now(), now_ms());
     guard.may_try(from, now.0)?;
-    let lives = lives(&state.door.limits);
     let outcome = guard
         .auth()
         .log_in(name, password, &device_text(device), from, lives, now)

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use super::inside::{Inside, Refused, part};
 use super::live::with_sockets;
-use super::request::{Object, bad, text};
+use super::request::{Object, bad, now_text, text};
+use super::ui::{Ui, with_ui};
 use crate::api::{Caller, Connection, Door, cursor_before};
 use crate::runner::now_ms;
 
@@ -42,9 +43,8 @@ impl FromRef<Gate> for Door {
     }
 }
 
-pub(super) fn router(inside: Inside, door: Door) -> Router {
+pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
     let cookie = format!("refreshToken_{}", door.address.port()).into();
-    let nothing = async || Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path");
     let gate = Gate {
         inside: inside.clone(),
         door: door.clone(),
@@ -63,10 +63,9 @@ pub(super) fn router(inside: Inside, door: Door) -> Router {
         .route("/rooms/{room}/join", post(join))
         .route("/rooms/{room}/leave", post(leave))
         .route("/rooms/{room}/messages", get(messages))
-        .fallback(nothing)
         .method_not_allowed_fallback(wrong)
         .with_state(gate);
-    with_sockets::<sockets::EchoRoom>(calls, &inside, &door)
+    with_sockets::<sockets::EchoRoom>(with_ui(calls, ui, &door), &inside, &door)
 }
 
 type Here = Extension<Arc<Connection>>;
@@ -139,17 +138,11 @@ impl FromRequestParts<Gate> for Room {
 }
 
 async fn health() -> Json<Value> {
-    let now = i64::try_from(now_ms()).ok();
-    let now = now.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    Json(json!({ "status": "ok", "timestamp": now.map(|now| format!("{now:.3}")) }))
+    Json(json!({ "status": "ok", "timestamp": now_text() }))
 }
 
 async fn register() -> Refused {
-    Refused::new(
-        StatusCode::FORBIDDEN,
-        "registration is closed: accounts are made with `parlour init`, and `parlour account set` gives them an e-mail \
-         address and a password",
-    )
+    Refused::registration_closed()
 }
 
 async fn log_in(

@@ -81,6 +81,8 @@ impl Dialect for EchoRoom {
             _ => {}
         }
     }
+
+    async fn overhear(_: &Peer<Self>, _: &Value) {}
 }
 
 impl Peer<EchoRoom> {
@@ -106,12 +108,12 @@ impl Peer<EchoRoom> {
 
     async fn page(&self, conversation: &str, limit: usize, alias: &str) -> Result<Vec<Value>, Refused> {
         let path = format!("/api/v1/conversations/{conversation}/messages?limit={limit}");
-        Ok(show::messages(&self.get(&path).await?, alias))
+        Ok(show::messages(&self.asker.get(&path).await?, alias))
     }
 
     /// Tells how many are in a room, if that is news.
     async fn tell_count(&self, conversation: &str) -> Result<(), Refused> {
-        let members = self.get(&format!("/api/v1/rooms/{conversation}/members")).await?;
+        let members = self.asker.get(&format!("/api/v1/rooms/{conversation}/members")).await?;
         let count = members["items"].as_array().map_or(0, Vec::len);
         let news = self.joined(|joined| {
             let room = joined.get_mut(conversation)?;
@@ -125,9 +127,11 @@ impl Peer<EchoRoom> {
     }
 
     async fn identify(&self, data: &Value) -> Result<(), Refused> {
-        let token = data["token"].as_str().and_then(|token| self.inside.accepts(token));
-        if token.is_some_and(|caller| caller.account == self.caller.account) {
-            let me = self.get("/api/v1/session").await?;
+        let token = data["token"]
+            .as_str()
+            .and_then(|token| self.asker.inside.accepts(token));
+        if token.is_some_and(|caller| caller.account == self.asker.caller.account) {
+            let me = self.asker.get("/api/v1/session").await?;
             self.say("auth:ok", &json!({ "userId": me["user_id"] }));
         } else {
             let told = json!({ "message": "this token is not valid, or not any more" });
@@ -138,7 +142,7 @@ impl Peer<EchoRoom> {
 
     async fn join(&self, data: &Value) -> Result<(), Refused> {
         let alias = text(data, "roomId")?;
-        let room = self.get(&format!("/api/v1/rooms/{}", part(alias))).await?;
+        let room = self.asker.get(&format!("/api/v1/rooms/{}", part(alias))).await?;
         let id = room["id"].as_str().unwrap_or_default().to_owned();
         let is_full = self.joined(|joined| {
             if joined.len() >= MAX_ROOMS && !joined.contains_key(&id) {
@@ -176,7 +180,7 @@ impl Peer<EchoRoom> {
             wish["reply_to"] = json!(parent);
         }
         let path = format!("/api/v1/conversations/{conversation}/messages");
-        let sent = self.ask(Method::POST, &path, Some(&wish)).await?;
+        let sent = self.asker.ask(Method::POST, &path, Some(&wish)).await?;
         let told = json!({ "tempId": data["tempId"], "realId": sent["id"] });
         self.say("message:ack", &told);
         Ok(())
@@ -185,14 +189,14 @@ impl Peer<EchoRoom> {
     async fn typing(&self, data: &Value, typing: bool) -> Result<(), Refused> {
         let path = format!("/api/v1/conversations/{}/typing", self.conversation(data)?);
         let wish = json!({ "typing": typing });
-        self.ask(Method::PUT, &path, Some(&wish)).await.map(drop)
+        self.asker.ask(Method::PUT, &path, Some(&wish)).await.map(drop)
     }
 
     /// What came after the last message a client saw, as far as one page goes back.
     async fn recover(&self, data: &Value) -> Result<(), Refused> {
         let alias = text(data, "roomId")?;
         let last = data["lastSeenSeq"].as_u64().unwrap_or(0);
-        let room = self.get(&format!("/api/v1/rooms/{}", part(alias))).await?;
+        let room = self.asker.get(&format!("/api/v1/rooms/{}", part(alias))).await?;
         if room["last_seq"].as_u64().unwrap_or(0) <= last {
             return Ok(());
         }

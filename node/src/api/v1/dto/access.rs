@@ -56,6 +56,9 @@ pub(crate) struct LogIn {
     pub(crate) password: String,
     /// What the list of logins shows; the client's `User-Agent` without.
     pub(crate) device: Option<String>,
+    /// The token lasts as long as the login, for clients that renew none.
+    #[serde(default)]
+    pub(crate) one_token: bool,
 }
 
 #[derive(Deserialize)]
