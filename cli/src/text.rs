@@ -80,10 +80,32 @@ pub(crate) fn ago(time: &str, now: Timestamp) -> String {
 pub(crate) fn span(ms: u64) -> String {
     for (unit, length) in [("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
         if ms >= length && ms.is_multiple_of(length) {
-            return format!("{} {unit}", ms / length);
+            let count = ms / length;
+            let unit = if (count, unit) == (1, "days") { "day" } else { unit };
+            return format!("{count} {unit}");
         }
     }
     format!("{ms} ms")
+}
+
+/// The network's account of a failed dial, one `address: cause` each: without peer ids, repeats and what was cut off.
+pub(crate) fn dial_failures(reason: &str) -> String {
+    if !reason.starts_with('/') {
+        return reason.to_owned();
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for part in reason.split("; ") {
+        let Some((address, cause)) = part.split_once(": ") else {
+            continue;
+        };
+        let address = address.split("/p2p/").next().unwrap_or(address);
+        let cause = cause.trim_start_matches("Multiple dial errors occurred:");
+        let one = format!("{address}: {}", cause.trim_matches([' ', '\n', '-', '.']));
+        if !shown.contains(&one) {
+            shown.push(one);
+        }
+    }
+    shown.join("; ")
 }
 
 /// `text` with every line but the first moved right by `columns`.
@@ -154,9 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn failed_dials_are_shown_once_an_address() {
+        let tcp =
+            "/ip4/192.0.2.1/tcp/1/p2p/12D3Koo: Multiple dial errors occurred:\n - Connection refused (os error 111)";
+        let quic = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D3Koo: Handshake with the remote timed out.";
+        let cut = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D";
+        assert_eq!(
+            dial_failures(&format!("{tcp}; {tcp}; {quic}; {cut}")),
+            "/ip4/192.0.2.1/tcp/1: Connection refused (os error 111); /ip4/192.0.2.1/udp/1/quic-v1: Handshake with the \
+             remote timed out"
+        );
+        assert_eq!(
+            dial_failures("no addresses; none: at all"),
+            "no addresses; none: at all"
+        );
+    }
+
+    #[test]
     fn spans_have_the_largest_unit_that_is_exact() {
-        let spans = [5_000, 60_000, 90_000, 3_600_000, 172_800_000, 1_500].map(span);
-        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "2 days", "1500 ms"]);
+        let spans = [5_000, 60_000, 90_000, 3_600_000, 86_400_000, 172_800_000, 1_500].map(span);
+        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "1 day", "2 days", "1500 ms"]);
     }
 
     #[test]

@@ -113,6 +113,7 @@ pub(crate) enum Kind {
     ForAll = 0x2b,
     Veiled = 0x2c,
     Purging = 0x2d,
+    Bodiless = 0x2f,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,

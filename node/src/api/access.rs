@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use parlour_crypto::ConversationId;
+use parlour_crypto::{ConversationId, UserId};
 
 use super::auth::{Caller, Grant, Program, Scope};
 use super::error::ApiError;
@@ -72,6 +72,16 @@ pub(crate) fn may_send(caller: &Grant, conversation: &str) -> Result<(), ApiErro
         Some(only) => check_conversation(only, Some(conversation)),
         None => Ok(()),
     }
+}
+
+/// Whether a caller may name somebody so. Whoever is let into one conversation names people by their whole ids, and does not learn
+/// by trying names who else there is.
+pub(crate) fn may_name(caller: &Grant, who: &str) -> Result<(), ApiError> {
+    if caller.conversation.is_none() || who.parse::<UserId>().is_ok() {
+        return Ok(());
+    }
+    let detail = "a token for one conversation names people by their whole user ids";
+    Err(ApiError::forbidden("other_conversation", detail))
 }
 
 fn check_scope(caller: &Grant, needs: Needs) -> Result<(), ApiError> {

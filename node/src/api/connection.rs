@@ -63,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// The answer to the current request never ends: its reader may be as slow as it likes.
+    /// The answer to the current request never ends.
     pub(crate) fn streams(&self) {
         self.set(Phase::Stream);
     }
@@ -138,7 +138,7 @@ impl TimedStream {
     }
 
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if outcome.is_ready() || self.connection.is(Phase::Stream) {
+        if outcome.is_ready() {
             self.write = None;
             return outcome;
         }

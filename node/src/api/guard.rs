@@ -99,12 +99,7 @@ impl Guard {
         }
         let path = request.uri().path();
         let mut caller = None;
-        if path == SOCKET {
-            // Who shows the token already here is not held up by others who guess.
-            if self.auth.check(request.headers(), now_ms()).is_err() {
-                self.anonymous.look(client(from), now).map_err(ApiError::too_many)?;
-            }
-        } else if !web::is_file(path) && !operations::is_open(path) {
+        if path != SOCKET && !web::is_file(path) && !operations::is_open(path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
         }
         self.check_body(request.method(), path, request.headers())?;
@@ -134,15 +129,14 @@ impl Guard {
         taken.map_err(ApiError::too_many)
     }
 
-    /// Whether a client may try a secret without a token; who failed too often may not.
-    pub(crate) fn may_try(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
-        self.anonymous.look(client(from), now).map_err(ApiError::too_many)
+    /// Counts that a client tries a secret without a token; who failed too often may not.
+    pub(crate) fn try_once(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.anonymous.take(client(from), now).map_err(ApiError::too_many)
     }
 
-    /// It was wrong.
-    pub(crate) fn count_failure(&self, from: IpAddr, now: Instant) {
-        // Over the limit or not, it is refused.
-        let _ = self.anonymous.take(client(from), now);
+    /// What was counted was right, or was not looked at.
+    pub(crate) fn was_no_failure(&self, from: IpAddr) {
+        self.anonymous.give_back(client(from));
     }
 
     /// The tokens it lets in.

@@ -1,7 +1,7 @@
 //! Rate limits: token buckets, one per key, in bounded memory.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,23 +34,6 @@ impl<K: Ord + Copy> Buckets<K> {
 
     /// Takes one from the bucket of `key`; `Err` says after how long there is one again.
     pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
-        self.change(key, now, 1.0)
-    }
-
-    /// Puts back what was taken.
-    pub(crate) fn give_back(&self, key: K) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get_mut(&key) {
-            bucket.left = (bucket.left + 1.0).min(f64::from(self.limit.burst));
-        }
-    }
-
-    /// As [`Buckets::take`], but takes nothing.
-    pub(crate) fn look(&self, key: K, now: Instant) -> Result<(), Duration> {
-        self.change(key, now, 0.0)
-    }
-
-    fn change(&self, key: K, now: Instant, cost: f64) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let full = f64::from(self.limit.burst);
         let refilled = |bucket: &Bucket| {
@@ -62,29 +45,32 @@ impl<K: Ord + Copy> Buckets<K> {
             let wait = (1.0 - left) / self.limit.per_second.max(f64::MIN_POSITIVE);
             return Err(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX));
         }
-        if cost > 0.0 {
-            if buckets.len() >= MAX_KEYS && !buckets.contains_key(&key) {
-                let fullest = buckets
-                    .iter()
-                    .max_by(|a, b| refilled(a.1).total_cmp(&refilled(b.1)))
-                    .map(|(key, _)| *key);
-                fullest.and_then(|key| buckets.remove(&key));
-            }
-            buckets.insert(
-                key,
-                Bucket {
-                    left: left - cost,
-                    at: now,
-                },
-            );
+        if buckets.len() >= MAX_KEYS && !buckets.contains_key(&key) {
+            let fullest = buckets
+                .iter()
+                .max_by(|a, b| refilled(a.1).total_cmp(&refilled(b.1)))
+                .map(|(key, _)| *key);
+            fullest.and_then(|key| buckets.remove(&key));
         }
+        let left = left - 1.0;
+        buckets.insert(key, Bucket { left, at: now });
         Ok(())
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn give_back(&self, key: K) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&key) {
+            bucket.left = (bucket.left + 1.0).min(f64::from(self.limit.burst));
+        }
     }
 }
 
-/// Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits.
+/// Who counts as one client: this machine, an IPv4 address, or an IPv6 network of 64 bits.
 pub(crate) fn client(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
+        // Every program here can choose among the addresses of loopback.
+        ip if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
         ip => ip,
     }
@@ -102,10 +88,8 @@ mod tests {
         });
         let start = Instant::now();
         assert_eq!(buckets.take(1, start), Ok(()));
-        assert_eq!(buckets.look(1, start), Ok(()));
         assert_eq!(buckets.take(1, start), Ok(()));
         assert_eq!(buckets.take(1, start), Err(Duration::from_secs(2)));
-        assert_eq!(buckets.look(1, start), Err(Duration::from_secs(2)));
         assert_eq!(buckets.take(2, start), Ok(()));
         let later = start + Duration::from_secs(2);
         assert_eq!(buckets.take(1, later), Ok(()));
@@ -127,7 +111,7 @@ mod tests {
         assert_eq!(buckets.take(MAX_KEYS, last), Ok(()));
         assert_eq!(buckets.buckets.lock().unwrap().len(), MAX_KEYS);
         assert!(buckets.take(MAX_KEYS - 1, last).is_err());
-        assert_eq!(buckets.look(0, last), Ok(()));
+        assert_eq!(buckets.take(0, last), Ok(()));
     }
 
     #[test]
@@ -137,5 +121,8 @@ mod tests {
         assert_eq!(ip("2001:db8::1"), ip("2001:db8::ffff:1"));
         assert_ne!(ip("2001:db8::1"), ip("2001:db8:0:1::1"));
         assert_ne!(ip("10.0.0.1"), ip("10.0.0.2"));
+        for here in ["127.1.2.3", "::1", "::ffff:127.0.0.9"] {
+            assert_eq!(ip(here), ip("127.0.0.1"), "{here}");
+        }
     }
 }

@@ -215,7 +215,11 @@ impl Engine {
             for entry in &page {
                 after = entry.room_seq;
                 let counts = self.is_foreign(entry) && !is_behind(mark, entry);
-                if counts && !annotations::is_veiled(turn.txn, &entry.at.id)? {
+                // Nobody can read what others had erased, and what came too soon is not shown.
+                let shown = counts
+                    && !annotations::is_veiled(turn.txn, &entry.at.id)?
+                    && events::brief(turn.txn, &entry.event)?.is_some_and(|brief| !brief.stub);
+                if shown {
                     row.unread = row.unread.saturating_add(1);
                     if called && self.calls_us(turn, &entry.event)? {
                         row.mentions = row.mentions.saturating_add(1);
@@ -257,15 +261,57 @@ impl Engine {
         if !self.is_called_in(event) || annotations::is_veiled(turn.txn, &event.id())? {
             return Ok(());
         }
-        let entry = timeline::get(turn.txn, no, &super::write::position(event))?;
-        let (Some(entry), Some(mut row)) = (entry, conversations::get(turn.txn, no)?) else {
-            return Ok(());
-        };
-        if self.is_unread(turn, &row, &entry)? {
+        if let Some(mut row) = self.row_of_unread(turn, no, event)? {
             row.mentions = row.mentions.saturating_add(1);
             conversations::put(turn.txn, no, &row);
         }
         Ok(())
+    }
+
+    /// The body of a message came after it.
+    pub(crate) fn count_completed(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        if let Some(mut row) = self.row_of_unread(turn, no, event)? {
+            row.unread = row.unread.saturating_add(1);
+            conversations::put(turn.txn, no, &row);
+        }
+        Ok(())
+    }
+
+    /// A message that was shown is not to be shown any more.
+    pub(crate) fn count_veiled(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        if event.body().is_some()
+            && let Some(mut row) = self.row_of_unread(turn, no, event)?
+        {
+            row.unread = row.unread.saturating_sub(1);
+            let called = self.is_called_in(event);
+            row.mentions = row.mentions.saturating_sub(called.into());
+            conversations::put(turn.txn, no, &row);
+        }
+        Ok(())
+    }
+
+    /// The row of a conversation in which a message is shown and unread.
+    fn row_of_unread(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<Option<ConversationRow>, StoreError> {
+        let entry = timeline::get(turn.txn, no, &super::write::position(event))?;
+        let (Some(entry), Some(row)) = (entry, conversations::get(turn.txn, no)?) else {
+            return Ok(None);
+        };
+        Ok(self.is_unread(turn, &row, &entry)?.then_some(row))
     }
 
     /// Whether a shown message counts as unread.

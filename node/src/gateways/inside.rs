@@ -124,18 +124,12 @@ impl Inside {
     /// Ends the login that a refresh token belongs to. One that belongs to none counts as a wrong password does.
     pub(crate) async fn end_login(&self, refresh: String, from: IpAddr) -> Result<(), Refused> {
         let (guard, refresh) = (self.native.guard.clone(), Zeroizing::new(refresh));
-        let now = Instant::now();
-        guard.may_try(from, now).map_err(|error| from_error(&error))?;
         let auth = guard.auth().clone();
         let ended = tokio::task::spawn_blocking(move || auth.end_by_refresh(&refresh)).await;
-        match ended {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => {
-                guard.count_failure(from, now);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(from_error(&error.into())),
-            Err(_) => Err(Refused::internal()),
+        match ended.map_err(|_| Refused::internal())? {
+            Ok(true) => Ok(()),
+            Ok(false) => guard.try_once(from, Instant::now()).map_err(|error| from_error(&error)),
+            Err(error) => Err(from_error(&error.into())),
         }
     }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use parlour_node::{ApiLimits, RateLimit};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use super::socket::Socket;
-use super::support::{Program, Reply, TestApi};
+use super::support::{Program, Reply, TestApi, read_to_end};
 
 const EMAIL: &str = "ada@example.org";
 const PASSWORD: &str = "correct horse";
@@ -174,6 +176,39 @@ async fn who_guesses_passwords_has_to_wait_also_many_at_once() {
     assert_eq!(try_login(&api, EMAIL, PASSWORD).await.status, 429);
     assert_eq!(try_login(&api, "ADA@example.org", PASSWORD).await.status, 429);
     assert_eq!(api.get("/api/v1/me").await.status, 200, "the command line goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_up_is_counted_as_a_wrong_try_and_holds_up_no_login_that_is_open() {
+    let anonymous = RateLimit {
+        burst: 4,
+        per_second: 0.001,
+    };
+    let api = with_password(ApiLimits {
+        anonymous,
+        ..ApiLimits::default()
+    })
+    .await;
+    let (_, first) = log_in(&api).await;
+    let body = json!({ "name": "nobody", "password": "guess" }).to_string();
+    let mut tries = 0;
+    while try_login(&api, "nobody at all", "guess").await.status != 429 {
+        let mut socket = TcpStream::connect(api.address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/session/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            api.address,
+            body.len()
+        );
+        socket.write_all((head + &body).as_bytes()).await.unwrap();
+        socket.shutdown().await.unwrap();
+        read_to_end(&mut socket).await;
+        tries += 1;
+        assert!(tries < 4, "tries whose answer nobody waits for are counted too");
+    }
+    assert_eq!(try_login(&api, EMAIL, PASSWORD).await.status, 429);
+    assert_eq!(refresh(&api, &json!("f".repeat(128))).await.status, 429);
+    let renewed = refresh(&api, &first["refresh_token"]).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,6 +137,16 @@ async fn a_token_for_one_conversation_reaches_no_other() {
         let found = program.get(&search(&query)).await;
         assert!(found.status == 403 || found.status == 400, "{query}: {}", found.text());
     }
+    // … and does not learn either who else there is.
+    for name in ["bob", "nobody"] {
+        let found = program
+            .get(&search(&format!("&conversation={notes}&author={name}")))
+            .await;
+        assert_eq!(outcome(&found), refused("other_conversation"), "{name}");
+        let wish = json!({ "text": "x", "mentions": [name] });
+        let written = program.post(&path(&notes), &wish).await;
+        assert_eq!(outcome(&written), refused("other_conversation"), "{name}");
+    }
     for everything in [
         "/api/v1/conversations",
         "/api/v1/contacts",

@@ -75,7 +75,7 @@ function anew() {
 
 /** Tells contacts that somebody is here, unless the settings say otherwise. */
 export function here() {
-  if (link.value !== "up" || document.hidden || !settings.value.presence) return;
+  if (link.value !== "up" || document.hidden || !settings.value.share_presence) return;
   put("/me/presence", { presence: "online", for_s: HERE_S }).catch(() => {});
 }
 

@@ -145,19 +145,19 @@ impl Auth {
             let look = |kept: &Kept| Some(kept.password.as_ref()?.hash.clone());
             self.keeper(account).look(look).ok().flatten()
         });
-        let place = self.hashing.acquire().await.map_err(io::Error::other)?;
+        let place = self.hashing.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (auth, device) = (self.clone(), device.to_owned());
+        // All of it goes on when the client hangs up, so that hanging up makes no room for more at once.
         let work = move || {
-            let is_right = hash.as_ref().unwrap_or(&PasswordHash::of_nobody()).is_of(&password);
+            let _place = place;
+            let hash = hash.unwrap_or_else(PasswordHash::of_nobody);
+            let is_right = hash.is_of(&password);
             let account = account.filter(|_| is_right).ok_or(LoginError::Wrong)?;
-            auth.open_login(account, device, lives, now)
+            let logged_in = auth.open_login((account, &hash), device, lives, now)?;
+            auth.wrong.give_back(key);
+            Ok(logged_in)
         };
-        let outcome = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
-        drop(place);
-        if outcome.is_ok() {
-            self.wrong.give_back(key);
-        }
-        outcome
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     }
 
     /// Exchanges a refresh token for the next pair. Waits for the disk.
@@ -187,7 +187,7 @@ impl Auth {
                 self.end_family(&family_hash);
                 return Err(error);
             }
-            let (access, until) = self.open_access(account, family_hash, lives, now);
+            let (access, until) = self.open_access(account, family_hash, lives, now)?;
             return Ok(LoggedIn {
                 account,
                 access,
@@ -225,6 +225,8 @@ impl Auth {
         let family = family.ok_or_else(|| LoginError::Unknown(id.to_owned()))?;
         self.end_family(&family);
         keeper.change(|kept| kept.logins.retain(|login| login.family != family))?;
+        // What a renewal opened in between.
+        self.end_family(&family);
         Ok(())
     }
 
@@ -268,7 +270,14 @@ impl Auth {
         by_email.or_else(|| keepers.iter().position(|keeper| keeper.name() == Some(name)))
     }
 
-    fn open_login(&self, account: usize, device: String, lives: Lives, now: u64) -> Result<LoggedIn, LoginError> {
+    /// Opens a login with the password of this hash, unless there is another one by now.
+    fn open_login(
+        &self,
+        (account, password): (usize, &PasswordHash),
+        device: String,
+        lives: Lives,
+        now: u64,
+    ) -> Result<LoggedIn, LoginError> {
         let family = random_token();
         let (hash, refresh) = (Hash::of(&family), next_refresh(&family));
         let refresh_until = now.saturating_add(lives.refresh);
@@ -281,6 +290,9 @@ impl Auth {
             until: refresh_until,
         };
         let ended = self.keeper(account).change(|kept| {
+            if kept.password.as_ref().is_none_or(|kept| kept.hash != *password) {
+                return Err(LoginError::Wrong);
+            }
             let (live, mut ended): (Vec<_>, Vec<_>) = kept.logins.drain(..).partition(|login| now < login.until);
             kept.logins = live;
             kept.logins.sort_by_key(|login| login.used);
@@ -288,12 +300,12 @@ impl Auth {
                 ended.push(kept.logins.remove(0));
             }
             kept.logins.push(login);
-            ended
-        })?;
+            Ok(ended)
+        })??;
         for login in ended {
             self.end_family(&login.family);
         }
-        let (access, until) = self.open_access(account, hash, lives, now);
+        let (access, until) = self.open_access(account, hash, lives, now)?;
         Ok(LoggedIn {
             account,
             access,
@@ -303,13 +315,26 @@ impl Auth {
         })
     }
 
-    fn open_access(&self, account: usize, family: Hash, lives: Lives, now: u64) -> (Zeroizing<String>, u64) {
+    fn open_access(
+        &self,
+        account: usize,
+        family: Hash,
+        lives: Lives,
+        now: u64,
+    ) -> Result<(Zeroizing<String>, u64), LoginError> {
         let until = now.saturating_add(lives.access);
         let grant = Grant {
             family: Some(family),
             ..Grant::full(account, Program::Login, self.next_number(), Some(until))
         };
-        (self.open(grant, now), until)
+        let token = self.open(grant, now);
+        // Who ended the login meanwhile ended what was open then: either they see this token, or this sees that it is over.
+        let keeper = self.keeper(account);
+        if !keeper.look(|kept| kept.logins.iter().any(|login| login.family == family))? {
+            self.end_family(&family);
+            return Err(LoginError::Ended);
+        }
+        Ok((token, until))
     }
 }
 
@@ -334,5 +359,37 @@ fn checked_email(text: &str) -> Result<String, LoginError> {
             Ok(text.to_owned())
         }
         _ => Err(LoginError::BadEmail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVES: Lives = Lives {
+        access: 1_000,
+        refresh: 10_000,
+    };
+
+    #[test]
+    fn a_password_that_was_replaced_while_it_was_compared_opens_nothing() {
+        let auth = Auth::of("cookie");
+        auth.set_password(0, None, "the old one", 0).unwrap();
+        let hash = |kept: &Kept| kept.password.as_ref().map(|password| password.hash.clone());
+        let compared = auth.keeper(0).look(hash).unwrap().unwrap();
+        assert!(auth.open_login((0, &compared), String::new(), LIVES, 0).is_ok());
+        auth.set_password(0, None, "the new one", 0).unwrap();
+        let outcome = auth.open_login((0, &compared), String::new(), LIVES, 0);
+        assert!(matches!(outcome, Err(LoginError::Wrong)));
+        assert!(auth.keeper(0).look(|kept| kept.logins.is_empty()).unwrap());
+    }
+
+    #[test]
+    fn a_login_that_was_ended_gives_no_token_more() {
+        let auth = Auth::of("cookie");
+        let outcome = auth.open_access(0, Hash::of("ended"), LIVES, 0);
+        assert!(matches!(outcome, Err(LoginError::Ended)));
+        let open = auth.known.lock().unwrap();
+        assert!(open.values().all(|grant| grant.program == Program::CommandLine));
     }
 }

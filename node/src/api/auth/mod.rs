@@ -47,7 +47,7 @@ pub(crate) struct Auth {
     /// Wrong passwords, by client and name.
     wrong: Buckets<(IpAddr, Hash)>,
     /// Passwords that are compared at once: each takes 19 MiB.
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 impl Auth {
@@ -57,7 +57,7 @@ impl Auth {
             keepers: Mutex::default(),
             grants: AtomicU64::new(0),
             wrong: Buckets::new(wrong),
-            hashing: Semaphore::new(MAX_HASHING),
+            hashing: Arc::new(Semaphore::new(MAX_HASHING)),
         };
         auth.add_cookie(cookie);
         auth

@@ -23,7 +23,7 @@ const MAX_COST: Cost = Cost {
     passes: 16,
 };
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cost {
     memory_kib: u32,
@@ -31,7 +31,7 @@ struct Cost {
 }
 
 /// A password's hash. Not the password.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordHash {
     cost: Cost,

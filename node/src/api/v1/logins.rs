@@ -62,13 +62,14 @@ pub(crate) async fn enter(
 ) -> Result<LoggedIn, ApiError> {
     let guard = &state.door.guard;
     let now = (Instant::now(), now_ms());
-    guard.may_try(from, now.0)?;
+    // Counted before the password is looked at, since the client may not wait for the answer.
+    guard.try_once(from, now.0)?;
     let outcome = guard
         .auth()
         .log_in(name, password, &device_text(device), from, lives, now)
         .await;
-    if let Err(LoginError::Wrong) = &outcome {
-        guard.count_failure(from, now.0);
+    if !matches!(&outcome, Err(LoginError::Wrong)) {
+        guard.was_no_failure(from);
     }
     Ok(outcome?)
 }
@@ -86,12 +87,12 @@ async fn refresh(
 pub(crate) async fn renew(state: &Shared, token: Zeroizing<String>, from: IpAddr) -> Result<LoggedIn, ApiError> {
     let guard = state.door.guard.clone();
     let instant = Instant::now();
-    guard.may_try(from, instant)?;
     let lives = lives(&state.door.limits);
     let auth = guard.auth().clone();
+    // A right one does not wait for others who guess.
     let outcome = on_disk(move || Ok::<_, ApiError>(auth.refresh(&token, lives, now_ms()))).await?;
     if let Err(LoginError::Ended | LoginError::Reused) = &outcome {
-        guard.count_failure(from, instant);
+        guard.try_once(from, instant)?;
     }
     Ok(outcome?)
 }

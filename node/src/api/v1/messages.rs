@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use data_encoding::BASE64URL_NOPAD;
 use parlour_crypto::{Content, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji};
 use parlour_store::conversations::{ConversationKind, ConversationRow};
@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use super::dto;
 use super::reader::{Reader, parts};
+use crate::api::access;
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Body, Params, Part};
 use crate::api::state::{ApiState, Shared};
@@ -175,7 +177,7 @@ pub(crate) fn cursor_before(message: &serde_json::Value) -> Option<String> {
 
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
     let bad =
-        || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);
+        || ApiError::bad_request("bad_cursor", format!("{text:?} is no cursor that an earlier page gave")).at(field);
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| bad())?;
     let (clock, id) = bytes.split_first_chunk::<8>().ok_or_else(bad)?;
     let id = <[u8; 32]>::try_from(id).map_err(|_| bad())?;
@@ -187,9 +189,13 @@ fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
 
 async fn create(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Part(conversation): Part,
     Body(wish): Body<dto::SendMessage>,
 ) -> Result<(StatusCode, Json<dto::Message>), ApiError> {
+    wish.mentions
+        .iter()
+        .try_for_each(|who| access::may_name(&caller, who))?;
     let (known, message) = send(&state, &conversation, wish).await?;
     Ok((if known { StatusCode::OK } else { StatusCode::CREATED }, Json(message)))
 }
@@ -286,6 +292,8 @@ fn send_text(
     wish: &dto::SendMessage,
 ) -> Result<SendText, ApiError> {
     let (store, facts) = (state.account.store(), state.account.facts());
+    let name = state.account.name();
+    let own = (facts.own.user, name.as_str());
     let reply_to = wish.reply_to.as_deref().map(|text| resolve::message(store, text));
     let mentions = wish.mentions.iter().map(|text| {
         if *text == facts.own.user.to_string() {
@@ -293,7 +301,7 @@ fn send_text(
         }
         match row.kind {
             // Members know one another without being contacts.
-            ConversationKind::Room => resolve::member(store, no, text),
+            ConversationKind::Room => resolve::member(store, no, own, text),
             _ => resolve::contact(store, text).map(|row| row.user),
         }
     });

@@ -2,13 +2,15 @@
 
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use parlour_crypto::UserId;
 use parlour_store::{Filter, Order, Query, devices};
 use serde::Deserialize;
 
 use super::dto;
 use super::reader::Reader;
+use crate::api::access;
+use crate::api::auth::Caller;
 use crate::api::error::ApiError;
 use crate::api::extract::{self, Params};
 use crate::api::state::{ApiState, Shared};
@@ -35,6 +37,7 @@ struct SearchParams {
 
 async fn search(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     Params(params): Params<SearchParams>,
 ) -> Result<Json<dto::List<dto::FoundMessage>>, ApiError> {
     let missing = || ApiError::bad_field("q", "q must say what to look for");
@@ -45,6 +48,10 @@ async fn search(
         Some("ranked") => Order::Ranked,
         Some(_) => return Err(ApiError::bad_field("order", "order must be newest or ranked")),
     };
+    params
+        .author
+        .iter()
+        .try_for_each(|who| access::may_name(&caller, who))?;
     let filter = filter(&state, &params)?;
     // Waits while others search; closed never.
     let place = state
@@ -89,10 +96,11 @@ fn filter(state: &Shared, params: &SearchParams) -> Result<Filter, ApiError> {
 }
 
 fn author(state: &Shared, text: &str) -> Result<UserId, ResolveError> {
-    let facts = state.account.facts();
-    if text == facts.own.user.to_string() {
-        return Ok(facts.own.user);
+    // Members of rooms need not be contacts.
+    if let Ok(user) = text.parse() {
+        return Ok(user);
     }
+    let facts = state.account.facts();
     match resolve::contact(state.account.store(), text) {
         Err(ResolveError::Unknown { .. }) if text == state.account.name() => Ok(facts.own.user),
         found => found.map(|row| row.user),

@@ -275,7 +275,9 @@ impl Session {
                     expires_after_ms,
                     view_once,
                 };
-                if let Err(error) = access::may_send(caller, &conversation) {
+                let may_send = access::may_send(caller, &conversation);
+                let may_name = || wish.mentions.iter().try_for_each(|who| access::may_name(caller, who));
+                if let Err(error) = may_send.and_then(|()| may_name()) {
                     return self.put(reply_text::<()>(Some(&id), &Err(error))).await;
                 }
                 let state = self.state.clone();

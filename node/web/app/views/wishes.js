@@ -21,12 +21,12 @@ async function set(wish) {
 }
 
 export function Privacy() {
-  const { read_receipts: marks, presence } = settings.value;
+  const { read_receipts: marks, share_presence: presence } = settings.value;
   return page(
     "Privacy",
     html`<section class="card">
       <${Switch} label="Read marks" hint="Others see that you have read what they wrote." checked=${marks} onChange=${(on) => set({ read_receipts: on })} />
-      <${Switch} label="Presence" hint="Contacts see when you are here, when you were last seen, and that you write." checked=${presence} onChange=${(on) => set({ presence: on })} />
+      <${Switch} label="Presence" hint="Contacts see when you are here, when you were last seen, and that you write." checked=${presence} onChange=${(on) => set({ share_presence: on })} />
     </section>`,
     html`<section class="card">
       <h2>This page</h2>
