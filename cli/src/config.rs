@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use parlour_node::{Family, Gateway, Ui};
+use parlour_node::{Family, Gateway, Registration, Ui};
 use serde::Deserialize;
 
 /// Its name in the data directory.
@@ -17,6 +17,8 @@ pub(crate) const FILE: &str = "parlour.toml";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
+    /// Who may make an account through the API and the gateways.
+    registration: Option<String>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -69,6 +71,15 @@ impl Config {
         }
         let read = Figment::from(Toml::file_exact(&file)).extract();
         read.with_context(|| format!("cannot use {}", file.display()))
+    }
+
+    /// The rule of registration, if the file has one.
+    ///
+    /// # Errors
+    /// There is no such rule.
+    pub(crate) fn registration(&self) -> Result<Option<Registration>> {
+        let rule = self.registration.as_deref().map(str::parse).transpose();
+        rule.with_context(|| format!("cannot use registration of {FILE}"))
     }
 
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.
@@ -171,6 +182,18 @@ mod tests {
             panic!("one gateway");
         };
         assert_eq!(*gateway, Gateway::of(Family::EchoRoom));
+    }
+
+    #[test]
+    fn the_rule_of_registration_is_one_of_four() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            std::fs::write(folder.path().join(FILE), text).unwrap();
+            Config::read(folder.path()).unwrap().registration()
+        };
+        assert_eq!(read("").unwrap(), None);
+        assert_eq!(read("registration = \"invite\"").unwrap(), Some(Registration::Invite));
+        assert!(format!("{:#}", read("registration = \"all\"").unwrap_err()).contains("all"));
     }
 
     #[test]

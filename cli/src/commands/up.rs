@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{ApiLimits, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Ui, WaitingNode};
+use parlour_node::{
+    ApiLimits, BindError, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -72,6 +74,10 @@ pub(crate) struct Up {
         value_parser = of_gateway::<String>
     )]
     origins: Vec<(Family, String)>,
+    /// Who may make an account through the API and the gateways: closed (nobody), first (whoever comes first to a node that has
+    /// none), invite (with a code of `parlour accounts invite`), open (whoever can reach them) [default: closed]
+    #[arg(long, value_name = "RULE", env = "PARLOUR_REGISTRATION")]
+    registration: Option<Registration>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -93,7 +99,9 @@ impl Up {
             uis: self.uis,
             origins: self.origins,
         };
-        let gateways = Config::read(&data)?.gateways(told)?;
+        let config = Config::read(&data)?;
+        let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let gateways = config.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
         let options = NodeOptions {
@@ -113,24 +121,18 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, &mut stop, out)).await
+            Box::pin(start_and_wait(options, rule, &gateways, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, &data).await),
         };
-        for gateway in gateways {
-            let what = match &gateway.ui {
-                Some(ui) => format!("{} with {ui}", gateway.family.name()),
-                None => gateway.family.name().to_owned(),
-            };
-            match node.open_gateway(gateway).await {
-                Ok(address) => out.note(&format!("  gateway     {what} at http://{address}")),
-                Err(error) => {
-                    node.stop().await;
-                    return Err(error.into());
-                }
+        if has_account {
+            node.set_registration(rule);
+            if let Err(error) = open_gateways(&gateways, async |gateway| node.open_gateway(gateway).await, out).await {
+                node.stop().await;
+                return Err(error);
             }
         }
         greet(&node, &data, out).await?;
@@ -141,6 +143,23 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
+}
+
+/// Opens the gateways, each with what it serves.
+async fn open_gateways(
+    gateways: &[Gateway],
+    mut open: impl AsyncFnMut(Gateway) -> Result<SocketAddr, BindError>,
+    out: &Output,
+) -> Result<()> {
+    for gateway in gateways {
+        let address = open(gateway.clone()).await?;
+        let what = match &gateway.ui {
+            Some(ui) => format!("{} with {ui}", gateway.family.name()),
+            None => gateway.family.name().to_owned(),
+        };
+        out.note(&format!("  gateway     {what} at http://{address}"));
+    }
+    Ok(())
 }
 
 /// What the node serves at once, as far as the system gives it files for that.
@@ -169,9 +188,20 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 }
 
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
-async fn start_and_wait(options: NodeOptions, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
+async fn start_and_wait(
+    options: NodeOptions,
+    rule: Registration,
+    gateways: &[Gateway],
+    stop: &mut Stop,
+    out: &Output,
+) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
+    waiting.set_registration(rule);
+    if let Err(error) = open_gateways(gateways, async |gateway| waiting.open_gateway(gateway).await, out).await {
+        waiting.stop().await;
+        return Err(error);
+    }
     let link = waiting.link();
     out.note(&format!(
         "There is no account in {path} yet. Make or restore one in a browser on this machine; this link works once, for \

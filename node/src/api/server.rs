@@ -170,16 +170,22 @@ pub(crate) type Rooms = Arc<[Router]>;
 
 /// What is behind the door of a node with accounts.
 pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
-    let router = |state: ApiState| {
-        let routes = Router::new()
-            .merge(web::app())
-            .merge(health::router())
-            .merge(openapi::router())
-            .nest("/api/v1", v1::router());
-        let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
-        with_fallbacks(routes).with_state(state)
-    };
-    Shared::of_all(door, accounts).into_iter().map(router).collect()
+    accounts
+        .into_iter()
+        .map(|account| account_room(door, account))
+        .collect()
+}
+
+/// One more account behind a door.
+pub(crate) fn account_room(door: &Door, account: AccountHandle) -> Router {
+    let state: ApiState = Shared::of(door, account);
+    let routes = Router::new()
+        .merge(web::app())
+        .merge(health::router())
+        .merge(openapi::router())
+        .nest("/api/v1", v1::router());
+    let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
+    with_fallbacks(routes).with_state(state)
 }
 
 /// What is behind the door of a node that waits for its account.

@@ -53,13 +53,6 @@ impl Refused {
         }
     }
 
-    /// Accounts are made elsewhere.
-    pub(crate) fn registration_closed() -> Self {
-        let detail = "registration is closed: accounts are made with `parlour init`, and `parlour account set` gives them \
-                      an e-mail address and a password";
-        Self::new(StatusCode::FORBIDDEN, detail)
-    }
-
     /// To be tried again after so many seconds.
     pub(crate) fn after(self, seconds: u64) -> Self {
         let retry_after = Some(seconds.to_string());

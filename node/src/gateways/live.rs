@@ -147,6 +147,8 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
         io.close().await;
     });
     let sessions = Arc::new(Semaphore::new(door.limits.sockets));
+    // A fallback that still waits for its state would be layered anew for each request, with sessions of its own.
+    let router: Router = router.with_state(());
     router.layer(layer).layer(from_fn_with_state(sessions, count))
 }
 

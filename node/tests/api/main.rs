@@ -11,6 +11,7 @@ mod changes;
 mod echoroom;
 mod limits;
 mod logins;
+mod newcomers;
 mod openapi;
 mod pages;
 mod pairing;

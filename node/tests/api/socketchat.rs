@@ -91,15 +91,26 @@ async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
     assert_eq!(slug, "garden");
     let mut command = std::process::Command::new("node");
     command.arg(clients.join("socketchat.mjs"));
-    command.args([ada.gate_url(), bo.gate_url(), ada.node.api_url(), ada.node.token().to_owned()]);
+    command.args([
+        ada.gate_url(),
+        bo.gate_url(),
+        ada.node.api_url(),
+        ada.node.token().to_owned(),
+    ]);
     command.args([PASSWORD, &slug]);
     let run = tokio::task::spawn_blocking(move || command.output()).await;
     let run = run.unwrap().unwrap();
-    let (out, error) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    let (out, error) = (
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr),
+    );
     assert!(run.status.success() && out.trim() == "ok", "{out}\n{error}");
     // What the family made is an ordinary room.
     let fresh = bo.native.get("/api/v1/rooms/fresh").await.json();
-    assert_eq!((&fresh["policy"]["join"], &fresh["members"]), (&json!("public"), &json!(1)));
+    assert_eq!(
+        (&fresh["policy"]["join"], &fresh["members"]),
+        (&json!("public"), &json!(1))
+    );
     ada.node.stop().await;
     bo.node.stop().await;
 }
@@ -115,7 +126,10 @@ async fn hostile_requests_get_the_familys_refusal() {
         token: login.json()["data"]["token"].as_str().unwrap().to_owned(),
     };
     let sent = page.post("/api/messages", &json!({ "content": "hello" })).await;
-    assert_eq!((sent.status, &sent.json()["data"]["message"]["room"]), (201, &json!("general")));
+    assert_eq!(
+        (sent.status, &sent.json()["data"]["message"]["room"]),
+        (201, &json!("general"))
+    );
     let id = sent.json()["data"]["message"]["_id"].as_str().unwrap().to_owned();
     let message = format!("/api/messages/{id}");
     let short = format!("/api/messages/{}", &id[..id.len() - 4]);
@@ -133,7 +147,12 @@ async fn hostile_requests_get_the_familys_refusal() {
         ("POST", "/api/messages", json!({ "content": " " }), 400),
         ("POST", "/api/messages", long.clone(), 400),
         ("POST", "/api/messages", json!({ "content": "x", "room": 1 }), 400),
-        ("POST", "/api/messages", json!({ "content": "x", "messageType": "file" }), 400),
+        (
+            "POST",
+            "/api/messages",
+            json!({ "content": "x", "messageType": "file" }),
+            400,
+        ),
         ("POST", "/api/messages", json!([1]), 400),
         ("PUT", message.as_str(), long, 400),
         ("PUT", "/api/messages/nonsense", x.clone(), 400),
@@ -153,7 +172,12 @@ async fn hostile_requests_get_the_familys_refusal() {
         ("GET", "/api/v1/me", Value::Null, 404),
         ("DELETE", "/api/messages", Value::Null, 405),
         ("GET", "/nowhere", Value::Null, 404),
-        ("POST", "/api/auth/login", json!({ "email": { "$ne": 1 }, "password": "x" }), 400),
+        (
+            "POST",
+            "/api/auth/login",
+            json!({ "email": { "$ne": 1 }, "password": "x" }),
+            400,
+        ),
         (
             "POST",
             "/api/auth/register",
@@ -173,7 +197,9 @@ async fn hostile_requests_get_the_familys_refusal() {
     }
     let stranger = bo.gate.request("GET", "/api/messages").without("Authorization");
     assert_eq!(bo.gate.send(&stranger).await.status, 401);
-    let foreign = page.request("GET", "/api/messages").set("Origin", "http://evil.example");
+    let foreign = page
+        .request("GET", "/api/messages")
+        .set("Origin", "http://evil.example");
     assert_eq!(page.send(&foreign).await.status, 403);
     // None of it has made a room, or changed the message.
     let rooms = bo.native.get("/api/v1/rooms").await.json();

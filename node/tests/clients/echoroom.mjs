@@ -32,7 +32,7 @@ if (part === "talk") {
   const refused = await once(connect("nonsense", ["websocket"]), "connect_error");
   assert.equal(refused.message, "Authentication error");
   const without = await once(io(url, { transports: ["polling"], forceNew: true, reconnection: false }), "connect_error");
-  assert.equal(without.message, "Authentication error");
+  assert.equal(without.message, "Authentication error", `${without.description} ${without.context?.responseText}`);
 
   // Each transport, and the upgrade from one to the other.
   for (const transports of [["websocket"], ["polling"], ["polling", "websocket"], ["websocket", "polling"]]) {

@@ -175,7 +175,7 @@ fn answer(state: &Shared, logged_in: &LoggedIn) -> Result<dto::LoggedIn, ApiErro
     })
 }
 
-fn lives(limits: &ApiLimits) -> Lives {
+pub(super) fn lives(limits: &ApiLimits) -> Lives {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Lives {
         access: ms(limits.login_access),
@@ -184,7 +184,7 @@ fn lives(limits: &ApiLimits) -> Lives {
 }
 
 /// What a client says of itself, fit to be shown.
-fn device_text(text: &str) -> String {
+pub(super) fn device_text(text: &str) -> String {
     let mut device = crate::text::one_line(text);
     let end = device.floor_char_boundary(MAX_DEVICE);
     device.truncate(end);

@@ -111,6 +111,21 @@ impl Gate {
         Some(value.to_owned())
     }
 
+    /// Begins a login, by whatever call gives its tokens.
+    async fn begin(&self, here: &Here, path: &str, wish: &Value) -> Result<Response, Refused> {
+        let made = self.inside.ask(None, here.from, Method::POST, path, Some(wish)).await?;
+        let token = made["token"].as_str().unwrap_or_default();
+        let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
+        let caller = self.inside.accepts(token).ok_or_else(gone)?;
+        let answer = json!({
+            "user": self.user(&caller, here).await?,
+            "accessToken": token,
+            "refreshToken": made["refresh_token"],
+        });
+        let refresh = made["refresh_token"].as_str().unwrap_or_default();
+        Ok(self.with_cookie(refresh, COOKIE_S, answer))
+    }
+
     fn with_cookie(&self, token: &str, seconds: u32, body: Value) -> Response {
         let cookie = format!(
             "{}={token}; Path=/auth; HttpOnly; SameSite=Strict; Max-Age={seconds}",
@@ -141,8 +156,27 @@ async fn health() -> Json<Value> {
     Json(json!({ "status": "ok", "timestamp": now_text() }))
 }
 
-async fn register() -> Refused {
-    Refused::registration_closed()
+async fn register(
+    State(gate): State<Gate>,
+    here: Here,
+    headers: HeaderMap,
+    Object(body): Object,
+) -> Result<Response, Refused> {
+    let wish = json!({
+        "name": text(&body, "displayName")?,
+        "email": text(&body, "email")?,
+        "password": text(&body, "password")?,
+        "code": body["code"].as_str(),
+        "device": device(&headers),
+    });
+    let mut answer = gate.begin(&here, "/api/v1/session/register", &wish).await?;
+    *answer.status_mut() = StatusCode::CREATED;
+    Ok(answer)
+}
+
+fn device(headers: &HeaderMap) -> &str {
+    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
+    device.unwrap_or("echoroom")
 }
 
 async fn log_in(
@@ -151,27 +185,12 @@ async fn log_in(
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
-    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
     let wish = json!({
         "name": text(&body, "email")?,
         "password": text(&body, "password")?,
-        "device": device.unwrap_or("echoroom"),
+        "device": device(&headers),
     });
-    let path = "/api/v1/session/login";
-    let made = gate
-        .inside
-        .ask(None, here.from, Method::POST, path, Some(&wish))
-        .await?;
-    let token = made["token"].as_str().unwrap_or_default();
-    let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
-    let caller = gate.inside.accepts(token).ok_or_else(gone)?;
-    let answer = json!({
-        "user": gate.user(&caller, &here).await?,
-        "accessToken": token,
-        "refreshToken": made["refresh_token"],
-    });
-    let refresh = made["refresh_token"].as_str().unwrap_or_default();
-    Ok(gate.with_cookie(refresh, COOKIE_S, answer))
+    gate.begin(&here, "/api/v1/session/login", &wish).await
 }
 
 async fn refresh(

@@ -6,6 +6,8 @@ mod show;
 mod sockets;
 mod users;
 
+use std::net::IpAddr;
+
 use axum::extract::{FromRef, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -123,31 +125,59 @@ async fn health() -> Json<Value> {
     }))
 }
 
-async fn register() -> Refused {
-    Refused::registration_closed()
+async fn register(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, Object(body): Object) -> Made {
+    let wish = json!({
+        "name": users::checked_name(text(&body, "username")?)?,
+        "email": text(&body, "email")?,
+        "password": text(&body, "password")?,
+        "code": body["code"].as_str(),
+        "device": device(&headers),
+        "one_token": true,
+    });
+    let begun = gate.begin(from, "/api/v1/session/register", &wish).await;
+    // This family has one status for all that cannot be.
+    let begun = begun.map_err(|refused| match refused.status {
+        StatusCode::CONFLICT => Refused {
+            status: StatusCode::BAD_REQUEST,
+            ..refused
+        },
+        _ => refused,
+    });
+    Ok((StatusCode::CREATED, done("registered", begun?)))
 }
 
 async fn log_in(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, Object(body): Object) -> Answer {
-    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
     let wish = json!({
         "name": text(&body, "email")?,
         "password": text(&body, "password")?,
-        "device": device.unwrap_or("socketchat"),
+        "device": device(&headers),
         // The family has no call by which a token is renewed.
         "one_token": true,
     });
-    let path = "/api/v1/session/login";
-    let made = gate.inside.ask(None, from, Method::POST, path, Some(&wish)).await?;
-    let token = made["token"].as_str().unwrap_or_default();
-    let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
-    let caller = gate.inside.accepts(token).ok_or_else(gone)?;
-    let asker = Asker {
-        inside: gate.inside.clone(),
-        caller,
-        from,
-    };
-    let user = users::own(&asker).await?;
-    Ok(done("logged in", json!({ "user": user, "token": token })))
+    Ok(done(
+        "logged in",
+        gate.begin(from, "/api/v1/session/login", &wish).await?,
+    ))
+}
+
+fn device(headers: &HeaderMap) -> &str {
+    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
+    device.unwrap_or("socketchat")
+}
+
+impl Gate {
+    /// Begins a login, by whatever call gives its token.
+    async fn begin(&self, from: IpAddr, path: &str, wish: &Value) -> Result<Value, Refused> {
+        let made = self.inside.ask(None, from, Method::POST, path, Some(wish)).await?;
+        let token = made["token"].as_str().unwrap_or_default();
+        let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
+        let asker = Asker {
+            inside: self.inside.clone(),
+            caller: self.inside.accepts(token).ok_or_else(gone)?,
+            from,
+        };
+        Ok(json!({ "user": users::own(&asker).await?, "token": token }))
+    }
 }
 
 async fn log_out(asker: Asker, Object(_): Object) -> Answer {

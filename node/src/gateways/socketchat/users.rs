@@ -50,16 +50,22 @@ pub(super) async fn online(asker: Asker) -> Answer {
     Ok(done("", json!({ "count": users.len(), "users": users })))
 }
 
-pub(super) async fn rename(asker: Asker, Object(body): Object) -> Answer {
-    let name = text(&body, "username")?.trim();
-    if !USERNAME.contains(&name.chars().count()) {
-        let detail = format!(
-            "username must have {} to {} characters",
-            USERNAME.start(),
-            USERNAME.end()
-        );
-        return Err(bad(&detail));
+/// A name as this family takes it.
+pub(super) fn checked_name(name: &str) -> Result<&str, Refused> {
+    let name = name.trim();
+    if USERNAME.contains(&name.chars().count()) {
+        return Ok(name);
     }
+    let detail = format!(
+        "username must have {} to {} characters",
+        USERNAME.start(),
+        USERNAME.end()
+    );
+    Err(bad(&detail))
+}
+
+pub(super) async fn rename(asker: Asker, Object(body): Object) -> Answer {
+    let name = checked_name(text(&body, "username")?)?;
     let wish = json!({ "name": name });
     asker.ask(Method::PATCH, "/api/v1/me/profile", Some(&wish)).await?;
     Ok(done("profile changed", json!({ "user": own(&asker).await? })))
