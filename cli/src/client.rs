@@ -315,6 +315,13 @@ pub(crate) enum CallError {
     Unreadable(String),
 }
 
+impl CallError {
+    /// Whether the node knows of nothing that is called so.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.status == 404)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
+pub(crate) use parlour_node::span;
 
 /// Characters that act on a terminal or on the direction of writing instead of being seen.
 fn acts(c: char) -> bool {
@@ -74,18 +75,6 @@ pub(crate) fn ago(time: &str, now: Timestamp) -> String {
         3_600..172_800 => format!("{} h ago", seconds / 3_600),
         _ => format!("{} days ago", seconds / 86_400),
     }
-}
-
-/// A time in the largest unit that says it exactly.
-pub(crate) fn span(ms: u64) -> String {
-    for (unit, length) in [("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if ms >= length && ms.is_multiple_of(length) {
-            let count = ms / length;
-            let unit = if (count, unit) == (1, "days") { "day" } else { unit };
-            return format!("{count} {unit}");
-        }
-    }
-    format!("{ms} ms")
 }
 
 /// The network's account of a failed dial, one `address: cause` each: without peer ids, repeats and what was cut off.
@@ -190,12 +179,6 @@ mod tests {
             dial_failures("no addresses; none: at all"),
             "no addresses; none: at all"
         );
-    }
-
-    #[test]
-    fn spans_have_the_largest_unit_that_is_exact() {
-        let spans = [5_000, 60_000, 90_000, 3_600_000, 86_400_000, 172_800_000, 1_500].map(span);
-        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "1 day", "2 days", "1500 ms"]);
     }
 
     #[test]

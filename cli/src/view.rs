@@ -28,7 +28,7 @@ pub(crate) struct Message {
     pub pinned: bool,
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
-    pub timer: Option<Timer>,
+    pub system: Option<System>,
     pub thread: Option<String>,
     pub replies: Option<Replies>,
     pub poll: Option<Poll>,
@@ -57,11 +57,11 @@ pub(crate) struct Quote {
     pub reason: Option<String>,
 }
 
-/// A conversation's timer.
+/// What happened, as a sentence.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Timer {
-    pub expires_after_ms: Option<u64>,
+pub(crate) struct System {
+    pub text: String,
 }
 
 /// What became of a message on one device.
@@ -115,8 +115,8 @@ impl Message {
         if let Some(text) = &self.text {
             return text.clone();
         }
-        if let Some(timer) = &self.timer {
-            return timer.line();
+        if let Some(System { text }) = &self.system {
+            return text.clone();
         }
         match (self.gone.as_deref(), self.views_left) {
             (Some("deleted"), _) => "(deleted)".to_owned(),
@@ -183,6 +183,13 @@ impl Message {
         let place = place
             .map(|place| format!("[{}] ", text::one_line(place)))
             .unwrap_or_default();
+        if let Some(System { text }) = &self.system {
+            return format!(
+                "{}  {place}* {}\n",
+                text::local_time(&self.created_at),
+                text::one_line(text)
+            );
+        }
         let head = format!("{}  {place}{}: ", text::local_time(&self.created_at), self.who());
         let state = match self.status.as_str() {
             state @ ("sending" | "sent") if self.own => format!("  [{state}]"),
@@ -207,15 +214,6 @@ impl Quote {
             (None, Some(_)) => "(erased)".to_owned(),
         };
         format!("> {}: {said}", who.unwrap_or_default())
-    }
-}
-
-impl Timer {
-    fn line(&self) -> String {
-        match self.expires_after_ms {
-            Some(ms) => format!("(new messages disappear after {})", text::span(ms)),
-            None => "(new messages do not disappear any more)".to_owned(),
-        }
     }
 }
 
@@ -275,6 +273,16 @@ mod tests {
     }
 
     #[test]
+    fn what_happened_is_not_said_by_anybody_and_stays_on_its_line() {
+        let line = Message::of(&json!({
+            "author_name": "eve", "system": { "text": "eve removed bo: go\n2026-01-01 00:00:00  bo: mine" }, "text": null,
+        }));
+        let line = line.line(None);
+        assert!(line.contains("* eve removed bo: go␊2026-01-01"), "{line}");
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
     fn only_own_messages_that_are_under_way_show_their_state() {
         let line = |own, status| Message::of(&json!({ "own": own, "status": status, "text": "x" })).line(None);
         assert!(line(true, "sending").ends_with("[sending]\n"));
@@ -295,10 +303,7 @@ mod tests {
         assert_eq!(lines[1..], ["two", "lines  (edited)  [pinned]", "👍 2 (you)  🎉 1"]);
         let shown = |value| Message::of(&value).shown();
         assert_eq!(shown(json!({ "gone": "deleted" })), "(deleted)");
-        assert_eq!(
-            shown(json!({ "timer": { "expires_after_ms": 3_600_000 } })),
-            "(new messages disappear after 1 h)"
-        );
+        assert_eq!(shown(json!({ "system": { "text": "bo left" } })), "bo left");
         let once = json!({ "id": "msg_abcdefghijkl", "views_left": 1 });
         assert_eq!(shown(once), "(can be viewed once: parlour message view msg_abcdefgh)");
         let lost = Message::of(&json!({ "text": "x", "reply": { "reason": "missing" } })).line(None);

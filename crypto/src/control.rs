@@ -17,7 +17,7 @@ use thiserror::Error;
 
 mod room;
 
-pub use room::{MAX_KEY_REQUESTS, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, RoomAsk};
+pub use room::{MAX_KEY_REQUESTS, MAX_REPORT_REASON, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, RoomAsk};
 
 /// 16 random bytes; the same control keeps its id when it is sent again.
 pub type ControlId = [u8; 16];
@@ -140,10 +140,21 @@ pub enum Control {
         /// Fields of later versions.
         ext: Ext,
     },
+    /// Tells those who keep order in a room of a message in it.
+    RoomReport {
+        /// The room.
+        room: ConversationId,
+        /// The message.
+        target: EventId,
+        /// What is wrong with it, at most 512 bytes.
+        reason: String,
+        /// Fields of later versions.
+        ext: Ext,
+    },
 }
 
 /// Number of [`Control`] variants this version knows.
-const KNOWN_CONTROLS: u32 = 14;
+const KNOWN_CONTROLS: u32 = 15;
 
 /// How far a user has read a conversation: a place in the order of (clock, event id). The larger of two counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,7 +266,8 @@ impl Control {
             | Self::RoomWelcome { .. }
             | Self::RoomRefused { .. }
             | Self::RoomHeads { .. }
-            | Self::RoomOperations { .. } => room::validate(self),
+            | Self::RoomOperations { .. }
+            | Self::RoomReport { .. } => room::validate(self),
         }
     }
 }

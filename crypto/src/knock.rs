@@ -4,12 +4,20 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::asking::MAX_ASKING_ENVELOPE;
+use crate::body::{Ext, MAX_EXT};
 use crate::codec::{DecodeError, decode_strict, encode};
 use crate::ids::UserId;
+use crate::invite::MAX_INVITE;
+use crate::room::{MAX_ROOM_NAME, MAX_TOPIC};
 use serde::{Deserialize, Serialize};
 
 /// Largest request and largest response: 64 KiB.
 pub const MAX_KNOCK: usize = 65_536;
+
+/// Most rooms of a list.
+pub const MAX_LISTED: usize = 32;
+/// Longest wire event that made a listed room.
+pub const MAX_LISTED_CREATE: usize = 4_096;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +48,56 @@ pub enum KnockRequest {
         #[serde(with = "serde_bytes")]
         envelope: Vec<u8>,
     },
+    /// The public rooms of those who are asked.
+    Rooms,
+}
+
+/// A public room, as a member lists it. Only who made it is proved; the rest is what the member says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedRoom {
+    /// The wire event that made it, at most 4 096 bytes.
+    #[serde(with = "serde_bytes")]
+    pub create: Vec<u8>,
+    /// A link into it, at most 400 characters, with which the member lets in whoever shows it.
+    pub link: String,
+    /// What it is called, at most 128 bytes.
+    pub name: String,
+    /// What it is about, at most 1 024 bytes.
+    pub topic: String,
+    /// How many users take part.
+    pub members: u32,
+    /// Fields of later versions.
+    pub ext: Ext,
+}
+
+impl std::fmt::Debug for ListedRoom {
+    /// Leaves out the link.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListedRoom")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ListedRoom {
+    fn validate(&self) -> Result<(), DecodeError> {
+        let limits = [
+            (self.create.len(), MAX_LISTED_CREATE),
+            (self.link.len(), MAX_INVITE),
+            (self.name.len(), MAX_ROOM_NAME),
+            (self.topic.len(), MAX_TOPIC),
+            (self.ext.len(), MAX_EXT),
+        ];
+        limits.into_iter().try_for_each(|(got, max)| within(got, max))
+    }
+}
+
+fn within(got: usize, max: usize) -> Result<(), DecodeError> {
+    if got > max {
+        Err(DecodeError::TooLong { got, max })
+    } else {
+        Ok(())
+    }
 }
 
 /// What is answered.
@@ -64,6 +122,11 @@ pub enum KnockResponse {
     Closed {
         /// 0 used up, 1 expired, 2 revoked.
         reason: u8,
+    },
+    /// Public rooms.
+    Rooms {
+        /// The rooms, at most 32.
+        rooms: Vec<ListedRoom>,
     },
 }
 
@@ -109,18 +172,19 @@ impl KnockResponse {
             Self::Bundle {
                 one_time: Some((0, _)), ..
             } => Err(DecodeError::Malformed),
+            Self::Rooms { rooms } => {
+                within(rooms.len(), MAX_LISTED)?;
+                rooms.iter().try_for_each(ListedRoom::validate)?;
+                Ok(Self::Rooms { rooms })
+            }
             response => Ok(response),
         }
     }
 }
 
 fn bounded(bytes: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
-    let got = bytes.len();
-    if got > MAX_KNOCK {
-        Err(DecodeError::TooLong { got, max: MAX_KNOCK })
-    } else {
-        Ok(bytes)
-    }
+    within(bytes.len(), MAX_KNOCK)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ pub use codec::{
 };
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_KEY_REQUESTS, MAX_LOGS, MAX_NAME,
-    MAX_PEER, MAX_RECEIVED, MAX_REQUEST_NOTE, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, Payload, Profile, ReadMark, RoomAsk,
+    MAX_PEER, MAX_RECEIVED, MAX_REPORT_REASON, MAX_REQUEST_NOTE, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, Payload, Profile,
+    ReadMark, RoomAsk,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};
@@ -86,7 +87,7 @@ pub use kdf::SignerKey;
 pub use kem::{KEM_CIPHERTEXT_LEN, KEM_KEY_LEN};
 pub use keys::DeviceKeys;
 pub use keystore::{Argon2Params, DataKey, Keystore, KeystoreError, Secrets, Unlock, UnlockError};
-pub use knock::{KnockRequest, KnockResponse, MAX_KNOCK};
+pub use knock::{KnockRequest, KnockResponse, ListedRoom, MAX_KNOCK, MAX_LISTED, MAX_LISTED_CREATE};
 pub use prekey::{
     BUNDLE_LIFETIME_MS, BundleError, OneTimeKey, OneTimeSecret, PrekeyBundle, PrekeySecret, SecretDecodeError,
 };

@@ -212,6 +212,14 @@ impl AccountHandle {
         self.ask(|reply| Command::JoinByLink(link, reply)).await
     }
 
+    /// The public rooms that contacts and nodes on the LAN have listed lately. They are asked again, so that more may be here in a moment.
+    ///
+    /// # Errors
+    /// The turn was not written.
+    pub async fn public_rooms(&self) -> Result<Vec<crate::engine::PublicRoom>, RoomError> {
+        self.ask(Command::PublicRooms).await
+    }
+
     /// Does something in a room; returns when it is written.
     ///
     /// # Errors

@@ -28,12 +28,13 @@ pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
     Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer, MadeInvite, MadeLink,
-    MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, ReadMarkError, Refusal, RevokeError, RoomAct,
-    RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
+    MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError, Refusal, RevokeError,
+    RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
 };
 pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::OfflineAccount;
 pub use runner::{StartError, now_ms};
+pub use text::span;
 pub use waiting::WaitingNode;

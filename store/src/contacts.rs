@@ -93,6 +93,11 @@ pub fn put(txn: &mut Txn<'_>, row: &ContactRow) {
     record::put(txn, key(&row.user), row);
 }
 
+/// Forgets whoever never was a contact.
+pub fn delete(txn: &mut Txn<'_>, user: &UserId) {
+    txn.delete(key(user));
+}
+
 /// All contacts, by user id.
 ///
 /// # Errors

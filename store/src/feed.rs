@@ -1,7 +1,7 @@
 //! The account's durable stream of changes. Every change gets its feed seq in the commit that made it; readers keep cursors.
 //! Rows are references: what they mean is read when they are read.
 
-use parlour_crypto::{Intervals, UserId};
+use parlour_crypto::{EventId, Intervals, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -71,6 +71,20 @@ pub enum FeedRow {
     Request {
         /// Who.
         user: UserId,
+    },
+    /// Something happened in a room, or turns out not to have.
+    System {
+        /// Where its event is.
+        event: EventKey,
+    },
+    /// A message of a room was reported, or the report dismissed.
+    Report {
+        /// The room.
+        conversation: ConversationNo,
+        /// The message.
+        target: EventId,
+        /// Who reported it.
+        by: UserId,
     },
 }
 

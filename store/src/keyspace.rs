@@ -113,6 +113,7 @@ pub(crate) enum Kind {
     ForAll = 0x2b,
     Veiled = 0x2c,
     Purging = 0x2d,
+    System = 0x2e,
     Bodiless = 0x2f,
     Event = 0x30,
     EventId = 0x31,
@@ -153,6 +154,8 @@ pub(crate) enum Kind {
     Parted = 0xB7,
     LetInBy = 0xB8,
     RoomRequest = 0xB9,
+    Report = 0xBA,
+    Banned = 0xBB,
 }
 
 /// Builds one key.

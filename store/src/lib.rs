@@ -31,6 +31,7 @@ pub mod registers;
 pub mod requests;
 pub mod rooms;
 pub mod sessions;
+pub mod system;
 pub mod timeline;
 pub mod view;
 mod wiped;

@@ -76,6 +76,14 @@ enum Action {
     Unpin(Id),
     /// Show every version of a message, the first one first
     Versions(Id),
+    /// Tell those who keep order in its room what is wrong with a message; nobody else learns of it
+    Report {
+        #[command(flatten)]
+        id: Id,
+        /// What is wrong
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
     /// See a message that can be viewed once or twice only; this counts
     View(Id),
 }
@@ -124,6 +132,13 @@ impl Message {
             Action::Pin(Id { id }) => told(out, &client.put(&["messages", id, "pin"], &nothing).await?)?,
             Action::Unpin(Id { id }) => told(out, &client.take_away(&["messages", id, "pin"], &[]).await?)?,
             Action::Versions(Id { id }) => versions(client, out, id).await?,
+            Action::Report { id: Id { id }, reason } => {
+                client
+                    .post(&["messages", id, "report"], &json!({ "reason": reason }))
+                    .await?;
+                let done = json!({ "id": id, "reported": true });
+                out.data(&done, || "Those who keep order in the room are told.\n".to_owned())?;
+            }
             Action::View(Id { id }) => view_once(client, out, id).await?,
         }
         Ok(ExitCode::SUCCESS)

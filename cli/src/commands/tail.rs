@@ -167,7 +167,7 @@ impl Page<'_> {
         };
         while let Some(Event { id, name, data }) = events.next().await? {
             *after = id.unwrap_or(*after);
-            if name == "message" {
+            if matches!(name.as_str(), "message" | "system") {
                 let message = &data["message"];
                 self.show(client, message).await?;
             } else if name == "message_updated" && self.changes {

@@ -402,7 +402,10 @@ fn what_is_done_with_a_message_is_seen_on_the_other_side() {
     assert_eq!(alice.json(&["timer", "bob", "off"])["expires_after_ms"], Value::Null);
     let system = alice.run(&["history", "bob"]);
     assert!(
-        system.done().stdout.contains("(new messages disappear after 5 s)"),
+        system
+            .done()
+            .stdout
+            .contains("* you set messages to disappear after 5 s\n"),
         "{system:?}"
     );
 

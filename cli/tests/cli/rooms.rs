@@ -6,9 +6,17 @@ use crate::harness::{Home, eventually};
 
 fn texts(home: &Home, room: &str) -> Vec<String> {
     let history = home.json(&["history", room, "--limit", "100"]);
-    let texts = history.as_array().unwrap().iter();
-    texts
-        .map(|message| message["text"].as_str().unwrap().to_owned())
+    let said = history.as_array().unwrap().iter();
+    said.filter_map(|message| message["text"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// What happened, as sentences.
+fn happened(home: &Home, room: &str) -> Vec<String> {
+    let history = home.json(&["history", room, "--limit", "100"]);
+    let happened = history.as_array().unwrap().iter();
+    happened
+        .filter_map(|message| message["system"]["text"].as_str().map(str::to_owned))
         .collect()
 }
 
@@ -52,7 +60,12 @@ fn strangers_meet_in_a_room_by_its_link_and_who_is_removed_hears_no_more() {
         assert_eq!(members(home, "garden").len(), 3);
     }
     let history = carol.json(&["history", "garden"]);
-    assert_eq!(history[1]["author_name"], "bob", "members are known by their names");
+    let hello = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|message| message["text"] == "hello");
+    assert_eq!(hello.unwrap()["author_name"], "bob", "members are known by their names");
     assert!(
         bob.json(&["search", "hi"])[0]["text"] == "hi",
         "rooms are searched, too"
@@ -77,6 +90,20 @@ fn strangers_meet_in_a_room_by_its_link_and_who_is_removed_hears_no_more() {
         "20s",
     ]);
     assert_eq!(texts(&carol, "garden").len(), 3);
+    assert_eq!(
+        happened(&alice, "garden"),
+        [
+            "you made the room garden",
+            "bob joined, let in by you",
+            "carol joined, let in by you",
+            "you removed carol: spam"
+        ]
+    );
+    assert_eq!(happened(&carol, "garden").last().unwrap(), "alice removed you: spam");
+    let shown = carol.run(&["history", "garden"]).stdout;
+    assert!(shown.contains("* alice removed you: spam\n"), "{shown}");
+    assert!(!shown.contains("alice: alice removed"), "nobody says it: {shown}");
+    assert_eq!(carol.json(&["search", "removed"]), json!([]), "nobody has said it");
     let refused = carol.run(&["send", "garden", "am I here?"]);
     refused.failed(1, "not a member");
 }
@@ -203,4 +230,140 @@ fn contacts_are_invited_and_rules_are_kept() {
         count => Err(format!("{count} members")),
     });
     bob.run(&["room", "join", "parlour:AQABAQ"]).failed(1, "");
+}
+
+#[test]
+fn members_are_reported_blocked_and_banned() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    alice.json(&["room", "new", "garden"]);
+    let link = alice.json(&["room", "link", "garden"])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for home in [&bob, &carol] {
+        home.json(&["room", "join", &link]);
+    }
+    let offer = bob.json(&["send", "garden", "buy this", "--wait", "delivered", "--timeout", "20s"]);
+    let id = offer["id"].as_str().unwrap().to_owned();
+    wait_for_texts(&carol, "garden", &["buy this"]);
+
+    carol.json(&["message", "report", &id, "--reason", "spam"]);
+    let report = eventually("alice is told", || {
+        let reports = alice.json(&["room", "reports", "garden"]);
+        reports
+            .as_array()
+            .unwrap()
+            .first()
+            .cloned()
+            .ok_or_else(|| reports.to_string())
+    });
+    assert_eq!((&report["name"], &report["reason"]), (&json!("carol"), &json!("spam")));
+    assert_eq!(report["message"]["text"], "buy this");
+    let shown = alice.run(&["room", "reports", "garden"]).stdout;
+    assert!(
+        shown.contains("bob: buy this") && shown.contains("reported by carol: spam"),
+        "{shown}"
+    );
+    assert_eq!(
+        bob.json(&["room", "reports", "garden"]),
+        json!([]),
+        "whom it is about is not told"
+    );
+    bob.run(&["message", "report", &id]).failed(1, "your own");
+    alice.json(&["room", "reports", "garden", "--dismiss", &id]);
+    assert_eq!(alice.json(&["room", "reports", "garden"]), json!([]));
+    alice
+        .run(&["room", "reports", "garden", "--dismiss", &id])
+        .failed(1, "no report");
+
+    carol.json(&["room", "block", "garden", "bob"]);
+    assert_eq!(carol.json(&["contacts"])[0]["blocked"], true);
+    bob.json(&["send", "garden", "and this"]);
+    wait_for_texts(&alice, "garden", &["buy this", "and this"]);
+    alice.json(&["send", "garden", "quiet, please"]);
+    wait_for_texts(&carol, "garden", &["buy this", "quiet, please"]);
+    carol.json(&["room", "unblock", "garden", "bob"]);
+    wait_for_texts(&carol, "garden", &["buy this", "and this", "quiet, please"]);
+    assert_eq!(carol.json(&["contacts"]), json!([]), "a block makes no contact");
+
+    alice.json(&["room", "pin", "garden", &id]);
+    alice.json(&["room", "ban", "garden", "bob"]);
+    for home in [&alice, &carol] {
+        eventually("the ban is known", || {
+            let room = home.json(&["room", "info", "garden"]);
+            match room["banned"][0]["name"] == "bob" {
+                true => Ok(()),
+                false => Err(room.to_string()),
+            }
+        });
+    }
+    let last_two = happened(&carol, "garden").split_off(3);
+    assert_eq!(
+        last_two,
+        ["alice pinned a message: buy this", "alice removed and banned bob"]
+    );
+    assert!(alice.run(&["room", "info", "garden"]).stdout.contains("banned   bob"));
+}
+
+#[test]
+fn public_rooms_are_found_and_joined_by_name_and_never_one_for_the_other() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    for home in [&alice, &carol] {
+        let invite = home.json(&["invite"])["link"].as_str().unwrap().to_owned();
+        bob.json(&["add", &invite]);
+    }
+    eventually("all are contacts", || {
+        let contacts = bob.json(&["contacts"]);
+        let accepted = contacts
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|contact| contact["state"] == "accepted");
+        if accepted.count() == 2 {
+            Ok(())
+        } else {
+            Err(contacts.to_string())
+        }
+    });
+    alice.json(&["room", "new", "Garden Club", "--join", "public", "--history", "all"]);
+    alice.json(&["send", "garden-club", "the beans are up"]);
+    let found = bob.json(&["room", "discover", "--timeout", "2s"]);
+    assert_eq!(found[0]["slug"], "garden-club", "{found}");
+    assert_eq!(
+        (&found[0]["made_by_name"], &found[0]["joined"]),
+        (&json!("alice"), &json!(false))
+    );
+
+    let other = carol.json(&["room", "new", "garden club", "--join", "public"]);
+    let found = bob.json(&["room", "discover", "--timeout", "4s"]);
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert!(found.as_array().unwrap().iter().all(|room| room["ambiguous"] == true));
+    bob.run(&["room", "join", "garden-club"])
+        .failed(1, "several public rooms");
+    let joined = bob.json(&["room", "join", other["id"].as_str().unwrap()]);
+    assert_eq!((&joined["id"], &joined["standing"]), (&other["id"], &json!("member")));
+    let alices = alice.json(&["room", "info", "garden-club"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let joined = bob.json(&["room", "join", &alices[..20]]);
+    assert_eq!(
+        (&joined["slug"], &joined["standing"]),
+        (&json!("garden-club-2"), &json!("member"))
+    );
+    wait_for_texts(&bob, "garden-club-2", &["the beans are up"]);
+
+    alice.json(&["room", "ban", "garden-club", "bob"]);
+    eventually("bob is told", || {
+        let standing = bob.json(&["room", "info", &alices])["standing"].clone();
+        if standing == "gone" {
+            Ok(())
+        } else {
+            Err(standing.to_string())
+        }
+    });
+    bob.run(&["room", "join", &alices]).failed(1, "banned");
+    bob.run(&["room", "join", "no-such-room"]).failed(1, "no conversation");
 }

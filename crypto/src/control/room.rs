@@ -15,6 +15,9 @@ pub const MAX_ROOM_HEADS: usize = 1_024;
 /// Most wire events of a control.
 pub const MAX_ROOM_EVENTS: usize = 64;
 
+/// Longest reason of a report, bytes of UTF-8.
+pub const MAX_REPORT_REASON: usize = 512;
+
 /// Asks a member to be let into a room.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomAsk {
@@ -71,6 +74,10 @@ pub(super) fn validate(control: &Control) -> Result<(), ControlError> {
         }
         Control::RoomOperations { events, ext, .. } => {
             some("events", events.len(), MAX_ROOM_EVENTS)?;
+            limit("ext", ext.len(), MAX_EXT)
+        }
+        Control::RoomReport { reason, ext, .. } => {
+            limit("reason", reason.len(), MAX_REPORT_REASON)?;
             limit("ext", ext.len(), MAX_EXT)
         }
         Control::RoomRefused { ext, .. } => limit("ext", ext.len(), MAX_EXT),

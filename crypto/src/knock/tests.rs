@@ -32,6 +32,26 @@ fn the_bytes_are_those_of_the_page() {
     let expected = [&[1, 1, 1, 2, 2, 2, 1, 0xAC, 0x02][..], &[5; 32]].concat();
     assert_eq!(bundle(Some((300, [5; 32]))).encode().unwrap(), expected);
     assert_eq!(KnockResponse::Received.encode().unwrap(), [2]);
+    assert_eq!(KnockRequest::Rooms.encode().unwrap(), [4]);
+    let rooms = vec![ListedRoom {
+        create: vec![9, 9],
+        link: "parlour:".to_owned(),
+        ..listed(3)
+    }];
+    let expected = [&[4, 1, 2, 9, 9, 8][..], b"parlour:", &[3], b"aaa", &[0, 0xAC, 2, 0]].concat();
+    assert_eq!(KnockResponse::Rooms { rooms }.encode().unwrap(), expected);
+}
+
+/// A room whose name is so long.
+fn listed(length: usize) -> ListedRoom {
+    ListedRoom {
+        create: Vec::new(),
+        link: String::new(),
+        name: "a".repeat(length),
+        topic: String::new(),
+        members: 300,
+        ext: Vec::new(),
+    }
 }
 
 #[test]
@@ -49,6 +69,7 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
             nonce: u64::MAX,
             envelope: vec![9; MAX_ASKING_ENVELOPE],
         },
+        KnockRequest::Rooms,
     ] {
         let bytes = request.encode().unwrap();
         assert_eq!(KnockRequest::decode(&bytes), Ok(request));
@@ -60,6 +81,9 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
         bundle(None),
         bundle(Some((1, [5; 32]))),
         KnockResponse::Received,
+        KnockResponse::Rooms {
+            rooms: vec![listed(128); MAX_LISTED],
+        },
     ] {
         let bytes = response.encode().unwrap();
         assert_eq!(KnockResponse::decode(&bytes), Ok(response));
@@ -70,7 +94,29 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
 
 #[test]
 fn what_is_unknown_or_over_a_limit_is_refused() {
-    assert_eq!(KnockRequest::decode(&[4]), Err(DecodeError::Malformed));
+    assert_eq!(KnockRequest::decode(&[5]), Err(DecodeError::Malformed));
+    let long = |room: ListedRoom| KnockResponse::Rooms { rooms: vec![room] };
+    for refused in [
+        KnockResponse::Rooms {
+            rooms: vec![listed(1); MAX_LISTED + 1],
+        },
+        long(listed(129)),
+        long(ListedRoom {
+            create: vec![0; MAX_LISTED_CREATE + 1],
+            ..listed(1)
+        }),
+        long(ListedRoom {
+            link: "x".repeat(MAX_INVITE + 1),
+            ..listed(1)
+        }),
+        long(ListedRoom {
+            topic: "x".repeat(MAX_TOPIC + 1),
+            ..listed(1)
+        }),
+    ] {
+        let read = KnockResponse::decode(&encode(&refused));
+        assert!(matches!(read, Err(DecodeError::TooLong { .. })), "{refused:?}");
+    }
     assert_eq!(KnockResponse::decode(&[3]), Err(DecodeError::Malformed));
     assert_eq!(
         KnockResponse::decode(&encode(&bundle(Some((0, [5; 32]))))),

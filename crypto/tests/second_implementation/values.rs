@@ -3,8 +3,8 @@
 use parlour_crypto::{
     Body, ClosePoll, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
     KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE,
-    KnockRequest, KnockResponse, LogHave, Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk, Timer, UserId,
-    Vote,
+    KnockRequest, KnockResponse, ListedRoom, LogHave, Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk,
+    Timer, UserId, Vote,
 };
 use serde_json::Value;
 
@@ -158,6 +158,12 @@ fn room_control(name: &str, v: Given<'_>) -> Control {
             heads: heads(),
             ext,
         },
+        "RoomReport" => Control::RoomReport {
+            room,
+            target: EventId::from_bytes(v.array("target")),
+            reason: v.text("reason").to_owned(),
+            ext,
+        },
         "RoomOperations" => Control::RoomOperations {
             room,
             events: v.list("events").into_iter().map(Into::into).collect(),
@@ -221,6 +227,7 @@ pub(crate) fn knock_request(value: &Value) -> KnockRequest {
             nonce: v.int("nonce"),
             envelope: v.bytes("envelope"),
         },
+        ("Rooms", _) => KnockRequest::Rooms,
         (other, _) => panic!("unknown request {other}"),
     }
 }
@@ -237,7 +244,21 @@ pub(crate) fn knock_response(value: &Value) -> KnockResponse {
         ("Closed", v) => KnockResponse::Closed {
             reason: v.int("reason"),
         },
+        ("Rooms", v) => KnockResponse::Rooms {
+            rooms: v.parts("rooms").map(listed_room).collect(),
+        },
         (other, _) => panic!("unknown response {other}"),
+    }
+}
+
+fn listed_room(v: Given<'_>) -> ListedRoom {
+    ListedRoom {
+        create: v.bytes("create"),
+        link: v.text("link").to_owned(),
+        name: v.text("name").to_owned(),
+        topic: v.text("topic").to_owned(),
+        members: v.int("members"),
+        ext: ext(&v),
     }
 }
 

@@ -266,7 +266,12 @@ impl From<RoomError> for ApiError {
             RoomError::Owner => Self::new(StatusCode::CONFLICT, "owner", detail),
             RoomError::NotContact => Self::new(StatusCode::CONFLICT, "not_a_contact", detail),
             RoomError::NoKnocking => Self::new(StatusCode::CONFLICT, "no_knocking", detail),
-            RoomError::NotAsking | RoomError::NoSuchLink => Self::not_found(detail),
+            RoomError::NotAsking | RoomError::NoSuchLink | RoomError::NoSuchMessage | RoomError::NoSuchReport => {
+                Self::not_found(detail)
+            }
+            RoomError::OwnMessage => Self::forbidden("own_message", detail),
+            RoomError::NobodyToTell => Self::new(StatusCode::CONFLICT, "nobody_to_tell", detail),
+            RoomError::TooManyReports => Self::new(StatusCode::CONFLICT, "too_many_reports", detail),
             RoomError::AliasTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("slug"),
             RoomError::BadAlias { .. } => Self::bad_field("slug", detail),
             RoomError::BadRank => Self::bad_field("role", detail),

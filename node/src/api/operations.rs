@@ -267,17 +267,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     send("POST", "/api/v1/messages/{id}/vote", "Message", "The same").takes("CastVote").at(Message),
     send("DELETE", "/api/v1/messages/{id}/vote", "Message", "Take a vote back").at(Message),
     send("POST", "/api/v1/messages/{id}/close", "Message", "Close your poll").takes("Nothing").at(Message),
+    send("POST", "/api/v1/messages/{id}/report", "", "Tell those who keep order in its room")
+        .takes("MakeReport").at(Message),
     read("/api/v1/search", "Found", "Search in messages")
         .query(&[ "q", "conversation", "author", "after_time", "before_time", "order", "limit", ]).at(Query),
     // rooms
     read("/api/v1/rooms", "Rooms", "The rooms you are in, or are invited into"),
     admin("POST", "/api/v1/rooms", "Room", "Make a room").takes("MakeRoom").makes(),
     admin("POST", "/api/v1/room-links", "Room", "Open a link into a room").takes("OpenRoomLink").starts(),
+    admin("POST", "/api/v1/public-rooms", "PublicRooms", "The public rooms of contacts and of nodes on the LAN, who are asked again")
+        .takes("Nothing"),
     read("/api/v1/rooms/{room}", "Room", "One room").at(Conversation),
     admin("PATCH", "/api/v1/rooms/{room}", "Room", "Change its name, topic, rules, or what it is called here").takes("ChangeRoom"),
     read("/api/v1/rooms/{room}/members", "RoomMembers", "Its members").at(Conversation),
     admin("PATCH", "/api/v1/rooms/{room}/members/{user}", "", "Give a member a rank").takes("GiveRank"),
     admin("POST", "/api/v1/rooms/{room}/members/{user}/remove", "", "Remove a member").takes("RemoveMember"),
+    admin("PUT", "/api/v1/rooms/{room}/members/{user}/block", "", "Block a member, contact or not, in all rooms").takes("Nothing"),
+    admin("DELETE", "/api/v1/rooms/{room}/members/{user}/block", "", "Block them no more"),
     admin("DELETE", "/api/v1/rooms/{room}/bans/{user}", "", "Lift a ban"),
     admin("POST", "/api/v1/rooms/{room}/invites", "", "Invite a contact").takes("InviteToRoom"),
     admin("POST", "/api/v1/rooms/{room}/links", "RoomLink", "Make a link into the room").takes("MakeRoomLink").makes(),
@@ -285,6 +291,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     admin("GET", "/api/v1/rooms/{room}/requests", "RoomRequests", "Who knocks"),
     admin("POST", "/api/v1/rooms/{room}/requests/{user}", "", "Let somebody in who knocks").takes("Nothing"),
     admin("DELETE", "/api/v1/rooms/{room}/requests/{user}", "", "Turn somebody away who knocks"),
+    admin("GET", "/api/v1/rooms/{room}/reports", "Reports", "The messages that were reported, until the report is dismissed"),
+    admin("DELETE", "/api/v1/rooms/{room}/reports/{message}", "", "Dismiss what was reported of a message"),
     admin("POST", "/api/v1/rooms/{room}/join", "Room", "Accept an invitation").takes("Nothing"),
     admin("POST", "/api/v1/rooms/{room}/leave", "Room", "Leave the room").takes("Nothing"),
     // streams

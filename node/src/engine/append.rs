@@ -1,7 +1,7 @@
 //! Taking a verified event into the store, whoever wrote it and however it came: log, heads, timeline, feed. An event that
 //! is already here changes nothing, but for a body that others had erased and that is not erased here.
 
-use parlour_crypto::{EventId, VerifiedEvent};
+use parlour_crypto::{EventId, KIND_TIMER, VerifiedEvent};
 use parlour_store::annotations::{self, Folded, bodiless};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
@@ -223,7 +223,7 @@ pub(crate) fn reveal(
     }
     let folded = annotations::fold(turn.txn, key, event, origin.is_own(), turn.now)?;
     // Nobody can read what others had erased, or what was deleted or had its time before it came.
-    let is_new = shown && !origin.is_own() && event.body().is_some();
+    let is_new = shown && !origin.is_own() && event.body().is_some() && event.header().kind != KIND_TIMER;
     let is_new = is_new && !(event.header().view.is_some() && annotations::is_veiled(turn.txn, &at.id)?);
     if is_new && events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub) {
         row.unread = row.unread.saturating_add(1);
@@ -241,6 +241,9 @@ pub(crate) fn tell(turn: &mut Turn<'_, '_>, folded: &Folded) -> Result<(), Store
         turn.effects.erase_at(due);
     }
     turn.effects.add_void(folded.void);
+    if let Some(event) = folded.system {
+        feed::append(turn.txn, &FeedRow::System { event })?;
+    }
     Ok(())
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use parlour_crypto::UserId;
 use parlour_net::{NetCommand, PeerId};
-use parlour_store::contacts::{self, ContactState};
+use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::registers::{self, Register};
-use parlour_store::{DeviceNo, StoreError, devices};
+use parlour_store::{DeviceNo, StoreError, devices, rooms};
 
 use super::Engine;
 use super::decisions::DecisionError;
@@ -60,10 +60,43 @@ impl Engine {
         } else {
             self.blocked.remove(user);
             self.unblocked = true;
+            self.forget_blocked_fellow(turn, user)?;
             self.timers.set_earliest(Timer::Housekeeping, turn.now);
             self.let_in(turn, user)?;
         }
         Ok(Ok(()))
+    }
+
+    /// Blocks somebody who is in a room with us and no contact: they are known by name from then on, as whoever asked is.
+    pub(crate) fn block_fellow(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        user: &UserId,
+    ) -> Result<Result<(), DecisionError>, StoreError> {
+        if *user == self.own.user || rooms::of_user(turn.txn, user)?.is_empty() {
+            return Ok(Err(DecisionError::UnknownContact));
+        }
+        let row = ContactRow {
+            user: *user,
+            petname: None,
+            name: rooms::name_of(turn.txn, user)?.unwrap_or_default(),
+            device_list: Vec::new(),
+            state: ContactState::Former,
+            peer: Vec::new(),
+            addresses: Vec::new(),
+            created: turn.now,
+        };
+        contacts::put(turn.txn, &row);
+        self.set_blocked(turn, user, true)
+    }
+
+    /// Whoever is in a room with us, and was known as a contact for the block alone, is a fellow member as others again.
+    fn forget_blocked_fellow(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {
+        let never_was = |row: ContactRow| row.state == ContactState::Former && row.device_list.is_empty();
+        if contacts::get(turn.txn, user)?.is_some_and(never_was) && !rooms::of_user(turn.txn, user)?.is_empty() {
+            contacts::delete(turn.txn, user);
+        }
+        Ok(())
     }
 
     fn shut_out(&mut self, turn: &mut Turn<'_, '_>, user: &UserId) -> Result<(), StoreError> {

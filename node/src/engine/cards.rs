@@ -241,8 +241,10 @@ impl Engine {
                     return Ok(());
                 }
             }
-            Control::RoomWelcome { room, create, .. } => {
-                if !self.on_room_welcome(turn, device, &room, &create)? {
+            Control::RoomWelcome {
+                room, create, heads, ..
+            } => {
+                if !self.on_room_welcome(turn, device, &room, (&create, &heads))? {
                     return Ok(());
                 }
             }
@@ -265,6 +267,9 @@ impl Engine {
                 }
             }
             Control::KeyRequest { room, chains, .. } => self.on_key_request(turn, device, &room, &chains)?,
+            Control::RoomReport {
+                room, target, reason, ..
+            } => self.on_room_report(turn, device, (&room, &target), &reason)?,
             Control::RoomHeads { room, heads, ext } => {
                 if !self.on_room_heads(turn, device, &room, &heads, &ext)? {
                     return Ok(());

@@ -5,7 +5,7 @@ use parlour_crypto::{
     Control, ConversationId, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, Invite, KnockRequest, KnockResponse,
     OneTimeKey, Payload, PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
 };
-use parlour_net::{NetCommand, PeerId, RequestFailed};
+use parlour_net::{Multiaddr, NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::devices::{self, DeviceRow};
@@ -48,6 +48,8 @@ pub(crate) enum Knock {
     BundleOfFellow(UserId),
     /// The prekey bundle that the link into a room names.
     BundleToJoin(ConversationNo),
+    /// The public rooms of whoever is at a peer.
+    Rooms(PeerId),
 }
 
 impl Engine {
@@ -145,12 +147,24 @@ impl Engine {
     }
 
     pub(crate) fn knock(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId, purpose: Knock, request: &KnockRequest) {
+        self.knock_at(turn, peer, Vec::new(), purpose, request);
+    }
+
+    /// The same of a peer that may not be connected.
+    pub(crate) fn knock_at(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        purpose: Knock,
+        request: &KnockRequest,
+    ) {
         let token = self.token();
         self.knocks.insert(token, purpose);
         match request.encode() {
             Ok(data) => turn.net(NetCommand::Request {
                 peer,
-                addresses: Vec::new(),
+                addresses,
                 token,
                 data: Bytes::from(data),
             }),
@@ -287,6 +301,7 @@ impl Engine {
                     device_list, bundle, ..
                 }),
             ) => self.begin_with_fellow(turn, &user, &device_list, &bundle),
+            (Knock::Rooms(peer), Some(KnockResponse::Rooms { rooms })) => self.on_rooms_listed(turn, peer, rooms),
             (Knock::Ask(user), Some(KnockResponse::Received)) => self.request_arrived(turn, &user),
             (Knock::BundleToAsk(user) | Knock::Ask(user), _) => self.ask_later(turn, &user),
             (Knock::Bundle(user), answer) => {

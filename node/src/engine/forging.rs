@@ -64,4 +64,22 @@ impl Engine {
         let taken = self.take_event(&mut turn, no.expect("shared"), conversation, user, event);
         taken.expect("readable").is_some()
     }
+
+    /// A peer lists public rooms: how many of them are taken.
+    pub(crate) fn hear_listed(
+        &mut self,
+        txn: &mut Txn<'_>,
+        peer: parlour_net::PeerId,
+        rooms: Vec<parlour_crypto::ListedRoom>,
+        now: u64,
+    ) -> usize {
+        let mut effects = Effects::default();
+        let turn = Turn {
+            txn,
+            now,
+            effects: &mut effects,
+        };
+        self.on_rooms_listed(&turn, peer, rooms).expect("readable");
+        self.rooms.directory.listed_by(&peer)
+    }
 }

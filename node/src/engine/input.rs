@@ -59,6 +59,8 @@ pub(crate) enum Command {
     },
     /// Shows somebody's link into a room.
     JoinByLink(String, oneshot::Sender<Result<ConversationId, RoomError>>),
+    /// Public rooms that others list.
+    PublicRooms(oneshot::Sender<Result<Vec<super::PublicRoom>, RoomError>>),
     /// Does something in a room.
     ActInRoom(ConversationId, RoomAct, oneshot::Sender<Result<(), RoomError>>),
     /// Carries out what a user decided.
@@ -385,6 +387,7 @@ impl Command {
             Self::MakeRoom(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MakeRoomLink { reply, .. } => effects.reply(reply, Err(why.into())),
             Self::JoinByLink(_, reply) => effects.reply(reply, Err(why.into())),
+            Self::PublicRooms(reply) => effects.reply(reply, Err(why.into())),
             Self::ActInRoom(_, _, reply) => effects.reply(reply, Err(why.into())),
             Self::Decide(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.

@@ -22,7 +22,10 @@ impl Engine {
         change: ContactChange,
     ) -> Result<Result<(), DecisionError>, StoreError> {
         let Some(mut row) = contacts::get(turn.txn, user)? else {
-            return Ok(Err(DecisionError::UnknownContact));
+            return match change.blocked {
+                Some(true) => self.block_fellow(turn, user),
+                Some(false) | None => Ok(Err(DecisionError::UnknownContact)),
+            };
         };
         if let Some(petname) = change.petname {
             let petname = petname.map(|name| name.trim().to_owned());

@@ -70,7 +70,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
-pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, RoomAct, RoomError};
+pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, PublicRoom, RoomAct, RoomError};
 pub use trust::ListCode;
 pub(crate) use trust::list_code;
 
@@ -245,6 +245,7 @@ impl Engine {
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }
+        engine.show_past_operations(&mut turn)?;
         engine.housekeeping(&mut turn)?;
         engine.want_contacts(&mut turn)?;
         Ok((engine, txn.into_batch(), effects))

@@ -1,14 +1,16 @@
 //! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts; and how far contacts have read what we wrote.
 //! A mark is a place in the order of (clock, event id); the greatest counts, so that it never goes back.
 
-use parlour_crypto::{Control, ConversationId, Intervals, KIND_MESSAGE, Message, ReadMark, VerifiedEvent};
+use parlour_crypto::{Control, ConversationId, Intervals, KIND_MESSAGE, KIND_TIMER, Message, ReadMark, VerifiedEvent};
 use parlour_store::contacts::{self, ContactState};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::read_marks::{self, ReadMarkRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, logs, registers};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, logs, registers, system,
+};
 
 use super::Engine;
 use super::append::MAX_AHEAD_MS;
@@ -195,7 +197,8 @@ impl Engine {
             clock: event.header().clock,
             id: *message,
         };
-        Ok(timeline::get(turn.txn, no, &at)?.map(|_| at))
+        let shown = timeline::get(turn.txn, no, &at)?.is_some() || system::is_shown(turn.txn, no, &at)?;
+        Ok(shown.then_some(at))
     }
 
     /// Counts the messages of others that are not read, lets `read_seq` follow what is, and says where the first unread one stands.
@@ -215,11 +218,8 @@ impl Engine {
             for entry in &page {
                 after = entry.room_seq;
                 let counts = self.is_foreign(entry) && !is_behind(mark, entry);
-                // Nobody can read what others had erased, and what came too soon is not shown.
-                let shown = counts
-                    && !annotations::is_veiled(turn.txn, &entry.at.id)?
-                    && events::brief(turn.txn, &entry.event)?.is_some_and(|brief| !brief.stub);
-                if shown {
+                // What came too soon is not shown.
+                if counts && is_said(turn, entry)? && !annotations::is_veiled(turn.txn, &entry.at.id)? {
                     row.unread = row.unread.saturating_add(1);
                     if called && self.calls_us(turn, &entry.event)? {
                         row.mentions = row.mentions.saturating_add(1);
@@ -526,6 +526,12 @@ impl Engine {
         )?;
         Ok(())
     }
+}
+
+/// Whether it is a message: that somebody set the timer is nothing to be read, and what others had erased nobody can read.
+fn is_said(turn: &Turn<'_, '_>, entry: &TimelineEntry) -> Result<bool, StoreError> {
+    let brief = events::brief(turn.txn, &entry.event)?;
+    Ok(brief.is_some_and(|brief| !brief.stub && brief.kind != KIND_TIMER))
 }
 
 fn mark_at(at: &Position, now: u64, arrived: u64) -> ReadMarkRow {

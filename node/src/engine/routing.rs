@@ -64,6 +64,10 @@ impl Engine {
                 let answer = self.join_by_link(turn, &link)?;
                 turn.effects.reply(reply, answer);
             }
+            Command::PublicRooms(reply) => {
+                let answer = self.public_rooms(turn)?;
+                turn.effects.reply(reply, Ok(answer));
+            }
             Command::ActInRoom(room, act, reply) => {
                 let answer = self.act_in_room(turn, &room, &act)?;
                 turn.effects.reply(reply, answer);
@@ -116,7 +120,8 @@ impl Engine {
                 self.on_dial_failed(peer, reason, turn.now);
                 Ok(())
             }
-            NetEvent::DiscoveredLan { peer, .. } => {
+            NetEvent::DiscoveredLan { peer, addresses } => {
+                self.rooms.directory.is_near(peer, addresses, turn.now);
                 self.dial_now(turn, peer);
                 Ok(())
             }

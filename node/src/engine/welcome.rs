@@ -87,6 +87,7 @@ impl Engine {
                 Welcome::Closed(InviteRefusal::Revoked) => KnockResponse::Closed { reason: 2 },
             },
             Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(&user),
+            Ok(KnockRequest::Rooms) => self.list_rooms(turn)?,
             Ok(KnockRequest::Ask { user, nonce, envelope }) => self.on_ask(turn, &user, nonce, &envelope)?,
             Err(_) => KnockResponse::Nothing,
         };

@@ -245,6 +245,19 @@ impl SimNode {
         taken
     }
 
+    /// A peer lists public rooms: how many of them are taken.
+    pub(super) fn hears_listed(
+        &mut self,
+        peer: parlour_net::PeerId,
+        rooms: Vec<parlour_crypto::ListedRoom>,
+        now: u64,
+    ) -> usize {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut txn = store.begin();
+        engine.hear_listed(&mut txn, peer, rooms, now)
+    }
+
     /// A turn that cannot be written: what its callers hear, the streams given up, and what the engine made again does first.
     pub(super) fn fail(&mut self, input: Input, now: u64) -> (Effects, Vec<NetCommand>, Released) {
         let now = self.clock(now);

@@ -44,8 +44,15 @@ async fn a_room_is_made_and_is_a_conversation_like_others() {
         assert_eq!(sent.status, 201, "{}", sent.json());
     }
     let history = api.get("/api/v1/conversations/garden-club/messages").await.json();
+    let made = &history["items"][0];
     assert_eq!(
-        history["items"][0]["status"], "delivered",
+        (&made["system"]["kind"], &made["system"]["name"], &made["seq"]),
+        (&json!("created"), &json!("Garden Club"), &json!(0)),
+        "{made}"
+    );
+    assert_eq!((&made["text"], &made["unsupported"]), (&Value::Null, &json!(false)));
+    assert_eq!(
+        history["items"][1]["status"], "delivered",
         "nobody else is there to wait for"
     );
     let listed = api.get("/api/v1/conversations").await.json();
@@ -214,4 +221,43 @@ async fn what_cannot_be_done_to_oneself_says_so_by_every_name() {
         let role = api.patch(&path, &json!({ "role": "admin" })).await;
         assert_eq!(code(&role), (400, "oneself".to_owned()), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_blocks_bans_and_public_rooms_are_answered_as_they_are_documented() {
+    let api = TestApi::start().await;
+    let room = made(&api, &json!({ "name": "garden", "policy": { "join": "public" } })).await;
+    assert_eq!(room["banned"], json!([]));
+    let sent = api
+        .post("/api/v1/conversations/garden/messages", &json!({ "text": "mine" }))
+        .await
+        .json();
+    let id = sent["id"].as_str().unwrap();
+    let report = async |id: &str, body: Value| code(&api.post(&format!("/api/v1/messages/{id}/report"), &body).await);
+    let is = |got: (u16, String), status: u16, code: &str| assert_eq!(got, (status, code.to_owned()));
+    is(report(id, json!({})).await, 403, "own_message");
+    is(report(id, json!({ "reason": "x".repeat(513) })).await, 400, "too_long");
+    is(report("msg_nothing", json!({})).await, 400, "bad_id");
+    let made_it = api.get("/api/v1/conversations/garden/messages").await.json();
+    let system = made_it["items"][0]["id"].as_str().unwrap().to_owned();
+    is(report(&system, json!({})).await, 404, "not_found");
+    assert_eq!(
+        api.get(&format!("/api/v1/messages/{system}")).await.json()["system"]["kind"],
+        "created"
+    );
+    assert_eq!(api.get("/api/v1/rooms/garden/reports").await.json()["items"], json!([]));
+    let dismiss = api.request("DELETE", &format!("/api/v1/rooms/garden/reports/{id}"));
+    is(code(&api.send(&dismiss).await), 404, "not_found");
+    let nobody = format!("user_{}", "a".repeat(52));
+    let block = api
+        .request("PUT", &format!("/api/v1/rooms/garden/members/{nobody}/block"))
+        .set("Content-Type", "application/json")
+        .body("{}");
+    is(code(&api.send(&block).await), 404, "not_found");
+    let listed = api.post("/api/v1/public-rooms", &json!({})).await;
+    assert_eq!(
+        (listed.status, &listed.json()["items"]),
+        (200, &json!([])),
+        "one's own are not listed"
+    );
 }

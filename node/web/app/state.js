@@ -2,6 +2,7 @@
 import { batch, computed, signal } from "./h.js";
 import { get, part } from "./api.js";
 import { withDraft } from "./drafts.js";
+import { isHappening, summary } from "./summary.js";
 import * as timeline from "./timeline.js";
 
 /** "opening", "up" or "away". */
@@ -68,6 +69,8 @@ export function apply(change) {
     switch (change.type) {
       case "message":
         return arrived(change.message);
+      case "system":
+        return timeline.insert(change.message);
       case "message_updated":
         return updated(change.message);
       case "message_hidden":
@@ -110,14 +113,14 @@ function arrived(message) {
     ...conversation,
     last: newest ? message : conversation.last,
     last_seq: seq,
-    unread: conversation.unread + (message.own || message.timer ? 0 : 1),
+    unread: conversation.unread + (message.own || isHappening(message) ? 0 : 1),
   });
   if (!message.own && !conversation.muted) announce(message, conversation);
 }
 
 function announce(message, conversation) {
   const where = conversation.kind === "room" ? ` in ${conversation.title}` : "";
-  const words = `${message.author_name}${where}: ${message.text ?? "a message"}`.slice(0, 300);
+  const words = `${message.author_name}${where}: ${summary(message)}`.slice(0, 300);
   // The same words again are news, too.
   announced.value = announced.value === words ? `${words}\u00a0` : words;
 }

@@ -17,6 +17,7 @@ use crate::db::Txn;
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey};
 use crate::record::{self, StoreError};
+use crate::system;
 use crate::timeline::Position;
 
 /// Characters of a message that its replies quote.
@@ -31,6 +32,8 @@ pub struct Folded {
     pub due: Option<u64>,
     /// Votes and closings of polls that can never count, as far as that is known.
     pub void: u64,
+    /// It is shown as a system message.
+    pub system: Option<EventKey>,
 }
 
 impl Folded {
@@ -87,7 +90,14 @@ pub fn fold(
         Some(Ok(Body::Edit(edit))) => fold.edit(edit)?,
         Some(Ok(Body::Delete(delete))) => fold.delete(delete)?,
         Some(Ok(Body::Reaction(reaction))) => fold.reaction(reaction)?,
-        Some(Ok(Body::Pin(pin))) => fold.pin(pin)?,
+        Some(Ok(Body::Pin(pin))) => {
+            // Only in rooms is there a view, and are there others to be told who did it.
+            if header.view.is_some() {
+                system::put(fold.txn, &fold.stamp, at);
+                fold.out.system = Some(*at);
+            }
+            fold.pin(pin)?;
+        }
         Some(Ok(Body::Timer(timer))) => fold.timer(timer)?,
         Some(Ok(Body::Vote(vote))) => fold.vote(vote)?,
         Some(Ok(Body::ClosePoll(close))) => fold.close_poll(close)?,

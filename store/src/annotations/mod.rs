@@ -308,6 +308,7 @@ pub(crate) fn forgettable(read: &impl Read) -> Result<Vec<Vec<u8>>, StoreError> 
         Kind::PinnedBy,
         Kind::NotUnderstood,
         Kind::ConversationTimer,
+        Kind::System,
         Kind::Due,
         Kind::TakeBack,
         Kind::SentOnce,

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 54] = [
+const NOUNS: [(Kind, &str); 57] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -70,6 +70,9 @@ const NOUNS: [(Kind, &str); 54] = [
     (Kind::MemberName, "name of a member"),
     (Kind::RoomToken, "room link"),
     (Kind::Joining, "room to join"),
+    (Kind::System, "system message"),
+    (Kind::Report, "report of a message"),
+    (Kind::Banned, "banned user"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {

@@ -1,17 +1,19 @@
 //! Rooms: what this account is in them, what they are called here, and who takes part. What a room is follows from its operations;
 //! these rows are what came of them, for readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 mod links;
+mod reports;
 
 pub use links::{
     JoiningRow, RequestRow, TokenRow, all_joining, delete_joining, delete_request, delete_token, joining, put_joining,
     put_request, put_token, request, requests, tokens,
 };
+pub use reports::{ReportRow, delete_report, put_report, report, reports};
 
 use crate::contacts;
 use crate::conversations::NOTES;
@@ -205,6 +207,40 @@ pub fn set_members(
     for (user, row) in members.iter().filter(|(user, row)| before.get(user) != Some(row)) {
         record::put(txn, member_key(no, user), row);
         record::put(txn, room_of(user), &Takes);
+    }
+    Ok(())
+}
+
+fn banned_key(no: ConversationNo) -> Key {
+    Key::new(Kind::Banned).conversation(no)
+}
+
+/// Who is kept out of a room, ascending.
+///
+/// # Errors
+/// As [`get`].
+pub fn banned(read: &impl Read, no: ConversationNo) -> Result<BTreeSet<UserId>, StoreError> {
+    let (from, to) = banned_key(no).range();
+    read.scan_keys(&from, &to)
+        .map(|key| {
+            let user = Fields(key?.get(5..).unwrap_or_default()).array();
+            user.map(UserId::from_bytes)
+                .ok_or(StoreError::Malformed { noun: "banned user" })
+        })
+        .collect()
+}
+
+/// Writes who is kept out, where it is not what stands there.
+///
+/// # Errors
+/// As [`get`].
+pub fn set_banned(txn: &mut Txn<'_>, no: ConversationNo, users: &BTreeSet<UserId>) -> Result<(), StoreError> {
+    let before = banned(txn, no)?;
+    for user in before.difference(users) {
+        txn.delete(banned_key(no).user(user).done());
+    }
+    for user in users.difference(&before) {
+        record::put(txn, banned_key(no).user(user).done(), &Takes);
     }
     Ok(())
 }

@@ -72,12 +72,26 @@ pub(super) enum Action {
         /// What they call themselves, or their user id
         who: String,
     },
-    /// Join a room that you are invited to or have a link to
+    /// List the messages that members have reported
+    Reports {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// Dismiss what was reported of this message
+        #[arg(long, value_name = "ID")]
+        dismiss: Option<String>,
+    },
+    /// List the public rooms of your contacts and of nodes on the LAN
+    Discover {
+        /// How long to wait for their answers
+        #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Join a room that you are invited to or have a link to, or a public one
     Join {
-        /// A link; or the room's name, its id, or the beginning of it
+        /// A link; or the room's name, its id, or the beginning of it; or that of a public room that `discover` lists
         #[arg(value_name = "ROOM|LINK")]
         room: String,
-        /// How long to wait for the answer of whoever made the link
+        /// How long to wait for the answer of whoever lets you in
         #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
         timeout: Duration,
     },
@@ -108,6 +122,20 @@ pub(super) enum Action {
         who: String,
         #[command(flatten)]
         removal: Removal,
+    },
+    /// Do not see what a member writes, in any room; they are not told, and `parlour contacts` lists them
+    Block {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// A member: their name, or a user id
+        who: String,
+    },
+    /// See it again, with what they wrote meanwhile
+    Unblock {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// A member: their name, or a user id
+        who: String,
     },
     /// Remove a member and keep them out
     Ban {

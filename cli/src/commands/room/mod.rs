@@ -1,6 +1,7 @@
 //! `parlour room`
 
 mod args;
+mod discover;
 
 use std::process::ExitCode;
 
@@ -61,7 +62,11 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn reach(&self) -> Reach {
         match self.action {
-            Action::List | Action::Info { .. } | Action::Members { .. } | Action::Requests { .. } => Reach::Disk,
+            Action::List
+            | Action::Info { .. }
+            | Action::Members { .. }
+            | Action::Requests { .. }
+            | Action::Reports { dismiss: None, .. } => Reach::Disk,
             _ => Reach::Network,
         }
     }
@@ -100,6 +105,14 @@ impl Room {
                 tell(client, out, room, |_| "The link lets nobody in any more.\n".to_owned()).await?;
             }
             Action::Requests { room } => requests(client, out, room).await?,
+            Action::Reports { room, dismiss: None } => reports(client, out, room).await?,
+            Action::Reports {
+                room,
+                dismiss: Some(message),
+            } => {
+                client.delete(&["rooms", room, "reports", message]).await?;
+                tell(client, out, room, |_| "Dismissed.\n".to_owned()).await?;
+            }
             Action::Accept { room, who } => {
                 client.post(&["rooms", room, "requests", who], &json!({})).await?;
                 tell(client, out, room, |room| format!("{who} may join {}.\n", slug(room))).await?;
@@ -131,10 +144,14 @@ impl Room {
             Action::Join { room, timeout } if room.trim().starts_with("parlour:") => {
                 return join_by_link(client, out, room, Instant::now() + *timeout).await;
             }
-            Action::Join { room, .. } => {
-                let room = client.post(&["rooms", room, "join"], &json!({})).await?;
-                out.data(&room, || format!("You are in {}.\n", shown(&room)))?;
-            }
+            Action::Discover { timeout } => discover::discover(client, out, *timeout).await?,
+            Action::Join { room, timeout } => match client.post(&["rooms", room, "join"], &json!({})).await {
+                Ok(room) => out.data(&room, || format!("You are in {}.\n", shown(&room)))?,
+                Err(unknown) if unknown.is_not_found() => {
+                    return discover::join(client, out, room, unknown, Instant::now() + *timeout).await;
+                }
+                Err(error) => return Err(error.into()),
+            },
             Action::Leave { room } => {
                 let room = client.post(&["rooms", room, "leave"], &json!({})).await?;
                 out.data(&room, || format!("You have left {}.\n", slug(&room)))?;
@@ -147,6 +164,15 @@ impl Room {
             }
             Action::Remove { room, who, removal } => remove(client, out, room, who, removal, false).await?,
             Action::Ban { room, who, removal } => remove(client, out, room, who, removal, true).await?,
+            Action::Block { room, who } => {
+                let path = ["rooms", room, "members", who, "block"];
+                client.put(&path, &json!({})).await?;
+                tell(client, out, room, |_| format!("{who} is blocked.\n")).await?;
+            }
+            Action::Unblock { room, who } => {
+                client.delete(&["rooms", room, "members", who, "block"]).await?;
+                tell(client, out, room, |_| format!("{who} is not blocked.\n")).await?;
+            }
             Action::Unban { room, who } => {
                 client.delete(&["rooms", room, "bans", who]).await?;
                 tell(client, out, room, |_| format!("{who} can be invited again.\n")).await?;
@@ -284,6 +310,29 @@ async fn requests(client: &Client, out: &Output, room: &str) -> Result<()> {
     Ok(())
 }
 
+async fn reports(client: &Client, out: &Output, room: &str) -> Result<()> {
+    let reports = Value::Array(client.items(&["rooms", room, "reports"], &[]).await?);
+    if reports.as_array().is_some_and(Vec::is_empty) {
+        out.note("Nothing is reported.");
+    }
+    out.data(&reports, || {
+        let line = |report: &Value| {
+            let id = view::short(&field(report, "message_id"));
+            let said = match &report["message"] {
+                Value::Null => format!("{id}  (a message that is not here)\n"),
+                message => view::Message::of(message).line(Some(&id)),
+            };
+            format!(
+                "{said}    reported by {}: {}\n",
+                field(report, "name"),
+                field(report, "reason")
+            )
+        };
+        reports.as_array().into_iter().flatten().map(line).collect()
+    })?;
+    Ok(())
+}
+
 fn field(value: &Value, name: &str) -> String {
     text::one_line(value[name].as_str().unwrap_or_default())
 }
@@ -335,6 +384,13 @@ fn described(room: &Value) -> String {
     );
     for rule in ["post", "invite", "pin", "info", "remove", "roles", "join", "history"] {
         text.push_str(&format!("  {rule:<8} {}\n", field(&room["policy"], rule)));
+    }
+    for banned in room["banned"].as_array().into_iter().flatten() {
+        text.push_str(&format!(
+            "  banned   {}  {}\n",
+            field(banned, "name"),
+            field(banned, "user_id")
+        ));
     }
     text
 }

@@ -163,6 +163,47 @@ impl Membership {
         self.judge.dag.iter().map(|(_, operation)| operation.id)
     }
 
+    /// What happened in the room that people want to be told of, ancestors first: who made it, came and went, what they may and what it is
+    /// called. Only what counts, and of those who go nobody who was not there.
+    pub fn happened(&self) -> impl Iterator<Item = EventId> {
+        let all = self.judge.dag.iter();
+        all.filter(|(at, operation)| self.is_told(*at, operation))
+            .map(|(_, operation)| operation.id)
+    }
+
+    /// Whether an operation is among what [happened](Self::happened).
+    #[must_use]
+    pub fn has_happened(&self, id: &EventId) -> bool {
+        let at = self.judge.dag.place(id);
+        at.is_some_and(|at| {
+            self.judge
+                .dag
+                .get(at)
+                .is_some_and(|operation| self.is_told(at, operation))
+        })
+    }
+
+    fn is_told(&self, at: usize, operation: &RoomOperation) -> bool {
+        let verdict = self.judge.verdict(at);
+        verdict.counts()
+            && match operation.act() {
+                Some(Act::Leave) => verdict.rank > 0,
+                Some(
+                    Act::Create { .. }
+                    | Act::Info(_)
+                    | Act::Policy(_)
+                    | Act::Join { .. }
+                    | Act::Remove { .. }
+                    | Act::Unban { .. }
+                    | Act::Role { .. }
+                    | Act::Transfer { .. },
+                ) => true,
+                Some(Act::Invite { .. } | Act::Link { .. } | Act::RevokeLink { .. } | Act::Devices { .. }) | None => {
+                    false
+                }
+            }
+    }
+
     /// Whether an operation waits for others.
     #[must_use]
     pub fn waits(&self, id: &EventId) -> bool {

@@ -102,6 +102,12 @@ fn controls() -> Vec<Control> {
             events: vec![serde_bytes::ByteBuf::from(vec![1; 300])],
             ext: Vec::new(),
         },
+        Control::RoomReport {
+            room: ROOM,
+            target: EventId::from_bytes([7; 32]),
+            reason: "x".repeat(crate::MAX_REPORT_REASON),
+            ext: Vec::new(),
+        },
     ]
 }
 
@@ -163,6 +169,12 @@ fn the_controls_of_rooms_keep_their_limits() {
             events: Vec::new(),
             ext: Vec::new(),
         },
+        Control::RoomReport {
+            room: ROOM,
+            target: EventId::from_bytes([7; 32]),
+            reason: "x".repeat(crate::MAX_REPORT_REASON + 1),
+            ext: Vec::new(),
+        },
     ];
     for control in refused {
         assert!(control.encode().is_err(), "{control:?}");
@@ -174,7 +186,7 @@ fn the_controls_of_rooms_keep_their_limits() {
         ext: Vec::new(),
     };
     assert!(most.encode().unwrap().len() < 32_768, "a full control fits an envelope");
-    let unknown = [&[14][..], &[0; 40]].concat();
+    let unknown = [&[15][..], &[0; 40]].concat();
     assert_eq!(Control::decode(&unknown), Err(ControlError::NeedsNewerVersion));
 }
 

@@ -298,6 +298,7 @@ pub(super) fn knocks(draw: &mut Draw) -> Vec<Case> {
         json!(["Deliver", {"envelope": envelope}]),
         json!(["BundleOf", {"user": draw.hex(32)}]),
         json!(["Ask", {"user": draw.hex(32), "nonce": draw.number(64), "envelope": envelope}]),
+        json!(["Rooms", null]),
     ];
     let responses = [
         json!(["Nothing", null]),
@@ -305,6 +306,9 @@ pub(super) fn knocks(draw: &mut Draw) -> Vec<Case> {
         json!(["Bundle", {"device_list": list, "bundle": bundle, "one_time": null}]),
         json!(["Received", null]),
         json!(["Closed", {"reason": 1}]),
+        json!(["Rooms", {"rooms": [{
+            "create": draw.hex(40), "link": "parlour:x", "name": "a room", "topic": "", "members": 7, "ext": [],
+        }]}]),
     ];
     let case = |kind, value: Value| {
         (

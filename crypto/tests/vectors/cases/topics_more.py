@@ -118,11 +118,14 @@ def knock():
     done = next(nonce for nonce in range(2 ** 64) if asking_work(user, envelope, nonce))
     for name, nonce in {"enough": done, "not enough": done + 1}.items():
         yield "asking_work", name, {"user": user, "envelope": envelope, "nonce": nonce}
+    yield "knock_request", "Rooms", {"value": ["Rooms", None]}
+    listed = {"create": draw(9).hex(), "link": "parlour:", "name": "Gärten", "topic": "", "members": 300, "ext": [[1, "00"]]}
     short = {"device_list": "", "bundle": "01"}
     for name, value in {"Nothing": ["Nothing", None],
                         "Bundle": ["Bundle", {**lists, "one_time": [300, draw(32).hex()]}],
                         "Bundle without a one-time key": ["Bundle", {**short, "one_time": None}],
-                        "Received": ["Received", None], "Closed": ["Closed", {"reason": 2}]}.items():
+                        "Received": ["Received", None], "Closed": ["Closed", {"reason": 2}],
+                        "Rooms": ["Rooms", {"rooms": [listed, {**listed, "create": "", "link": "", "ext": []}]}]}.items():
         yield "knock_response", name, {"value": value}
 
 

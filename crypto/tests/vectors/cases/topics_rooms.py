@@ -132,4 +132,5 @@ def controls(draw):
             "RoomWelcome": ["RoomWelcome", {"room": key(), "create": draw(30).hex(), "heads": [key(), key()], "ext": ext}],
             "RoomRefused": ["RoomRefused", {"room": key(), "reason": 255, "ext": []}],
             "RoomHeads": ["RoomHeads", {"room": key(), "heads": [], "ext": []}],
-            "RoomOperations": ["RoomOperations", {"room": key(), "events": [draw(9).hex(), ""], "ext": ext}]}
+            "RoomOperations": ["RoomOperations", {"room": key(), "events": [draw(9).hex(), ""], "ext": ext}],
+            "RoomReport": ["RoomReport", {"room": key(), "target": key(), "reason": "Wörter", "ext": ext}]}

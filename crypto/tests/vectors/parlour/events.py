@@ -237,7 +237,8 @@ CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, 
                   RoomWelcome=Struct(room=BYTES32, create=Bytes(), heads=Vec(BYTES32, 256), ext=EXT),
                   RoomRefused=Struct(room=BYTES32, reason=U8, ext=EXT),
                   RoomHeads=Struct(room=BYTES32, heads=Vec(BYTES32, 256), ext=EXT),
-                  RoomOperations=Struct(at_least_one("events"), room=BYTES32, events=Vec(Bytes(), 64), ext=EXT))
+                  RoomOperations=Struct(at_least_one("events"), room=BYTES32, events=Vec(Bytes(), 64), ext=EXT),
+                  RoomReport=Struct(room=BYTES32, target=BYTES32, reason=Text(512), ext=EXT))
 
 
 # -- payloads ----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Requests between peers and the sync stream (PROTOCOL.md section 9)."""
 
 from .blocks import aead_open, aead_seal, dh, hash_blake, hash_sha, kdf, mac, require, same, uint, xof
-from .codec import BOOL, BYTES32, EXT, U8, U16, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Tuple, Type, Vec, split
+from .codec import BOOL, BYTES32, EXT, U8, U16, U32, U64, Byte, Bytes, Enum, Fixed, Option, Struct, Text, Tuple, Type, Vec, split
 from .events import CONTROL, HAVE, IDS, MAX_WIRE
 
 MAX_FRAME = 262_160
@@ -27,12 +27,14 @@ def check_asking(value):
 
 
 REQUEST = Enum(Bundle=Struct(hash=BYTES32), Deliver=Struct(envelope=Bytes()), BundleOf=Struct(user=BYTES32),
-               Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()))
+               Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()), Rooms=Empty())
 RESPONSE = Enum(Nothing=Empty(),
                 Bundle=Struct(check_one_time, device_list=Bytes(), bundle=Bytes(),
                               one_time=Option(Tuple(U32, BYTES32))),
                 Received=Empty(),
-                Closed=Struct(reason=U8))
+                Closed=Struct(reason=U8),
+                Rooms=Struct(rooms=Vec(Struct(create=Bytes(4_096), link=Text(400), name=Text(128), topic=Text(1_024), members=U32,
+                                              ext=EXT), 32)))
 
 
 def asking_work(user, envelope, nonce):

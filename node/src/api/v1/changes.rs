@@ -143,8 +143,11 @@ fn encode(seq: u64, what: dto::What) -> Result<EncodedChange, StoreError> {
 
 fn place(what: &dto::What) -> Option<ConversationId> {
     match what {
-        dto::What::Message { message } | dto::What::MessageUpdated { message } => Some(message.conversation),
+        dto::What::Message { message } | dto::What::System { message } | dto::What::MessageUpdated { message } => {
+            Some(message.conversation)
+        }
         dto::What::MessageHidden { conversation, .. } | dto::What::Receipt { conversation, .. } => Some(*conversation),
+        dto::What::Report { conversation, .. } => Some(*conversation),
         dto::What::Conversation { conversation } => Some(conversation.id),
         dto::What::Contact { .. } | dto::What::Request { .. } => None,
     }

@@ -78,13 +78,26 @@ async fn change(
     Part(contact): Part,
     Body(wish): Body<dto::ChangeContact>,
 ) -> Result<Json<dto::Contact>, ApiError> {
-    let row = resolve::contact(state.account.store(), &contact)?;
+    let store = state.account.store();
     let change = ContactChange {
         petname: wish.petname,
         blocked: wish.blocked,
     };
+    let known = match resolve::contact(store, &contact) {
+        Ok(row) => Ok(row),
+        // Fellow members of rooms are known by their whole ids, and can be blocked.
+        Err(unknown) => match contact.parse() {
+            Ok(user) if wish.blocked == Some(true) => {
+                state.account.decide(Decision::Contact(user, change)).await?;
+                let row = contacts::get(store, &user)?.ok_or_else(|| ApiError::from(unknown))?;
+                return Ok(Json(Reader::new(&state.account).contact(&row)?));
+            }
+            _ => Err(unknown),
+        },
+    };
+    let row = known?;
     state.account.decide(Decision::Contact(row.user, change)).await?;
-    let row = contacts::get(state.account.store(), &row.user)?.unwrap_or(row);
+    let row = contacts::get(store, &row.user)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).contact(&row)?))
 }
 

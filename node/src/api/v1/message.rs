@@ -14,7 +14,7 @@ use super::reader::{Reader, parts};
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Params, Part, TwoParts};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{Change, ChangeMessage, SetTimer};
+use crate::engine::{Change, ChangeMessage, RoomAct, SetTimer};
 use crate::resolve;
 
 /// Versions of one message that are listed beside the first one.
@@ -31,6 +31,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/messages/{id}/view", post(view))
         .route("/messages/{id}/vote", put(vote).post(vote).delete(take_vote_back))
         .route("/messages/{id}/close", post(close))
+        .route("/messages/{id}/report", post(report))
         .route("/conversations/{conversation}/pins", get(pins))
         .route(
             "/conversations/{conversation}/timer",
@@ -59,6 +60,22 @@ async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::
     let (key, message) = reader.message_by_id(&id)?.ok_or_else(not_there)?;
     let devices = reader.deliveries(&key)?;
     Ok(Json(dto::MessageDetails { message, devices }))
+}
+
+/// Tells those who keep order in its room.
+async fn report(
+    State(state): State<ApiState>,
+    Part(id): Part,
+    Body(wish): Body<dto::MakeReport>,
+) -> Result<StatusCode, ApiError> {
+    let message = id_of(&state, &id)?;
+    let (_, shown) = Reader::new(&state.account)
+        .message_by_id(&message)?
+        .ok_or_else(not_there)?;
+    let reason = wish.reason;
+    let act = RoomAct::Report { message, reason };
+    state.account.act_in_room(shown.conversation, act).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn versions(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::List<dto::Version>>, ApiError> {

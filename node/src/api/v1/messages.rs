@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use parlour_crypto::{Content, EQUATOR, EventId, Location, MAX_MENTIONS, MERIDIAN, Poll, Sticker, is_emoji};
 use parlour_store::conversations::{ConversationKind, ConversationRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
-use parlour_store::{ConversationNo, EventKey, Store, StoreError, annotations, client_ids, events};
+use parlour_store::{ConversationNo, EventKey, Store, StoreError, annotations, client_ids, events, system};
 use serde::Deserialize;
 
 use super::dto;
@@ -75,7 +75,7 @@ async fn page(
             return Err(ApiError::bad_field("around", detail));
         }
         (before, None, None) => {
-            let mut entries = timeline::before(store, no, before.as_ref(), one_more)?;
+            let mut entries = system::page_before(store, no, before.as_ref(), one_more)?;
             let more = entries.len() > limit;
             entries.drain(..usize::from(more));
             let prev = entries.first().filter(|_| more).map(cursor);
@@ -83,7 +83,7 @@ async fn page(
             (entries, prev, next)
         }
         (None, Some(after), None) => {
-            let mut entries = timeline::after(store, no, Some(&after), one_more)?;
+            let mut entries = system::page_after(store, no, Some(&after), one_more)?;
             let more = entries.len() > limit;
             entries.truncate(limit);
             let (prev, next) = (entries.first().map(cursor), entries.last().filter(|_| more).map(cursor));
@@ -110,14 +110,22 @@ fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result
         .ok_or_else(not_here)?
         .clock;
     let at = Position { clock, id };
-    let entry = timeline::get(store, no, &at)?.ok_or_else(not_here)?;
+    let entry = match timeline::get(store, no, &at)? {
+        Some(entry) => entry,
+        None if system::is_shown(store, no, &at)? => TimelineEntry {
+            at,
+            event: place.ok_or_else(not_here)?,
+            room_seq: 0,
+        },
+        None => return Err(not_here()),
+    };
     let older = limit / 2;
     let newer = limit.saturating_sub(older).saturating_sub(1);
-    let mut entries = timeline::before(store, no, Some(&at), older.saturating_add(1))?;
+    let mut entries = system::page_before(store, no, Some(&at), older.saturating_add(1))?;
     let more = entries.len() > older;
     entries.drain(..usize::from(more));
     entries.push(entry);
-    let mut later = timeline::after(store, no, Some(&at), newer.saturating_add(1))?;
+    let mut later = system::page_after(store, no, Some(&at), newer.saturating_add(1))?;
     let more_later = later.len() > newer;
     later.truncate(newer);
     entries.append(&mut later);

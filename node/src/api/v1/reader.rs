@@ -10,7 +10,7 @@ use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::registers::{Register, Trust};
 use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, Shown};
 use parlour_store::{
-    ConversationNo, DeviceNo, EventKey, Read, Store, StoreError, devices, events, registers, rooms, timeline,
+    ConversationNo, DeviceNo, EventKey, Read, Store, StoreError, devices, events, registers, rooms, system, timeline,
 };
 
 use self::names::{delivery_name, refusal_text, status_name};
@@ -25,6 +25,7 @@ use crate::text::{lines, name, one_line};
 
 mod change;
 mod content;
+mod happened;
 mod names;
 pub(crate) mod parts;
 
@@ -78,7 +79,9 @@ impl<'a> Reader<'a> {
         let conversation = *conversation;
         let status = status_name(delivery.status(&key.log, key.seq, event.header().clock)?);
         let state = view::state(&self.rows, key, &event, &author.user)?.at(now_ms());
-        let (text, more) = self.content(key.log.conversation, &state)?;
+        let (text, mut more) = self.content(key.log.conversation, &state)?;
+        let system = self.system(key, &event, (&author.user, &author.name))?;
+        more.system = system.map(Box::new);
         Ok(Some(dto::Message {
             id: event.id(),
             conversation,
@@ -86,7 +89,7 @@ impl<'a> Reader<'a> {
             author: author.user,
             author_name: author.name,
             device: author.device,
-            unsupported: state.shown == Shown::Unsupported,
+            unsupported: state.shown == Shown::Unsupported && more.system.is_none(),
             deleted: state.shown == Shown::Absent(Absent::Deleted),
             pinned: state.pinned,
             reactions: self.reactions(state.reactions),
@@ -134,6 +137,7 @@ impl<'a> Reader<'a> {
         };
         match timeline::get(&self.rows, key.log.conversation, &at)? {
             Some(entry) => self.message(key, entry.room_seq),
+            None if system::is_shown(&self.rows, key.log.conversation, &at)? => self.message(key, 0),
             None => Ok(None),
         }
     }

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
-use parlour_crypto::{ConversationId, History, JoinRule, Policy, Rank, UserId};
+use parlour_crypto::{ConversationId, EventId, History, JoinRule, Policy, Rank, UserId};
 use parlour_store::rooms::{self, RoomRow, Standing};
-use parlour_store::{ConversationNo, conversations};
+use parlour_store::{ConversationNo, Store, conversations};
 
 use super::dto::{self, Time};
 use super::naming::{check_alias, check_texts};
@@ -14,7 +14,7 @@ use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part, TwoParts};
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{LinkKind, NewRoom, PolicyChange, RoomAct, RoomError};
+use crate::engine::{ContactChange, Decision, LinkKind, NewRoom, PolicyChange, RoomAct, RoomError};
 use crate::resolve;
 use crate::text;
 
@@ -22,16 +22,20 @@ pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/rooms", get(list).post(make))
         .route("/room-links", post(open_link))
+        .route("/public-rooms", post(public_rooms))
         .route("/rooms/{room}", get(one).patch(change))
         .route("/rooms/{room}/members", get(members))
         .route("/rooms/{room}/members/{user}", patch(give_rank))
         .route("/rooms/{room}/members/{user}/remove", post(remove))
+        .route("/rooms/{room}/members/{user}/block", put(block).delete(unblock))
         .route("/rooms/{room}/bans/{user}", delete(unban))
         .route("/rooms/{room}/invites", post(invite))
         .route("/rooms/{room}/links", post(make_link))
         .route("/rooms/{room}/links/revoke", post(revoke_link))
         .route("/rooms/{room}/requests", get(requests))
         .route("/rooms/{room}/requests/{user}", post(accept).delete(turn_away))
+        .route("/rooms/{room}/reports", get(reports))
+        .route("/rooms/{room}/reports/{message}", delete(dismiss))
         .route("/rooms/{room}/join", post(join))
         .route("/rooms/{room}/leave", post(leave))
 }
@@ -49,7 +53,7 @@ fn refusal(reason: u8) -> &'static str {
 }
 
 /// What a rank is called.
-fn rank_name(rank: u8) -> &'static str {
+pub(super) fn rank_name(rank: u8) -> &'static str {
     match Rank::from_number(rank) {
         Some(Rank::Guest) => "guest",
         Some(Rank::Member) => "member",
@@ -87,6 +91,16 @@ fn resolve_user(state: &Shared, no: ConversationNo, text: &str) -> Result<UserId
     Ok(resolve::member(state.account.store(), no, own, text)?)
 }
 
+/// Who is kept out.
+fn banned(reader: &Reader<'_>, no: ConversationNo, store: &Store) -> Result<Vec<dto::Banned>, ApiError> {
+    let users = rooms::banned(store, no)?.into_iter();
+    let items = users.map(|user_id| {
+        let name = reader.name_of(&user_id)?;
+        Ok(dto::Banned { user_id, name })
+    });
+    items.collect()
+}
+
 fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &RoomRow) -> Result<dto::Room, ApiError> {
     let store = state.account.store();
     let own = state.account.facts().own;
@@ -117,11 +131,12 @@ fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &Room
         unread: conversation.unread,
         mentions: conversation.mentions,
         last_seq: conversation.last_seq,
+        banned: banned(reader, no, store)?,
         created_at: Time(conversation.created),
     })
 }
 
-fn shown_rules(policy: &Policy) -> dto::ShownRules {
+pub(super) fn shown_rules(policy: &Policy) -> dto::ShownRules {
     dto::ShownRules {
         post: rank_name(policy.post),
         invite: rank_name(policy.invite),
@@ -373,6 +388,63 @@ async fn turn_away(State(state): State<ApiState>, TwoParts(room, user): TwoParts
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn reports(State(state): State<ApiState>, Part(room): Part) -> Result<Json<dto::List<dto::Report>>, ApiError> {
+    let (no, _) = resolve_room(&state, &room)?;
+    let mut rows = rooms::reports(state.account.store(), no)?;
+    rows.retain(|(_, _, row)| !row.dismissed);
+    rows.sort_by_key(|(_, _, row)| row.at);
+    let mut reader = Reader::new(&state.account);
+    let items = rows.iter().map(|(target, by, row)| reader.report(target, by, row));
+    Ok(Json(dto::List {
+        items: items.collect::<Result<_, _>>()?,
+    }))
+}
+
+async fn dismiss(State(state): State<ApiState>, TwoParts(room, message): TwoParts) -> Result<StatusCode, ApiError> {
+    let (no, id) = resolve_room(&state, &room)?;
+    // It may be gone, or never have come.
+    let reported = rooms::reports(state.account.store(), no)?.into_iter();
+    let mut meant = reported
+        .map(|(target, _, _)| target)
+        .filter(|target| target.to_string().starts_with(&message));
+    let target = meant.next().ok_or(RoomError::NoSuchReport)?;
+    if message.len() <= EventId::PREFIX.len() || meant.any(|other| other != target) {
+        let detail = "several reported messages have ids that begin so: give more of it";
+        return Err(ApiError::bad_field("message", detail));
+    }
+    state.account.act_in_room(id, RoomAct::DismissReports(target)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn public_rooms(
+    State(state): State<ApiState>,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<Json<dto::List<dto::PublicRoom>>, ApiError> {
+    let mut found = state.account.public_rooms().await?;
+    found.retain(|room| !text::name(&room.name).is_empty());
+    let slugs: Vec<String> = found.iter().map(|room| rooms::slug(&text::name(&room.name))).collect();
+    let (store, reader) = (state.account.store(), Reader::new(&state.account));
+    let items = found.into_iter().zip(&slugs).map(|(room, slug)| {
+        let known = conversations::number(store, &room.room)?;
+        let row = known.map(|no| rooms::get(store, no)).transpose()?.flatten();
+        Ok(dto::PublicRoom {
+            id: room.room,
+            slug: slug.clone(),
+            name: text::name(&room.name),
+            topic: text::lines(&room.topic),
+            members: room.members,
+            made_by: room.creator,
+            made_by_name: reader.name_of(&room.creator)?,
+            ambiguous: slugs.iter().filter(|other| *other == slug).count() > 1,
+            joined: row.is_some_and(|row| row.standing == Standing::Member),
+            link: room.link,
+        })
+    });
+    Ok(Json(dto::List {
+        items: items.collect::<Result<_, ApiError>>()?,
+    }))
+}
+
 async fn open_link(
     State(state): State<ApiState>,
     Body(wish): Body<dto::OpenRoomLink>,
@@ -430,6 +502,30 @@ async fn remove(
     };
     state.account.act_in_room(id, act).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_blocked(state: &Shared, room: &str, user: &str, blocked: bool) -> Result<StatusCode, ApiError> {
+    let (no, _) = resolve_room(state, room)?;
+    let change = ContactChange {
+        blocked: Some(blocked),
+        ..ContactChange::default()
+    };
+    let user = resolve_user(state, no, user)?;
+    state.account.decide(Decision::Contact(user, change)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Does not show what a member writes, in any room.
+async fn block(
+    State(state): State<ApiState>,
+    TwoParts(room, user): TwoParts,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<StatusCode, ApiError> {
+    set_blocked(&state, &room, &user, true).await
+}
+
+async fn unblock(State(state): State<ApiState>, TwoParts(room, user): TwoParts) -> Result<StatusCode, ApiError> {
+    set_blocked(&state, &room, &user, false).await
 }
 
 async fn unban(State(state): State<ApiState>, TwoParts(room, user): TwoParts) -> Result<StatusCode, ApiError> {

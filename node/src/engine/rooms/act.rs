@@ -91,6 +91,11 @@ impl Engine {
         if let RoomAct::Alias(alias) = act {
             return alias_room(turn, no, row, alias);
         }
+        match act {
+            RoomAct::Report { message, reason } => return self.report(turn, (no, room), message, reason),
+            RoomAct::DismissReports(message) => return self.dismiss_reports(turn, no, message),
+            _ => {}
+        }
         let outside = matches!(row.standing, Standing::Invited { .. } | Standing::Asked { .. });
         if matches!(act, RoomAct::Leave) && outside {
             let standing = Standing::Gone;
@@ -203,7 +208,9 @@ impl Engine {
                 None => Act::Info(Info::default()),
             },
             // Nobody else's business.
-            RoomAct::Alias(_) | RoomAct::TurnAway(_) => Act::Info(Info::default()),
+            RoomAct::Alias(_) | RoomAct::TurnAway(_) | RoomAct::Report { .. } | RoomAct::DismissReports(_) => {
+                Act::Info(Info::default())
+            }
             RoomAct::Policy(change) => Act::Policy(change.apply(&state.policy)),
         })
     }

@@ -1,6 +1,6 @@
 //! What can be done in a room, and why it was not.
 
-use parlour_crypto::{History, InviteError, JoinRule, Policy, Rank, UserId};
+use parlour_crypto::{EventId, History, InviteError, JoinRule, Policy, Rank, UserId};
 
 use crate::engine::effects::StorageFailed;
 
@@ -56,6 +56,15 @@ pub enum RoomAct {
     TurnAway(UserId),
     /// Ends a link.
     RevokeLink(String),
+    /// Tells those who keep order of a message.
+    Report {
+        /// Which.
+        message: EventId,
+        /// What is wrong with it, at most 512 bytes.
+        reason: String,
+    },
+    /// What was said of a message is of no interest any more.
+    DismissReports(EventId),
 }
 
 /// Changes of a room's rules; what is not given stays.
@@ -172,6 +181,21 @@ pub enum RoomError {
     /// They have not asked, or do not wait any more.
     #[error("this user does not ask to be let in")]
     NotAsking,
+    /// Not here, or not a message of this room.
+    #[error("there is no such message in this room")]
+    NoSuchMessage,
+    /// Not about oneself.
+    #[error("this is a message of your own: delete it (`parlour message delete`)")]
+    OwnMessage,
+    /// Nobody but its author keeps order.
+    #[error("nobody but its author could do anything about this message")]
+    NobodyToTell,
+    /// One after the other.
+    #[error("you have reported as much as you can for now: wait an hour, or until some of it was looked at")]
+    TooManyReports,
+    /// Nobody reported it, or it was dismissed.
+    #[error("no report of this message is open")]
+    NoSuchReport,
     /// It leads nowhere, or somewhere else.
     #[error("this is no link into this room that is open")]
     NoSuchLink,

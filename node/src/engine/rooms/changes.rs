@@ -34,6 +34,7 @@ impl Engine {
         let members = members_after(folded, &before, since, lost);
         let again = came_again(&before, &members);
         let (heads, view) = (folded.heads(), folded.view());
+        let banned = folded.state().banned.clone();
         let made = folded.last_of(&device).map_or(0, |(op_seq, _)| op_seq);
         let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
         rooms::put_view(turn.txn, no, &view, &heads);
@@ -51,6 +52,9 @@ impl Engine {
             rooms::put(turn.txn, no, &row);
         }
         rooms::set_members(turn.txn, no, &members)?;
+        if !lost {
+            rooms::set_banned(turn.txn, no, &banned)?;
+        }
         self.note_parted(turn, &before, &members)?;
         if row.standing == Standing::Member
             && let Some(Standing::Invited { by, .. } | Standing::Asked { user: by, .. }) = old.map(|row| row.standing)

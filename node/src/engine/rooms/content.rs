@@ -190,7 +190,8 @@ fn knows(state: &RoomState, log: (DeviceId, u32), purge: &Purge) -> bool {
     known.into_iter().any(|known| known.operation == purge.operation)
 }
 
-fn may_delete_for_all(state: &RoomState, user: &UserId) -> bool {
+/// Whether a user may delete what others wrote.
+pub(super) fn may_delete_for_all(state: &RoomState, user: &UserId) -> bool {
     let rank = state.rank(user);
     rank == Rank::Owner || (rank >= Rank::Moderator && rank.number() >= state.policy.remove)
 }

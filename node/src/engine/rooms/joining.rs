@@ -1,6 +1,6 @@
 //! Coming into a room by somebody's link: it is shown to whoever made it, and once they let us in, we join.
 
-use parlour_crypto::{Control, ConversationId, DeviceCert, KnockRequest, RoomAsk, RoomLink};
+use parlour_crypto::{Control, ConversationId, DeviceCert, JoinRule, KnockRequest, RoomAsk, RoomLink};
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::feed::{self, FeedRow};
@@ -219,7 +219,8 @@ impl Engine {
             return Ok(());
         };
         let state = folded.state();
-        if !state.invited.contains_key(&own) && !state.members.contains_key(&own) {
+        let public = state.policy.join_rule() == JoinRule::Public && !state.banned.contains(&own);
+        if !public && !state.invited.contains_key(&own) && !state.members.contains_key(&own) {
             return Ok(());
         }
         rooms::delete_joining(turn.txn, no);

@@ -37,6 +37,10 @@ impl Engine {
         let Some(user) = self.known.get(&device).map(|known| known.user) else {
             return Ok(());
         };
+        if state.policy.join_rule() == JoinRule::Public && !state.banned.contains(&user) {
+            // Whoever comes needs nobody's leave, only what makes the room.
+            return self.welcome_to_room(turn, no, &user);
+        }
         let waiting = rooms::requests(turn.txn, Some(no))?;
         let reason = if state.banned.contains(&user) {
             Some(refused::BANNED)

@@ -21,7 +21,7 @@ use crate::engine::timers::Allowance;
 const ASK_EVERY_MS: u64 = 10_000;
 const ASKS_AT_ONCE: u64 = 5;
 /// Open links of one device.
-const MAX_LINKS: usize = 256;
+pub(super) const MAX_LINKS: usize = 256;
 /// Sessions with users who are neither contacts nor fellow members end after this.
 const VISIT_MS: u64 = 24 * 3_600_000;
 /// Those who were let in by links or invited, and have not come: with more, links let in nobody.

@@ -8,13 +8,16 @@ mod bounds;
 mod chains;
 mod changes;
 mod content;
+mod directory;
 mod fellows;
 mod handing;
+mod happened;
 mod heard;
 mod joining;
 mod key_requests;
 mod knocking;
 mod links;
+mod reporting;
 mod rights;
 mod serve;
 mod take;
@@ -37,6 +40,8 @@ use super::timers::Allowance;
 
 pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
 use chains::Chains;
+use directory::Directory;
+pub use directory::PublicRoom;
 pub use links::{LinkKind, MadeLink};
 pub(crate) use take::Taken;
 
@@ -79,6 +84,8 @@ pub(crate) struct Rooms {
     asked_chains: BTreeMap<(ConversationNo, DeviceNo), u64>,
     /// Rooms that a device may still tell us of.
     welcomes: BTreeMap<DeviceNo, Allowance>,
+    /// Public rooms, given and found.
+    pub(super) directory: Directory,
 }
 
 impl Default for Rooms {
@@ -99,6 +106,7 @@ impl Default for Rooms {
             key_requests: BTreeMap::new(),
             asked_chains: BTreeMap::new(),
             welcomes: BTreeMap::new(),
+            directory: Directory::default(),
         }
     }
 }
@@ -120,6 +128,7 @@ impl Rooms {
         for at in self.asked_chains.values_mut() {
             *at = at.saturating_sub(by);
         }
+        self.directory.set_back(by);
         self.chains.iter_mut().for_each(|chains| chains.set_back(by));
     }
 }

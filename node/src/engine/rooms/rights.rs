@@ -83,7 +83,8 @@ pub(super) fn may(state: &RoomState, own: &UserId, act: &RoomAct) -> Result<(), 
                 may => may,
             }
         }
-        RoomAct::Alias(_) => Ok(()),
+        // Who is told has to be looked for, and what is here can be put away.
+        RoomAct::Alias(_) | RoomAct::Report { .. } | RoomAct::DismissReports(_) => Ok(()),
         RoomAct::TurnAway(_) => needs(policy.invite),
         RoomAct::RevokeLink(_) => needs(Rank::Member.number()),
         RoomAct::Unban(user) => {

@@ -145,6 +145,7 @@ impl Engine {
             came |= self.learn_from(turn, &id, &members)?;
         }
         self.room_changed(turn, no, applied)?;
+        self.show_operations(turn, no, (applied == Applied::Last).then_some(id))?;
         if came { self.want_fellows(turn) } else { Ok(()) }
     }
 

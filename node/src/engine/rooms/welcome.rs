@@ -1,7 +1,7 @@
 //! Being let into a room: the invitation with the operations that make the room, and the answer to it.
 
 use parlour_crypto::{
-    Control, ConversationId, Have, JoinRule, LogHave, MAX_CONTROL, MAX_LOGS, MAX_ROOM_EVENTS, RoomOperation,
+    Control, ConversationId, EventId, Have, JoinRule, LogHave, MAX_CONTROL, MAX_LOGS, MAX_ROOM_EVENTS, RoomOperation,
     SignedEvent, UserId,
 };
 use parlour_store::contacts::ContactState;
@@ -173,7 +173,7 @@ impl Engine {
         turn: &mut Turn<'_, '_>,
         device: DeviceNo,
         room: &ConversationId,
-        create: &[u8],
+        (create, heads): (&[u8], &[EventId]),
     ) -> Result<bool, StoreError> {
         let Some(user) = self.known.get(&device).map(|known| known.user) else {
             return Ok(true);
@@ -222,7 +222,12 @@ impl Engine {
             rooms::put(turn.txn, no, &row);
             rooms::put_let_in(turn.txn, &user, no);
         }
-        Ok(self.store_checked(turn, no, checked, false)?.is_some())
+        let stored = self.store_checked(turn, no, checked, false)?.is_some();
+        // Where nothing was done since the room was made, no operations follow.
+        if self.folded(turn, no)?.is_some_and(|folded| folded.heads() == heads) {
+            self.join_if_asked(turn, no)?;
+        }
+        Ok(stored)
     }
 
     /// Whoever left, was removed or said no is invited anew: the room is known, and the operations follow.

@@ -31,7 +31,9 @@ pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
             *count = count.saturating_add(1);
         }
     }
-    let shown = items.iter().map(|item| {
+    // What happened has no number here, and this family counts on numbers.
+    let numbered = items.iter().filter(|item| item["seq"] != 0);
+    let shown = numbered.map(|item| {
         let mut shown = message(item, room_id);
         let replies = item["id"].as_str().and_then(|id| replies.get(id));
         shown["replyCount"] = json!(replies.copied().unwrap_or(0));

@@ -1,7 +1,9 @@
 //! Rooms: who comes, who goes, and what each of them is given. bo knows ada and cy, who do not know each other.
 
-use parlour_crypto::{Control, History, Rank};
+use parlour_crypto::{Control, History, Rank, UserId};
 use parlour_store::rooms::{self, Standing};
+use parlour_store::system;
+use parlour_store::timeline::Position;
 
 use super::*;
 use crate::engine::{NewRoom, PolicyChange, RoomAct, RoomError};
@@ -46,6 +48,20 @@ impl Sim {
         (0..self.nodes.len())
             .filter(|index| members.contains_key(&self.user(*index)))
             .collect()
+    }
+
+    /// Who is kept out, as a node sees it.
+    pub(super) fn banned_at(&self, who: usize, room: &ConversationId) -> Vec<UserId> {
+        let no = self.number_of(who, room).expect("the room is there");
+        let banned = rooms::banned(self.nodes[who].store(), no);
+        banned.expect("readable").into_iter().collect()
+    }
+
+    /// What a node shows of what happened in a room, in its order.
+    pub(super) fn happened(&self, who: usize, room: &ConversationId) -> Vec<Position> {
+        let no = self.number_of(who, room).expect("the room is there");
+        let all = system::all(self.nodes[who].store(), no);
+        all.map(|entry| entry.expect("readable").at).collect()
     }
 
     pub(super) fn remove(&mut self, by: usize, room: ConversationId, who: usize) {

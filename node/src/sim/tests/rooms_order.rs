@@ -181,12 +181,15 @@ fn check(seed: u64) -> BTreeMap<&'static str, u64> {
     sim.wait(15 * MINUTE);
     let members = sim.members_at(1, &room);
     let shown = sim.shows(1, &room);
+    let told = sim.happened(1, &room);
     for who in members.iter().copied().filter(|who| *who != 1) {
         assert_eq!(sim.members_at(who, &room), members, "members at {who}");
         assert_eq!(sim.shows(who, &room), shown, "at {who}");
+        assert_eq!(sim.happened(who, &room), told, "what happened, at {who}");
     }
     *happened.entry("heard in any order").or_default() += heard.len() as u64;
     *happened.entry("all").or_default() += all.len() as u64;
+    *happened.entry("told").or_default() += told.len() as u64;
     happened
 }
 
@@ -202,5 +205,6 @@ fn any_order_repetition_and_partition_of_what_is_done_and_said_comes_to_one_view
         assert!(!many || count >= 3, "{what} happened {count} times: {happened:?}");
     }
     let count = |what| happened.get(what).copied().unwrap_or(0);
+    assert!(count("told") >= 40, "{happened:?}");
     assert!(count("heard in any order") * 10 >= count("all") * 7, "{happened:?}");
 }

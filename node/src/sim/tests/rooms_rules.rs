@@ -31,6 +31,9 @@ fn ranks_decide_who_may_do_what() {
     sim.in_room(0, room, kick(cy)).expect("a moderator may");
     sim.wait(5 * SECOND);
     assert_eq!(sim.members_at(1, &room), [0, 1]);
+    for who in [0, 1, 2] {
+        assert_eq!(sim.banned_at(who, &room), [cy], "at {who}");
+    }
     assert_eq!(
         sim.in_room(1, room, RoomAct::Invite(cy, Rank::Member)),
         Err(RoomError::Banned)
@@ -38,6 +41,7 @@ fn ranks_decide_who_may_do_what() {
     sim.in_room(1, room, RoomAct::Unban(cy)).expect("unbanned");
     sim.let_in(1, room, 2);
     assert_eq!(sim.members_at(0, &room), [0, 1, 2]);
+    assert_eq!(sim.banned_at(0, &room), []);
 }
 
 #[test]

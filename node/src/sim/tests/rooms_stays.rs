@@ -252,3 +252,48 @@ fn what_a_blocked_member_says_is_not_seen_until_they_are_unblocked_whoever_bring
     assert_eq!(sim.plain_texts(1, &room), ["before", "by cy", "by ada, who knows it"]);
     assert_eq!(sim.plain_texts(1, &room), sim.plain_texts(0, &room));
 }
+
+#[test]
+fn a_fellow_member_who_is_no_contact_is_blocked_like_a_contact_and_is_one_no_more_than_before() {
+    let (mut sim, room) = three(721);
+    sim.tell(2, room, "before");
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.state_at(0, 2), None, "ada knows cy through the room alone");
+    sim.block(0, 2, true);
+    let unread = sim.unread(0, &room);
+    let heard = sim.tell(2, room, "by cy");
+    sim.wait(10 * SECOND);
+    assert!(
+        events::place(sim.nodes[0].store(), &heard).expect("readable").is_some(),
+        "bo brought it"
+    );
+    sim.tell(1, room, "by bo, who knows it");
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.plain_texts(0, &room), ["before", "by bo, who knows it"]);
+    assert_eq!(sim.unread(0, &room), unread + 1);
+    sim.crash(0);
+    sim.wait(MINUTE);
+    assert_eq!(sim.plain_texts(0, &room).len(), 2, "a block outlives the process");
+    sim.block(0, 2, false);
+    sim.wait(10 * MINUTE);
+    assert_eq!(sim.plain_texts(0, &room), ["before", "by cy", "by bo, who knows it"]);
+    assert_eq!(sim.state_at(0, 2), None);
+    sim.tell(2, room, "again");
+    sim.tell(0, room, "to all");
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.plain_texts(0, &room), sim.plain_texts(2, &room));
+    assert!(
+        sim.statuses(0, &room)
+            .iter()
+            .all(|status| *status != MessageStatus::Sent)
+    );
+    let stranger = parlour_crypto::UserId::from_bytes([9; 32]);
+    for nobody in [stranger, sim.user(0)] {
+        let change = ContactChange {
+            blocked: Some(true),
+            ..ContactChange::default()
+        };
+        let refused = sim.decide(0, Decision::Contact(nobody, change));
+        assert_eq!(refused, Err(DecisionError::UnknownContact));
+    }
+}

@@ -1,6 +1,7 @@
 // Settings with few words: what others are told, how the page looks, which keys there are.
 import { html, signal } from "../h.js";
-import { endSession, patch } from "../api.js";
+import { patch, post } from "../api.js";
+import { endSession } from "../session.js";
 import { here } from "../feed.js";
 import { settings } from "../state.js";
 import { Choice, Heading, Switch } from "../parts/bits.js";
@@ -30,10 +31,17 @@ export function Privacy() {
     </section>`,
     html`<section class="card">
       <h2>This page</h2>
-      <p class="hint">Whoever can use this browser tab can read and write as you. Closing the door makes it forget; a new link opens it again.</p>
-      <p class="actions start"><button type="button" class="quiet" onClick=${() => (endSession("none"), location.reload())}>Close the door</button></p>
+      <p class="hint">Whoever can use this browser tab can read and write as you. Closing the door makes it forget; a new link, or your password, opens it again.</p>
+      <p class="actions start"><button type="button" class="quiet" onClick=${leave}>Close the door</button></p>
     </section>`,
   );
+}
+
+/** The node forgets the session, too; if it is away, the page does it alone. */
+async function leave() {
+  await post("/session/logout").catch(() => {});
+  endSession("none");
+  location.reload();
 }
 
 function choose(wish) {

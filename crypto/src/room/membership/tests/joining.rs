@@ -152,3 +152,36 @@ fn when_somebody_came_and_under_which_rule_follows_from_the_join_alone() {
     world.act((OWEN, 0), &[alone], transfer(9));
     assert_eq!(of(&world, 9).came, Some(alone));
 }
+
+#[test]
+fn what_happened_is_what_counts_and_nobody_leaves_who_was_not_there() {
+    let (mut world, head) = room();
+    let stranger = world.act((9, 0), &[head], Act::Leave);
+    let invited = world.act((OWEN, 0), &[head], invite(8));
+    let left = world.act((CAT, 0), &[head], Act::Leave);
+    let void = world.act((DAN, 0), &[left], remove(BOB));
+    let removed = world.act((BOB, 0), &[head], remove(DAN));
+    let folded = world.fold();
+    let told: Vec<EventId> = folded.happened().collect();
+    // Made, four who came, two who were raised, and then these two.
+    assert_eq!(told.len(), 9);
+    for (id, is_told) in [
+        (stranger, false),
+        (invited, false),
+        (left, true),
+        (void, false),
+        (removed, true),
+    ] {
+        assert_eq!(
+            (told.contains(&id), folded.has_happened(&id)),
+            (is_told, is_told),
+            "{id}"
+        );
+    }
+    assert!(!folded.has_happened(&EventId::from_bytes([0; 32])));
+    let mut turned = world.operations.clone();
+    turned.reverse();
+    let turned = Membership::fold(ROOM, turned).unwrap();
+    let sorted = |folded: &Membership| folded.happened().collect::<BTreeSet<_>>();
+    assert_eq!(sorted(&turned), sorted(&folded), "whatever the order");
+}

@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::Serialize;
 
-use super::{Contact, Conversation, Message, Request};
+use super::{Contact, Conversation, Message, Report, Request};
 
 /// One change of the feed.
 #[derive(Debug, Serialize)]
@@ -19,11 +19,15 @@ pub(crate) enum What {
     Message {
         message: Box<Message>,
     },
+    /// Something happened; as a message, which has no number.
+    System {
+        message: Box<Message>,
+    },
     /// A message as it stands after a change.
     MessageUpdated {
         message: Box<Message>,
     },
-    /// This account has deleted it for itself.
+    /// This account has deleted it for itself, or what it says happened turns out not to have.
     MessageHidden {
         conversation: ConversationId,
         id: EventId,
@@ -43,6 +47,11 @@ pub(crate) enum What {
     Conversation {
         conversation: Box<Conversation>,
     },
+    /// A message of a room was reported, or a report dismissed.
+    Report {
+        conversation: ConversationId,
+        report: Box<Report>,
+    },
     /// Somebody asks to become a contact; without a request, they do no more.
     Request {
         user_id: UserId,
@@ -55,12 +64,14 @@ impl What {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Message { .. } => "message",
+            Self::System { .. } => "system",
             Self::MessageUpdated { .. } => "message_updated",
             Self::MessageHidden { .. } => "message_hidden",
             Self::Receipt { .. } => "receipt",
             Self::Contact { .. } => "contact",
             Self::Conversation { .. } => "conversation",
             Self::Request { .. } => "request",
+            Self::Report { .. } => "report",
         }
     }
 }

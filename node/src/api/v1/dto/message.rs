@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{AskPoll, Parts, Place, Poll, PutSticker, Time, Timer, given};
+use super::{AskPoll, Parts, Place, Poll, PutSticker, System, Time, Timer, given};
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Message {
@@ -58,6 +58,9 @@ pub(crate) struct More {
     /// No message: the conversation's timer was set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timer: Option<Timer>,
+    /// No message: what happened. All but timers have the number 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) system: Option<Box<System>>,
 }
 
 /// What is under the root of a thread.

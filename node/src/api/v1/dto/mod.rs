@@ -13,6 +13,7 @@ mod poll;
 mod profile;
 mod request;
 mod room;
+mod system;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -37,9 +38,10 @@ pub(crate) use poll::{AskPoll, CastVote, Poll, PollOption};
 pub(crate) use profile::{ChangeProfile, OwnProfile, Profile};
 pub(crate) use request::{AcceptRequest, ContactAddress, Request};
 pub(crate) use room::{
-    ChangeRoom, GiveRank, InviteToRoom, MakeRoom, MakeRoomLink, OpenRoomLink, RemoveMember, Room, RoomLink, RoomMember,
-    RoomRequest, Rules, ShownRules,
+    Banned, ChangeRoom, GiveRank, InviteToRoom, MakeReport, MakeRoom, MakeRoomLink, OpenRoomLink, PublicRoom,
+    RemoveMember, Report, Room, RoomLink, RoomMember, RoomRequest, Rules, ShownRules,
 };
+pub(crate) use system::System;
 
 /// A moment, ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,9 @@
 //! Rooms, as the API tells of them and is told.
 
-use parlour_crypto::{ConversationId, UserId};
+use parlour_crypto::{ConversationId, EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Message, Time};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Room {
@@ -29,11 +29,61 @@ pub(crate) struct Room {
     /// Unread messages that call the account by name.
     pub(crate) mentions: u64,
     pub(crate) last_seq: u64,
+    /// Who is kept out.
+    pub(crate) banned: Vec<Banned>,
     pub(crate) created_at: Time,
 }
 
-/// The least rank for each, and what else is ruled.
+/// A public room that others list. Only who made it is proved.
+#[derive(Serialize)]
+pub(crate) struct PublicRoom {
+    pub(crate) id: ConversationId,
+    /// What it would be called here.
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) topic: String,
+    pub(crate) members: u32,
+    pub(crate) made_by: UserId,
+    pub(crate) made_by_name: String,
+    /// Whether another room that is listed has the same slug.
+    pub(crate) ambiguous: bool,
+    pub(crate) joined: bool,
+    /// With which it can be joined.
+    pub(crate) link: String,
+}
+
+/// Somebody who is kept out.
 #[derive(Debug, Serialize)]
+pub(crate) struct Banned {
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+}
+
+/// What somebody said of a message to those who keep order.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) message_id: EventId,
+    /// The message as it stands; nothing if it is not here.
+    pub(crate) message: Option<Box<Message>>,
+    /// Who reported it.
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    pub(crate) reason: String,
+    pub(crate) reported_at: Time,
+    /// Nobody has dismissed it.
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeReport {
+    /// What is wrong, at most 512 bytes.
+    #[serde(default)]
+    pub(crate) reason: String,
+}
+
+/// The least rank for each, and what else is ruled.
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShownRules {
     pub(crate) post: &'static str,
     pub(crate) invite: &'static str,

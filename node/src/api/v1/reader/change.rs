@@ -5,6 +5,7 @@ use parlour_store::requests;
 use parlour_store::view::DeliveryState;
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, contacts, conversations, devices, events,
+    rooms,
 };
 
 use super::Reader;
@@ -34,6 +35,19 @@ impl Reader<'_> {
                 }))
             }
             FeedRow::Changed { event } => self.updated(event),
+            FeedRow::System { event } => self.what_happened(event),
+            FeedRow::Report {
+                conversation,
+                target,
+                by,
+            } => {
+                let Some(row) = rooms::report(&self.rows, *conversation, target, by)? else {
+                    return Ok(None);
+                };
+                let id = conversations::id_of(&self.rows, *conversation)?;
+                let report = Box::new(self.report(target, by, &row)?);
+                Ok(id.map(|conversation| What::Report { conversation, report }))
+            }
             FeedRow::Sent {
                 conversation,
                 log,

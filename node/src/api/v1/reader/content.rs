@@ -63,7 +63,7 @@ impl Reader<'_> {
             .words())
     }
 
-    fn quote(&mut self, conversation: ConversationNo, id: &EventId) -> Result<dto::Quote, StoreError> {
+    pub(super) fn quote(&mut self, conversation: ConversationNo, id: &EventId) -> Result<dto::Quote, StoreError> {
         let mut quote = dto::Quote {
             id: *id,
             author: None,
@@ -126,6 +126,20 @@ impl Reader<'_> {
         Ok(hidden.then_some(What::MessageHidden {
             conversation: event.header().conversation,
             id,
+        }))
+    }
+
+    /// What happened, or that it did not.
+    pub(super) fn what_happened(&mut self, at: &EventKey) -> Result<Option<What>, StoreError> {
+        if let Some(message) = self.message_at(at)? {
+            return Ok(Some(What::System {
+                message: Box::new(message),
+            }));
+        }
+        let event = events::get(&self.rows, at)?;
+        Ok(event.map(|event| What::MessageHidden {
+            conversation: event.header().conversation,
+            id: event.id(),
         }))
     }
 
