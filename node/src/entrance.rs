@@ -36,6 +36,9 @@ impl Deref for Entrance {
     }
 }
 
+/// Names of accounts with the command line's tokens for them.
+type Tokens = Vec<(String, Zeroizing<String>)>;
+
 /// Who has come in, and what is behind the door. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hall {
@@ -44,7 +47,7 @@ pub(crate) struct Hall {
     /// The command line's token for the first account.
     pub(crate) token: Zeroizing<String>,
     /// Those for each account, by number.
-    tokens: Arc<Mutex<Vec<(String, Zeroizing<String>)>>>,
+    tokens: Arc<Mutex<Tokens>>,
     pub(crate) stop: CancellationToken,
     pub(crate) rooms: Arc<watch::Sender<Rooms>>,
     pub(crate) lock: Arc<DataLock>,
@@ -111,7 +114,7 @@ impl Entrance {
 }
 
 impl Hall {
-    fn tokens(&self) -> MutexGuard<'_, Vec<(String, Zeroizing<String>)>> {
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

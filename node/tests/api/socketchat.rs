@@ -1,11 +1,13 @@
 //! The gateway `socketchat`: its refusals, and two nodes whose users talk through gateways of two families.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::support::{Program, patient};
 
@@ -60,14 +62,35 @@ impl House {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Where the client library is; `None`, said clearly, where it is not installed.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
+fn clients() -> Option<PathBuf> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    if !clients.join("node_modules/socket.io-client").is_dir() {
-        eprintln!("SKIPPED: `npm install` in node/tests/clients installs what this test needs");
-        return;
+    if clients.join("node_modules/socket.io-client").is_dir() {
+        return Some(clients);
     }
+    eprintln!("SKIPPED: `npm install` in node/tests/clients installs what this test needs");
+    None
+}
+
+/// What changes in an account, from its beginning on.
+async fn feed(program: &Program) -> TcpStream {
+    let mut stream = TcpStream::connect(program.address).await.unwrap();
+    let request = program.request("GET", "/api/v1/events?after=0");
+    stream.write_all(&request.bytes()).await.unwrap();
+    stream
+}
+
+async fn something(stream: &mut TcpStream) {
+    let mut space = [0; 1024];
+    assert_ne!(stream.read(&mut space).await.unwrap(), 0, "the feed ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
+    let Some(clients) = clients() else {
+        return;
+    };
     let (ada, bo) = (House::of("ada", "echoroom").await, House::of("bo", "socketchat").await);
     let link = ada.native.invite(&json!({})).await["link"].clone();
     let added = bo.native.post("/api/v1/contacts", &json!({ "link": link })).await;
@@ -75,16 +98,17 @@ async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
     let room = json!({ "name": "Garden" });
     assert_eq!(ada.native.post("/api/v1/rooms", &room).await.status, 201);
     let invite = async || {
+        let (mut hers, mut his) = (feed(&ada.native).await, feed(&bo.native).await);
         let wish = json!({ "user": "bo" });
         while ada.native.post("/api/v1/rooms/garden/invites", &wish).await.status >= 300 {
-            tokio::task::yield_now().await;
+            something(&mut hers).await;
         }
         loop {
             let rooms = bo.native.get("/api/v1/rooms").await.json();
             if rooms["items"][0]["standing"] == "invited" {
                 return rooms["items"][0]["slug"].as_str().unwrap().to_owned();
             }
-            tokio::task::yield_now().await;
+            something(&mut his).await;
         }
     };
     let slug = patient("the invitation", invite()).await;
