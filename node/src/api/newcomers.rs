@@ -143,7 +143,7 @@ pub(crate) struct Newcomers {
 }
 
 /// An invitation that is out. Not its code.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Code {
     hash: Hash,
@@ -264,10 +264,10 @@ impl Newcomers {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             bytes => serde_json::from_slice(&bytes?).map_err(std::io::Error::from)?,
         };
-        let before = codes.len();
+        let before = codes.clone();
         let out = change(&mut codes);
         // A wrong code changes nothing, and costs no write.
-        if before != codes.len() || before > 0 {
+        if before != codes {
             write_private(path, &serde_json::to_vec_pretty(&codes).map_err(std::io::Error::from)?)?;
         }
         Ok(out)
