@@ -4,7 +4,7 @@ import { io } from "socket.io-client";
 import assert from "node:assert/strict";
 
 const [url, email, password, slug, part] = process.argv.slice(2);
-const fail = setTimeout(() => { console.error("waited too long"); process.exit(1) }, 30_000);
+const fail = setTimeout(() => { console.error("waited too long"); process.exit(1) }, 90_000);
 
 async function call(method, path, token, body) {
   const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { "content-type": "application/json" }) };
