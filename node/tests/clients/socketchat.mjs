@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 
 const [echo, chat, native, nativeToken, password, slug] = process.argv.slice(2);
 let at = "the beginning";
-const fail = setTimeout(() => { console.error(`waited too long for ${at}`); process.exit(1) }, 45_000);
+const fail = setTimeout(() => { console.error(`waited too long for ${at}`); process.exit(1) }, 90_000);
 
 async function call(base, method, path, token, body) {
   const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { "content-type": "application/json" }) };

@@ -35,7 +35,10 @@ pub(super) async fn contacts(asker: &Asker) -> Result<Vec<Value>, Refused> {
 
 /// Who is there, the account's user first.
 pub(super) async fn who_is_online(asker: &Asker) -> Result<Vec<Value>, Refused> {
-    let mut users = vec![own(asker).await?];
+    let mut own = own(asker).await?;
+    // Whoever asks is there; what they have just said of that may not be seen yet.
+    own["isOnline"] = json!(true);
+    let mut users = vec![own];
     users.extend(contacts(asker).await?);
     users.retain(|user| user["isOnline"] == true);
     Ok(users)
