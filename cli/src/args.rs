@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use jiff::Timestamp;
 
 use crate::commands::account::Account;
 use crate::commands::accounts::Accounts;
@@ -23,6 +24,7 @@ use crate::commands::{
     init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
     store::Store, tail::Tail, timer::Timer, up::Up, whoami::Whoami,
 };
+use crate::text;
 
 const EXAMPLES: &str = "\
 First steps:
@@ -128,6 +130,33 @@ pub(crate) enum Command {
     Completions(Completions),
 }
 
+/// The command line, in which a command without examples of its own shows those of its group that are about it.
+pub(crate) fn command_line() -> clap::Command {
+    with_examples(Cli::command(), "parlour")
+}
+
+fn with_examples(command: clap::Command, path: &str) -> clap::Command {
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.mut_subcommands(|command| {
+        let path = format!("{path} {}", command.get_name());
+        let about = |line: &&str| {
+            let rest = line.trim_start().strip_prefix(&path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let own: Vec<&str> = examples.lines().filter(about).collect();
+        let command = match command.get_after_help().is_none() && !own.is_empty() {
+            true => command.after_help(format!("Examples:\n{}", own.join("\n"))),
+            false => command,
+        };
+        with_examples(command, &path)
+    })
+}
+
+/// What was typed, if it can be understood.
+pub(crate) fn typed() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command_line().try_get_matches()?)
+}
+
 /// `500ms`, `20s`, `5m`, `12h`, `7d`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -149,6 +178,45 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "that is more than ten years".to_owned())
 }
 
+/// A [`duration`] that is neither shorter nor longer than these.
+pub(crate) fn between(
+    least: Duration,
+    most: Duration,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + std::marker::Send + Sync + 'static {
+    move |text| {
+        let found = duration(text)?;
+        let shown = |time: Duration| text::span(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        match (least..=most).contains(&found) {
+            true => Ok(found),
+            false => Err(format!("it is from {} to {}", shown(least), shown(most))),
+        }
+    }
+}
+
+/// A time of day and year, or how long from now.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    match text.parse() {
+        Ok(time) => Ok(time),
+        Err(_) => match duration(text) {
+            Ok(lasts) => Ok(Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX)),
+            Err(_) => Err("it is a time such as 2026-12-24T18:00:00Z, or how long from now, such as 2h".to_owned()),
+        },
+    }
+}
+
+/// Days, as [`between`] takes them.
+pub(crate) const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 86_400)
+}
+
+/// Exactly one emoji.
+pub(crate) fn emoji(text: &str) -> Result<String, String> {
+    match parlour_crypto::is_emoji(text) {
+        true => Ok(text.to_owned()),
+        false => Err("it is exactly one emoji".to_owned()),
+    }
+}
+
 /// A [`duration`] after which messages disappear, in ms, or `off`.
 pub(crate) fn expiry(text: &str) -> Result<Expiry, String> {
     match text.trim() {
@@ -166,13 +234,61 @@ pub(crate) struct Expiry(pub Option<u64>);
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// A command and all below it, with what they are called.
+    fn all(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let below = command.get_subcommands();
+        let below = below.flat_map(|sub| all(sub, &format!("{path} {}", sub.get_name())));
+        std::iter::once((path.to_owned(), command.clone()))
+            .chain(below)
+            .collect()
+    }
+
+    /// The words of an example, up to its remark or to what a shell does with it.
+    fn words(example: &str) -> Vec<String> {
+        let (mut words, mut word): (_, Option<String>) = (Vec::new(), None);
+        let (mut quote, mut rest) = (None, example.chars().peekable());
+        while let Some(c) = rest.next() {
+            match (quote, c) {
+                (None, '\'' | '"') => {
+                    quote = Some(c);
+                    word.get_or_insert_default();
+                }
+                (Some(open), c) if open == c => quote = None,
+                (None, '|' | '<' | '>' | '&') => break,
+                (None, ' ') if rest.peek() == Some(&' ') => break,
+                (None, ' ') => words.extend(word.take()),
+                (_, c) => word.get_or_insert_default().push(c),
+            }
+        }
+        words.into_iter().chain(word).collect()
+    }
+
+    #[test]
+    fn every_command_shows_examples_of_itself_that_can_be_typed() {
+        let commands = all(&command_line(), "parlour");
+        assert!(commands.len() > 90, "{}", commands.len());
+        for (path, command) in commands {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let mut of_itself = 0;
+            let examples = help.lines().filter_map(|line| line.strip_prefix("  "));
+            for example in examples.filter(|line| line.starts_with("parlour ")) {
+                of_itself += usize::from(example.starts_with(&path));
+                match Cli::try_parse_from(words(example)) {
+                    Ok(_) => {}
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{example}: {error}"),
+                }
+            }
+            assert!(of_itself > 0, "{path} has no example: {help}");
+        }
     }
 
     #[test]

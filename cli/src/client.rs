@@ -14,6 +14,9 @@ use crate::events::Events;
 const ANSWER: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Longer addresses are refused before the node can say what is wrong with them.
+const MAX_URL: usize = 16_384;
+
 /// A way to one node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -57,7 +60,7 @@ impl Client {
     /// See [`CallError`].
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CallError> {
         json(
-            self.request(Method::GET, path)
+            self.request(Method::GET, path)?
                 .query(query)
                 .timeout(ANSWER)
                 .send()
@@ -79,7 +82,14 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
-        json(self.request(Method::POST, path).json(body).timeout(ANSWER).send().await).await
+        json(
+            self.request(Method::POST, path)?
+                .json(body)
+                .timeout(ANSWER)
+                .send()
+                .await,
+        )
+        .await
     }
 
     /// Changes something.
@@ -88,7 +98,7 @@ impl Client {
     /// See [`CallError`].
     pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
         json(
-            self.request(Method::PATCH, path)
+            self.request(Method::PATCH, path)?
                 .json(body)
                 .timeout(ANSWER)
                 .send()
@@ -102,7 +112,7 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, CallError> {
-        json(self.request(Method::PUT, path).json(body).timeout(ANSWER).send().await).await
+        json(self.request(Method::PUT, path)?.json(body).timeout(ANSWER).send().await).await
     }
 
     /// Replaces something by bytes of a type.
@@ -110,7 +120,7 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn put_bytes(&self, path: &[&str], kind: &str, bytes: Vec<u8>) -> Result<(), CallError> {
-        let request = self.request(Method::PUT, path).header(CONTENT_TYPE, kind);
+        let request = self.request(Method::PUT, path)?.header(CONTENT_TYPE, kind);
         json(request.body(bytes).timeout(ANSWER).send().await).await.map(drop)
     }
 
@@ -119,7 +129,7 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn take_away(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, CallError> {
-        let request = self.request(Method::DELETE, path).query(query);
+        let request = self.request(Method::DELETE, path)?.query(query);
         json(request.timeout(ANSWER).send().await).await
     }
 
@@ -128,7 +138,7 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), CallError> {
-        json(self.request(Method::DELETE, path).timeout(ANSWER).send().await)
+        json(self.request(Method::DELETE, path)?.timeout(ANSWER).send().await)
             .await
             .map(drop)
     }
@@ -146,7 +156,7 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub(crate) async fn events(&self, after: u64) -> Result<Events, CallError> {
-        let request = self.request(Method::GET, &["events"]).query(&[("after", after)]);
+        let request = self.request(Method::GET, &["events"])?.query(&[("after", after)]);
         Ok(Events::new(checked(request.send().await).await?))
     }
 
@@ -157,7 +167,7 @@ impl Client {
     pub(crate) async fn all_events(&self, after: u64) -> Result<Events, CallError> {
         let after = after.to_string();
         let query = [("after", after.as_str()), ("ephemeral", "true")];
-        let request = self.request(Method::GET, &["events"]).query(&query);
+        let request = self.request(Method::GET, &["events"])?.query(&query);
         Ok(Events::new(checked(request.send().await).await?))
     }
 
@@ -197,12 +207,19 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+    fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, CallError> {
+        // A path would lead elsewhere without such a segment.
+        if let Some(nobody) = path.iter().find(|segment| ["", ".", ".."].contains(segment)) {
+            return Err(CallError::NoName((*nobody).to_owned()));
+        }
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(["api", "v1"]).extend(path);
         }
-        self.http.request(method, url)
+        if url.as_str().len() > MAX_URL {
+            return Err(CallError::TooLong);
+        }
+        Ok(self.http.request(method, url))
     }
 }
 
@@ -226,7 +243,8 @@ async fn json(response: Result<Response, reqwest::Error>) -> Result<Value, CallE
 }
 
 async fn checked(response: Result<Response, reqwest::Error>) -> Result<Response, CallError> {
-    let response = response.map_err(CallError::Unreachable)?;
+    // What was asked stands in the address, and need not be said again.
+    let response = response.map_err(|error| CallError::Unreachable(error.without_url()))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -283,6 +301,12 @@ pub(crate) enum CallError {
     /// No connection, or it broke.
     #[error("the node does not answer")]
     Unreachable(#[source] reqwest::Error),
+    /// What was typed cannot be part of a path.
+    #[error("{0:?} names nothing and nobody")]
+    NoName(String),
+    /// What was typed is longer than anything can be called.
+    #[error("a name or an id that was given is too long")]
+    TooLong,
     /// It stopped while we waited.
     #[error("the node has stopped")]
     Ended,
@@ -308,12 +332,24 @@ mod tests {
         let client = Client::new("http://127.0.0.1:7700", "00", false).unwrap();
         let request = client
             .request(Method::GET, &["contacts", "a/../b?x=#é"])
+            .unwrap()
             .build()
             .unwrap();
         assert_eq!(
             request.url().as_str(),
             "http://127.0.0.1:7700/api/v1/contacts/a%2F..%2Fb%3Fx=%23%C3%A9"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_part_of_a_path_asks_for_nothing_else() {
+        let client = Client::new("http://127.0.0.1:7700", "00", false).unwrap();
+        for nobody in ["", ".", ".."] {
+            let wrong = client.request(Method::GET, &["contacts", nobody, "avatar"]);
+            assert!(matches!(wrong, Err(CallError::NoName(_))), "{nobody:?}");
+        }
+        let long = client.request(Method::GET, &["contacts", &"x".repeat(70_000)]);
+        assert!(matches!(long, Err(CallError::TooLong)));
     }
 
     #[test]

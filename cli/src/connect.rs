@@ -174,17 +174,22 @@ pub(crate) async fn running(data: &Path, account: Option<&str>) -> Result<Option
         }
         // However many of them run: who is meant depends on nothing that changes by itself.
         None => {
-            let all = DataDir::new(data).accounts()?;
-            if all.len() > 1 {
-                bail!(
-                    "there are several accounts here: choose one with --account ({})",
-                    all.join(", ")
-                );
-            }
+            only_one(&DataDir::new(data))?;
             Ok(Some(client))
         }
         Some(_) => Ok(Some(client)),
     }
+}
+
+/// # Errors
+/// There are several accounts, so that one has to be named.
+pub(crate) fn only_one(data: &DataDir) -> Result<()> {
+    let all = data.accounts()?;
+    if all.len() > 1 {
+        let all = all.join(", ");
+        bail!("there are several accounts here: choose one with --account ({all})");
+    }
+    Ok(())
 }
 
 /// The node that runs on a data directory and waits for an account, if one does.

@@ -7,12 +7,42 @@ use parlour_crypto::UnlockError;
 use parlour_node::{AccountError, BindError, NodeError};
 use parlour_store::LockError;
 
+use crate::client::CallError;
+
 /// Whether stdout was closed by its reader, as `head` does: no failure worth a word.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The API's address is another program's.
+#[derive(Debug, thiserror::Error)]
+#[error("the API address {address} is in use by {holder}{free}")]
+pub(crate) struct PortInUse {
+    pub address: SocketAddr,
+    /// Who listens there.
+    pub holder: String,
+    /// Which port is free, as the end of the sentence.
+    pub free: String,
+}
+
+/// What programs decide by: the node's own word where it refused.
+pub(crate) fn code(error: &anyhow::Error) -> &str {
+    match error.downcast_ref() {
+        Some(CallError::Refused(problem)) => return &problem.code,
+        Some(CallError::NoName(_) | CallError::TooLong) => return "usage",
+        Some(CallError::Unreachable(_) | CallError::Ended | CallError::Unreadable(_)) => return "unreachable",
+        None => {}
+    }
+    if is_data_in_use(error) {
+        "in_use"
+    } else if error.is::<PortInUse>() {
+        "port_in_use"
+    } else {
+        "failed"
+    }
 }
 
 /// Whether another process works in the data directory.

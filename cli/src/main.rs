@@ -16,13 +16,13 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match args::typed() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     memory::settle(&cli);
     let out = Output::new(&cli.global);
     logs::start(&cli);
@@ -37,6 +37,15 @@ fn main() -> ExitCode {
         Err(error) if failure::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&out, &error),
     }
+}
+
+/// Help and the version are asked for; all else is wrong usage, and said as JSON to whoever wants JSON.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+        output::wrong_usage(error.to_string().trim_end());
+        return ExitCode::from(2);
+    }
+    error.exit()
 }
 
 fn failed(out: &Output, error: &anyhow::Error) -> ExitCode {

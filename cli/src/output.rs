@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::client::CallError;
+use crate::failure;
 use crate::text;
 
 /// Where results and remarks go.
@@ -32,9 +33,23 @@ impl Output {
         }
     }
 
-    /// Commands that a remark names, with what this one was given to find its data.
-    fn addressed(&self, remark: &str) -> String {
+    /// As if nothing had been said of data and accounts.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            json: false,
+            program: "parlour ".to_owned(),
+        }
+    }
+
+    /// Commands that a text of ours names, with what this one was given to find its data.
+    pub(crate) fn addressed(&self, remark: &str) -> String {
         remark.replace("`parlour ", &format!("`{}", self.program))
+    }
+
+    /// A command, with what this one was given to find its data.
+    pub(crate) fn command(&self, command: &str) -> String {
+        command.replacen("parlour ", &self.program, 1)
     }
 
     /// Whether a program reads the results.
@@ -107,14 +122,21 @@ impl Output {
             return self.note(&format!("parlour: {error:#}"));
         }
         let mut fields = json!({ "message": self.addressed(&format!("{error:#}")) });
-        if let Some(CallError::Refused(problem)) = error.downcast_ref::<CallError>() {
-            fields["code"] = json!(problem.code);
-            if !problem.candidates.is_null() {
-                fields["candidates"] = problem.candidates.clone();
-            }
+        fields["code"] = json!(failure::code(error));
+        if let Some(CallError::Refused(problem)) = error.downcast_ref::<CallError>()
+            && !problem.candidates.is_null()
+        {
+            fields["candidates"] = problem.candidates.clone();
         }
         remark(&text::json_visible(&json!({ "error": fields }).to_string()));
     }
+}
+
+/// What was typed is not understood; said by a program that has not begun, to one that asked for JSON.
+pub(crate) fn wrong_usage(message: &str) {
+    remark(&text::json_visible(
+        &json!({ "error": { "code": "usage", "message": message } }).to_string(),
+    ));
 }
 
 fn print(text: &str) -> io::Result<()> {

@@ -53,7 +53,21 @@ pub(crate) fn ask_once() -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(password))
 }
 
-/// Asks twice for a new password; an empty one means none.
+/// Asks twice for the password to log in with.
+///
+/// # Errors
+/// There is nobody to ask, it is empty, or the two differ.
+pub(crate) fn ask_login() -> Result<Zeroizing<String>> {
+    if !io::stdin().is_terminal() {
+        bail!("say the new password: --password-stdin, --password-file or PARLOUR_PASSWORD_FILE");
+    }
+    match ask_twice("New password: ")? {
+        Some(password) => Ok(password),
+        None => bail!("the password is empty"),
+    }
+}
+
+/// Asks twice for the password of a new account; an empty one means none.
 ///
 /// # Errors
 /// There is nobody to ask, or the two differ.
@@ -61,12 +75,17 @@ pub(crate) fn ask_new() -> Result<Option<Zeroizing<String>>> {
     if !io::stdin().is_terminal() {
         bail!("say how the account is protected: --no-password, --password-stdin or PARLOUR_PASSWORD_FILE");
     }
+    ask_twice("Password (empty for none): ")
+}
+
+/// The answer that was given twice; nothing if it is empty.
+fn ask_twice(prompt: &str) -> Result<Option<Zeroizing<String>>> {
     let read = |prompt: &str| {
         rpassword::prompt_password(prompt)
             .map(Zeroizing::new)
             .context("cannot read the password")
     };
-    let first = read("Password (empty for none): ")?;
+    let first = read(prompt)?;
     if first.is_empty() {
         return Ok(None);
     }

@@ -77,6 +77,26 @@ pub(crate) fn ago(time: &str, now: Timestamp) -> String {
     }
 }
 
+/// The network's account of a failed dial, one `address: cause` each: without peer ids, repeats and what was cut off.
+pub(crate) fn dial_failures(reason: &str) -> String {
+    if !reason.starts_with('/') {
+        return reason.to_owned();
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for part in reason.split("; ") {
+        let Some((address, cause)) = part.split_once(": ") else {
+            continue;
+        };
+        let address = address.split("/p2p/").next().unwrap_or(address);
+        let cause = cause.trim_start_matches("Multiple dial errors occurred:");
+        let one = format!("{address}: {}", cause.trim_matches([' ', '\n', '-', '.']));
+        if !shown.contains(&one) {
+            shown.push(one);
+        }
+    }
+    shown.join("; ")
+}
+
 /// `text` with every line but the first moved right by `columns`.
 pub(crate) fn hanging(text: &str, columns: usize) -> String {
     text.replace('\n', &format!("\n{:columns$}", ""))
@@ -142,6 +162,23 @@ mod tests {
     #[test]
     fn continued_lines_are_indented() {
         assert_eq!(hanging("a\nb", 3), "a\n   b");
+    }
+
+    #[test]
+    fn failed_dials_are_shown_once_an_address() {
+        let tcp =
+            "/ip4/192.0.2.1/tcp/1/p2p/12D3Koo: Multiple dial errors occurred:\n - Connection refused (os error 111)";
+        let quic = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D3Koo: Handshake with the remote timed out.";
+        let cut = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D";
+        assert_eq!(
+            dial_failures(&format!("{tcp}; {tcp}; {quic}; {cut}")),
+            "/ip4/192.0.2.1/tcp/1: Connection refused (os error 111); /ip4/192.0.2.1/udp/1/quic-v1: Handshake with the \
+             remote timed out"
+        );
+        assert_eq!(
+            dial_failures("no addresses; none: at all"),
+            "no addresses; none: at all"
+        );
     }
 
     #[test]

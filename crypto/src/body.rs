@@ -273,6 +273,9 @@ pub enum BodyError {
         /// The fewest allowed.
         min: usize,
     },
+    /// A poll in which two options are the same.
+    #[error("two options are the same")]
+    OptionTwice,
     /// The same twice, or not in its order.
     #[error("the {field} are not all different and in their order")]
     NotDistinct {

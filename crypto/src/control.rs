@@ -108,7 +108,7 @@ pub enum Control {
         /// The wire event that made it.
         #[serde(with = "serde_bytes")]
         create: Vec<u8>,
-        /// Heads of the operations the sender holds, at most 256.
+        /// Heads of the operations the sender holds, at most 1 024.
         heads: Vec<EventId>,
         /// Fields of later versions.
         ext: Ext,
@@ -126,7 +126,7 @@ pub enum Control {
     RoomHeads {
         /// The room.
         room: ConversationId,
-        /// The heads, at most 256.
+        /// The heads, at most 1 024.
         heads: Vec<EventId>,
         /// Fields of later versions.
         ext: Ext,

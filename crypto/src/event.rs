@@ -111,6 +111,12 @@ impl SignedEvent {
         &self.inner.header
     }
 
+    /// Whether it comes without its body.
+    #[must_use]
+    pub fn is_stub(&self) -> bool {
+        self.body().is_none()
+    }
+
     /// The body, if it is there.
     pub(crate) fn body(&self) -> Option<&[u8]> {
         self.inner.content.as_ref().map(|(_, body)| body.as_slice())

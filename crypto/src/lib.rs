@@ -100,7 +100,7 @@ pub use room::{
     ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION, LastSeq,
     LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
     MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS, Member,
-    Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Rank, RoomLink, RoomOpenError,
+    Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Purge, Rank, RoomLink, RoomOpenError,
     RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError, SharedChain, TakeError,
     Taken, TooManyOperations, link_token_hash, membership_view, room_id,
 };

@@ -2,20 +2,23 @@
 //!
 //! A text that begins as an id does is only ever an id, so that nobody can take another's id as a name.
 
-use parlour_crypto::{ConversationId, EventId, UserId};
+use parlour_crypto::{ConversationId, UserId};
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::requests::{self, RequestRow};
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::view::Own;
-use parlour_store::{ConversationNo, Read, StoreError, events};
+use parlour_store::{ConversationNo, Read, StoreError};
 use serde::Serialize;
 
 use crate::engine::is_open_request;
 use crate::text;
 
-/// What the conversation with oneself is called, whatever others call themselves.
-pub(crate) const NOTES: &str = "notes";
+pub(crate) use message::message;
+pub(crate) use parlour_store::conversations::NOTES;
+
+mod message;
+
 /// The shortest beginning of an id that is looked for, counted behind its prefix.
 const MIN_PREFIX: usize = 6;
 /// Candidates named where a text is ambiguous.
@@ -34,7 +37,7 @@ pub(crate) struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
     /// Nothing has this name or id.
-    #[error("there is no {noun} {text:?}")]
+    #[error("there is no {noun} {text:?}{}", listed(noun))]
     Unknown {
         /// Contact or conversation.
         noun: &'static str,
@@ -50,7 +53,7 @@ pub(crate) enum ResolveError {
         prefix: &'static str,
     },
     /// More than one fits.
-    #[error("{text:?} can mean more than one {noun}: use an id or a petname")]
+    #[error("{text:?} can mean more than one {noun}: use an id{}", or_rename(noun))]
     Ambiguous {
         /// Contact or conversation.
         noun: &'static str,
@@ -62,6 +65,28 @@ pub(crate) enum ResolveError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Where the right name is found.
+fn listed(noun: &str) -> &'static str {
+    match noun {
+        "contact" => "; `parlour contacts` lists them",
+        "contact request" => "; `parlour requests` lists them",
+        "conversation" => "; `parlour contacts` and `parlour room list` show with whom and where",
+        "room" => "; `parlour room list` shows them",
+        "member" => "; `parlour room members` lists them",
+        _ => "",
+    }
+}
+
+/// How two of one name are told apart from now on.
+fn or_rename(noun: &str) -> &'static str {
+    match noun {
+        "contact" => ", or call one of them something else (`parlour contacts rename`)",
+        "room" => ", or call one of them something else (`parlour room alias`)",
+        "conversation" => ", or call one of them something else (`parlour contacts rename`, `parlour room alias`)",
+        _ => "",
+    }
 }
 
 /// The contact meant by a petname, a profile name, a user id or the beginning of one.
@@ -137,16 +162,8 @@ pub(crate) fn conversation(
     own: Own,
     text: &str,
 ) -> Result<(ConversationNo, ConversationRow), ResolveError> {
-    let noun = "conversation";
     let matching = match id_text(text, ConversationId::PREFIX)? {
-        Some(IdText::Whole) => match text.parse() {
-            Ok(id) => by_id(read, &id)?.into_iter().collect(),
-            Err(_) => return Err(bad_id(text, ConversationId::PREFIX)),
-        },
-        Some(IdText::Beginning) => conversations::all(read)?
-            .into_iter()
-            .filter(|(_, row)| row.id.to_string().starts_with(text))
-            .collect(),
+        Some(part) => by_part_of_id(read, &part, text)?,
         None if text == NOTES => by_id(read, &ConversationId::notes(&own.user))?.into_iter().collect(),
         None => {
             let with = match contact(read, text) {
@@ -166,30 +183,68 @@ pub(crate) fn conversation(
             matching
         }
     };
-    one(noun, text, matching, |(no, row)| {
-        let name = match &row.kind {
-            ConversationKind::Direct { with } => contacts::get(read, with)
-                .ok()
-                .flatten()
-                .map_or_else(|| with.short(), |row| display(&row)),
-            ConversationKind::Notes => NOTES.to_owned(),
-            ConversationKind::Room => rooms::get(read, *no)
-                .ok()
-                .flatten()
-                .map_or_else(|| row.id.to_string(), |room| room.slug),
-        };
-        Candidate {
-            id: row.id.to_string(),
-            name,
-        }
-    })
+    one("conversation", text, matching, |found| as_candidate(read, found))
 }
 
-/// The user meant by a whole id, a contact's name, or the name or the beginning of the id of a member of this room.
+/// The room meant by its id, the beginning of one, or what it is called; people of that name do not come into it.
 ///
 /// # Errors
 /// See [`ResolveError`].
-pub(crate) fn member(read: &impl Read, room: ConversationNo, text: &str) -> Result<UserId, ResolveError> {
+pub(crate) fn room(read: &impl Read, text: &str) -> Result<(ConversationNo, ConversationRow), ResolveError> {
+    let mut matching = match id_text(text, ConversationId::PREFIX)? {
+        Some(part) => by_part_of_id(read, &part, text)?,
+        None => rooms_called(read, text, true)?,
+    };
+    matching.retain(|(_, row)| row.kind == ConversationKind::Room);
+    one("room", text, matching, |found| as_candidate(read, found))
+}
+
+fn by_part_of_id(
+    read: &impl Read,
+    part: &IdText,
+    text: &str,
+) -> Result<Vec<(ConversationNo, ConversationRow)>, ResolveError> {
+    Ok(match part {
+        IdText::Whole => match text.parse() {
+            Ok(id) => by_id(read, &id)?.into_iter().collect(),
+            Err(_) => return Err(bad_id(text, ConversationId::PREFIX)),
+        },
+        IdText::Beginning => conversations::all(read)?
+            .into_iter()
+            .filter(|(_, row)| row.id.to_string().starts_with(text))
+            .collect(),
+    })
+}
+
+fn as_candidate(read: &impl Read, (no, row): &(ConversationNo, ConversationRow)) -> Candidate {
+    let name = match &row.kind {
+        ConversationKind::Direct { with } => contacts::get(read, with)
+            .ok()
+            .flatten()
+            .map_or_else(|| with.short(), |row| display(&row)),
+        ConversationKind::Notes => NOTES.to_owned(),
+        ConversationKind::Room => rooms::get(read, *no)
+            .ok()
+            .flatten()
+            .map_or_else(|| row.id.to_string(), |room| room.slug),
+    };
+    Candidate {
+        id: row.id.to_string(),
+        name,
+    }
+}
+
+/// The user meant by a whole id, a contact's name, or the name or the beginning of the id of a member of this room; `own` is this
+/// account's user and what they call themselves.
+///
+/// # Errors
+/// See [`ResolveError`].
+pub(crate) fn member(
+    read: &impl Read,
+    room: ConversationNo,
+    (own, own_name): (UserId, &str),
+    text: &str,
+) -> Result<UserId, ResolveError> {
     if let Ok(user) = text.parse() {
         return Ok(user);
     }
@@ -201,7 +256,10 @@ pub(crate) fn member(read: &impl Read, room: ConversationNo, text: &str) -> Resu
     let beginning = id_text(text, UserId::PREFIX)?.is_some();
     let mut matching = Vec::new();
     for user in rooms::members(read, room)?.into_keys() {
-        let name = rooms::name_of(read, &user)?.map(|name| text::name(&name));
+        let name = match user == own {
+            true => Some(own_name.to_owned()),
+            false => rooms::name_of(read, &user)?.map(|name| text::name(&name)),
+        };
         let fits = match beginning {
             true => user.to_string().starts_with(text),
             false => name.as_deref() == Some(text),
@@ -244,58 +302,6 @@ fn rooms_called(
         found.extend(conversations::get(read, no)?.map(|row| (no, row)));
     }
     Ok(found)
-}
-
-/// The message meant by its id or the beginning of one.
-///
-/// # Errors
-/// See [`ResolveError`].
-pub(crate) fn message(read: &impl Read, text: &str) -> Result<EventId, ResolveError> {
-    /// Ids with the same first bytes that are looked at.
-    const LOOKED_AT: usize = 10_000;
-    let noun = "message";
-    let matching: Vec<EventId> = match id_text(text, EventId::PREFIX)? {
-        Some(IdText::Whole) => return text.parse().map_err(|_| bad_id(text, EventId::PREFIX)),
-        Some(IdText::Beginning) => {
-            let beginning = text.strip_prefix(EventId::PREFIX).unwrap_or_default();
-            events::ids_from(read, &whole_bytes(beginning), LOOKED_AT)?
-                .into_iter()
-                .filter(|id| id.to_string().starts_with(text) && is_message(read, id))
-                .take(MAX_CANDIDATES.saturating_add(1))
-                .collect()
-        }
-        None => return Err(bad_id(text, EventId::PREFIX)),
-    };
-    one(noun, text, matching, |id| Candidate {
-        id: id.to_string(),
-        name: String::from("message"),
-    })
-}
-
-fn is_message(read: &impl Read, id: &EventId) -> bool {
-    let place = events::place(read, id).ok().flatten();
-    let brief = place.and_then(|at| events::brief(read, &at).ok().flatten());
-    brief.is_some_and(|brief| events::has_a_place(brief.kind))
-}
-
-/// The bytes that a beginning of base32 says whole.
-fn whole_bytes(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let (mut held, mut bits) = (0u32, 0u32);
-    for c in text.bytes() {
-        let value = match c {
-            b'a'..=b'z' => c.wrapping_sub(b'a'),
-            _ => c.wrapping_sub(b'2').wrapping_add(26),
-        };
-        held = (held << 5) | u32::from(value & 31);
-        bits = bits.wrapping_add(5);
-        if bits >= 8 {
-            bits = bits.wrapping_sub(8);
-            bytes.push(u8::try_from((held >> bits) & 0xFF).unwrap_or(0));
-        }
-        held &= 0xFF;
-    }
-    bytes
 }
 
 /// How a contact is shown: petname, else profile name, else the beginning of the id.

@@ -44,7 +44,9 @@ pub(crate) fn lines(text: &str) -> String {
 pub fn span(ms: u64) -> String {
     for (unit, length) in [("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
         if ms >= length && ms.is_multiple_of(length) {
-            return format!("{} {unit}", ms / length);
+            let count = ms / length;
+            let unit = if (count, unit) == (1, "days") { "day" } else { unit };
+            return format!("{count} {unit}");
         }
     }
     format!("{ms} ms")
@@ -56,8 +58,8 @@ mod tests {
 
     #[test]
     fn spans_have_the_largest_unit_that_is_exact() {
-        let spans = [5_000, 60_000, 90_000, 3_600_000, 172_800_000, 1_500].map(span);
-        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "2 days", "1500 ms"]);
+        let spans = [5_000, 60_000, 90_000, 3_600_000, 86_400_000, 172_800_000, 1_500].map(span);
+        assert_eq!(spans, ["5 s", "1 min", "90 s", "1 h", "1 day", "2 days", "1500 ms"]);
     }
 
     #[test]

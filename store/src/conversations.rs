@@ -8,6 +8,9 @@ use crate::keyspace::{ConversationNo, EventKey, Key, Kind};
 use crate::meta::{self, CounterName};
 use crate::record::{self, Row, StoreError};
 
+/// What the conversation with oneself is called, whatever others call themselves.
+pub const NOTES: &str = "notes";
+
 /// What sort of conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConversationKind {

@@ -114,6 +114,7 @@ pub(crate) enum Kind {
     Veiled = 0x2c,
     Purging = 0x2d,
     System = 0x2e,
+    Bodiless = 0x2f,
     Event = 0x30,
     EventId = 0x31,
     Timeline = 0x32,

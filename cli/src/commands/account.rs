@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -15,7 +15,8 @@ use crate::{password, text};
 
 const EXAMPLES: &str = "\
 Examples:
-  parlour account set --email ada@example.org --password-stdin < FILE
+  parlour account set --email ada@example.org      asks for the new password
+  parlour account set --password-stdin < FILE
   parlour account show
   parlour account logins
   parlour account logout login_4f2c...";
@@ -63,15 +64,12 @@ impl Account {
         let password = match &self.command {
             Command::Set { .. } => {
                 let password = match password::given(global)? {
-                    Some(password) => Some(password),
-                    None => password::ask_new()?,
+                    Some(password) => password,
+                    None => password::ask_login()?,
                 };
                 // What stdin or the file held was the new one.
                 (rest.password_stdin, rest.password_file) = (false, None);
-                if password.is_none() {
-                    bail!("the password is empty");
-                }
-                password
+                Some(password)
             }
             _ => None,
         };
@@ -92,14 +90,17 @@ impl Wish {
                     wish["email"] = json!(email);
                 }
                 let login = client.put(&["me", "login"], &wish).await?;
-                out.data(&login, || shown(&login))?;
+                out.data(&login, || shown(&login, out))?;
             }
             Command::Show => {
                 let login = client.get(&["me", "login"], &[]).await?;
-                out.data(&login, || shown(&login))?;
+                out.data(&login, || shown(&login, out))?;
             }
             Command::Logins => {
                 let logins = Value::Array(client.items(&["session", "logins"], &[]).await?);
+                if logins.as_array().is_some_and(Vec::is_empty) {
+                    out.note("Nobody is logged in.");
+                }
                 out.data(&logins, || table(&logins))?;
             }
             Command::Logout { id } => {
@@ -111,15 +112,15 @@ impl Wish {
     }
 }
 
-fn shown(login: &Value) -> String {
+fn shown(login: &Value, out: &Output) -> String {
     let field = |name: &str, without: &str| text::one_line(login[name].as_str().unwrap_or(without));
     format!(
         "name      {}\ne-mail    {}\npassword  {}\n",
         field("name", ""),
         field("email", "none"),
         match login["password_since"].as_str() {
-            Some(since) => format!("since {}", text::one_line(since)),
-            None => "none: `parlour account set` sets one".to_owned(),
+            Some(since) => format!("since {}", text::local_time(since)),
+            None => out.addressed("none: `parlour account set` sets one"),
         }
     )
 }
@@ -130,8 +131,16 @@ fn table(logins: &Value) -> String {
         .load_style(presets::NOTHING)
         .set_header(["ID", "SINCE", "LAST USED", "ENDS", "DEVICE"]);
     for login in logins.as_array().into_iter().flatten() {
-        let names = ["id", "created_at", "last_used_at", "expires_at", "device"];
-        table.add_row(names.map(|name| text::one_line(login[name].as_str().unwrap_or_default())));
+        let field = |name: &str| login[name].as_str().unwrap_or_default();
+        let times = ["created_at", "last_used_at", "expires_at"].map(|name| text::local_time(field(name)));
+        let [since, used, ends] = times;
+        table.add_row([
+            text::one_line(field("id")),
+            since,
+            used,
+            ends,
+            text::one_line(field("device")),
+        ]);
     }
     match table.is_empty() {
         true => String::new(),

@@ -16,7 +16,7 @@ use crate::text;
 const EXAMPLES: &str = "\
 Examples:
   parlour accounts
-  parlour init --name work                     one more; the node runs all of them from its next start
+  parlour init --name work                     one more, while no node runs; the next start runs all of them
   parlour --account work contacts
   parlour --account work add --local ada       become a contact of another account of this node";
 

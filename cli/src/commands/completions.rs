@@ -3,18 +3,20 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::args::Cli;
+use crate::args::command_line;
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
   parlour completions bash > ~/.local/share/bash-completion/completions/parlour
   parlour completions zsh > ~/.zfunc/_parlour
-  parlour completions fish > ~/.config/fish/completions/parlour.fish";
+  parlour completions fish > ~/.config/fish/completions/parlour.fish
+
+With --json the script is the field `script` of an object.";
 
 /// Print a script that lets a shell complete commands and options
 #[derive(Debug, Args)]
@@ -28,7 +30,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self, out: &Output) -> Result<ExitCode> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "parlour", &mut script);
+        clap_complete::generate(self.shell, &mut command_line(), "parlour", &mut script);
         if out.is_json() {
             let script = String::from_utf8_lossy(&script);
             out.data(

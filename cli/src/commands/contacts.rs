@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::duration;
+use crate::args::{duration, moment};
 use crate::client::Client;
 use crate::commands::invite::qr;
 use crate::connect::Reach;
@@ -20,13 +20,20 @@ use crate::view::Contact;
 const EXAMPLES: &str = "\
 Examples:
   parlour contacts
+  parlour contacts list --json | jq -r '.[] | select(.reachable) | .petname'
   parlour contacts rename bob robert
+  parlour contacts rename bob --clear      as bob calls himself
   parlour contacts block mallory           nothing of theirs is shown, and they are not told
+  parlour contacts unblock mallory
   parlour contacts verify bob              the safety number, as digits and QR code
+  parlour contacts verify bob --code \"DIGITS\"
+  parlour contacts trust bob               without comparing anything
   parlour contacts remove bob              no contact any more; what was written stays, unless --history
   parlour contacts mute bob --for 8h
+  parlour contacts mute garden             a room, too
+  parlour contacts unmute bob
   parlour contacts archive bob             comes back with the next message
-  parlour contacts --json | jq -r '.[] | select(.reachable) | .petname'";
+  parlour contacts unarchive bob";
 
 /// List the people you know, and say how you keep them
 #[derive(Debug, Args)]
@@ -42,6 +49,7 @@ enum Action {
     List,
     /// Call somebody something else, which only you see
     Rename {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
         /// What you want to call them
@@ -53,40 +61,46 @@ enum Action {
     },
     /// Take nothing from somebody and give them nothing; they are not told
     Block {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
     },
     /// Let somebody in again; what they wrote meanwhile arrives
     Unblock {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
     },
     /// Part from somebody; they are not told, and may ask again
     Remove {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
         /// Erase what was written with them on this node, too; it cannot be brought back
         #[arg(long)]
         history: bool,
     },
-    /// Do not be disturbed by somebody's messages; they come all the same
+    /// Do not be disturbed by messages of a contact or in a room; they come all the same
     Mute {
+        /// A contact's or room's name or id
         #[arg(value_name = "WHO")]
         who: String,
         /// For how long; without it, until `unmute`
         #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with = "until")]
         lasts: Option<Duration>,
         /// Until when, such as 2026-12-24T18:00:00Z
-        #[arg(long, value_name = "TIME")]
-        until: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Timestamp>,
     },
     /// Be disturbed again
     Unmute {
+        /// A contact's or room's name or id
         #[arg(value_name = "WHO")]
         who: String,
     },
     /// Show the safety number to compare with somebody, or store that it is the same
     Verify {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
         /// The 60 digits that their node shows for you
@@ -98,6 +112,7 @@ enum Action {
     },
     /// Accept somebody's devices without comparing anything; takes a verification back, too
     Trust {
+        /// Their name, id, or the beginning of it
         #[arg(value_name = "WHO")]
         who: String,
         /// The devices you accept, if they have changed: the code that `verify WHO` shows
@@ -106,11 +121,13 @@ enum Action {
     },
     /// Put a conversation away until somebody writes again
     Archive {
+        /// A contact's or room's name or id
         #[arg(value_name = "WHO")]
         who: String,
     },
     /// Take a conversation back out
     Unarchive {
+        /// A contact's or room's name or id
         #[arg(value_name = "WHO")]
         who: String,
     },
@@ -132,13 +149,7 @@ impl Contacts {
             Some(Action::Unblock { who }) => (who, json!({ "blocked": false }), "is not blocked"),
             Some(Action::Remove { who, history }) => return remove(client, out, who, *history).await,
             Some(Action::Mute { who, lasts, until }) => {
-                return keep(
-                    client,
-                    out,
-                    who,
-                    &json!({ "muted_until": mute_until(*lasts, until.as_deref()) }),
-                )
-                .await;
+                return keep(client, out, who, &json!({ "muted_until": mute_until(*lasts, *until) })).await;
             }
             Some(Action::Verify { who, code, devices }) => {
                 return verify(client, out, who, code.as_deref(), devices.as_deref()).await;
@@ -217,9 +228,10 @@ async fn verify(
     if safety["trust"] == "changed" {
         note_what_changed(out, who, &safety);
     } else {
-        out.note(
-            "Compare the digits with them, by voice or side by side, then: parlour contacts verify WHO --code \"DIGITS\"",
-        );
+        out.note(&format!(
+            "Compare the digits with them, by voice or side by side, then: `parlour contacts verify {} --code \"DIGITS\"`",
+            text::quoted(who)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -235,20 +247,17 @@ fn note_what_changed(out: &Output, who: &str, safety: &Value) {
     out.note(&format!(
         "Their devices have changed. The safety number does not show that: whoever has their recovery words shows the same.\n\
          Ask them, by voice or face to face, whether they set up a new device. If they did, accept these devices, code {code}:\n  \
-         parlour contacts trust {who} --devices {code}\n  \
-         parlour contacts verify {who} --code \"DIGITS\" --devices {code}"
+         `parlour contacts trust {who} --devices {code}`\n  \
+         `parlour contacts verify {who} --code \"DIGITS\" --devices {code}`",
+        who = text::quoted(who)
     ));
 }
 
-fn mute_until(lasts: Option<Duration>, until: Option<&str>) -> String {
-    match (lasts, until) {
-        (_, Some(until)) => until.to_owned(),
-        (Some(lasts), None) => {
-            let until = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
-            format!("{until:.3}")
-        }
-        (None, None) => "forever".to_owned(),
-    }
+fn mute_until(lasts: Option<Duration>, until: Option<Timestamp>) -> String {
+    let end = lasts.map(|lasts| Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX));
+    until
+        .or(end)
+        .map_or_else(|| "forever".to_owned(), |until| format!("{until:.3}"))
 }
 
 /// Changes how a conversation is kept.
@@ -279,7 +288,8 @@ async fn list(client: &Client, out: &Output) -> Result<ExitCode> {
     if contacts.is_empty() {
         out.note("No contacts yet: `parlour invite` makes a link to give away, `parlour add LINK` opens one.");
     }
-    let value = Value::Array(contacts);
+    let conversations = client.items(&["conversations"], &[]).await?;
+    let value = Value::Array(with_kept(contacts, "conversation", &conversations));
     out.data(&value, || {
         table(
             value.as_array().map(Vec::as_slice).unwrap_or_default(),
@@ -287,6 +297,25 @@ async fn list(client: &Client, out: &Output) -> Result<ExitCode> {
         )
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is listed, with how the conversation is kept that its field `by` names.
+pub(crate) fn with_kept(mut listed: Vec<Value>, by: &str, conversations: &[Value]) -> Vec<Value> {
+    for one in &mut listed {
+        let there = conversations.iter().find(|conversation| conversation["id"] == one[by]);
+        for field in ["muted", "archived"] {
+            one[field] = json!(there.is_some_and(|there| there[field] == json!(true)));
+        }
+    }
+    listed
+}
+
+/// How a conversation is kept, as the end of what is said of it.
+pub(crate) fn kept(one: &Value) -> String {
+    let kept = ["muted", "archived"]
+        .into_iter()
+        .filter(|field| one[field] == json!(true));
+    kept.map(|field| format!(", {field}")).collect()
 }
 
 fn table(contacts: &[Value], now: Timestamp) -> String {
@@ -297,7 +326,7 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
     table
         .load_style(presets::NOTHING)
         .set_header(["NAME", "CALLS THEMSELVES", "STATE", "LAST SEEN"]);
-    for contact in contacts.iter().map(Contact::of) {
+    for (contact, kept) in contacts.iter().map(|contact| (Contact::of(contact), kept(contact))) {
         let state = match (contact.state.as_str(), contact.reachable, contact.reason.as_deref()) {
             _ if contact.blocked => "blocked".to_owned(),
             _ if contact.trust == "changed" => "devices changed: ask them".to_owned(),
@@ -315,7 +344,7 @@ fn table(contacts: &[Value], now: Timestamp) -> String {
             (_, None) => "not told".to_owned(),
         };
         let name = contact.name.as_deref().map(text::one_line).unwrap_or_default();
-        table.add_row([contact.display(), name, state, seen]);
+        table.add_row([contact.display(), name, state + &kept, seen]);
     }
     format!("{}\n", table.trim_fmt())
 }
@@ -328,7 +357,7 @@ mod tests {
     fn a_contact_is_one_row_and_says_why_it_is_away() {
         let contacts = [
             json!({ "petname": "bob", "name": "Robert\n\u{1b}[2J", "state": "accepted", "reachable": true }),
-            json!({ "petname": null, "name": "cy", "state": "waiting", "reason": "connection refused" }),
+            json!({ "petname": null, "name": "cy", "state": "waiting", "reason": "not reachable", "muted": true }),
         ];
         let shown = table(&contacts, "2026-11-20T12:00:00Z".parse().unwrap());
         let rows: Vec<&str> = shown.lines().collect();
@@ -338,7 +367,7 @@ mod tests {
             "{shown}"
         );
         assert!(
-            rows[2].contains("waiting: connection refused") && rows[2].contains("not told"),
+            rows[2].contains("waiting: not reachable, muted") && rows[2].contains("not told"),
             "{shown}"
         );
     }

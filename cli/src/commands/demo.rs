@@ -38,8 +38,14 @@ const SCRIPT: [(usize, usize, &str); 6] = [
     (2, 0, "Greetings from the third node."),
 ];
 
+const EXAMPLES: &str = "\
+Examples:
+  parlour demo
+  parlour demo --exit            ends by itself";
+
 /// Watch three throw-away nodes become contacts and talk, then talk to one yourself
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Demo {
     /// End after the scripted part; the exit status is 0 only if every message arrived everywhere
     #[arg(long)]

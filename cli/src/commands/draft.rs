@@ -25,7 +25,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = DRAFT_EXAMPLES)]
 pub(crate) struct Draft {
-    /// A contact's name or id, or `notes`
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: String,
     /// The text to keep; without it, the draft is shown
@@ -64,7 +64,7 @@ impl Draft {
 #[derive(Debug, Args)]
 #[command(after_help = TYPING_EXAMPLES)]
 pub(crate) struct Typing {
-    /// A contact's name or id
+    /// A contact's or room's name or id
     #[arg(value_name = "WHO")]
     who: String,
     /// You have stopped

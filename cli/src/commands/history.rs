@@ -23,11 +23,11 @@ Examples:
   parlour history bob --ids                with the ids that `parlour message` takes
   parlour history bob --before CURSOR      what is older (the cursor is said on stderr)";
 
-/// Show what was said with somebody, oldest first
+/// Show what was said with somebody or in a room, oldest first
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct History {
-    /// A contact's name or id
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: String,
     /// At most this many, the newest of them
@@ -46,11 +46,11 @@ pub(crate) struct History {
 
 impl History {
     /// Of a conversation, and nothing else asked for.
-    pub(crate) fn of(conversation: &str, limit: u32) -> Self {
+    pub(crate) fn of(conversation: &str, limit: u32, before: Option<String>) -> Self {
         Self {
             who: conversation.to_owned(),
             limit,
-            before: None,
+            before,
             mark_read: false,
             ids: false,
         }

@@ -57,7 +57,7 @@ impl Init {
         let data = data_dir(global)?;
         let name = match self.name {
             Some(name) => name,
-            None => ask_name(out)?,
+            None => ask_name(out, if self.recover { " --recover" } else { "" })?,
         };
         let password = if self.no_password { None } else { new_password(global)? };
         let words = if self.recover { Some(ask_words(out)?) } else { None };
@@ -156,13 +156,13 @@ fn ask_words(out: &Output) -> Result<Zeroizing<String>> {
     Ok(words)
 }
 
-/// Asks for a profile name.
+/// Asks for a profile name; `options` are what else the command was given that must not be forgotten.
 ///
 /// # Errors
 /// There is nobody to ask.
-pub(crate) fn ask_name(out: &Output) -> Result<String> {
+pub(crate) fn ask_name(out: &Output, options: &str) -> Result<String> {
     if !std::io::stdin().is_terminal() {
-        bail!("an account needs a name: run `parlour init --name NAME`");
+        bail!("an account needs a name: run `parlour init{options} --name NAME`");
     }
     let name = out.ask("What do you call yourself? (others see it)")?;
     if name.is_empty() {

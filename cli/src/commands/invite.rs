@@ -11,7 +11,7 @@ use qrcode::render::unicode::Dense1x2;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::args::duration;
+use crate::args::{between, days};
 use crate::client::{CallError, Client};
 use crate::connect::Reach;
 use crate::output::Output;
@@ -27,6 +27,7 @@ Examples:
   parlour invite new --uses 5 --expires 2h
   parlour invite address                  for a profile or a card: who opens it asks, and you decide
   parlour invite list
+  parlour invite list --json | jq -r '.[] | select(.state == \"open\") | .token'
   parlour invite revoke TOKEN";
 
 /// Make a link that lets somebody become your contact
@@ -58,10 +59,10 @@ enum Action {
 #[derive(Debug, Args)]
 struct New {
     /// How long it can be used
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = between(Duration::from_secs(1), days(45)))]
     expires: Duration,
     /// How many people can use it
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     uses: u32,
 }
 
@@ -102,7 +103,7 @@ async fn make(new: &New, client: &Client, out: &Output) -> Result<()> {
             format!("{} people", new.uses)
         };
         let until = text::local_time(invite["expires_at"].as_str().unwrap_or_default());
-        out.note(&format!("\nWorks for {people} on {works}, until {until}."));
+        out.note(&format!("\nWorks for {people} {}, until {until}.", place(&works)));
         hint(&invite, out);
     }
     if client.is_embedded() {
@@ -117,7 +118,8 @@ async fn address(client: &Client, out: &Output) -> Result<()> {
     let works = show(&address, heading, out)?;
     if !out.is_json() {
         out.note(&format!(
-            "\nWorks on {works}. `parlour requests` shows who asks; nothing goes back to them before you accept."
+            "\nWorks {}. `parlour requests` shows who asks; nothing goes back to them before you accept.",
+            place(&works)
         ));
         hint(&address, out);
     }
@@ -135,6 +137,14 @@ fn show(made: &Value, heading: &str, out: &Output) -> Result<String> {
     }
     out.data(made, || format!("{link}\n"))?;
     Ok(text::one_line(made["works"].as_str().unwrap_or_default()))
+}
+
+/// From where a link works, in a sentence.
+fn place(works: &str) -> String {
+    match works {
+        "anywhere" => works.to_owned(),
+        works => format!("on {works}"),
+    }
 }
 
 /// What would make a link of more use.

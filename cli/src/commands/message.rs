@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::args::Global;
+use crate::args::{Global, emoji};
 use crate::client::Client;
 use crate::commands::send::given_text;
 use crate::output::Output;
@@ -18,7 +18,12 @@ Examples:
   parlour history bob --ids                    shows the ids
   parlour message info msg_ab3cde7h            what became of it on each device
   parlour message edit msg_ab3cde7h \"see you at nine\"
+  parlour message versions msg_ab3cde7h
   parlour message react msg_ab3cde7h 👍
+  parlour message react msg_ab3cde7h 👍 --remove
+  parlour message pin msg_ab3cde7h
+  parlour message unpin msg_ab3cde7h
+  parlour message view msg_ab3cde7h            what can be viewed once or twice
   parlour message delete msg_ab3cde7h          for everybody; own messages only
   parlour message delete msg_ab3cde7h --for-me
 
@@ -59,7 +64,7 @@ enum Action {
         #[command(flatten)]
         id: Id,
         /// Exactly one emoji
-        #[arg(value_name = "EMOJI")]
+        #[arg(value_name = "EMOJI", value_parser = emoji)]
         emoji: String,
         /// Take it away
         #[arg(long)]

@@ -35,12 +35,14 @@ fn tell(next: &Next, out: &Output) -> Result<ExitCode> {
     let steps: Vec<Value> = next
         .steps
         .iter()
-        .map(|(command, why)| json!({ "command": command, "why": why }))
+        .map(|(command, why)| json!({ "command": out.command(command), "why": why }))
         .collect();
     out.data(&json!({ "now": next.now, "next": steps }), || {
         let mut text = format!("{}\n\n", next.now);
-        let width = next.steps.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-        for (command, why) in &next.steps {
+        let commands = next.steps.iter().map(|(command, why)| (out.command(command), why));
+        let commands: Vec<(String, &&str)> = commands.collect();
+        let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+        for (command, why) in commands {
             text.push_str(&format!("  {command:width$}   {why}\n"));
         }
         text.push_str("\n`parlour --help` lists all commands.\n");

@@ -11,8 +11,15 @@ use crate::connect::{data_dir, running, waiting};
 use crate::output::Output;
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  parlour open
+  parlour open --account work
+  xdg-open \"$(parlour open)\"";
+
 /// Print a new link to the running node's page, for a browser on this machine; it works once, for five minutes
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Open {}
 
 impl Open {

@@ -20,7 +20,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Pins {
-    /// A contact's name or id
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: String,
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::args::duration;
+use crate::args::moment;
 use crate::client::Client;
 use crate::commands::send::Ready;
 use crate::connect::Reach;
@@ -84,14 +84,6 @@ enum Action {
         #[arg(value_name = "ID")]
         id: String,
     },
-}
-
-/// A time of day and year, or how long from now.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    match text.parse() {
-        Ok(time) => Ok(time),
-        Err(_) => Ok(Timestamp::now().checked_add(duration(text)?).unwrap_or(Timestamp::MAX)),
-    }
 }
 
 impl Poll {

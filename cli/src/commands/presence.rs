@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::args::duration;
+use crate::args::{between, days};
 use crate::client::Client;
 use crate::output::Output;
 use crate::text;
@@ -27,7 +27,7 @@ pub(crate) struct Presence {
     #[arg(value_enum, value_name = "STATE")]
     state: Option<State>,
     /// How long you are there; after that you are away
-    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = between(Duration::from_secs(10), days(1)))]
     lasts: Duration,
 }
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 use parlour_crypto::{MAX_AVATAR, image_kind};
 use serde_json::{Value, json};
 
-use crate::args::duration;
+use crate::args::{duration, emoji};
 use crate::client::Client;
 use crate::output::Output;
 use crate::text;
@@ -37,23 +37,25 @@ pub(crate) struct Profile {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Change what is given; an empty text takes it away
+    #[command(group = ArgGroup::new("given").multiple(true).required(true))]
     Set {
         /// Display name
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", group = "given")]
         name: Option<String>,
         /// Who you are, at most 512 bytes
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", group = "given")]
         about: Option<String>,
-        #[arg(long, value_name = "TEXT")]
+        /// How others speak of you
+        #[arg(long, value_name = "TEXT", group = "given")]
         pronouns: Option<String>,
         /// What you do just now
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", group = "given")]
         status: Option<String>,
-        /// The same as a picture
-        #[arg(long, value_name = "EMOJI")]
+        /// The same as a picture: exactly one emoji
+        #[arg(long, value_name = "EMOJI", value_parser = emoji_or_none, group = "given")]
         emoji: Option<String>,
         /// How long the status lasts
-        #[arg(long, value_name = "TIME", value_parser = duration)]
+        #[arg(long, value_name = "TIME", value_parser = duration, group = "given")]
         status_for: Option<Duration>,
     },
 }
@@ -108,6 +110,14 @@ impl Action {
     }
 }
 
+fn emoji_or_none(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Ok(String::new())
+    } else {
+        emoji(text)
+    }
+}
+
 fn shown(profile: &Value) -> String {
     let field = |name: &str| profile[name].as_str().map(text::one_line);
     let mut lines = format!("{}\n", field("name").unwrap_or_default());
@@ -150,6 +160,7 @@ pub(crate) struct Avatar {
 enum AvatarAction {
     /// Take a picture from a file
     Set {
+        /// PNG, JPEG, GIF or WebP; at most 512 × 512 pixels and 24 KiB
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },

@@ -13,18 +13,18 @@ use crate::text;
 const EXAMPLES: &str = "\
 Examples:
   parlour read bob                   everything said so far
-  parlour read bob --up-to msg_...   up to a message, as `history --json` names it
+  parlour read bob --up-to msg_ab3cde7h      up to a message, as `history --ids` names it
 
 Bob is told how far you have read, unless `parlour settings --read-receipts off` was said.";
 
-/// Mark what was said with somebody as read
+/// Mark what was said with somebody or in a room as read
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Read {
-    /// A contact's name or id
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: String,
-    /// The last message read; without it, the last there is
+    /// The last message read: its id or the beginning of it; without it, the last there is
     #[arg(long, value_name = "ID")]
     up_to: Option<String>,
 }

@@ -21,6 +21,7 @@ const NOTE_LINES: usize = 6;
 const EXAMPLES: &str = "\
 Examples:
   parlour requests
+  parlour requests list --json | jq -r '.[].note'
   parlour requests accept zoe --petname zoe-from-work
   parlour requests decline mallory         they are not told, and cannot ask again for 30 days
   parlour requests block mallory           they are not told, and never heard again
@@ -88,7 +89,7 @@ impl Requests {
                 let deadline = Instant::now() + *timeout;
                 let wish = petname.as_ref().map_or(json!({}), |name| json!({ "petname": name }));
                 let added = client.post(&["requests", who, "accept"], &wish).await?;
-                become_contacts(client, out, &added, None, deadline).await
+                become_contacts(client, out, &added, deadline).await
             }
             Some(Action::Decline { who }) => {
                 let request = client.get(&["requests", who], &[]).await?;

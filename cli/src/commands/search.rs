@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use parlour_store::MAX_QUERY_BYTES;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -26,7 +27,7 @@ pub(crate) struct Search {
     /// Words, \"phrases\" and beginnings*
     #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
-    /// Only in the conversation with this contact
+    /// Only in this conversation: a contact's or room's name or id, or `notes`
     #[arg(long, value_name = "WHO")]
     with: Option<String>,
     /// Newest first, or best first
@@ -46,6 +47,12 @@ enum Order {
 impl Search {
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let (words, limit) = (self.words.join(" "), self.limit.to_string());
+        if words.len() > MAX_QUERY_BYTES {
+            bail!(
+                "the words are {} bytes long; a search takes at most {MAX_QUERY_BYTES}",
+                words.len()
+            );
+        }
         let order = match self.order {
             Order::Newest => "newest",
             Order::Ranked => "ranked",

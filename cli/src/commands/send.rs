@@ -11,7 +11,7 @@ use parlour_crypto::MAX_TEXT;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::args::{Expiry, Global, duration, expiry};
+use crate::args::{Expiry, Global, duration, emoji, expiry};
 use crate::client::{CallError, Client};
 use crate::output::Output;
 use crate::view::Message;
@@ -37,11 +37,11 @@ Examples:
 
 The message is safe once this command says yes: it is delivered when both nodes run, however much later that is.";
 
-/// Send a text to somebody, a place, or a sticker
+/// Send a text, a place or a sticker to somebody or into a room
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Send {
-    /// A contact's name or id
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "TO")]
     to: String,
     /// The text; `-`, or none when stdin is no terminal, reads it from stdin
@@ -63,10 +63,10 @@ pub(crate) struct Send {
     #[arg(long, value_name = "LAT,LON", value_parser = degrees, allow_hyphen_values = true, conflicts_with_all = ["text", "sticker"])]
     location: Option<Degrees>,
     /// What the place is called
-    #[arg(long, value_name = "NAME", requires = "location")]
+    #[arg(long, value_name = "NAME", requires = "location", conflicts_with_all = ["text", "sticker"])]
     place: Option<String>,
     /// Send a sticker instead of a text: exactly one emoji
-    #[arg(long, value_name = "EMOJI", conflicts_with = "text")]
+    #[arg(long, value_name = "EMOJI", value_parser = emoji, conflicts_with = "text")]
     sticker: Option<String>,
     /// Call somebody by name; repeat for more
     #[arg(long, value_name = "WHO")]

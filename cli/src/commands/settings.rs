@@ -36,7 +36,7 @@ pub(crate) enum Switch {
 impl Settings {
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         let mut wish = json!({});
-        for (name, switch) in [("read_receipts", self.read_receipts), ("presence", self.presence)] {
+        for (name, switch) in [("read_receipts", self.read_receipts), ("share_presence", self.presence)] {
             if let Some(switch) = switch {
                 wish[name] = json!(switch == Switch::On);
             }
@@ -50,7 +50,7 @@ impl Settings {
                 let state = if value == &json!(true) { "on" } else { "off" };
                 format!("{name}: {state}\n")
             };
-            line("read receipts", &settings["read_receipts"]) + &line("presence", &settings["presence"])
+            line("read receipts", &settings["read_receipts"]) + &line("presence", &settings["share_presence"])
         })?;
         Ok(ExitCode::SUCCESS)
     }

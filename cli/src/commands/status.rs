@@ -15,8 +15,14 @@ use crate::text;
 /// Clocks that differ by less are in order.
 const NOTABLE_SKEW_MS: u64 = 10_000;
 
+const EXAMPLES: &str = "\
+Examples:
+  parlour status
+  parlour status --json | jq '.unreachable'";
+
 /// Show how the node is: addresses, peers, what waits to be delivered
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Status {}
 
 impl Status {
@@ -26,7 +32,7 @@ impl Status {
         if client.is_embedded() {
             stats["api"] = Value::Null;
         }
-        out.data(&stats, || shown(&stats))?;
+        out.data(&stats, || shown(&stats, out))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -42,19 +48,19 @@ pub(crate) async fn of_waiting(global: &Global, out: &Output) -> Result<Option<E
         "state": "no_account",
         "detail": "no account yet",
         "api": client.url(),
-        "next": ["parlour init --name NAME", "parlour open"],
+        "next": [out.command("parlour init --name NAME"), out.command("parlour open")],
     });
     out.data(&status, || {
         format!(
-            "no account yet\n  running        waiting for its account\n  API            {}\n  next           \
-             `parlour init --name NAME`, or a browser and the link that `parlour open` prints\n",
+            "no account yet\n  running        waiting for its account\n  API            {}\n  next           {}\n",
             text::one_line(client.url()),
+            out.addressed("`parlour init --name NAME`, or a browser and the link that `parlour open` prints")
         )
     })?;
     Ok(Some(ExitCode::SUCCESS))
 }
 
-fn shown(stats: &Value) -> String {
+fn shown(stats: &Value, out: &Output) -> String {
     let field = |name: &str| text::one_line(stats[name].as_str().unwrap_or_default());
     let number = |name: &str| stats[name].as_u64().unwrap_or(0);
     let mut lines = vec![format!("{} ({})", field("name"), field("user_id"))];
@@ -68,7 +74,7 @@ fn shown(stats: &Value) -> String {
         ));
         lines.push(format!("  API            {}", field("api")));
     } else {
-        lines.push("  not running    start it with `parlour up`".to_owned());
+        lines.push(out.addressed("  not running    start it with `parlour up`"));
     }
     lines.push(format!("  peer id        {}", field("peer_id")));
     for address in list(stats, "listen") {
@@ -84,12 +90,12 @@ fn shown(stats: &Value) -> String {
     for peer in list(stats, "unreachable") {
         let (id, reason) = (
             peer["peer_id"].as_str().unwrap_or_default(),
-            peer["reason"].as_str().unwrap_or_default(),
+            text::dial_failures(peer["reason"].as_str().unwrap_or_default()),
         );
         lines.push(format!(
             "  cannot reach   {}: {}",
             text::one_line(id),
-            text::one_line(reason)
+            text::one_line(&reason)
         ));
     }
     lines.push(format!("  contacts       {}", number("contacts")));
@@ -123,7 +129,8 @@ mod tests {
 
     #[test]
     fn only_clocks_that_are_wrong_are_named() {
-        let stats = |ms: i64| shown(&json!({ "name": "ada", "clock_skew": [{ "ms": ms }] }));
+        let out = Output::plain();
+        let stats = |ms: i64| shown(&json!({ "name": "ada", "clock_skew": [{ "ms": ms }] }), &out);
         assert!(!stats(900).contains("clock"), "{}", stats(900));
         assert!(stats(65_000).contains("65 s ahead of this one"));
         assert!(stats(-65_000).contains("65 s behind this one"));
@@ -131,9 +138,10 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_run_says_how_to_start_it() {
-        assert!(shown(&json!({ "name": "ada" })).contains("parlour up"));
-        let running =
-            shown(&json!({ "name": "ada", "running": true, "api": "http://127.0.0.1:7700", "uptime_s": 3_720 }));
+        let out = Output::plain();
+        assert!(shown(&json!({ "name": "ada" }), &out).contains("parlour up"));
+        let stats = json!({ "name": "ada", "running": true, "api": "http://127.0.0.1:7700", "uptime_s": 3_720 });
+        let running = shown(&stats, &out);
         assert!(
             running.contains("for 1 h 2 min") && running.contains("http://127.0.0.1:7700"),
             "{running}"

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use parlour_node::{DataDir, NodeError, OfflineAccount};
 use parlour_store::{AuditReport, Compacted, LockError, Problem, check};
@@ -88,8 +88,8 @@ fn open(global: &Global) -> Result<OfflineAccount> {
         opened => opened,
     };
     match opened {
-        Err(NodeError::Lock(LockError::InUse { pid })) => {
-            bail!("the data directory is in use by pid {pid}: stop the node first")
+        Err(error @ NodeError::Lock(LockError::InUse { .. })) => {
+            Err(anyhow::Error::new(error).context("stop the node first"))
         }
         opened => Ok(opened?),
     }

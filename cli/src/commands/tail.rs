@@ -28,7 +28,9 @@ Examples:
   parlour tail -f bob          follow one conversation
   parlour tail -f --presence   also who writes and who is there
   parlour tail -f --json --changes | jq 'select(.changed)'
-  parlour tail -f --json | while read -r message; do ...; done";
+  parlour tail -f --json | while read -r message; do ...; done
+
+With --json each message is a line of its own, and not an array as elsewhere.";
 
 /// Show the last messages, and with -f those that follow
 #[derive(Debug, Args)]
@@ -47,7 +49,7 @@ pub(crate) struct Tail {
     /// Also who writes something and who is there, while following
     #[arg(long, requires = "follow")]
     presence: bool,
-    /// Only the conversation with this contact
+    /// Only this conversation: a contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: Option<String>,
 }

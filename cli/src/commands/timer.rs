@@ -23,7 +23,7 @@ Times go from 5s to 365d. What is there stays as it is; `parlour send --expires`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Timer {
-    /// A contact's name or id
+    /// A contact's or room's name or id, or `notes`
     #[arg(value_name = "WHO")]
     who: String,
     /// A time such as 30s, 1h or 7d, or `off`

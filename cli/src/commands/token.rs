@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value, json};
 
-use crate::args::duration;
+use crate::args::{between, days};
 use crate::client::Client;
 use crate::output::Output;
 use crate::text;
@@ -50,7 +50,7 @@ struct New {
     #[arg(long, value_name = "WHO")]
     conversation: Option<String>,
     /// Good for so long, such as 12h or 30d [default: until it is revoked]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    #[arg(long, value_parser = between(Duration::from_secs(1), days(3_660)), value_name = "TIME")]
     expires: Option<Duration>,
     /// What it is for
     #[arg(long, value_name = "TEXT")]
@@ -81,6 +81,9 @@ impl Token {
             }
             Command::List => {
                 let tokens = Value::Array(client.items(&["tokens"], &[]).await?);
+                if tokens.as_array().is_some_and(Vec::is_empty) {
+                    out.note("No tokens: `parlour token new` makes one.");
+                }
                 out.data(&tokens, || table(&tokens))?;
             }
             Command::Revoke { id } => {
@@ -117,12 +120,17 @@ fn table(tokens: &Value) -> String {
         .set_header(["ID", "SCOPE", "FOR", "LAST USED", "ENDS", "LABEL"]);
     for token in tokens.as_array().into_iter().flatten() {
         let field = |name: &str, without: &str| text::one_line(token[name].as_str().unwrap_or(without));
+        let time = |name: &str| {
+            token[name]
+                .as_str()
+                .map_or_else(|| "never".to_owned(), text::local_time)
+        };
         table.add_row([
             field("id", ""),
             field("scope", ""),
             field("conversation", "all"),
-            field("last_used_at", "never"),
-            field("expires_at", "never"),
+            time("last_used_at"),
+            time("expires_at"),
             field("label", ""),
         ]);
     }

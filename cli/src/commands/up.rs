@@ -16,7 +16,7 @@ use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
-use crate::failure::{holder_of_port, is_data_in_use, taken_port};
+use crate::failure::{PortInUse, holder_of_port, is_data_in_use, taken_port};
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::text;
@@ -117,7 +117,7 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
         "There is no account in {} yet; let us make one.",
         data.display()
     ));
-    let name = init::ask_name(out)?;
+    let name = init::ask_name(out, "")?;
     let password = init::new_password(global)?;
     let new = NewAccount {
         name,
@@ -291,7 +291,7 @@ async fn explained(error: anyhow::Error, data: &Path) -> anyhow::Error {
     let free = free_port(address)
         .map(|free| format!(": try `parlour up --api {free}`"))
         .unwrap_or_default();
-    anyhow::anyhow!("the API address {address} is in use by {holder}{free}")
+    PortInUse { address, holder, free }.into()
 }
 
 /// A port near the wanted one that is free now.

@@ -9,8 +9,14 @@ use crate::client::Client;
 use crate::output::Output;
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  parlour whoami
+  parlour whoami --json | jq -r .user_id";
+
 /// Say who you are to others
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Whoami {}
 
 impl Whoami {

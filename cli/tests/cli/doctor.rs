@@ -91,6 +91,14 @@ fn two_nodes_that_talk_are_well_until_one_is_stopped_and_a_message_waits() {
     );
     assert_eq!(report["ok"], true, "somebody who is away is no fault of this node");
     assert_eq!(check(&report, "network", "peers")["level"], "warn");
+    let waited = alice.run(&["send", "bob", "three", "--wait", "delivered", "--timeout", "1s"]);
+    assert_eq!(waited.code, Some(1), "{waited:?}");
+    assert!(waited.stdout.ends_with(": queued: not reachable\n"), "{waited:?}");
+    let status = alice.run(&["status"]);
+    assert!(
+        status.done().stdout.contains("cannot reach") && !status.stdout.contains("dial errors"),
+        "{status:?}"
+    );
 }
 
 #[test]
@@ -124,7 +132,8 @@ fn a_missing_directory_and_a_missing_account_are_named_and_nothing_is_made() {
     let (_, report) = doctor(&home);
     let account = check(&report, "data", "account");
     assert_eq!(account["level"], "bad");
-    assert!(account["help"].as_str().unwrap().contains("parlour init"), "{account}");
+    let init = format!("`parlour --data {} init --name NAME`", home.data().display());
+    assert_eq!(account["help"], init, "commands are for the same data");
     assert_eq!(fs::read_dir(home.data()).unwrap().count(), 0);
 }
 
@@ -135,7 +144,8 @@ fn without_a_node_the_files_are_looked_at_and_what_a_killed_one_left_is_named() 
     let (ran, report) = doctor(&home);
     let running = check(&report, "node", "running");
     assert_eq!((ran.code, &running["level"]), (Some(1), &"bad".into()));
-    assert_eq!(running["help"], "parlour up");
+    let up = format!("`parlour --data {} up`", home.data().display());
+    assert_eq!(running["help"], up);
     let left = check(&report, "data", "leftovers");
     assert!(
         left["level"] == "warn" && left["detail"].as_str().unwrap().contains("api/address"),
@@ -153,7 +163,7 @@ fn without_a_node_the_files_are_looked_at_and_what_a_killed_one_left_is_named() 
     }
     let shown = home.run(&["doctor"]);
     assert!(
-        shown.code == Some(1) && shown.stdout.contains("help: parlour up"),
+        shown.code == Some(1) && shown.stdout.contains(&format!("help: {up}")),
         "{shown:?}"
     );
 

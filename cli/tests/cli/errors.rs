@@ -21,6 +21,18 @@ fn wrong_usage_is_status_2() {
         &["up", "--api", "nowhere"],
         &["completions", "tcsh"],
         &["init", "--name", "ada", "--no-password", "--password-stdin"],
+        &["send", "bob", "--place", "the weir", "hi"],
+        &["send", "bob", "--place", "the weir"],
+        &["send", "bob", "--sticker", "ab"],
+        &["message", "react", "msg_ab3cde7h", ""],
+        &["message", "react", "msg_ab3cde7h", "ab"],
+        &["profile", "set"],
+        &["profile", "set", "--emoji", "ab"],
+        &["invite", "--expires", "0s"],
+        &["invite", "--uses", "1001"],
+        &["presence", "online", "--for", "1s"],
+        &["token", "new", "--scope", "read", "--expires", "0s"],
+        &["contacts", "mute", "bob", "--until", "soon"],
     ] {
         let wrong = run(parlour().args(line), None);
         assert_eq!(
@@ -28,7 +40,34 @@ fn wrong_usage_is_status_2() {
             (Some(2), ""),
             "{line:?}: {wrong:?}"
         );
+        let for_programs = run(parlour().args(line).arg("--json"), None);
+        assert_eq!(for_programs.code, Some(2), "{line:?}: {for_programs:?}");
+        let error: Value = serde_json::from_str(for_programs.stderr.trim()).unwrap();
+        assert_eq!(error["error"]["code"], "usage", "{line:?}: {error}");
     }
+}
+
+#[test]
+fn every_failure_has_a_code_and_names_what_was_typed_once() {
+    let home = Home::of("ada");
+    let code = |line: &[&str]| {
+        let mut args = line.to_vec();
+        args.push("--json");
+        let failed = home.run(&args);
+        assert_eq!(failed.code, Some(1), "{failed:?}");
+        assert!(failed.stderr.len() < 1_000, "{line:?}: {}", failed.stderr.len());
+        let error: Value = serde_json::from_str(failed.stderr.trim()).unwrap();
+        error["error"]["code"].as_str().unwrap().to_owned()
+    };
+    let long = "x".repeat(70_000);
+    assert_eq!(code(&["search", &long]), "failed");
+    assert_eq!(code(&["history", &long]), "usage");
+    assert_eq!(code(&["history", ""]), "usage");
+    assert_eq!(code(&["history", "nobody"]), "not_found");
+    assert_eq!(code(&["history", "nobody", "--before", "x"]), "bad_cursor");
+    let _up = home.up();
+    assert_eq!(code(&["store", "check"]), "in_use");
+    assert_eq!(code(&["up"]), "in_use");
 }
 
 #[test]
@@ -107,6 +146,7 @@ fn several_accounts_have_to_be_told_apart() {
     let home = Home::of("ada");
     home.run(&["init", "--name", "bo", "--no-password"]).done();
     home.run(&["whoami"]).failed(1, "ada, bo");
+    home.run(&["doctor"]).failed(1, "--account (ada, bo)");
     home.run(&["whoami", "--account", "cy"]).failed(1, "cy");
     assert_eq!(home.json(&["--account", "bo", "whoami"])["name"], "bo");
     let up = home.up_with(&[
@@ -159,7 +199,9 @@ fn an_account_that_requires_its_password_does_not_open_without_it() {
 fn a_new_account_without_a_terminal_needs_a_word_about_passwords() {
     let home = Home::empty();
     home.run(&["init", "--name", "ada"]).failed(1, "--no-password");
-    home.run(&["init", "--no-password"]).failed(1, "--name NAME");
+    home.run(&["init", "--no-password"]).failed(1, " init --name NAME`");
+    home.run(&["init", "--recover", "--no-password"])
+        .failed(1, " init --recover --name NAME`");
     assert!(!home.data().join("accounts").exists());
 }
 

@@ -95,13 +95,15 @@ fn an_invite_can_be_made_without_a_running_node_and_used_once_it_runs() {
 #[test]
 fn no_words_say_what_to_do_next() {
     let home = Home::empty();
-    assert!(home.run(&[]).done().stdout.contains("parlour init --name NAME"));
+    // Commands it names are for the same data.
+    let of_here = |command: &str| format!("parlour --data {} {command}", home.data().display());
+    assert!(home.run(&[]).done().stdout.contains(&of_here("init --name NAME")));
     home.run(&["init", "--name", "ada", "--no-password"]).done();
-    assert!(home.run(&[]).done().stdout.contains("parlour up"));
+    assert!(home.run(&[]).done().stdout.contains(&of_here("up")));
     let up = home.up();
-    assert!(home.run(&[]).done().stdout.contains("parlour invite"));
+    assert!(home.run(&[]).done().stdout.contains(&of_here("invite")));
     let next = home.json(&[]);
-    assert_eq!(next["next"][0]["command"], "parlour invite", "{next}");
+    assert_eq!(next["next"][0]["command"], of_here("invite"), "{next}");
     assert!(up.stop("-TERM").success());
 }
 

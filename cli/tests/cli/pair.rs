@@ -372,7 +372,7 @@ fn what_is_done_with_a_message_is_seen_on_the_other_side() {
     assert!(shown.stdout.contains(&format!("[{short}]")), "{shown:?}");
     bob.run(&["message", "edit", &id, "never"]).failed(1, "only the author");
     bob.run(&["message", "delete", &id]).failed(1, "only the author");
-    bob.run(&["message", "react", &id, "ok"]).failed(1, "exactly one emoji");
+    bob.run(&["message", "react", &id, "ok"]).failed(2, "exactly one emoji");
     bob.run(&["send", "al", "x", "--reply", "msg_aaaaaaaa"])
         .failed(1, "there is no message");
     alice.json(&["message", "delete", &id]);

@@ -26,12 +26,13 @@ fn looking_is_not_reading_and_what_was_read_is_told() {
     assert_eq!(alice.json(&["message", "info", &id])["status"], "delivered");
     bob.run(&["read", "al", "--up-to", &id.replace("msg_", "msg_a")])
         .failed(1, "id");
-    assert_eq!(bob.json(&["read", "al", "--up-to", &id])["unread"], 0);
+    assert_eq!(bob.json(&["read", "al", "--up-to", &id[..14]])["unread"], 0);
     let info = || alice.json(&["message", "info", &id]);
     let read = shows("alice is told", info, |message| message["status"] == "read");
     assert_eq!(read["devices"][0]["state"], "read");
 
-    bob.run(&["settings", "--read-receipts", "off"]).done();
+    let settings = bob.json(&["settings", "--read-receipts", "off", "--presence", "off"]);
+    assert_eq!(settings, json!({ "read_receipts": false, "share_presence": false }));
     let quiet = alice.json(&["send", "bob", "quietly", "--wait", "delivered"]);
     let shown = bob.json(&["history", "al", "--mark-read"]);
     assert_eq!(shown[1]["text"], "quietly");
@@ -82,6 +83,17 @@ fn contacts_are_renamed_blocked_verified_and_notes_stay_at_home() {
 
     alice.run(&["send", "notes", "milk and bread"]).done();
     assert_eq!(alice.json(&["notes"])[0]["text"], "milk and bread");
+    alice.run(&["send", "notes", "and tea"]).done();
+    let newest = alice.run(&["notes", "--limit", "1"]);
+    let (_, cursor) = newest.done().stderr.trim().split_once("older: --before ").unwrap();
+    let older = alice.json(&["notes", "--limit", "1", "--before", cursor]);
+    assert_eq!(older[0]["text"], "milk and bread", "{older}");
+
+    alice.run(&["contacts", "mute", "bob"]).done();
+    alice.run(&["contacts", "archive", "bob"]).done();
+    let kept = alice.json(&["contacts"]);
+    assert_eq!((&kept[0]["muted"], &kept[0]["archived"]), (&json!(true), &json!(true)));
+    assert!(alice.run(&["contacts"]).done().stdout.contains(", muted, archived"));
     assert_eq!(alice.json(&["search", "milk"]).as_array().map(Vec::len), Some(1));
     alice
         .run(&["profile", "set", "--about", &"x".repeat(600)])

@@ -85,7 +85,7 @@ fn what_no_poll_can_be_is_refused_with_the_reason() {
     let alice = &pair.alice;
     let long = "x".repeat(10_000);
     let cases: [(&[&str], &str); 6] = [
-        (&["q", "same", "same"], "not all different"),
+        (&["q", "same", "same"], "two options are the same"),
         (&["q", "a", " "], "the option is empty"),
         (&[" ", "a", "b"], "the question is empty"),
         (&["q", "a", long.as_str()], "over the limit of 256"),
@@ -239,7 +239,7 @@ fn places_and_stickers_arrive_as_they_were_sent() {
     alice
         .run(&["send", "bob", "--location", "somewhere"])
         .failed(2, "two numbers");
-    alice.run(&["send", "bob", "--sticker", "ok"]).failed(1, "emoji");
+    alice.run(&["send", "bob", "--sticker", "ok"]).failed(2, "emoji");
     let once = alice.json(&["send", "bob", "--location", "1,2", "--view-twice"]);
     let id = once["id"].as_str().unwrap();
     message_at(bob, "al", id, |message| message["views_left"] == 2);

@@ -202,6 +202,21 @@ fn contacts_are_invited_and_rules_are_kept() {
             _ => Err(room.to_string()),
         }
     });
+    let in_room = alice.json(&["send", "reading-circle", "rules"])["id"].clone();
+    let pinned = alice.json(&["room", "pin", "reading-circle", in_room.as_str().unwrap()]);
+    assert_eq!(pinned["pinned"], true, "{pinned}");
+    let elsewhere = alice.json(&["send", "reading-circle-2", "rules"])["id"].clone();
+    alice
+        .run(&["room", "pin", "reading-circle", elsewhere.as_str().unwrap()])
+        .failed(1, "not in reading-circle");
+    alice
+        .run(&["room", "remove", "reading-circle", "alice"])
+        .failed(1, "yourself");
+    alice
+        .run(&["room", "rename", "reading-circle", "a\u{1b}[2J"])
+        .failed(1, "control");
+    let named_bob = alice.json(&["room", "new", "bob"]);
+    assert_eq!(alice.json(&["room", "info", "bob"])["id"], named_bob["id"]);
     bob.run(&["room", "remove", "reading-circle", "alice"])
         .failed(1, "the owner");
     bob.run(&["room", "policy", "reading-circle", "--post", "member"])

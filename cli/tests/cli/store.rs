@@ -81,7 +81,13 @@ fn a_running_node_is_named() {
     let pair = Pair::new();
     for task in ["check", "compact", "reindex"] {
         let ran = pair.bob.run(&["store", task]);
-        ran.failed(1, &format!("in use by pid {}: stop the node first", pair.bob_up.pid()));
+        ran.failed(
+            1,
+            &format!(
+                "stop the node first: data directory is in use by pid {}",
+                pair.bob_up.pid()
+            ),
+        );
     }
 }
 

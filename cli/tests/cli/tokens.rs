@@ -8,6 +8,7 @@ use crate::harness::Home;
 fn tokens_are_made_listed_and_revoked_also_without_a_node() {
     let home = Home::of("ada");
     home.json(&["notes"]);
+    assert!(home.run(&["token", "list"]).done().stderr.contains("token new`"));
     let made = home.json(&["token", "new", "--scope", "read", "--label", "dash", "--expires", "30d"]);
     assert_eq!(
         (&made["scope"], made["token"].as_str().unwrap().len()),
@@ -50,9 +51,13 @@ fn the_password_for_logins_comes_from_stdin_and_is_not_the_one_of_the_account() 
     );
     set(b"short\n", "ada@example.org").failed(1, "a password has 6 to 1024 bytes");
     set(b"correct horse\n", "nobody").failed(1, "e-mail");
-    home.run(&["account", "set"]).failed(1, "--password-stdin");
+    let unsaid = home.run(&["account", "set"]);
+    unsaid.failed(1, "--password-stdin");
+    assert!(!unsaid.stderr.contains("--no-password"), "{unsaid:?}");
+    assert!(!home.run(&["account", "show"]).done().stdout.contains('T'), "{login}");
     assert_eq!(home.json(&["account", "show"])["email"], "ada@example.org");
     assert_eq!(home.json(&["account", "logins"]), json!([]));
+    assert!(home.run(&["account", "logins"]).done().stderr.contains("Nobody"));
     home.run(&["account", "logout", "login_00"])
         .failed(1, "there is no login");
     let _node = home.up();

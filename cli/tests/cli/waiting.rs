@@ -50,7 +50,7 @@ fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
     );
     let shown = box_.run(&["status"]);
     assert!(shown.done().stdout.contains("no account yet"), "{shown:?}");
-    assert!(shown.stdout.contains("parlour init --name NAME"), "{shown:?}");
+    assert!(shown.stdout.contains(" init --name NAME`"), "{shown:?}");
     assert!(box_.run(&[]).done().stdout.contains("waits for its account"));
     box_.run(&["invite"]).failed(1, " init --name NAME`");
     box_.run(&UP).failed(1, "waits for its account");

@@ -73,7 +73,7 @@ impl Poll {
         }
         let distinct: std::collections::BTreeSet<&str> = self.options.iter().map(String::as_str).collect();
         if distinct.len() < self.options.len() {
-            return Err(BodyError::NotDistinct { field: "options" });
+            return Err(BodyError::OptionTwice);
         }
         Ok(())
     }

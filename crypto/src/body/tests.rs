@@ -402,7 +402,7 @@ fn limits_of_contents_hold_in_both_directions() {
     );
     assert_eq!(
         asked(&|poll| poll.options[1] = "yes".to_owned()),
-        Err(BodyError::NotDistinct { field: "options" })
+        Err(BodyError::OptionTwice)
     );
     let once = Message {
         visibility: VISIBLE_ONCE,

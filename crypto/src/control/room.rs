@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Most chains asked for at once.
 pub const MAX_KEY_REQUESTS: usize = 64;
 /// Most heads of a control.
-pub const MAX_ROOM_HEADS: usize = 256;
+pub const MAX_ROOM_HEADS: usize = 1_024;
 /// Most wire events of a control.
 pub const MAX_ROOM_EVENTS: usize = 64;
 

@@ -20,7 +20,7 @@ pub use audience::{Audience, AudienceError, AudienceProof, MAX_AUDIENCE};
 pub use certificate::{ChainCert, ChainCertError, ChainId};
 pub use link::RoomLink;
 pub use membership::{
-    Applied, Dropped, LinkState, MAX_OPERATIONS, Member, Membership, OpenInvite, RoomState, TooManyOperations,
+    Applied, Dropped, LinkState, MAX_OPERATIONS, Member, Membership, OpenInvite, Purge, RoomState, TooManyOperations,
 };
 pub use operation::{
     Act, Info, KIND_OPERATION, LastSeq, LinkUse, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ, MAX_REASON,

@@ -269,7 +269,7 @@ impl From<RoomError> for ApiError {
             RoomError::BadAlias { .. } => Self::bad_field("slug", detail),
             RoomError::BadRank => Self::bad_field("role", detail),
             RoomError::BadPolicy => Self::bad_field("policy", detail),
-            RoomError::Link(_) => Self::bad_request("bad_link", detail).at("link"),
+            RoomError::Link(_) | RoomError::NotARoom => Self::bad_request("bad_link", detail).at("link"),
             RoomError::OwnLink => Self::new(StatusCode::CONFLICT, "own_link", detail).at("link"),
             RoomError::LinkEnded => Self::new(StatusCode::GONE, "expired", detail).at("link"),
             RoomError::NoLinks => Self::new(StatusCode::CONFLICT, "no_links", detail),
@@ -394,6 +394,7 @@ impl From<DecisionError> for ApiError {
             }
             DecisionError::OtherDevices => Self::new(StatusCode::CONFLICT, "other_devices", detail).at("devices"),
             DecisionError::StatusOver => Self::bad_request("past", detail).at("status_expires_at"),
+            DecisionError::NotEmoji => Self::bad_request("not_an_emoji", detail).at("status_emoji"),
             DecisionError::BadText { what } => Self::bad_request("bad_text", detail).at(what),
             DecisionError::Card(CardError::OverLimit { field, .. }) => {
                 Self::bad_request("too_long", detail).at(if field == "emoji" { "status_emoji" } else { field })

@@ -2,7 +2,7 @@
 //! is already here changes nothing, but for a body that others had erased and that is not erased here.
 
 use parlour_crypto::{EventId, KIND_TIMER, VerifiedEvent};
-use parlour_store::annotations::{self, Folded};
+use parlour_store::annotations::{self, Folded, bodiless};
 use parlour_store::conversations::{self, ConversationRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::timeline::{self, Position, TimelineEntry};
@@ -35,6 +35,8 @@ pub(crate) enum Origin {
     Returned,
     /// From another device.
     Elsewhere,
+    /// The same, and what others did builds on it: it gets its place whatever else claims it.
+    Wanted,
     /// From a device of a user whom this account has blocked: kept, and shown to nobody.
     Blocked,
     /// The same, once they are unblocked.
@@ -55,6 +57,8 @@ pub(crate) enum Appended {
     New(EventKey),
     /// It was here before.
     Known(EventKey),
+    /// It was here without its body, and can be read now.
+    Completed(EventKey),
     /// Its place in the log is taken by too many others; not stored.
     Refused,
 }
@@ -71,8 +75,10 @@ pub(crate) fn append(
     if origin != Origin::Here
         && let Some(key) = events::place(turn.txn, &id)?
     {
-        complete(turn, &key, event, origin)?;
-        return Ok(Appended::Known(key));
+        return Ok(match complete(turn, &key, event, origin)? {
+            true => Appended::Completed(key),
+            false => Appended::Known(key),
+        });
     }
     let header = event.header();
     let log = LogKey {
@@ -80,7 +86,8 @@ pub(crate) fn append(
         device,
         log: header.log,
     };
-    let Some(key) = claim(turn, log, header.seq, id)? else {
+    let bounded = origin != Origin::Wanted;
+    let Some(key) = claim(turn, log, header.seq, id, bounded)? else {
         return Ok(Appended::Refused);
     };
     events::put(turn.txn, &key, event);
@@ -94,43 +101,60 @@ pub(crate) fn append(
     Ok(Appended::New(key))
 }
 
-/// Takes the body of an event that came without it before. What this node has a reason of its own to have erased stays erased.
-fn complete(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent, origin: Origin) -> Result<(), StoreError> {
-    if event.body().is_none()
-        || !events::brief(turn.txn, key)?.is_some_and(|brief| brief.stub)
-        || annotations::is_erased_here(turn.txn, key, event)?
-    {
-        return Ok(());
+/// Takes the body of an event that came without it before; `true` if it is shown now. What this node has a reason of its own to have erased
+/// stays erased.
+fn complete(
+    turn: &mut Turn<'_, '_>,
+    key: &EventKey,
+    event: &VerifiedEvent,
+    origin: Origin,
+) -> Result<bool, StoreError> {
+    if event.body().is_none() || !events::brief(turn.txn, key)?.is_some_and(|brief| brief.stub) {
+        return Ok(false);
+    }
+    let conversation = key.log.conversation;
+    let erased = annotations::is_erased_here(turn.txn, key, event)?;
+    bodiless::settled(turn.txn, conversation, &event.id());
+    if erased {
+        return Ok(false);
     }
     events::put(turn.txn, key, event);
     let header = event.header();
     if timeline::is_held(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), key)?
         || timeline::is_held(turn.txn, timeline::UNTIL_UNBLOCKED, key)?
     {
-        return Ok(());
+        return Ok(false);
     }
     let folded = annotations::fold(turn.txn, key, event, origin.is_own(), turn.now)?;
     tell(turn, &folded)?;
     if events::has_a_place(header.kind) && !annotations::is_hidden(turn.txn, &event.id())? {
         feed::append(turn.txn, &FeedRow::Changed { event: *key })?;
+        return Ok(events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub));
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Takes the event's place in its log: the first comer the main one, others branches of a fork.
-fn claim(turn: &mut Turn<'_, '_>, log: LogKey, seq: u64, id: EventId) -> Result<Option<EventKey>, StoreError> {
+fn claim(
+    turn: &mut Turn<'_, '_>,
+    log: LogKey,
+    seq: u64,
+    id: EventId,
+    bounded: bool,
+) -> Result<Option<EventKey>, StoreError> {
+    let branches = if bounded { MAX_BRANCHES } else { u8::MAX };
     let mut row = logs::get(turn.txn, &log)?;
     let mut key = EventKey { log, seq, branch: 0 };
     if row.have.contains(seq) {
         row.forked = true;
         while events::get(turn.txn, &key)?.is_some() {
             key.branch = key.branch.saturating_add(1);
-            if key.branch >= MAX_BRANCHES {
+            if key.branch >= branches {
                 return Ok(None);
             }
         }
     } else {
-        if row.have.as_slice().is_empty() && too_many_logs(turn, &log)? {
+        if bounded && row.have.is_empty() && too_many_logs(turn, &log)? {
             return Ok(None);
         }
         let grown = {
@@ -138,7 +162,7 @@ fn claim(turn: &mut Turn<'_, '_>, log: LogKey, seq: u64, id: EventId) -> Result<
             have.insert(seq);
             have
         };
-        if grown.as_slice().len() > MAX_GAPS {
+        if bounded && grown.as_slice().len() > MAX_GAPS {
             return Ok(None);
         }
         if row.have.max().is_none_or(|max| max < seq) {

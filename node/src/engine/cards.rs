@@ -115,6 +115,11 @@ impl Engine {
         device: DeviceNo,
         control: Control,
     ) -> Result<(), StoreError> {
+        // It would wait for ever, and keep others from being sent.
+        if let Err(error) = control.encode() {
+            tracing::error!(%error, "a control could not be encoded");
+            return Ok(());
+        }
         let row = OutboxRow {
             id: self.random_id(),
             control,

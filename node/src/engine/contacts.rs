@@ -2,17 +2,17 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Control, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, Invite, KnockRequest, KnockResponse, OneTimeKey,
-    Payload, PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
+    Control, ConversationId, DeviceCert, DeviceList, EXT_REFRESH, EnvelopePrefix, Invite, KnockRequest, KnockResponse,
+    OneTimeKey, Payload, PrekeyBundle, Session, UserId, day_of, first_contact_tag, initiate,
 };
 use parlour_net::{Multiaddr, NetCommand, PeerId, RequestFailed};
 use parlour_store::contacts::{self, ContactRow, ContactState, InviteRefusal};
-use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox::{self, OutboxRow};
 use parlour_store::sessions::SessionInfo;
-use parlour_store::{ConversationNo, DeviceNo, StoreError};
+use parlour_store::{ConversationNo, DeviceNo, StoreError, rooms};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
@@ -54,19 +54,33 @@ pub(crate) enum Knock {
 
 impl Engine {
     pub(crate) fn ensure_direct(&mut self, turn: &mut Turn<'_, '_>, with: UserId) -> Result<(), StoreError> {
-        let id = parlour_crypto::ConversationId::direct(&self.account.user(), &with);
-        let (conversation, new) = conversations::ensure(turn.txn, &id, ConversationKind::Direct { with }, turn.now)?;
-        if new {
-            feed::append(turn.txn, &FeedRow::Conversation { conversation })?;
-        }
-        Ok(())
+        let id = ConversationId::direct(&self.account.user(), &with);
+        self.ensure_alone(turn, &id, ConversationKind::Direct { with })
     }
 
     /// The conversation with oneself: delivered to own devices only.
     pub(crate) fn ensure_notes(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let id = parlour_crypto::ConversationId::notes(&self.account.user());
-        let (conversation, new) = conversations::ensure(turn.txn, &id, ConversationKind::Notes, turn.now)?;
-        if new {
+        let id = ConversationId::notes(&self.account.user());
+        self.ensure_alone(turn, &id, ConversationKind::Notes)
+    }
+
+    /// A conversation whose id proves what it is, whatever a link into a room had said of it.
+    fn ensure_alone(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        id: &ConversationId,
+        kind: ConversationKind,
+    ) -> Result<(), StoreError> {
+        let (conversation, new) = conversations::ensure(turn.txn, id, kind.clone(), turn.now)?;
+        let row = conversations::get(turn.txn, conversation)?;
+        let mistaken = row.filter(|row| matches!(row.kind, ConversationKind::Room));
+        if let Some(row) = &mistaken {
+            rooms::forget(turn.txn, conversation)?;
+            let row = ConversationRow { kind, ..row.clone() };
+            conversations::put(turn.txn, conversation, &row);
+            self.members.remove(&conversation);
+        }
+        if new || mistaken.is_some() {
             feed::append(turn.txn, &FeedRow::Conversation { conversation })?;
         }
         Ok(())

@@ -139,11 +139,14 @@ pub enum DecisionError {
     #[error("the time at which the status ends is over already")]
     StatusOver,
     /// Characters that act instead of being seen, or no character at all.
-    #[error("the {what} may hold no control or direction characters, and a name must not be empty")]
+    #[error("the {what} may hold no control or direction characters{}", if *what == "name" { ", and must not be empty" } else { "" })]
     BadText {
         /// What.
         what: &'static str,
     },
+    /// The picture of a status is something else than an emoji, or several.
+    #[error("the picture of a status is exactly one emoji")]
+    NotEmoji,
     /// Does not fit on a card.
     #[error(transparent)]
     Card(#[from] CardError),

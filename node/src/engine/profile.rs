@@ -1,6 +1,6 @@
 //! What this account's user says about themselves: kept in a register, told contacts on the card.
 
-use parlour_crypto::{CardDetails, CardError, MAX_NAME, plain_image};
+use parlour_crypto::{CardDetails, CardError, MAX_NAME, is_emoji, plain_image};
 use parlour_store::StoreError;
 use parlour_store::registers::{self, OwnProfile, Register};
 use serde_bytes::ByteBuf;
@@ -34,7 +34,8 @@ impl Engine {
             return Ok(Err(error));
         }
         let mut details = self.details.clone();
-        let gives_status = change.status.is_some() || change.emoji.is_some();
+        let gives_emoji = change.emoji.is_some();
+        let gives_status = change.status.is_some() || gives_emoji;
         let texts = [
             ("about", change.about, &mut details.about),
             ("pronouns", change.pronouns, &mut details.pronouns),
@@ -47,6 +48,9 @@ impl Engine {
                 return Ok(Err(DecisionError::BadText { what }));
             }
             text.trim().clone_into(place);
+        }
+        if gives_emoji && !details.emoji.is_empty() && !is_emoji(&details.emoji) {
+            return Ok(Err(DecisionError::NotEmoji));
         }
         match change.status_expires {
             Some(at) if at > 0 && at <= turn.now => return Ok(Err(DecisionError::StatusOver)),

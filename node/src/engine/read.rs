@@ -218,6 +218,7 @@ impl Engine {
             for entry in &page {
                 after = entry.room_seq;
                 let counts = self.is_foreign(entry) && !is_behind(mark, entry);
+                // What came too soon is not shown.
                 if counts && is_said(turn, entry)? && !annotations::is_veiled(turn.txn, &entry.at.id)? {
                     row.unread = row.unread.saturating_add(1);
                     if called && self.calls_us(turn, &entry.event)? {
@@ -260,15 +261,57 @@ impl Engine {
         if !self.is_called_in(event) || annotations::is_veiled(turn.txn, &event.id())? {
             return Ok(());
         }
-        let entry = timeline::get(turn.txn, no, &super::write::position(event))?;
-        let (Some(entry), Some(mut row)) = (entry, conversations::get(turn.txn, no)?) else {
-            return Ok(());
-        };
-        if self.is_unread(turn, &row, &entry)? {
+        if let Some(mut row) = self.row_of_unread(turn, no, event)? {
             row.mentions = row.mentions.saturating_add(1);
             conversations::put(turn.txn, no, &row);
         }
         Ok(())
+    }
+
+    /// The body of a message came after it.
+    pub(crate) fn count_completed(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        if let Some(mut row) = self.row_of_unread(turn, no, event)? {
+            row.unread = row.unread.saturating_add(1);
+            conversations::put(turn.txn, no, &row);
+        }
+        Ok(())
+    }
+
+    /// A message that was shown is not to be shown any more.
+    pub(crate) fn count_veiled(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        if event.body().is_some()
+            && let Some(mut row) = self.row_of_unread(turn, no, event)?
+        {
+            row.unread = row.unread.saturating_sub(1);
+            let called = self.is_called_in(event);
+            row.mentions = row.mentions.saturating_sub(called.into());
+            conversations::put(turn.txn, no, &row);
+        }
+        Ok(())
+    }
+
+    /// The row of a conversation in which a message is shown and unread.
+    fn row_of_unread(
+        &self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<Option<ConversationRow>, StoreError> {
+        let entry = timeline::get(turn.txn, no, &super::write::position(event))?;
+        let (Some(entry), Some(row)) = (entry, conversations::get(turn.txn, no)?) else {
+            return Ok(None);
+        };
+        Ok(self.is_unread(turn, &row, &entry)?.then_some(row))
     }
 
     /// Whether a shown message counts as unread.
@@ -485,10 +528,10 @@ impl Engine {
     }
 }
 
-/// Whether it is a message: that somebody set the timer is nothing to be read.
+/// Whether it is a message: that somebody set the timer is nothing to be read, and what others had erased nobody can read.
 fn is_said(turn: &Turn<'_, '_>, entry: &TimelineEntry) -> Result<bool, StoreError> {
     let brief = events::brief(turn.txn, &entry.event)?;
-    Ok(brief.is_none_or(|brief| brief.kind != KIND_TIMER))
+    Ok(brief.is_some_and(|brief| !brief.stub && brief.kind != KIND_TIMER))
 }
 
 fn mark_at(at: &Position, now: u64, arrived: u64) -> ReadMarkRow {

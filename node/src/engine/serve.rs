@@ -1,12 +1,16 @@
 //! Serving a link: exactly what the other side lacks, within its window, conversation by conversation.
 
 use parlour_crypto::{ConversationId, EventId, Frame, Intervals, MAX_RECEIVED};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs, timeline};
+use parlour_store::annotations::bodiless;
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs, timeline};
 
 use super::Engine;
 use super::effects::Turn;
 use super::link::{WINDOW_BYTES, WINDOW_EVENTS};
+use super::people::With;
 use super::rooms::holds_operations;
+use super::sync::WANT_MS;
+use super::timers::Timer;
 
 /// Bytes of events in one frame.
 const FRAME_EVENT_BYTES: usize = 192 * 1024;
@@ -14,8 +18,6 @@ const FRAME_EVENT_BYTES: usize = 192 * 1024;
 const FRAME_EVENTS: usize = 256;
 /// How often a log is looked through anew when nothing of what was chosen is for the other side.
 const DENIED_ROUNDS: usize = 8;
-/// Branches of a fork that are served.
-const MAX_BRANCHES: u8 = 8;
 
 impl Engine {
     /// Sends what the other side lacks, conversation by conversation, while its window is open.
@@ -25,7 +27,7 @@ impl Engine {
             if !link.greeted || !link.window_is_open() {
                 return Ok(());
             }
-            let user = link.user;
+            let (user, device) = (link.user, link.device);
             if self.is_undecided(&user) {
                 return Ok(());
             }
@@ -39,10 +41,22 @@ impl Engine {
                 .copied();
             let Some(conversation) = next else { return Ok(()) };
             link.served = Some(conversation);
-            let done = !link.told.contains(&conversation) || !self.send_batch(turn, stream, conversation)?;
+            let done = !link.told.contains(&conversation)
+                || !self.is_shared(turn, device, conversation)?
+                || !self.send_batch(turn, stream, conversation)?;
             if done && let Some(link) = self.link(stream) {
                 link.wanting.remove(&conversation);
             }
+        }
+    }
+
+    /// Whether a link may be given anything of a conversation. Who was removed from a room may be in the middle of something.
+    fn is_shared(&mut self, turn: &Turn<'_, '_>, device: DeviceNo, no: ConversationNo) -> Result<bool, StoreError> {
+        match self.members(turn, no)? {
+            Some(members) if matches!(members.with, With::Room(_)) => {
+                Ok(self.shared_number(turn, device, &members.id)?.is_some())
+            }
+            members => Ok(members.is_some()),
         }
     }
 
@@ -73,7 +87,7 @@ impl Engine {
             let mut batch = Vec::new();
             let mut size = 0;
             for seq in chosen {
-                for branch in 0..MAX_BRANCHES {
+                for branch in 0..=u8::MAX {
                     let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
                         break;
                     };
@@ -168,15 +182,29 @@ impl Engine {
         }
     }
 
+    /// Something that others name is missing, and will be asked for unless it comes by itself.
+    pub(crate) fn want_soon(&mut self, turn: &Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
+        for stream in self.links_sharing(turn, no)? {
+            self.timers
+                .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
+        }
+        Ok(())
+    }
+
     /// Asks for what others name and we lack: gaps behind a fork do not show in intervals.
     pub(crate) fn ask_for_missing(&mut self, turn: &mut Turn<'_, '_>, stream: u64) -> Result<(), StoreError> {
         let Some(device) = self.link(stream).map(|link| link.device) else {
             return Ok(());
         };
         for (no, conversation) in self.shared(turn, device)? {
-            let mut ids = timeline::missing(turn.txn, no, MAX_RECEIVED)?;
+            let mut ids = self.missing_operations(turn, no)?;
+            let room = MAX_RECEIVED.saturating_sub(ids.len());
+            ids.extend(timeline::missing(turn.txn, no, room)?);
             // Some are here, and wait for their time.
             ids.retain(|id| !matches!(events::place(turn.txn, id), Ok(Some(key)) if key.log.conversation == no));
+            ids.truncate(MAX_RECEIVED);
+            let room = MAX_RECEIVED.saturating_sub(ids.len());
+            ids.extend(bodiless::to_ask(turn.txn, no, device, room)?);
             if !ids.is_empty() {
                 self.send_frame(turn, stream, &Frame::Want { conversation, ids });
             }

@@ -23,7 +23,7 @@ const FULL_HAVE_MS: u64 = 60_000;
 /// … and while it does not take what the other side sends, so that this does not hold up everything else.
 pub(super) const REFUSED_MS: u64 = 2_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
-const WANT_MS: u64 = 5_000;
+pub(super) const WANT_MS: u64 = 5_000;
 /// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do.
 const MAX_HINTED_LOG: u32 = 32;
 /// Controls sent when a link stands; the others follow on the next one.

@@ -1,10 +1,11 @@
 //! Taking events that others give us on a stream: whose they are, and whether they may be here.
 
-use parlour_crypto::{ConversationId, SignedEvent, UserId, VerifiedEvent};
+use parlour_crypto::{ConversationId, KIND_EDIT, KIND_MESSAGE, SignedEvent, UserId, VerifiedEvent};
+use parlour_store::annotations::bodiless;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError};
 
 use super::Engine;
-use super::append::{Appended, Origin, append};
+use super::append::{Appended, Origin, append, tell};
 use super::effects::Turn;
 use super::rooms::{OPERATIONS, Taken, is_operation};
 use super::sync::REFUSED_MS;
@@ -30,7 +31,12 @@ impl Engine {
                 self.close_stream(turn, stream);
                 return Ok(());
             };
+            let bodiless = event.is_stub().then(|| event.id());
             let taken = self.take_event(turn, number, conversation, &user, event)?;
+            if let (Some(id), Some(key)) = (bodiless, taken) {
+                let folded = bodiless::is_without(turn.txn, &key, &id, device, turn.now)?;
+                tell(turn, &folded)?;
+            }
             match (taken, self.link(stream)) {
                 (Some(key), Some(link)) => {
                     link.peer_has.entry(key.log).or_default().insert(key.seq);
@@ -80,7 +86,9 @@ impl Engine {
                 return Ok(None);
             }
         };
-        if room && !self.may_say(turn, conversation, verified.header(), &by)? {
+        // Of nothing else the body is ever erased.
+        let whole = verified.body().is_some() || [KIND_MESSAGE, KIND_EDIT].contains(&verified.header().kind);
+        if !whole || (room && !self.may_say(turn, conversation, verified.header(), &by)?) {
             return Ok(None);
         }
         let clock = verified.header().clock;
@@ -106,10 +114,7 @@ impl Engine {
             Appended::New(key) => {
                 self.counters.events_received += 1;
                 self.ends_typing(author);
-                if !self.is_blocked_device(author) {
-                    self.wake_conversation(turn, conversation, event)?;
-                    self.count_mention(turn, conversation, event)?;
-                }
+                self.hear(turn, conversation, event, author)?;
                 if author == self.own.device {
                     self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
                 } else {
@@ -117,11 +122,31 @@ impl Engine {
                 }
                 key
             }
+            Appended::Completed(key) => {
+                self.hear(turn, conversation, event, author)?;
+                self.count_completed(turn, conversation, event)?;
+                key
+            }
             Appended::Known(key) => key,
             Appended::Refused => return Ok(None),
         };
         self.have_acknowledged(turn, key, author)?;
         Ok(Some(key))
+    }
+
+    /// What an event that can be read now does beside being there.
+    fn hear(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        event: &VerifiedEvent,
+        author: DeviceNo,
+    ) -> Result<(), StoreError> {
+        if !self.is_blocked_device(author) {
+            self.wake_conversation(turn, conversation, event)?;
+            self.count_mention(turn, conversation, event)?;
+        }
+        Ok(())
     }
 
     /// Where an event that others give us comes from.

@@ -146,7 +146,9 @@ impl Engine {
         )?;
         match append(turn, conversation, self.own.device, &event, Origin::Here)? {
             Appended::New(key) => Ok((key, event)),
-            Appended::Known(_) | Appended::Refused => Err(StoreError::Malformed { noun: "own log" }),
+            Appended::Known(_) | Appended::Completed(_) | Appended::Refused => {
+                Err(StoreError::Malformed { noun: "own log" })
+            }
         }
     }
 }

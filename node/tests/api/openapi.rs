@@ -420,7 +420,7 @@ async fn answers_are_as_the_document_says() {
         "patch",
         "/api/v1/me/settings",
         "/api/v1/me/settings".into(),
-        json!({ "presence": true }),
+        json!({ "share_presence": true }),
     );
     write("post", "/api/v1/invites", "/api/v1/invites".into(), json!({}));
     write("post", "/api/v1/session/link", "/api/v1/session/link".into(), json!({}));

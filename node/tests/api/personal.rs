@@ -65,7 +65,7 @@ async fn what_is_kept_is_changed_field_by_field_and_bad_values_name_their_field(
     let profile = api
         .patch(
             "/api/v1/me/profile",
-            &json!({ "name": "Alice L.", "about": "a\nb", "status": "busy" }),
+            &json!({ "name": "Alice L.", "about": "a\nb", "status": "busy", "status_emoji": "🌴" }),
         )
         .await;
     assert_eq!(profile.status, 200, "{}", profile.text());
@@ -75,10 +75,10 @@ async fn what_is_kept_is_changed_field_by_field_and_bad_values_name_their_field(
         (&json!("Alice L."), &json!(null), &json!("busy"))
     );
     let settings = api
-        .patch("/api/v1/me/settings", &json!({ "presence": false }))
+        .patch("/api/v1/me/settings", &json!({ "share_presence": false }))
         .await
         .json();
-    assert_eq!(settings, json!({ "read_receipts": true, "presence": false }));
+    assert_eq!(settings, json!({ "read_receipts": true, "share_presence": false }));
     let contact = api
         .patch("/api/v1/contacts/bob", &json!({ "petname": null }))
         .await
@@ -108,7 +108,9 @@ async fn what_is_kept_is_changed_field_by_field_and_bad_values_name_their_field(
             400,
             "status_expires_at",
         ),
-        ("me/settings", json!({ "presence": "no" }), 400, "presence"),
+        ("me/profile", json!({ "status_emoji": "ab" }), 400, "status_emoji"),
+        ("me/profile", json!({ "status_emoji": "🌴🌴" }), 400, "status_emoji"),
+        ("me/settings", json!({ "share_presence": "no" }), 400, "share_presence"),
         ("contacts/user7", json!({ "petname": "a\nb" }), 400, "petname"),
         (
             "conversations/user7",

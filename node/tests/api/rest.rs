@@ -250,6 +250,19 @@ async fn a_read_mark_is_taken() {
         .post("/api/v1/conversations/bob/read", &json!({ "seq": "one" }))
         .await;
     assert_eq!((wrong.status, &wrong.json()["field"]), (400, &json!("seq")));
+    let id = api.post_text("again").await["id"].as_str().unwrap().to_owned();
+    let up_to = async |id: &str| api.put("/api/v1/conversations/bob/read", &json!({ "up_to": id })).await;
+    for known in [id.as_str(), &id[..12]] {
+        assert_eq!(up_to(known).await.status, 200, "{known}");
+    }
+    for (wrong, status) in [("msg_a", 400), ("again", 400), ("msg_aaaaaaaaaa", 404)] {
+        let refused = up_to(wrong).await;
+        assert_eq!(
+            (refused.status, &refused.json()["field"]),
+            (status, &json!("up_to")),
+            "{wrong}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,6 +151,79 @@ async fn rules_of_rooms_are_kept_at_the_door() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rooms_are_found_among_rooms_and_take_nobodys_name() {
+    let api = TestApi::start().await;
+    for (name, slug) in [("notes", "notes-2"), ("bob", "bob-2"), ("user7", "user7-2")] {
+        let room = made(&api, &json!({ "name": name })).await;
+        assert_eq!(room["slug"], slug);
+        let found = api.get(&format!("/api/v1/rooms/{name}")).await;
+        assert_eq!((found.status, &found.json()["id"]), (200, &room["id"]));
+    }
+    for taken in ["notes", "bob", "user7"] {
+        let refused = api.patch("/api/v1/rooms/bob-2", &json!({ "slug": taken })).await;
+        assert_eq!(code(&refused), (409, "name_taken".to_owned()), "{taken}");
+    }
+    let alias = api
+        .patch("/api/v1/rooms/bob-2", &json!({ "slug": "shed" }))
+        .await
+        .json();
+    assert_eq!(api.get("/api/v1/rooms/shed").await.json()["id"], alias["id"]);
+    // Elsewhere the contact and the notes are meant, as ever.
+    let to = async |name: &str| {
+        let path = format!("/api/v1/conversations/{name}/messages");
+        let place = api.post(&path, &json!({ "text": "hi" })).await.json()["conversation"].clone();
+        let path = format!("/api/v1/conversations/{}", place.as_str().unwrap());
+        api.get(&path).await.json()["kind"].clone()
+    };
+    assert_eq!((to("notes").await, to("bob").await), (json!("notes"), json!("direct")));
+    let unknown = api.get("/api/v1/rooms/nowhere").await.json();
+    assert!(unknown["detail"].as_str().unwrap().contains("room list"), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_topics_that_act_or_cannot_be_seen_are_refused() {
+    let api = TestApi::start().await;
+    made(&api, &json!({ "name": "garden", "topic": "two\nlines" })).await;
+    let feed = api.feed();
+    for (field, text) in [
+        ("name", "a\nb"),
+        ("name", "a\u{1b}[2Jb"),
+        ("name", "a\u{202e}b"),
+        ("name", "a\u{200b}b"),
+        ("name", "\u{2060}"),
+        ("topic", "a\u{1b}[2Jb"),
+        ("topic", "a\u{202e}b"),
+    ] {
+        let mut wish = json!({ "name": "shed" });
+        wish[field] = json!(text);
+        let new = api.post("/api/v1/rooms", &wish).await;
+        let change = api.patch("/api/v1/rooms/garden", &json!({ field: text })).await;
+        for refused in [new, change] {
+            assert_eq!(code(&refused), (400, "bad_text".to_owned()), "{field} {text:?}");
+            assert_eq!(refused.json()["field"], field);
+        }
+    }
+    assert_eq!(api.feed(), feed, "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_to_oneself_says_so_by_every_name() {
+    let api = TestApi::start().await;
+    made(&api, &json!({ "name": "garden" })).await;
+    let own = api.get("/api/v1/me").await.json()["user_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for name in ["alice", &own, &own[..14]] {
+        let path = format!("/api/v1/rooms/garden/members/{name}");
+        let removed = api.post(&format!("{path}/remove"), &json!({})).await;
+        assert_eq!(code(&removed), (400, "oneself".to_owned()), "{name}");
+        let role = api.patch(&path, &json!({ "role": "admin" })).await;
+        assert_eq!(code(&role), (400, "oneself".to_owned()), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reports_blocks_bans_and_public_rooms_are_answered_as_they_are_documented() {
     let api = TestApi::start().await;
     let room = made(&api, &json!({ "name": "garden", "policy": { "join": "public" } })).await;

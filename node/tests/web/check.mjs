@@ -1,38 +1,15 @@
 // The web UI against real nodes in a real browser: `node check.mjs PATH_TO_PARLOUR [PART …]`.
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { gzipSync } from "node:zlib";
-import { Node, arrived, befriend, browser, check, enter, open, say, until, visit } from "./lib.mjs";
+import { Node, arrived, befriend, check, enter, say, until, visit } from "./lib.mjs";
+import { PHONE, accessible, bubble, chromium, innocent, me, opened, write } from "./page.mjs";
+import { doors } from "./doors.mjs";
 import { PAYLOADS } from "./payloads.mjs";
+import { said } from "./said.mjs";
 import { scene } from "./scene.mjs";
+import { speed } from "./speed.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const [parlour, ...wanted] = process.argv.slice(2);
-/** On a quiet machine, of a release build: 300 and 500. */
-const PAINT_MS = Number(process.env.WEB_PAINT_MS ?? 1500);
-const READY_MS = Number(process.env.WEB_READY_MS ?? 3000);
-const MAX_GZIPPED = 80 * 1024;
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** Four pixels. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGPo0o0DIgYIBQAfCgRVeX3wDAAAAABJRU5ErkJggg==", "base64");
-const chromium = await browser();
-
-const opened = (node, options) => open(chromium, node, { script: AXE, ...options });
-const me = async (node) => (await node.api("GET", "/me")).user_id;
-const innocent = (page) => check(!page.wrong.length, page.wrong.join("\n"));
-const bubble = (page, text) => page.locator("article", { hasText: text });
-
-async function write(page, text) {
-  await page.locator(".composer textarea").fill(text);
-  await page.keyboard.press("Enter");
-}
-
-/** No violation of any rule that is on by default. */
-async function accessible(page, where) {
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-  const said = violations.map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.html.slice(0, 200)} (${one.failureSummary?.split("\n").slice(1, 2)})`).join("; ")}`);
-  check(!said.length, `${where}: ${said.join("\n")}`);
-}
 
 const parts = {
   async "an account is made and its words are asked for"() {
@@ -134,7 +111,7 @@ const parts = {
     await one.locator("dialog").getByRole("button", { name: "Delete" }).click();
     await bubble(other, "This message was deleted").waitFor();
 
-    await one.getByLabel("Disappearing").click();
+    await one.getByLabel("Poll, disappearing").click();
     await one.getByText("Can be looked at once").click();
     await write(one, "For your eyes");
     await other.getByText("Look at it once").click();
@@ -220,6 +197,7 @@ const parts = {
     await enter(page, ada, `#/c/${conversation}`);
     await page.locator(".timeline .empty").waitFor();
     let last;
+    const roots = [];
     for (const text of PAYLOADS) last = await say(mallory, conversation, text);
     await arrived(ada, conversation, last.id);
     await until("all are shown", async () => (await page.locator("article").count()) >= PAYLOADS.length);
@@ -253,6 +231,25 @@ const parts = {
       while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
       return short;
     };
+    for (const text of PAYLOADS) {
+      const root = await mallory.api("POST", `/conversations/${conversation}/messages`, { poll: { question: limit(text, 1000), options: [limit(text, 250), limit(`2 ${text}`, 250)] } });
+      last = await say(mallory, conversation, text, { thread: root.id, reply_to: root.id });
+      roots.push(root.id);
+    }
+    await arrived(ada, conversation, last.id);
+    await until("the last poll is shown", () => page.locator(`#m-${roots.at(-1)} .option`).count());
+    check(!(await found()).length, `in polls: ${await found()}`);
+    for (const root of roots) {
+      await visit(page, `#/c/${conversation}/t/${root}`);
+      await page.locator(`.panel #t-${root} .option`).first().waitFor();
+      check(!(await found()).length, `in a thread: ${await found()}`);
+    }
+    check((await page.locator(".panel .asked").textContent()).includes(limit(PAYLOADS.at(-1), 250)), "a question is not shown as it is");
+    for (const root of roots.slice(0, 12)) {
+      await visit(page, `#/c/${conversation}/d/${root}`);
+      await page.locator(".panel .votes").waitFor();
+      check(!(await found()).length, `in details: ${await found()}`);
+    }
     for (const text of PAYLOADS.filter((_, at) => at % 6 === 0)) {
       await mallory.api("PATCH", "/me/profile", { name: limit(text, 60), about: limit(text, 500), status: limit(text, 120), status_emoji: "🌱" }).catch(() => {});
       const room = await ada.api("POST", "/rooms", { name: limit(text, 60), topic: limit(text, 500) });
@@ -279,15 +276,15 @@ const parts = {
     check(!(await page.evaluate(() => window.__xss)), "something ran");
     innocent(page);
     await Promise.all([ada.stop(), mallory.stop()]);
-    return `${PAYLOADS.length} texts, the slowest one formatted in ${Math.round(slow)} ms`;
+    return `${PAYLOADS.length} texts, as many polls and threads, the slowest one formatted in ${Math.round(slow)} ms`;
   },
 
   async "every view is open to all"() {
-    const { ada, ben, mira, withBen, notes, rooms, plan, typo } = await scene(parlour);
+    const { ada, ben, mira, withBen, notes, rooms, plan, beans, supper, typo } = await scene(parlour);
     const stranger = await Node.start(parlour, "A stranger");
     await stranger.api("POST", "/contacts", { link: (await ada.api("GET", "/me/address")).link, note: "We met at the fair." });
     await until("somebody asks", async () => (await ada.api("GET", "/requests")).items.length === 1);
-    const views = ["#/", `#/c/${withBen}`, `#/c/${rooms.garden}`, `#/c/${notes}`, `#/c/${withBen}/info`, `#/c/${rooms.garden}/info`, `#/c/${rooms.garden}/pins`, `#/c/${rooms.garden}/d/${plan.id}`, `#/c/${withBen}/d/${typo.id}`, "#/c/nothing", "#/people", `#/people/${await me(ben)}`, "#/people/invite", "#/people/add", "#/people/requests", "#/new", "#/search", "#/settings", "#/settings/profile", "#/settings/privacy", "#/settings/appearance", "#/settings/node", "#/settings/keys"];
+    const views = ["#/", `#/c/${withBen}`, `#/c/${rooms.garden}`, `#/c/${notes}`, `#/c/${withBen}/info`, `#/c/${rooms.garden}/info`, `#/c/${rooms.garden}/pins`, `#/c/${rooms.garden}/d/${plan.id}`, `#/c/${withBen}/d/${typo.id}`, `#/c/${rooms.garden}/t/${beans.id}`, `#/c/${rooms.garden}/d/${supper.id}`, "#/c/nothing", "#/people", `#/people/${await me(ben)}`, "#/people/invite", "#/people/add", "#/people/requests", "#/new", "#/search", "#/settings", "#/settings/profile", "#/settings/privacy", "#/settings/access", "#/settings/appearance", "#/settings/node", "#/settings/keys"];
     for (const options of [{ colorScheme: "light" }, { colorScheme: "dark", ...PHONE }]) {
       const page = await opened(ada, options);
       await enter(page, ada);
@@ -310,6 +307,15 @@ const parts = {
       await page.keyboard.press("Enter");
       await accessible(page, "a menu");
       await page.keyboard.press("Escape");
+      for (const panel of ["info", "pins", `t/${beans.id}`, `d/${supper.id}`]) {
+        await visit(page, `#/c/${rooms.garden}/${panel}`);
+        await page.locator("aside.panel > .heading h2").waitFor();
+        const inside = () => page.evaluate(() => Boolean(document.activeElement.closest(".panel")));
+        if (options.isMobile) await until(`the focus goes into ${panel}`, inside);
+        await page.keyboard.press("Escape");
+        await page.locator("aside.panel").waitFor({ state: "detached" });
+        await until(`the focus comes back from ${panel}`, () => page.evaluate(() => document.activeElement !== document.body && !document.activeElement.closest("[inert]")));
+      }
       innocent(page);
     }
 
@@ -331,52 +337,11 @@ const parts = {
     await Promise.all([ada, ben, mira, stranger].map((node) => node.stop()));
     return `${views.length + 2} views, light and wide, dark and narrow`;
   },
-
-  async "it is small and soon there"() {
-    const ada = await Node.start(parlour, "Ada");
-    for (let n = 0; n < 200; n += 1) {
-      const room = await ada.api("POST", "/rooms", { name: `Room ${n}` });
-      await say(ada, room.id, `The first words of room ${n}`);
-    }
-    const page = await open(chromium, ada);
-    let bytes = 0;
-    const seen = new Set();
-    page.on("response", async (response) => {
-      const { pathname } = new URL(response.url());
-      if (pathname.startsWith("/api/") || seen.has(pathname) || !response.url().startsWith("http")) return;
-      seen.add(pathname);
-      const packed = gzipSync(await response.body(), { level: 9 }).length;
-      bytes += packed;
-    });
-    await enter(page, ada);
-    await until("all files are counted", () => bytes > 20_000);
-    await page.addInitScript(() => {
-      const look = new MutationObserver(() => {
-        if (document.querySelectorAll(".rows .row").length < 200) return;
-        window.__ready = performance.now();
-        look.disconnect();
-      });
-      look.observe(document, { childList: true, subtree: true });
-    });
-    const runs = [];
-    for (let n = 0; n < 7; n += 1) {
-      await page.reload();
-      await page.waitForFunction(() => window.__ready);
-      runs.push(await page.evaluate(() => [performance.getEntriesByName("first-contentful-paint")[0].startTime, window.__ready]));
-    }
-    const median = (at) => Math.round(runs.map((run) => run[at]).sort((a, b) => a - b)[3]);
-    const [paint, ready] = [median(0), median(1)];
-    check(bytes < MAX_GZIPPED, `${bytes} bytes gzipped`);
-    check(paint < PAINT_MS && ready < READY_MS, `painted after ${paint} ms, ready after ${ready} ms`);
-    innocent(page);
-    await ada.stop();
-    return `painted after ${paint} ms, 200 conversations ready after ${ready} ms, ${(bytes / 1024).toFixed(1)} KB gzipped in ${seen.size} files`;
-  },
 };
 
 let failed = 0;
 let done = 0;
-for (const [name, run] of Object.entries(parts)) {
+for (const [name, run] of Object.entries({ ...parts, ...said(parlour), ...doors(parlour), ...speed(parlour) })) {
   if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
   const start = Date.now();
   try {

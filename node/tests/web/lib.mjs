@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const WEB = join(dirname(fileURLToPath(import.meta.url)), "../../web");
+export const WEB = join(dirname(fileURLToPath(import.meta.url)), "../../web");
 const PATIENCE_MS = 30_000;
 
 const running = new Set();

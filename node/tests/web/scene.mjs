@@ -38,6 +38,11 @@ export async function scene(parlour) {
     for (const other of others) await arrived(other, where, message.id);
     return message;
   };
+  const poll = async (who, where, wish) => {
+    const message = await who.api("POST", `/conversations/${where}/messages`, { poll: wish });
+    for (const other of [ada, ben, mira]) await arrived(other, where, message.id);
+    return message;
+  };
   const react = (who, message, emoji) => who.api("PUT", `/messages/${message.id}/reactions/${encodeURIComponent(emoji)}`, {});
 
   await line(ben, rooms.books, "I am on page 40 and already behind.");
@@ -63,6 +68,11 @@ export async function scene(parlour) {
   const key = await line(mira, rooms.garden, "Who has the shed key? I come at nine with cake.");
   await react(ada, key, "❤️");
 
+  await line(mira, rooms.garden, "Mine are still sulking under glass.", { thread: beans.id });
+  await line(ben, rooms.garden, "Give them a week, and no milk.", { thread: beans.id });
+  const supper = await poll(mira, rooms.garden, { question: "Which evening for the harvest supper?", options: ["Friday", "Saturday", "Sunday, after the bells"] });
+  for (const [who, option] of [[ada, 1], [ben, 1], [mira, 2]]) await who.api("PUT", `/messages/${supper.id}/vote`, { options: [option] });
+
   const first = await line(ben, withBen, "Are you on the new node yet?");
   await line(ada, withBen, "Since this morning. It runs on the little box under the stairs, next to the jam.");
   await line(ben, withBen, "And nobody in between?");
@@ -74,6 +84,8 @@ export async function scene(parlour) {
   await line(ada, withBen, "Perfect. **Thursday**, then.");
   for (const id of [withBen, rooms.garden, notes.id]) await ada.api("PUT", `/conversations/${id}/read`, {});
   for (const other of [ben, mira]) for (const id of [rooms.garden, other === ben ? withBen : withMira]) await other.api("PUT", `/conversations/${id}/read`, {});
+  const votes = async () => (await ada.api("GET", `/messages/${supper.id}`)).poll.total;
+  await until("all have voted", async () => (await votes()) === 3);
   for (const other of [ben, mira]) await other.api("PUT", "/me/presence", { presence: "online", for_s: 3600 });
-  return { ada, ben, mira, withBen, withMira, notes: notes.id, rooms, first, plan, beans, typo };
+  return { ada, ben, mira, withBen, withMira, notes: notes.id, rooms, first, plan, beans, supper, typo };
 }

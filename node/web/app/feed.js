@@ -1,5 +1,6 @@
 // The line to the node: a WebSocket that goes on where it was, so that nothing is missed and nothing comes twice.
-import { currentToken, endSession, put } from "./api.js";
+import { get, put, renew } from "./api.js";
+import { currentToken, rememberLogin, session } from "./session.js";
 import { apply, link, load, loaded, passing, settings, typing } from "./state.js";
 import { saveAll } from "./drafts.js";
 import { forget, retryAll } from "./timeline.js";
@@ -18,19 +19,31 @@ let timer = null;
 export function connect() {
   clearTimeout(timer);
   if (socket || !currentToken()) return;
+  const token = currentToken();
   const line = new WebSocket(`${location.origin.replace(/^http/u, "ws")}/api/v1/ws`);
   socket = line;
-  line.onopen = () => line.send(JSON.stringify({ type: "auth", token: currentToken() }));
+  line.onopen = () => line.send(JSON.stringify({ type: "auth", token }));
   line.onmessage = (event) => line === socket && take(JSON.parse(event.data));
   line.onclose = (event) => {
     if (line !== socket) return;
     socket = null;
     typing.value = new Map();
+    if (event.code === UNAUTHORIZED) return admitted(token);
     link.value = "away";
-    if (event.code === UNAUTHORIZED) return endSession();
-    timer = setTimeout(connect, PAUSES[Math.min(tries, PAUSES.length - 1)]);
-    tries += 1;
+    again();
   };
+}
+
+function again() {
+  timer = setTimeout(connect, PAUSES[Math.min(tries, PAUSES.length - 1)]);
+  tries += 1;
+}
+
+/** The token has ended: a login goes on with the next one. */
+async function admitted(token) {
+  if (await renew(token)) return connect();
+  link.value = "away";
+  if (session.value === "open") again();
 }
 
 function take(frame) {
@@ -56,6 +69,7 @@ async function begin(seq) {
   }
   tries = 0;
   link.value = "up";
+  get("/me/login").then(rememberLogin, () => {});
   here();
   saveAll();
   return retryAll();
@@ -75,7 +89,7 @@ function anew() {
 
 /** Tells contacts that somebody is here, unless the settings say otherwise. */
 export function here() {
-  if (link.value !== "up" || document.hidden || !settings.value.presence) return;
+  if (link.value !== "up" || document.hidden || !settings.value.share_presence) return;
   put("/me/presence", { presence: "online", for_s: HERE_S }).catch(() => {});
 }
 

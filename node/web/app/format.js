@@ -36,13 +36,24 @@ export function shortly(iso) {
   return (date.getFullYear() === new Date().getFullYear() ? shortDay : shortDayYear).format(date);
 }
 
+const day = (date) => (date.getFullYear() === new Date().getFullYear() ? shortDay : dayMonthYear).format(date);
+
 /** A moment within a sentence: "at 14:02", "yesterday at 14:02", "on 3 May". */
 export function since(iso) {
   const date = new Date(iso);
   const ago = daysAgo(date);
   if (ago <= 0) return `at ${clock.format(date)}`;
   if (ago === 1) return `yesterday at ${clock.format(date)}`;
-  return `on ${(date.getFullYear() === new Date().getFullYear() ? shortDay : dayMonthYear).format(date)}`;
+  return `on ${day(date)}`;
+}
+
+/** A moment to come, within a sentence. */
+export function until(iso) {
+  const ahead = -daysAgo(new Date(iso));
+  const time = clock.format(new Date(iso));
+  if (ahead <= 0) return `at ${time}`;
+  if (ahead === 1) return `tomorrow at ${time}`;
+  return ahead < 7 ? `${weekday.format(new Date(iso))} at ${time}` : `on ${day(new Date(iso))}`;
 }
 
 const UNITS = [
@@ -60,12 +71,28 @@ export function span(ms) {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+/** How long something plays: "0:42". */
+export function lasting(ms) {
+  const seconds = Math.round(ms / 1000);
+  const two = (count) => String(count).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}:${two(seconds % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
 export function bytes(count) {
   const units = ["B", "KB", "MB", "GB", "TB"];
   const step = count < 1 ? 0 : Math.min(Math.floor(Math.log10(count) / 3), units.length - 1);
   return `${(count / 1000 ** step).toFixed(step && count / 1000 ** step < 10 ? 1 : 0)} ${units[step]}`;
+}
+
+/** What a browser says of itself, in a few words. */
+export function device(agent) {
+  const known = (names) => names.find(([, mark]) => agent.includes(mark))?.[0];
+  const browser = known([["Edge", "Edg"], ["Firefox", "Firefox"], ["Chrome", "Chrom"], ["Safari", "Safari"]]) ?? "A browser";
+  const system = known([["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Windows", "Windows"], ["macOS", "Mac OS"], ["Linux", "Linux"]]);
+  return system ? `${browser} on ${system}` : browser;
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

@@ -1,6 +1,7 @@
 // The page: who it belongs to, what stands where, and the keys that work everywhere.
 import { html, later, render, useEffect } from "./h.js";
-import { codeOf, pair, session } from "./api.js";
+import { codeOf, pair } from "./api.js";
+import { session } from "./session.js";
 import { connect } from "./feed.js";
 import { announced, conversations, link, loaded, me, requests, sorted, unread } from "./state.js";
 import { go, route, to } from "./route.js";

@@ -2,6 +2,7 @@
 import { batch, computed, signal } from "./h.js";
 import { get, part } from "./api.js";
 import { withDraft } from "./drafts.js";
+import { isHappening, summary } from "./summary.js";
 import * as timeline from "./timeline.js";
 
 /** "opening", "up" or "away". */
@@ -9,7 +10,7 @@ export const link = signal("opening");
 export const loaded = signal(false);
 export const me = signal(null);
 export const profile = signal(null);
-export const settings = signal({ read_receipts: true, presence: true });
+export const settings = signal({ read_receipts: true, share_presence: true });
 export const conversations = signal(new Map());
 export const contacts = signal(new Map());
 export const requests = signal(new Map());
@@ -112,14 +113,14 @@ function arrived(message) {
     ...conversation,
     last: newest ? message : conversation.last,
     last_seq: seq,
-    unread: conversation.unread + (message.own || message.timer ? 0 : 1),
+    unread: conversation.unread + (message.own || isHappening(message) ? 0 : 1),
   });
   if (!message.own && !conversation.muted) announce(message, conversation);
 }
 
 function announce(message, conversation) {
   const where = conversation.kind === "room" ? ` in ${conversation.title}` : "";
-  const words = `${message.author_name}${where}: ${message.text ?? "a message"}`.slice(0, 300);
+  const words = `${message.author_name}${where}: ${summary(message)}`.slice(0, 300);
   // The same words again are news, too.
   announced.value = announced.value === words ? `${words}\u00a0` : words;
 }

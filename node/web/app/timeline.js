@@ -1,4 +1,4 @@
-// The messages of a conversation that are at hand: a window that grows at both ends, and what is still on its way out.
+// The messages of a conversation, or of one thread in it, that are at hand: a window that grows at both ends, and what is still on its way out.
 import { batch, signal } from "./h.js";
 import { get, part, post } from "./api.js";
 
@@ -11,7 +11,7 @@ const WINDOWS = 12;
 const EDGE = "edge";
 const STATES = ["sending", "sent", "delivered", "read"];
 
-/** By conversation: { items, prev, next, busy, error }. `next` is null where the newest message is at hand. */
+/** By conversation, and by thread: { items, prev, next, busy, error }. `next` is null where the newest message is at hand. */
 const windows = new Map();
 /** Messages that the node has not taken yet. */
 export const pending = signal([]);
@@ -19,11 +19,17 @@ export const pending = signal([]);
 /** `late` came by the feed while a page was on its way, which may not have it. */
 const EMPTY = { items: [], prev: null, next: null, busy: false, error: null, loaded: false, late: [] };
 
-export function windowOf(id) {
-  let found = windows.get(id);
-  if (found) windows.delete(id);
+const keyOf = (id, root) => (root ? `${id} ${root}` : id);
+/** All windows that can show messages of a conversation. */
+const allOf = (id) => [...windows].filter(([key]) => key === id || key.startsWith(`${id} `)).map(([, shown]) => shown);
+
+/** The window of a conversation; with `root`, that of the thread under it, with the root as its first message. */
+export function windowOf(id, root) {
+  const key = keyOf(id, root);
+  let found = windows.get(key);
+  if (found) windows.delete(key);
   else found = signal(EMPTY);
-  windows.set(id, found);
+  windows.set(key, found);
   if (windows.size > WINDOWS) windows.delete(windows.keys().next().value);
   return found;
 }
@@ -41,14 +47,17 @@ function merged(items, more) {
   return [...all.values()].sort(compare);
 }
 
-const base = (id) => `/conversations/${part(id)}/messages?limit=${PAGE}`;
+const base = (id, root) => `/conversations/${part(id)}/messages?limit=${PAGE}${root ? `&thread=${part(root)}` : ""}`;
 
-async function read(id, path, change) {
-  const shown = windowOf(id);
+/** A root that is gone from here leaves its thread. */
+const rootOf = (root) => get(`/messages/${part(root)}`).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
+
+async function read(shown, path, change, root) {
   if (shown.value.busy) return;
   shown.value = { ...shown.value, busy: true, error: null, late: [] };
   try {
-    const page = await get(path);
+    const [page, first] = await Promise.all([get(path), root && rootOf(root)]);
+    if (first) page.items.unshift(first);
     const now = { ...shown.value, ...change(page, shown.value) };
     const late = now.late.filter((message) => !now.next || now.items.some((item) => item.id === message.id));
     shown.value = { ...now, items: merged(now.items, late), busy: false, loaded: true, late: [] };
@@ -58,28 +67,31 @@ async function read(id, path, change) {
 }
 
 /** The newest messages. */
-export const latest = (id) =>
-  read(id, base(id), (page) => ({ items: page.items, prev: page.prev, next: null }));
+export const latest = (id, root) =>
+  read(windowOf(id, root), base(id, root), (page) => ({ items: page.items, prev: page.prev, next: null }), root);
 
 export const around = (id, message) =>
-  read(id, `${base(id)}&around=${part(message)}`, (page) => ({ items: page.items, prev: page.prev, next: page.next }));
+  read(windowOf(id), `${base(id)}&around=${part(message)}`, (page) => ({ items: page.items, prev: page.prev, next: page.next }));
 
-export function older(id) {
-  const { prev } = windowOf(id).value;
+export function older(id, root) {
+  const shown = windowOf(id, root);
+  const { prev } = shown.value;
   if (!prev) return undefined;
-  const from = prev === EDGE ? `around=${part(windowOf(id).value.items[0].id)}` : `before=${part(prev)}`;
-  return read(id, `${base(id)}&${from}`, (page, now) => {
+  const from = prev === EDGE ? `around=${part(shown.value.items[0].id)}` : `before=${part(prev)}`;
+  return read(shown, `${base(id, root)}&${from}`, (page, now) => {
     const items = merged(now.items, page.items);
-    if (items.length <= MAX) return { items, prev: page.prev };
+    // A thread is read from its end alone: nothing that was let go there could be found again.
+    if (items.length <= MAX || root) return { items, prev: page.prev };
     return { items: items.slice(0, MAX), prev: page.prev, next: EDGE };
   });
 }
 
 export function newer(id) {
-  const { next } = windowOf(id).value;
+  const shown = windowOf(id);
+  const { next } = shown.value;
   if (!next) return undefined;
-  const from = next === EDGE ? `around=${part(windowOf(id).value.items.at(-1).id)}` : `after=${part(next)}`;
-  return read(id, `${base(id)}&${from}`, (page, now) => {
+  const from = next === EDGE ? `around=${part(shown.value.items.at(-1).id)}` : `after=${part(next)}`;
+  return read(shown, `${base(id)}&${from}`, (page, now) => {
     const items = merged(now.items, page.items);
     const over = items.length - MAX;
     if (over <= 0) return { items, next: page.next };
@@ -95,19 +107,24 @@ export function forget() {
 }
 
 /** The feed may be sooner than the answer: what waits for it is then shown no more, and forgotten with the answer. */
-function land({ own, conversation, text, id }) {
-  const at = own ? pending.value.findIndex((one) => !one.landed && one.conversation === conversation && (one.view_once || one.text === text)) : -1;
+function land({ own, conversation, thread, text, id }) {
+  const at = own ? pending.value.findIndex((one) => !one.landed && one.conversation === conversation && one.thread === thread && (one.view_once || one.text === text)) : -1;
   if (at < 0 || windows.get(conversation)?.value.items.some((item) => item.id === id)) return;
   pending.value = pending.value.with(at, { ...pending.value[at], landed: true });
 }
 
 export function insert(message) {
   land(message);
-  const shown = windows.get(message.conversation);
+  const { conversation, thread } = message;
+  put(windows.get(conversation), message, MAX);
+  if (thread) put(windows.get(keyOf(conversation, thread)), message, Infinity);
+}
+
+function put(shown, message, most) {
   note(shown, message);
   if (shown?.value.loaded && !shown.value.next) {
     const items = merged(shown.value.items, [message]);
-    const over = Math.max(0, items.length - MAX);
+    const over = Math.max(0, items.length - most);
     shown.value = { ...shown.value, items: items.slice(over), prev: over ? EDGE : shown.value.prev };
   }
 }
@@ -116,30 +133,30 @@ function note(shown, message) {
   if (shown?.value.busy) shown.value = { ...shown.value, late: [...shown.value.late, message] };
 }
 
+/** Messages as they are now, wherever they are shown. */
+function renew(conversation, change) {
+  for (const shown of allOf(conversation)) shown.value = { ...shown.value, items: shown.value.items.map(change) };
+}
+
 export function replace(message) {
-  const shown = windows.get(message.conversation);
-  note(shown, message);
-  if (!shown?.value.items.some((item) => item.id === message.id)) return;
-  shown.value = { ...shown.value, items: shown.value.items.map((item) => (item.id === message.id ? message : item)) };
+  const { id, conversation, thread } = message;
+  for (const key of [conversation, keyOf(conversation, thread ?? id)]) note(windows.get(key), message);
+  renew(conversation, (item) => (item.id === id ? message : item));
 }
 
 export function drop(conversation, id) {
-  const shown = windows.get(conversation);
-  if (shown) shown.value = { ...shown.value, items: shown.value.items.filter((item) => item.id !== id) };
+  for (const shown of allOf(conversation)) shown.value = { ...shown.value, items: shown.value.items.filter((item) => item.id !== id) };
 }
 
 const waiting = new Map();
 
 /** How far messages have come. With one other side a receipt says all; in a room the node knows the weakest. */
 export function receipt({ conversation, message_ids: ids, state }, direct) {
-  const shown = windows.get(conversation);
-  if (!shown) return;
+  if (!windows.has(conversation)) return;
   if (!direct) return readStates(conversation);
   const named = new Set(ids);
-  const items = shown.value.items.map((item) =>
-    named.has(item.id) && item.own && STATES.indexOf(item.status) < STATES.indexOf(state) ? { ...item, status: state } : item,
-  );
-  shown.value = { ...shown.value, items };
+  const later = (item) => named.has(item.id) && item.own && STATES.indexOf(item.status) < STATES.indexOf(state);
+  renew(conversation, (item) => (later(item) ? { ...item, status: state } : item));
 }
 
 function readStates(conversation) {
@@ -149,10 +166,8 @@ function readStates(conversation) {
     setTimeout(async () => {
       waiting.delete(conversation);
       const page = await get(base(conversation)).catch(() => null);
-      const shown = windows.get(conversation);
-      if (!page || !shown) return;
-      const fresh = new Map(page.items.map((item) => [item.id, item]));
-      shown.value = { ...shown.value, items: shown.value.items.map((item) => fresh.get(item.id) ?? item) };
+      const fresh = new Map(page?.items.map((item) => [item.id, item]));
+      renew(conversation, (item) => fresh.get(item.id) ?? item);
     }, 400),
   );
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
 use super::forget;
-use super::{Class, Tombstone, author, class, edits_key, message_place, newer, pins, replies, rooms, threads};
+use super::{
+    Class, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, replies, rooms, threads,
+};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields, Key, Kind};
@@ -129,7 +131,9 @@ pub fn is_erased_here(read: &impl Read, at: &EventKey, event: &VerifiedEvent) ->
         return Ok(true);
     }
     // A version of a message that came without its body.
-    Ok(id != event.id() && super::message_place(read, conversation, &id)?.is_some_and(|(_, brief)| brief.stub))
+    Ok(id != event.id()
+        && super::message_place(read, conversation, &id)?.is_some_and(|(_, brief)| brief.stub)
+        && !bodiless::may_come(read, conversation, &id)?)
 }
 
 pub(super) fn tombstone(

@@ -6,12 +6,12 @@ use parlour_crypto::{
     Body, BodyError, ClosePoll, Content, Delete, Edit, EventId, Message, Pin as PinBody, Reaction, Timer,
     VISIBLE_FOREVER, Vote,
 };
-use parlour_crypto::{KIND_MESSAGE, UserId, VerifiedEvent};
+use parlour_crypto::{KIND_EDIT, KIND_MESSAGE, UserId, VerifiedEvent};
 
 use super::erase::{self, Gone};
 use super::{
-    Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, class, edits_key,
-    message_place, newer, pins, polls, replies, rooms, threads, timer_key,
+    Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, bodiless, class,
+    edits_key, message_place, newer, pins, polls, replies, rooms, threads, timer_key,
 };
 use crate::db::Txn;
 use crate::events;
@@ -85,7 +85,8 @@ pub fn fold(
     match &body {
         Some(Ok(Body::Message(message))) => fold.message(Some(message), own)?,
         Some(Err(_)) if header.kind == KIND_MESSAGE => fold.message(None, own)?,
-        None if header.kind == KIND_MESSAGE => fold.stub()?,
+        None if header.kind == KIND_MESSAGE => fold.stub(event)?,
+        None if header.kind == KIND_EDIT => bodiless::note(fold.txn, fold.conversation, &fold.stamp.id),
         Some(Ok(Body::Edit(edit))) => fold.edit(edit)?,
         Some(Ok(Body::Delete(delete))) => fold.delete(delete)?,
         Some(Ok(Body::Reaction(reaction))) => fold.reaction(reaction)?,
@@ -171,9 +172,13 @@ impl Fold<'_, '_> {
         Ok(None)
     }
 
-    /// A message without its body: others have erased it, and so what came before it as its versions goes as well.
-    fn stub(&mut self) -> Result<(), StoreError> {
+    /// A message without its body: if it is known why, what came before it as its versions goes as well.
+    fn stub(&mut self, event: &VerifiedEvent) -> Result<(), StoreError> {
         let id = self.stamp.id;
+        if !erase::is_erased_here(self.txn, &self.at, event)? {
+            bodiless::note(self.txn, self.conversation, &id);
+            return Ok(());
+        }
         if super::any(self.txn, self.conversation, &id)? {
             let author = author(self.txn, &self.at)?;
             self.erase(&self.at.clone(), &id, &author, None)?;
@@ -189,7 +194,9 @@ impl Fold<'_, '_> {
             _ => None,
         };
         // Whoever deletes a message takes back what they said in its place, whether it was theirs or not.
-        let erased = target.is_some_and(|(_, brief)| brief.stub) || self.is_deleted(&edit.target, &by)?;
+        let stub = target.is_some_and(|(_, brief)| brief.stub);
+        let stub = stub && !bodiless::may_come(self.txn, self.conversation, &edit.target)?;
+        let erased = stub || self.is_deleted(&edit.target, &by)?;
         if erased {
             events::erase(self.txn, &self.at)?;
             return Ok(());

@@ -1,6 +1,7 @@
 //! What events say about messages: edits, deletions, reactions, pins, replies, threads, votes, times to disappear. Rows stand under their target,
 //! whether it is here yet or not, so that the order of arrival makes no difference; [`crate::view`] folds them when it reads.
 
+pub mod bodiless;
 mod erase;
 mod fold;
 mod forget;
@@ -20,7 +21,7 @@ pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 pub use polls::{Vote, counted, votes};
-pub use rooms::{delete_for_all, deletes_for_all, is_veiled, let_delete_for_all, purge, veil};
+pub use rooms::{delete_for_all, deletes_for_all, is_purged, is_veiled, let_delete_for_all, purge, veil};
 pub use threads::{Thread, in_thread, is_root, leave, thread};
 
 use parlour_crypto::{EventId, UserId, decode_own};

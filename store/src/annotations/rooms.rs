@@ -1,7 +1,7 @@
 //! What those who keep order in a room do with what others wrote, and what its rules hide. Who has the right to what, the engine says:
 //! it is written down here before the event is folded, so that a repair comes to the same.
 
-use parlour_crypto::{EventId, KIND_MESSAGE, UserId};
+use parlour_crypto::{EventId, Intervals, KIND_MESSAGE, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::erase;
@@ -14,7 +14,7 @@ use crate::record::{self, Row, StoreError};
 use crate::timeline::Position;
 
 /// Places of a log that are looked at in one transaction.
-const SEQS_AT_ONCE: u64 = 1_000;
+const SEQS_AT_ONCE: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
 struct Mark;
@@ -95,6 +95,8 @@ fn purging_key(log: &LogKey) -> Vec<u8> {
 /// # Errors
 /// The database cannot be read, or a row is malformed.
 pub fn purge(txn: &mut Txn<'_>, log: &LogKey, up_to: u64, by: &UserId) -> Result<bool, StoreError> {
+    // One more than that says that nothing is left to do.
+    let up_to = up_to.min(u64::MAX - 1);
     let known = record::get::<Purging>(txn, &purging_key(log))?;
     if known.is_some_and(|known| known.up_to >= up_to) {
         return Ok(false);
@@ -102,6 +104,15 @@ pub fn purge(txn: &mut Txn<'_>, log: &LogKey, up_to: u64, by: &UserId) -> Result
     let next = known.map_or(1, |known| known.next);
     record::put(txn, purging_key(log), &Purging { next, up_to, by: *by });
     Ok(true)
+}
+
+/// Whether all messages of a log up to a place were to be deleted.
+///
+/// # Errors
+/// The database cannot be read, or a row is malformed.
+pub fn is_purged(read: &impl Read, log: &LogKey, up_to: u64) -> Result<bool, StoreError> {
+    let known = record::get::<Purging>(read, &purging_key(log))?;
+    Ok(known.is_some_and(|known| known.up_to >= up_to))
 }
 
 fn unfinished(read: &impl Read) -> Result<Option<(LogKey, Purging)>, StoreError> {
@@ -112,7 +123,7 @@ fn unfinished(read: &impl Read) -> Result<Option<(LogKey, Purging)>, StoreError>
         let (Some(conversation), Some(device), Some(log)) = parts else {
             return Err(StoreError::Malformed { noun: "purging key" });
         };
-        if row.next <= row.up_to {
+        if row.next <= row.up_to && row.next < u64::MAX {
             let (conversation, device) = (ConversationNo(conversation), DeviceNo(device));
             return Ok(Some((
                 LogKey {
@@ -137,15 +148,15 @@ pub(super) fn go_on(txn: &mut Txn<'_>, now: u64, out: &mut Folded) -> Result<(),
     let Some((log, mut row)) = unfinished(txn)? else {
         return Ok(());
     };
-    let held = crate::logs::get(txn, &log)?.have.max().unwrap_or(0);
-    let last = row.up_to.min(row.next.saturating_add(SEQS_AT_ONCE));
-    while row.next <= last && !erase::is_spent(txn) {
+    let held = crate::logs::get(txn, &log)?.have;
+    let left = held.intersection(&Intervals::range(row.next, row.up_to));
+    let some: Vec<u64> = left.values().take(SEQS_AT_ONCE).collect();
+    for seq in some {
+        if erase::is_spent(txn) {
+            break;
+        }
         for branch in 0..=u8::MAX {
-            let at = EventKey {
-                log,
-                seq: row.next,
-                branch,
-            };
+            let at = EventKey { log, seq, branch };
             let Some(event) = events::get(txn, &at)? else { break };
             if event.header().kind != KIND_MESSAGE {
                 continue;
@@ -157,10 +168,10 @@ pub(super) fn go_on(txn: &mut Txn<'_>, now: u64, out: &mut Folded) -> Result<(),
             erase::message(txn, &at, &id, &writer, None, now, out)?;
             out.changed.insert(at);
         }
-        row.next = row.next.saturating_add(1);
+        row.next = seq.saturating_add(1);
     }
     // What comes later is deleted when it comes.
-    if row.next > held {
+    if left.max().is_none_or(|last| last < row.next) {
         row.next = row.up_to.saturating_add(1);
     }
     record::put(txn, purging_key(&log), &row);

@@ -15,6 +15,8 @@ pub use links::{
 };
 pub use reports::{ReportRow, delete_report, put_report, report, reports};
 
+use crate::contacts;
+use crate::conversations::NOTES;
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
@@ -137,6 +139,17 @@ pub fn get(read: &impl Read, no: ConversationNo) -> Result<Option<RoomRow>, Stor
 /// Writes the row of a room.
 pub fn put(txn: &mut Txn<'_>, no: ConversationNo, row: &RoomRow) {
     record::put(txn, key(no), row);
+}
+
+/// Forgets a room that is none.
+///
+/// # Errors
+/// As [`get`].
+pub fn forget(txn: &mut Txn<'_>, no: ConversationNo) -> Result<(), StoreError> {
+    set_members(txn, no, &BTreeMap::new())?;
+    links::delete_joining(txn, no);
+    txn.delete(key(no));
+    Ok(())
 }
 
 /// All rooms, in the order they became known.
@@ -371,14 +384,20 @@ pub fn by_slug(read: &impl Read, slug: &str) -> Result<Option<ConversationNo>, S
         .map(|(no, _)| no))
 }
 
-/// A slug made of a name that no other room than `no` has: lower case, words joined by `-`, a number behind it where it is taken.
+/// A slug made of a name that means nothing but the room `no`: lower case, words joined by `-`, a number behind it where another room,
+/// a contact or the notes are called so.
 ///
 /// # Errors
 /// As [`get`].
 pub fn free_slug(read: &impl Read, name: &str, no: ConversationNo) -> Result<String, StoreError> {
     let base = slug(name);
     let others = all(read)?.into_iter().filter(|(other, _)| *other != no);
-    let taken: Vec<String> = others.map(|(_, row)| row.slug).collect();
+    let mut taken: Vec<String> = others.map(|(_, row)| row.slug).collect();
+    taken.push(NOTES.to_owned());
+    for contact in contacts::all(read)? {
+        taken.extend(contact.petname);
+        taken.push(contact.name);
+    }
     let numbered = (2_u32..).map(|n| format!("{base}-{n}"));
     let free = std::iter::once(base.clone())
         .chain(numbered)

@@ -1,7 +1,7 @@
 //! What is deleted, has had its time, or was viewed.
 
 use parlour_crypto::{Body, EventId, Message};
-use parlour_store::annotations;
+use parlour_store::annotations::{self, bodiless};
 use parlour_store::view::{Absent, Shown, state};
 use parlour_store::{Batch, Damage, Txn, events};
 
@@ -164,6 +164,8 @@ fn a_body_that_others_had_erased_is_refused_only_for_a_reason_of_ones_own() {
     take(&mut txn, &[&said.without_body(), &edit.without_body(), &of_other]);
     let refused = |txn: &Txn<'_>, said: &Said| annotations::is_erased_here(txn, &said.at, &said.event).unwrap();
     assert!(!refused(&txn, &said));
+    assert!(!refused(&txn, &edit), "what it is a version of may come");
+    bodiless::is_without(&mut txn, &said.at, &said.event.id(), said.at.log.device, START).unwrap();
     assert!(refused(&txn, &edit), "a version of what is not here");
     take(&mut txn, &[&said]);
     assert!(!refused(&txn, &edit));

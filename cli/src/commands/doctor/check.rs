@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::output::Output;
 use crate::text;
 
 /// How bad it is.
@@ -128,6 +129,13 @@ impl Report {
 
     pub(crate) fn extend(&mut self, checks: impl IntoIterator<Item = Check>) {
         self.checks.extend(checks);
+    }
+
+    /// Lets the commands that would help be for the same data as this one.
+    pub(crate) fn address(&mut self, out: &Output) {
+        for help in self.checks.iter_mut().filter_map(|check| check.help.as_mut()) {
+            *help = out.addressed(help);
+        }
     }
 
     /// Nothing is bad; if strict, nothing is worth a warning either.

@@ -33,7 +33,7 @@ fn name(contact: &Value) -> String {
 fn refused(contact: &Value) -> Check {
     let reason = contact["reason"].as_str().unwrap_or("no reason was given");
     Check::bad("contact", name(contact), format!("their node refused: {reason}"))
-        .help("ask them for a new invite (`parlour invite`) and open it with `parlour add`")
+        .help("ask them for a new invite and open it with `parlour add`")
 }
 
 fn invited(doctor: &Value, contact: &Value, running: bool) -> Check {
@@ -73,7 +73,7 @@ fn accepted(doctor: &Value, contact: &Value, running: bool) -> Check {
             let detail = format!("connected, and yet {}", messages(waiting));
             return Check::warn("contact", who, detail)
                 .since(oldest)
-                .help("their disk may be full; ask them to run `parlour doctor`");
+                .help("their disk may be full; ask them what `doctor` says there");
         }
         return Check::ok("contact", who, "connected").since(contact["since"].as_str());
     }
@@ -83,7 +83,7 @@ fn accepted(doctor: &Value, contact: &Value, running: bool) -> Check {
         let help = if running {
             "ask them to start their node; it comes by itself"
         } else {
-            "parlour up"
+            "`parlour up`"
         };
         return Check::warn("contact", who, detail).since(oldest).help(help);
     }
@@ -118,27 +118,7 @@ fn why(contact: &Value, running: bool) -> String {
         _ if contact["connected"] == true => "connected, but without a stream yet",
         _ => "not connected yet",
     };
-    format!("{}{seen}", dial_failures(reason))
-}
-
-/// The network's account of a failed dial, one `address: cause` each: without peer ids, repeats and what was cut off.
-fn dial_failures(reason: &str) -> String {
-    if !reason.starts_with('/') {
-        return reason.to_owned();
-    }
-    let mut shown: Vec<String> = Vec::new();
-    for part in reason.split("; ") {
-        let Some((address, cause)) = part.split_once(": ") else {
-            continue;
-        };
-        let address = address.split("/p2p/").next().unwrap_or(address);
-        let cause = cause.trim_start_matches("Multiple dial errors occurred:");
-        let one = format!("{address}: {}", cause.trim_matches([' ', '\n', '-', '.']));
-        if !shown.contains(&one) {
-            shown.push(one);
-        }
-    }
-    shown.join("; ")
+    format!("{}{seen}", text::dial_failures(reason))
 }
 
 fn messages(waiting: u64) -> String {
@@ -203,23 +183,6 @@ mod tests {
         );
         assert_eq!(waiting.detail, "3 messages wait: connection refused");
         assert!(waiting.help.unwrap().contains("start their node"));
-    }
-
-    #[test]
-    fn failed_dials_are_shown_once_an_address() {
-        let tcp =
-            "/ip4/192.0.2.1/tcp/1/p2p/12D3Koo: Multiple dial errors occurred:\n - Connection refused (os error 111)";
-        let quic = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D3Koo: Handshake with the remote timed out.";
-        let cut = "/ip4/192.0.2.1/udp/1/quic-v1/p2p/12D";
-        assert_eq!(
-            dial_failures(&format!("{tcp}; {tcp}; {quic}; {cut}")),
-            "/ip4/192.0.2.1/tcp/1: Connection refused (os error 111); /ip4/192.0.2.1/udp/1/quic-v1: Handshake with the \
-             remote timed out"
-        );
-        assert_eq!(
-            dial_failures("no addresses; none: at all"),
-            "no addresses; none: at all"
-        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) fn examine(data: &DataDir, report: &mut Report) -> bool {
     if !root.is_dir() {
         let detail = format!("there is none at {}", root.display());
         let none = Check::bad("data", "directory", detail);
-        report.add(none.help("parlour init --name NAME makes it, or say where it is with --data DIR"));
+        report.add(none.help("`parlour init --name NAME` makes it, or say where it is with --data DIR"));
         return false;
     }
     report.add(Check::ok("data", "directory", root.display().to_string()));
@@ -48,7 +48,7 @@ pub(crate) fn examine(data: &DataDir, report: &mut Report) -> bool {
     }
     if accounts.is_empty() {
         let none = Check::bad("data", "account", "there is no account yet");
-        report.add(none.help("parlour init --name NAME"));
+        report.add(none.help("`parlour init --name NAME`"));
     }
     // A node that waits for its account says so itself.
     !accounts.is_empty() || data.address().is_file()
@@ -156,7 +156,7 @@ fn keystore(data: &DataDir, account: &str) -> Check {
     let name = format!("keystore {account}");
     match needs_password(data, account) {
         Err(error) => {
-            let words = "restore it from a copy, or the identity from its 24 words: parlour init --recover";
+            let words = "restore it from a copy, or the identity from its 24 words: `parlour init --recover`";
             Check::bad("data", name, format!("{error:#}")).help(words)
         }
         Ok(true) => Check::ok("data", name, "readable; opens with its password"),

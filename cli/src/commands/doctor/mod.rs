@@ -16,7 +16,7 @@ use serde_json::Value;
 use self::check::{Check, Report};
 use crate::args::Global;
 use crate::client::{CallError, Client};
-use crate::connect::{Reach, Session, data_dir, waiting};
+use crate::connect::{Reach, Session, data_dir, only_one, waiting};
 use crate::failure::is_data_in_use;
 use crate::output::Output;
 
@@ -41,11 +41,15 @@ pub(crate) struct Doctor {
 impl Doctor {
     pub(crate) async fn run(&self, global: &Global, out: &Output) -> Result<ExitCode> {
         let data = DataDir::new(data_dir(global)?);
+        if global.account.is_none() && data.root().is_dir() {
+            only_one(&data)?;
+        }
         let mut report = Report::new(self.strict);
         let left = files::left_address(&data);
         if files::examine(&data, &mut report) {
             ask(&data, global, left, &mut report).await;
         }
+        report.address(out);
         out.data(&report.json(), || report.text(global.verbose > 0))?;
         Ok(if report.is_ok() {
             ExitCode::SUCCESS
@@ -60,7 +64,7 @@ async fn ask(data: &DataDir, global: &Global, left: Option<Check>, report: &mut 
     if waiting(data.root()).await.is_some() {
         let check = Check::bad("node", "account", "the node that runs has no account yet");
         return report
-            .add(check.help("parlour init --name NAME, or a browser and the link that `parlour open` prints"));
+            .add(check.help("`parlour init --name NAME`, or a browser and the link that `parlour open` prints"));
     }
     let session = match Box::pin(Session::open(global, Reach::Disk)).await {
         Ok(session) => session,
@@ -76,7 +80,7 @@ async fn ask(data: &DataDir, global: &Global, left: Option<Check>, report: &mut 
             "running",
             "no node runs: nothing is received, and nothing that waits is sent",
         )
-        .help("parlour up")
+        .help("`parlour up`")
     });
     match facts(&session.client).await {
         Ok((stats, doctor)) => {

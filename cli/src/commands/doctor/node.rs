@@ -151,7 +151,7 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
                 addresses.join(", ")
             ),
         )
-        .help("parlour up --listen 0.0.0.0:PORT"),
+        .help("`parlour up --listen 0.0.0.0:PORT`"),
         (false, _) => Check::ok("network", "listening", addresses.join(", ")),
     };
     let peers = list(&stats["peers"]).count();

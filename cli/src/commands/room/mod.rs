@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use args::{Action, Removal, word};
 
 use crate::client::Client;
+use crate::commands::contacts::{kept, with_kept};
 use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
@@ -21,14 +22,34 @@ use crate::view;
 const EXAMPLES: &str = "\
 Examples:
   parlour room new garden --topic \"what grows and what does not\"
+  parlour room list
+  parlour room info garden                 its rules, and what you are in it
   parlour room invite garden bob
+  parlour room invite garden carol --guest     reads and does not write
   parlour room join garden                 what bob does then
-  parlour room link garden --uses 5        for people who are no contacts: they `parlour room join LINK`
+  parlour room join 'parlour:...'          with a link
+  parlour room leave garden                also turns an invitation down
   parlour send garden \"the beans are up\"
   parlour room members garden
+  parlour room link garden --uses 5        for people who are no contacts
+  parlour room link garden --revoke 'parlour:...'
+  parlour room policy garden --join knock
+  parlour room link garden --knock
+  parlour room requests garden             who knocks
+  parlour room accept garden dora
+  parlour room decline garden mallory
   parlour room role garden bob moderator
+  parlour room role garden bob owner       gives the room away
   parlour room remove garden carol --reason \"spam\"
-  parlour room policy garden --post moderator --history none";
+  parlour room ban garden mallory --purge
+  parlour room unban garden mallory
+  parlour room policy garden --post moderator --slow 30s
+  parlour room history-policy garden last100
+  parlour room rename garden \"Garden Club\"
+  parlour room topic garden \"beans\"
+  parlour room alias garden allotment      on this node alone
+  parlour room pin garden msg_ab3cde7h
+  parlour room pin garden msg_ab3cde7h --remove";
 
 /// Make rooms, join them, and say who may do what in them
 #[derive(Debug, Args)]
@@ -250,7 +271,9 @@ async fn list(client: &Client, out: &Output) -> Result<()> {
     if rooms.is_empty() {
         out.note("You are in no room. `parlour room new NAME` makes one.");
     }
-    let rooms = Value::Array(rooms);
+    let conversations = client.items(&["conversations"], &[]).await?;
+    let rooms = Value::Array(with_kept(rooms, "id", &conversations));
+    let line = |room| line(room, out);
     out.data(&rooms, || rooms.as_array().into_iter().flatten().map(line).collect())?;
     Ok(())
 }
@@ -322,14 +345,11 @@ fn shown(room: &Value) -> String {
     format!("{}  {}", slug(room), field(room, "id"))
 }
 
-fn line(room: &Value) -> String {
+fn line(room: &Value, out: &Output) -> String {
     if room["standing"] == "invited" {
-        let by = field(room, "invited_by_name");
-        return format!(
-            "{}  invited by {by}: `parlour room join {}`\n",
-            field(room, "name"),
-            slug(room)
-        );
+        let join = out.addressed(&format!("`parlour room join {}`", slug(room)));
+        let (name, by) = (field(room, "name"), field(room, "invited_by_name"));
+        return format!("{name}  invited by {by}: {join}\n");
     }
     if room["standing"] != "member" {
         return format!("{}  {}\n", field(room, "name"), field(room, "standing"));
@@ -345,10 +365,11 @@ fn line(room: &Value) -> String {
         mentions => format!("{unread}, {mentions} for you"),
     };
     format!(
-        "{}  {} members, {}{unread}\n",
+        "{}  {} members, {}{unread}{}\n",
         slug(room),
         room["members"],
-        field(room, "role")
+        field(room, "role"),
+        kept(room)
     )
 }
 

@@ -12,7 +12,7 @@ mod state;
 mod tests;
 
 pub use self::judge::Dropped;
-pub use self::state::{LinkState, Member, OpenInvite, RoomState};
+pub use self::state::{LinkState, Member, OpenInvite, Purge, RoomState};
 
 use self::dag::{Bits, Dag, contains};
 use self::judge::Judge;
@@ -275,16 +275,28 @@ impl Membership {
         slow.any(|slow| slow)
     }
 
-    /// How many operations of a user are without effect, or wait for others.
+    /// How many operations of a user there are, and how many of them are without effect, wait for others, or are by somebody who took no
+    /// part then and neither made the room nor came.
     #[must_use]
-    pub fn idle_of(&self, user: &UserId) -> usize {
-        let void = self
-            .judge
-            .dag
-            .iter()
-            .filter(|(at, operation)| operation.user == *user && self.judge.verdict(*at).dropped.is_some());
-        let waiting = self.waiting.values().filter(|operation| operation.user == *user);
-        void.count().saturating_add(waiting.count())
+    pub fn of_user(&self, user: &UserId) -> (usize, usize) {
+        let idle = |at: usize, operation: &RoomOperation| {
+            let verdict = self.judge.verdict(at);
+            let outside = verdict.rank == 0 && matches!(operation.act(), Some(Act::Leave | Act::Devices { .. }));
+            verdict.dropped.is_some() || outside
+        };
+        let all = self.judge.dag.iter().filter(|(_, operation)| operation.user == *user);
+        let here = all.fold((0_usize, 0_usize), |(all, void), (at, operation)| {
+            (
+                all.saturating_add(1),
+                void.saturating_add(usize::from(idle(at, operation))),
+            )
+        });
+        let waiting = self
+            .waiting
+            .values()
+            .filter(|operation| operation.user == *user)
+            .count();
+        (here.0.saturating_add(waiting), here.1.saturating_add(waiting))
     }
 
     /// How many operations of those who are no members wait for others.

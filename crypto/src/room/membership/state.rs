@@ -31,9 +31,20 @@ pub struct RoomState {
     /// Of users who were removed, back again or not: the last content that whoever removed them had seen.
     pub ends: BTreeMap<UserId, Vec<LastSeq>>,
     /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
-    pub purged: BTreeMap<(DeviceId, u32), (u64, UserId)>,
+    pub purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
     /// The same of devices that were removed or revoked, by their users.
     pub device_ends: BTreeMap<(UserId, DeviceId), Vec<LastSeq>>,
+}
+
+/// A removal that takes with it what was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// The removal. Who said something knowing of it was let in again, and means it anew.
+    pub operation: EventId,
+    /// The last place in the log that is deleted.
+    pub last: u64,
+    /// Whose removal it is.
+    pub by: UserId,
 }
 
 /// A user in a room.
@@ -221,8 +232,8 @@ impl View<'_> {
         ends
     }
 
-    fn purged(&self) -> BTreeMap<(DeviceId, u32), (u64, UserId)> {
-        let mut purged: BTreeMap<_, (u64, UserId)> = BTreeMap::new();
+    fn purged(&self) -> BTreeMap<(DeviceId, u32), Vec<Purge>> {
+        let mut purged: BTreeMap<_, Vec<Purge>> = BTreeMap::new();
         for (user, statements) in &self.judge.index.about {
             let theirs = self.judge.index.devices.get(user);
             for operation in statements
@@ -237,8 +248,11 @@ impl View<'_> {
                     .iter()
                     .filter(|end| theirs.is_some_and(|devices| devices.contains(&end.device)))
                 {
-                    let last = purged.entry((end.device, end.log)).or_insert((end.seq, operation.user));
-                    *last = (*last).max((end.seq, operation.user));
+                    purged.entry((end.device, end.log)).or_default().push(Purge {
+                        operation: operation.id,
+                        last: end.seq,
+                        by: operation.user,
+                    });
                 }
             }
         }

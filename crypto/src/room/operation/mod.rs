@@ -24,6 +24,8 @@ use thiserror::Error;
 
 /// Event kind of an [`Operation`].
 pub const KIND_OPERATION: u16 = 7;
+/// Bytes of all values in the ext of an operation.
+pub(crate) const MAX_OPERATION_EXT: usize = 8_192;
 /// Most parents of an operation.
 pub const MAX_OP_PARENTS: usize = 16;
 /// Most operations of a device in a room.
@@ -208,6 +210,8 @@ impl Operation {
     fn validate(&self) -> Result<(), OperationError> {
         check_place(self.op_seq, &self.parents)?;
         limit("ext", self.ext.len(), MAX_EXT)?;
+        let bytes = self.ext.iter().map(|(_, value)| value.len());
+        limit("ext bytes", bytes.fold(0, usize::saturating_add), MAX_OPERATION_EXT)?;
         let begins = matches!(self.act, Act::Create { .. });
         if begins != self.parents.is_empty() || (begins && self.op_seq != 1) {
             return Err(OperationError::Parents);

@@ -77,9 +77,11 @@ async fn read_up_to(
 ) -> Result<Json<dto::Conversation>, ApiError> {
     let own = state.account.facts().own;
     let (no, row) = resolve::conversation(state.account.store(), own, &conversation)?;
+    let named = mark.up_to.map(|text| resolve::message(state.account.store(), &text));
+    let up_to = named.transpose().map_err(|error| ApiError::from(error).at("up_to"))?;
     state
         .account
-        .mark_read(row.id, mark.up_to.map_or(UpTo::End, UpTo::Message))
+        .mark_read(row.id, up_to.map_or(UpTo::End, UpTo::Message))
         .await?;
     let row = conversations::get(state.account.store(), no)?.unwrap_or(row);
     Ok(Json(Reader::new(&state.account).conversation(&row)?))

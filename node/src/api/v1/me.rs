@@ -63,7 +63,7 @@ async fn settings(State(state): State<ApiState>) -> Result<Json<dto::Settings>, 
     let settings = registers::settings(state.account.store())?;
     Ok(Json(dto::Settings {
         read_receipts: settings.read_receipts,
-        presence: settings.presence,
+        share_presence: settings.presence,
     }))
 }
 
@@ -73,7 +73,7 @@ async fn change_settings(
 ) -> Result<Json<dto::Settings>, ApiError> {
     let change = Decision::Settings {
         read_receipts: wish.read_receipts,
-        presence: wish.presence,
+        presence: wish.share_presence,
     };
     state.account.decide(change).await?;
     settings(State(state)).await

@@ -185,7 +185,7 @@ pub(crate) fn cursor_before(message: &serde_json::Value) -> Option<String> {
 
 fn parse_cursor(field: &str, text: &str) -> Result<Position, ApiError> {
     let bad =
-        || ApiError::bad_request("bad_cursor", format!("{field} is not a cursor that this API gave out")).at(field);
+        || ApiError::bad_request("bad_cursor", format!("{text:?} is no cursor that an earlier page gave")).at(field);
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| bad())?;
     let (clock, id) = bytes.split_first_chunk::<8>().ok_or_else(bad)?;
     let id = <[u8; 32]>::try_from(id).map_err(|_| bad())?;
@@ -300,6 +300,8 @@ fn send_text(
     wish: &dto::SendMessage,
 ) -> Result<SendText, ApiError> {
     let (store, facts) = (state.account.store(), state.account.facts());
+    let name = state.account.name();
+    let own = (facts.own.user, name.as_str());
     let reply_to = wish.reply_to.as_deref().map(|text| resolve::message(store, text));
     let mentions = wish.mentions.iter().map(|text| {
         if *text == facts.own.user.to_string() {
@@ -307,7 +309,7 @@ fn send_text(
         }
         match row.kind {
             // Members know one another without being contacts.
-            ConversationKind::Room => resolve::member(store, no, text),
+            ConversationKind::Room => resolve::member(store, no, own, text),
             _ => resolve::contact(store, text).map(|row| row.user),
         }
     });

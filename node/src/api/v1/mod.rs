@@ -13,6 +13,7 @@ mod logins;
 mod me;
 mod message;
 mod messages;
+mod naming;
 pub(crate) mod passing;
 mod profile;
 mod qr;

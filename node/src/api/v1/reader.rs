@@ -183,7 +183,8 @@ impl<'a> Reader<'a> {
         )))
     }
 
-    /// Why nothing comes from a peer: the last failure to reach it, or `connected` if it is there.
+    /// Why nothing comes from a peer, in words of our own; `connected` if it is there. Each address with what went wrong there stands
+    /// among the statistics.
     fn why_peer_unreachable(&self, peer: &[u8], connected: &str) -> String {
         let Ok(peer) = parlour_net::peer_from_bytes(peer) else {
             return "its address is not known".to_owned();
@@ -191,12 +192,9 @@ impl<'a> Reader<'a> {
         if self.live.peers.iter().any(|there| there.peer == peer) {
             return connected.to_owned();
         }
-        let failure = self
-            .live
-            .unreachable
-            .iter()
-            .find(|unreachable| unreachable.peer == peer);
-        failure.map_or_else(|| "not connected".to_owned(), |failure| failure.reason.clone())
+        let mut unreachable = self.live.unreachable.iter();
+        let failed = unreachable.any(|unreachable| unreachable.peer == peer);
+        if failed { "not reachable" } else { "not connected" }.to_owned()
     }
 
     pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {

@@ -5,11 +5,11 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use parlour_crypto::{ConversationId, EventId, History, JoinRule, Policy, Rank, UserId};
-use parlour_store::conversations::ConversationKind;
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::{ConversationNo, Store, conversations};
 
 use super::dto::{self, Time};
+use super::naming::{check_alias, check_texts};
 use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part, TwoParts};
@@ -80,16 +80,15 @@ fn rank(field: &str, name: &str) -> Result<Rank, ApiError> {
 
 /// The room meant by an id, the beginning of one, or what it is called here.
 fn resolve_room(state: &Shared, text: &str) -> Result<(ConversationNo, ConversationId), ApiError> {
-    let (no, row) = resolve::conversation(state.account.store(), state.account.facts().own, text)?;
-    match row.kind {
-        ConversationKind::Room => Ok((no, row.id)),
-        _ => Err(RoomError::UnknownRoom.into()),
-    }
+    let (no, row) = resolve::room(state.account.store(), text)?;
+    Ok((no, row.id))
 }
 
 /// The member, or whoever else, meant by an id, a contact's name, or what a member calls themselves.
 fn resolve_user(state: &Shared, no: ConversationNo, text: &str) -> Result<UserId, ApiError> {
-    Ok(resolve::member(state.account.store(), no, text)?)
+    let name = state.account.name();
+    let own = (state.account.facts().own.user, name.as_str());
+    Ok(resolve::member(state.account.store(), no, own, text)?)
 }
 
 /// Who is kept out.
@@ -188,6 +187,7 @@ async fn make(
     State(state): State<ApiState>,
     Body(wish): Body<dto::MakeRoom>,
 ) -> Result<(StatusCode, Json<dto::Room>), ApiError> {
+    check_texts(Some(&wish.name), wish.topic.as_deref())?;
     let new = NewRoom {
         policy: wish.policy.as_ref().map(rules).transpose()?.unwrap_or_default(),
         name: wish.name,
@@ -233,6 +233,10 @@ async fn change(
     Body(wish): Body<dto::ChangeRoom>,
 ) -> Result<Json<dto::Room>, ApiError> {
     let (_, id) = resolve_room(&state, &room)?;
+    check_texts(wish.name.as_deref(), wish.topic.as_deref())?;
+    if let Some(alias) = wish.slug.as_deref() {
+        check_alias(&state, alias)?;
+    }
     if wish.name.is_some() || wish.topic.is_some() {
         let act = RoomAct::Info {
             name: wish.name.map(|name| name.trim().to_owned()),

@@ -218,6 +218,9 @@ pub enum RoomError {
     /// Not a link into a room.
     #[error(transparent)]
     Link(InviteError),
+    /// What it leads to is known, and is no room.
+    #[error("this link leads to no room")]
+    NotARoom,
     /// Made here.
     #[error("this is a link of your own: give it to those who are to come")]
     OwnLink,

@@ -1,7 +1,9 @@
 //! What the rules of a room do to what is said in it, on receipt as on sending: who deletes for all, what came too soon, and what was
 //! deleted before it came. Nothing valid is dropped.
 
-use parlour_crypto::{EventHeader, EventId, KIND_DELETE, KIND_MESSAGE, Rank, RoomState, UserId};
+use parlour_crypto::{
+    DeviceId, EventHeader, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, Purge, Rank, RoomState, UserId,
+};
 use parlour_store::timeline::Position;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, feed, logs};
 
@@ -30,19 +32,23 @@ impl Engine {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        let purged = folded.state().purged.get(&(header.device, header.log)).copied();
+        let log = (header.device, header.log);
+        let purges = folded.state().purged.get(&log).into_iter().flatten();
+        let purges = purges.filter(|purge| header.seq <= purge.last && !knows(&state, log, purge));
+        let purged = purges.map(|purge| purge.by).min();
         let slow = folded.had_slow_mode();
         if header.kind != KIND_MESSAGE {
             return Ok(());
         }
-        if let Some((_, by)) = purged.filter(|(last, _)| header.seq <= *last) {
+        if let Some(by) = purged {
             let target = Position {
                 clock: header.clock,
                 id,
             };
             annotations::delete_for_all(turn.txn, no, target, &by)?;
         }
-        if slow && state.rank(user) < Rank::Moderator {
+        // Whom no pause holds back may have written shortly before, when one did.
+        if slow {
             let log = LogKey {
                 conversation: no,
                 device,
@@ -97,6 +103,7 @@ impl Engine {
             if is_too_soon(header.clock, later.header().clock, pause(&state, &user))
                 && !annotations::is_veiled(turn.txn, &later.id())?
             {
+                self.count_veiled(turn, log.conversation, &later)?;
                 annotations::veil(turn.txn, &later.id());
                 feed::append(turn.txn, &feed::FeedRow::Changed { event: at })?;
             }
@@ -117,21 +124,70 @@ impl Engine {
             return Ok(());
         };
         let purged = folded.state().purged.clone();
-        for ((device, log), (last, by)) in purged {
-            let Some((device, _)) = self.known_device(&device) else {
+        for ((device, log), purges) in purged {
+            let Some((number, _)) = self.known_device(&device) else {
                 continue;
             };
-            let log = LogKey {
+            let key = LogKey {
                 conversation: no,
-                device,
+                device: number,
                 log,
             };
-            if annotations::purge(turn.txn, &log, last, &by)? {
-                turn.effects.erase_at(turn.now);
+            for purge in purges {
+                let up_to = match annotations::is_purged(turn.txn, &key, purge.last)? {
+                    true => continue,
+                    false => self.last_before(turn, &key, (device, log), &purge)?,
+                };
+                if annotations::purge(turn.txn, &key, up_to, &purge.by)? {
+                    turn.effects.erase_at(turn.now);
+                }
             }
         }
         Ok(())
     }
+
+    /// The last place of a log that a purge is about: who was let in again writes on in the same log, knowing of it.
+    fn last_before(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        key: &LogKey,
+        log: (DeviceId, u32),
+        purge: &Purge,
+    ) -> Result<u64, StoreError> {
+        let held = logs::get(turn.txn, key)?
+            .have
+            .intersection(&Intervals::range(1, purge.last));
+        let held: Vec<u64> = held.values().collect();
+        let (mut low, mut high) = (0, held.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let seq = held.get(middle).copied().unwrap_or_default();
+            let at = EventKey {
+                log: *key,
+                seq,
+                branch: 0,
+            };
+            let view = events::get(turn.txn, &at)?.and_then(|event| event.header().view);
+            let state = match view {
+                Some(view) => self.state_of_view(turn, key.conversation, &view)?,
+                None => None,
+            };
+            match state.is_some_and(|state| knows(&state, log, purge)) {
+                true => high = middle,
+                false => low = middle.saturating_add(1),
+            }
+        }
+        Ok(match held.get(low) {
+            Some(first) => first.saturating_sub(1),
+            None => purge.last,
+        })
+    }
+}
+
+/// Whether who spoke under this state knew of a purge.
+fn knows(state: &RoomState, log: (DeviceId, u32), purge: &Purge) -> bool {
+    let known = state.purged.get(&log).into_iter().flatten();
+    known.into_iter().any(|known| known.operation == purge.operation)
 }
 
 /// Whether a user may delete what others wrote.

@@ -153,10 +153,13 @@ impl Engine {
             return Ok(());
         }
         if let Some(key) = events::place(turn.txn, &pending.event_id())? {
-            return match key.log.conversation == no {
-                true => self.have_acknowledged(turn, key, device),
-                false => Ok(()),
-            };
+            let stub = events::brief(turn.txn, &key)?.is_some_and(|brief| brief.stub);
+            if key.log.conversation != no {
+                return Ok(());
+            }
+            if !stub {
+                return self.have_acknowledged(turn, key, device);
+            }
         }
         let Some(user) = self.known.get(&device).map(|known| known.user) else {
             return Ok(());

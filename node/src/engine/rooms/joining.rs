@@ -47,6 +47,9 @@ impl Engine {
             return Ok(Err(RoomError::TooManyLinks { max: MAX_JOINING }));
         }
         let (no, _) = conversations::ensure(turn.txn, &room, ConversationKind::Room, turn.now)?;
+        if !self.is_room(turn, no)? {
+            return Ok(Err(RoomError::NotARoom));
+        }
         let before = rooms::get(turn.txn, no)?;
         if before.as_ref().is_some_and(|row| row.standing == Standing::Member) {
             return Ok(Err(RoomError::AlreadyMember));

@@ -166,6 +166,7 @@ impl Engine {
             if let Some((stream, _)) = self.link_to(device) {
                 self.close_stream(turn, stream);
             }
+            self.rooms.asks.remove(&device);
             left.extend(forget_device(turn, device)?);
         }
         rooms::forget_parted(turn.txn, turn.now.saturating_sub(TELL_MS))?;

@@ -47,8 +47,6 @@ pub(crate) use take::Taken;
 
 /// Set in the numbers of logs that hold operations.
 pub(crate) const OPERATIONS: u32 = 1 << 31;
-/// Branches of a fork that are folded.
-const MAX_BRANCHES: u8 = 8;
 /// Sessions with those who show a link: one per this time, and so many at once.
 const VISIT_EVERY_MS: u64 = 500;
 const VISITS_AT_ONCE: u64 = 4;
@@ -76,6 +74,8 @@ pub(crate) struct Rooms {
     unknown_views: BTreeSet<(ConversationNo, [u8; 32])>,
     /// Those that a device was asked for.
     asked_views: BTreeSet<(DeviceNo, ConversationNo, [u8; 32])>,
+    /// Operations behind views of others, which do not come by themselves.
+    wanted: BTreeSet<(ConversationNo, EventId)>,
     /// What a user is not given of a log.
     denied: BTreeMap<(LogKey, UserId), Intervals>,
     /// How often a device may still ask for our chains.
@@ -101,6 +101,7 @@ impl Default for Rooms {
             visitors: 0,
             unknown_views: BTreeSet::new(),
             asked_views: BTreeSet::new(),
+            wanted: BTreeSet::new(),
             denied: BTreeMap::new(),
             key_requests: BTreeMap::new(),
             asked_chains: BTreeMap::new(),
@@ -203,7 +204,7 @@ impl Engine {
                 continue;
             };
             for seq in row.have.values() {
-                for branch in 0..MAX_BRANCHES {
+                for branch in 0..=u8::MAX {
                     let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
                         break;
                     };

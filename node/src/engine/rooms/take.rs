@@ -68,24 +68,31 @@ impl Engine {
             self.counters.forged_events += 1;
             return Ok(Taken::Never);
         };
+        let id = checked.operation.id();
+        let known_to_others = self.rooms.wanted.contains(&(no, id));
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(Taken::Never);
         };
-        if has_no_room(folded, &checked.operation) {
+        let wanted = known_to_others || folded.is_wanted(&id);
+        if has_no_room(folded, &checked.operation, wanted) {
             return Ok(Taken::Later);
         }
-        Ok(match self.store_checked(turn, no, checked)? {
+        if self.rooms.wanted.remove(&(no, id)) {
+            self.rooms.asked_views.retain(|(_, room, _)| *room != no);
+        }
+        Ok(match self.store_checked(turn, no, checked, wanted)? {
             Some(key) => Taken::Stored(key),
             None => Taken::Later,
         })
     }
 
-    /// Stores an operation and adds it to what is folded.
+    /// Stores an operation, one that is `wanted` for others wherever it stands, and adds it to what is folded.
     pub(super) fn store_checked(
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
         checked: Checked,
+        wanted: bool,
     ) -> Result<Option<EventKey>, StoreError> {
         let Checked {
             event,
@@ -95,12 +102,13 @@ impl Engine {
         let author = self.learn_device(turn, &certificate)?;
         // What blocked users do in a room holds for all, and so for us.
         let origin = match self.origin_of(author) {
+            Origin::Blocked | Origin::Elsewhere if wanted => Origin::Wanted,
             Origin::Blocked => Origin::Elsewhere,
             origin => origin,
         };
         let key = match append(turn, no, author, &event, origin)? {
             Appended::New(key) => key,
-            Appended::Known(key) => return Ok(Some(key)),
+            Appended::Known(key) | Appended::Completed(key) => return Ok(Some(key)),
             Appended::Refused => return Ok(None),
         };
         self.counters.events_received += 1;
@@ -125,7 +133,8 @@ impl Engine {
         let waited: Vec<EventId> = folded.waiting_ids().collect();
         let applied = match folded.apply(operation) {
             // It counts when what it builds on has come.
-            Ok(Applied::Waiting) | Err(_) => return Ok(()),
+            Ok(Applied::Waiting) => return self.want_soon(turn, no),
+            Err(_) => return Ok(()),
             Ok(applied) => applied,
         };
         let mut taken_up: Vec<EventId> = waited.into_iter().filter(|id| !folded.waits(id)).collect();

@@ -1,7 +1,7 @@
 //! Views that were never ours: of several operations at once that others knew before they knew more. Whoever gives what was written
 //! under one is asked for the heads behind it, which the view itself proves.
 
-use parlour_crypto::{Control, ConversationId, EventId, membership_view};
+use parlour_crypto::{Control, ConversationId, EventId, Frame, MAX_RECEIVED, MAX_ROOM_HEADS, membership_view};
 use parlour_store::rooms;
 use parlour_store::{ConversationNo, DeviceNo, StoreError, conversations, outbox};
 
@@ -14,6 +14,8 @@ const EXT_VIEW: u16 = 1;
 const MAX_UNKNOWN: usize = 256;
 /// Questions and answers on their way to one device.
 const MAX_WAITING: usize = 16;
+/// Operations that are remembered as behind the views of others.
+const MAX_WANTED: usize = 4_096;
 
 impl Engine {
     /// Something was refused whose view is not known.
@@ -71,12 +73,51 @@ impl Engine {
         if !self.rooms.asked_views.remove(&(device, no, view)) {
             return Ok(true);
         }
-        let folded = self.folded(turn, no)?;
-        // What is not here yet comes as an operation, and the question again with the message.
-        if folded.is_some_and(|folded| heads.iter().all(|head| folded.contains(head))) {
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(true);
+        };
+        let missing: Vec<EventId> = heads.iter().filter(|head| !folded.contains(head)).copied().collect();
+        if missing.is_empty() {
             rooms::put_view(turn.txn, no, &view, heads);
+            return Ok(true);
+        }
+        // What stands beside something else in its place does not come by itself. The question comes again with the message, but not
+        // before something that is wanted has come.
+        if self.rooms.wanted.len().saturating_add(missing.len()) > MAX_WANTED {
+            self.rooms.wanted.clear();
+        }
+        let known = self.rooms.wanted.len();
+        self.rooms.wanted.extend(missing.iter().map(|head| (no, *head)));
+        if self.rooms.wanted.len() == known {
+            self.rooms.asked_views.insert((device, no, view));
+        }
+        if let Some((stream, _)) = self.link_to(device) {
+            let ids = missing.into_iter().take(MAX_RECEIVED).collect();
+            self.send_frame(
+                turn,
+                stream,
+                &Frame::Want {
+                    conversation: *room,
+                    ids,
+                },
+            );
         }
         Ok(true)
+    }
+
+    /// Operations that are not here, and that others build on or knew when they wrote.
+    pub(crate) fn missing_operations(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let mut ids = self
+            .folded(turn, no)?
+            .map(|folded| folded.missing())
+            .unwrap_or_default();
+        let of_room = (no, EventId::from_bytes([0; 32]))..=(no, EventId::from_bytes([u8::MAX; 32]));
+        ids.extend(self.rooms.wanted.range(of_room).map(|(_, id)| *id));
+        Ok(ids)
     }
 
     fn answer_view(
@@ -90,7 +131,10 @@ impl Engine {
             Some(head) => Some(vec![head]),
             None => rooms::view(turn.txn, no, view)?,
         };
-        let Some(heads) = heads else { return Ok(true) };
+        // More than can be told come to fewer with the next operations of others.
+        let Some(heads) = heads.filter(|heads| heads.len() <= MAX_ROOM_HEADS) else {
+            return Ok(true);
+        };
         if waiting(turn, device)? >= MAX_WAITING {
             return Ok(false);
         }

@@ -25,6 +25,8 @@ const MAX_LET_IN_BY: usize = 32;
 /// New rooms that a device tells us of: one per this time, and so many at once.
 const WELCOME_EVERY_MS: u64 = 60_000;
 const WELCOMES_AT_ONCE: u64 = 16;
+/// Heads told with an invitation: the operations follow anyway.
+const WELCOME_HEADS: usize = 256;
 /// Bytes of operations in one control.
 const CONTROL_BYTES: usize = MAX_CONTROL - 4 * 1024;
 
@@ -43,10 +45,11 @@ impl Engine {
         let Some((create, rest)) = operations.split_first() else {
             return Ok(());
         };
-        let heads = match self.folded(turn, no)? {
+        let mut heads = match self.folded(turn, no)? {
             Some(folded) => folded.heads(),
             None => return Ok(()),
         };
+        heads.truncate(WELCOME_HEADS);
         for device in self.devices_with_session(turn, user)? {
             let welcome = Control::RoomWelcome {
                 room,
@@ -219,7 +222,7 @@ impl Engine {
             rooms::put(turn.txn, no, &row);
             rooms::put_let_in(turn.txn, &user, no);
         }
-        let stored = self.store_checked(turn, no, checked)?.is_some();
+        let stored = self.store_checked(turn, no, checked, false)?.is_some();
         // Where nothing was done since the room was made, no operations follow.
         if self.folded(turn, no)?.is_some_and(|folded| folded.heads() == heads) {
             self.join_if_asked(turn, no)?;
@@ -342,8 +345,14 @@ fn operations_of(turn: &Turn<'_, '_>, no: ConversationNo) -> Result<Vec<Vec<u8>>
             continue;
         }
         for seq in row.have.values() {
-            if let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch: 0 })? {
+            for branch in 0..=u8::MAX {
+                let Some(event) = events::get(turn.txn, &EventKey { log, seq, branch })? else {
+                    break;
+                };
                 all.push((event.header().clock, event.id(), event.to_wire()));
+                if !row.forked {
+                    break;
+                }
             }
         }
     }

@@ -15,19 +15,19 @@ use crate::engine::RoomAct;
 const OPERATIONS: u32 = 1 << 31;
 
 /// Signs operations with a device's keys, as other code could.
-struct Forger {
+pub(super) struct Forger {
     keys: DeviceKeys,
     user: UserId,
     room: ConversationId,
-    parents: Vec<EventId>,
-    last: Option<EventId>,
+    pub(super) parents: Vec<EventId>,
+    pub(super) last: Option<EventId>,
     /// Of this device's operations in the room.
     made: u32,
 }
 
 impl Sim {
     /// Goes on where a node is with its operations.
-    fn forger(&self, who: usize, room: ConversationId, made: u32) -> Forger {
+    pub(super) fn forger(&self, who: usize, room: ConversationId, made: u32) -> Forger {
         let no = self.number_of(who, &room).expect("known");
         let row = rooms::get(self.nodes[who].store(), no)
             .expect("readable")
@@ -50,20 +50,23 @@ impl Sim {
         operations.map(|(_, row)| row.have.count()).sum()
     }
 
-    fn give_room(&mut self, to: usize, room: &ConversationId, by: usize, event: &VerifiedEvent) {
+    pub(super) fn give_room(&mut self, to: usize, room: &ConversationId, by: usize, event: &VerifiedEvent) {
         let (user, now) = (self.user(by), self.now);
+        if !self.nodes[to].is_up() {
+            return;
+        }
         // Whether it was is seen by what is there.
         let _: bool = self.nodes[to].take_wire(room, &user, &event.to_wire(), now);
     }
 
-    fn has(&self, who: usize, id: &EventId) -> bool {
+    pub(super) fn has(&self, who: usize, id: &EventId) -> bool {
         events::place(self.nodes[who].store(), id).expect("readable").is_some()
     }
 }
 
 impl Forger {
     /// The next operation, knowing the one before; `log` is one that the device itself does not use.
-    fn next(&mut self, now: u64, act: Act) -> VerifiedEvent {
+    pub(super) fn next(&mut self, now: u64, act: Act) -> VerifiedEvent {
         self.made += 1;
         let operation = Operation {
             user: self.user,
@@ -90,7 +93,7 @@ impl Forger {
         event
     }
 
-    fn invite(&mut self, now: u64, user: u8, link: Option<EventId>) -> VerifiedEvent {
+    pub(super) fn invite(&mut self, now: u64, user: u8, link: Option<EventId>) -> VerifiedEvent {
         let act = Act::Invite {
             user: UserId::from_bytes([user; 32]),
             role: 2,
@@ -101,7 +104,7 @@ impl Forger {
 }
 
 /// The last operation of a device in a room.
-fn last_operation(sim: &Sim, who: usize, room: &ConversationId) -> (EventId, u32) {
+pub(super) fn last_operation(sim: &Sim, who: usize, room: &ConversationId) -> (EventId, u32) {
     let (store, no) = (sim.nodes[who].store(), sim.number_of(who, room).expect("known"));
     let own = sim.nodes[who].engine().own().device;
     let log = parlour_store::LogKey {

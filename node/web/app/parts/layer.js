@@ -34,6 +34,9 @@ export function confirm(wish) {
 /** Shows something over the page until it is closed. */
 export const show = (title, body) => confirm({ title, body, only: "Close" });
 
+/** Opens a form over the page; `view` is given what closes it. */
+export const form = (title, view) => confirm({ title, view });
+
 /** Says something for a while. */
 export function notice(text, kind = "done") {
   noticed += 1;
@@ -147,10 +150,12 @@ function Popover({ anchor, items, view, label }) {
   </section>`;
 }
 
-function Question({ title, body, action, danger, only, resolve, from }) {
+function Question({ title, body, view, action, danger, only, resolve, from }) {
   const box = useRef(null);
   useEffect(() => box.current.showModal(), []);
+  // What is behind an open dialog takes no focus.
   const answer = (value) => {
+    box.current.close();
     question.value = null;
     if (from?.isConnected) from.focus();
     resolve(value);
@@ -159,17 +164,19 @@ function Question({ title, body, action, danger, only, resolve, from }) {
     ref=${box}
     aria-labelledby="question"
     onCancel=${() => answer(false)}
-    onClick=${(event) => event.target === box.current && answer(false)}
+    onClick=${(event) => event.target === box.current && !view && answer(false)}
   >
     <div class="question">
       <h2 id="question">${title}</h2>
-      ${typeof body === "string" ? html`<p>${body}</p>` : body}
-      <div class="actions">
-        ${only
-          ? html`<button type="button" class="quiet" onClick=${() => answer(false)} autofocus>${only}</button>`
-          : html`<button type="button" class="quiet" onClick=${() => answer(false)}>Cancel</button>
-              <button type="button" class=${danger ? "danger" : ""} onClick=${() => answer(true)} autofocus>${action}</button>`}
-      </div>
+      ${view
+        ? view(() => answer(false))
+        : html`${typeof body === "string" ? html`<p>${body}</p>` : body}
+            <div class="actions">
+              ${only
+                ? html`<button type="button" class="quiet" onClick=${() => answer(false)} autofocus>${only}</button>`
+                : html`<button type="button" class="quiet" onClick=${() => answer(false)}>Cancel</button>
+                    <button type="button" class=${danger ? "danger" : ""} onClick=${() => answer(true)} autofocus>${action}</button>`}
+            </div>`}
     </div>
   </dialog>`;
 }

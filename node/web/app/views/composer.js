@@ -1,11 +1,11 @@
 // Where one writes. The draft is kept on the node, so that another page of it goes on where this one stopped.
-import { html, later, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../h.js";
+import { html, later, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../h.js";
 import { part, patch, put } from "../api.js";
-import { save } from "../drafts.js";
+import { inThreads, save } from "../drafts.js";
 import { contacts, conversations, keep, link, members, nameOf, rooms } from "../state.js";
+import { isText, summary } from "../summary.js";
 import { replace, send, windowOf } from "../timeline.js";
 import { span } from "../format.js";
-import { plainly } from "../text.js";
 import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon } from "../parts/icon.js";
@@ -49,6 +49,17 @@ function useTyping(conversation) {
   return tell;
 }
 
+/** The draft of a thread: it stays while the page is open. */
+function useThreadDraft(root) {
+  const [text, setText] = useState(inThreads.get(root) ?? "");
+  const write = (wish) => {
+    setText(wish);
+    if (wish) inThreads.set(root, wish);
+    else inThreads.delete(root);
+  };
+  return [text, write];
+}
+
 /** Keeps the draft whenever one pauses, and takes over what another page of this node wrote. */
 function useDraft({ id, draft = "" }) {
   const [text, setText] = useState(draft);
@@ -78,9 +89,11 @@ function useDraft({ id, draft = "" }) {
   return [text, write];
 }
 
-export function Composer({ conversation, answering, editing, edit, done }) {
+/** With `thread`, what is written goes under that message. */
+export function Composer({ conversation, thread, answering, editing, edit, done }) {
   const { id, kind, title } = conversation;
-  const [draft, writeDraft] = useDraft(conversation);
+  const [draft, writeDraft] = thread ? useThreadDraft(thread) : useDraft(conversation);
+  const names = useId();
   const [change, setChange] = useState("");
   const [caret, setCaret] = useState(0);
   const [picked, setPicked] = useState(0);
@@ -146,6 +159,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
     done();
     send(id, {
       text: wish,
+      ...(thread && { thread }),
       ...(answering && { reply_to: answering.id }),
       ...(mentions.length && { mentions }),
       ...(ends !== undefined && { expires_after_ms: ends }),
@@ -155,7 +169,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
   };
 
   const editLast = () => {
-    const own = windowOf(id).value.items.filter((one) => one.own && one.text !== null && !one.deleted);
+    const own = windowOf(id, thread).value.items.filter((one) => one.own && isText(one) && one.thread === thread);
     if (own.length) edit(own.at(-1));
   };
 
@@ -184,16 +198,19 @@ export function Composer({ conversation, answering, editing, edit, done }) {
     return undefined;
   };
 
+  const ask = async () => (await import("./new-poll.js")).askPoll(id, thread);
   const options = (event) =>
     openMenu(
       event.currentTarget,
       [
+        { icon: "poll", text: "Ask with a poll", act: ask },
+        null,
         { icon: "timer", text: "Stays as the conversation says", checked: ends === undefined && !once, act: () => (setEnds(undefined), setOnce(false)) },
         ...TIMES.map((ms) => ({ icon: "timer", text: `Disappears after ${span(ms)}`, checked: ends === ms, act: () => setEnds(ms) })),
         kind !== "notes" && null,
         kind !== "notes" && { icon: "eye", text: "Can be looked at once", checked: once, act: () => setOnce(!once) },
       ].filter((item) => item !== false),
-      "For the next message",
+      "More than words",
     );
   const smile = (event) =>
     openPopover(
@@ -212,7 +229,7 @@ export function Composer({ conversation, answering, editing, edit, done }) {
     ${about &&
     html`<div class="about">
       <${Icon} name=${editing ? "edit" : "reply"} />
-      <p><strong>${editing ? "Edit your message" : `Reply to ${nameOf(about.author, id)}`}</strong><span>${plainly(about.text ?? "")}</span></p>
+      <p><strong>${editing ? "Edit your message" : `Reply to ${nameOf(about.author, id)}`}</strong><span>${summary(about)}</span></p>
       <${Button} icon="close" label="Cancel" onClick=${done} />
     </div>`}
     ${(once || ends !== undefined) &&
@@ -221,11 +238,11 @@ export function Composer({ conversation, answering, editing, edit, done }) {
       ${ends !== undefined && html`<span><${Icon} name="timer" />Disappears after ${span(ends)}</span>`}
     </p>`}
     ${matching.length > 0 &&
-    html`<ul class="names" id="names" role="listbox" aria-label="Mention">
+    html`<ul class="names" id=${names} role="listbox" aria-label="Mention">
       ${matching.map(
         (one, at) => html`<li
           key=${one.user}
-          id=${`name-${at}`}
+          id=${`${names}-${at}`}
           role="option"
           aria-selected=${at === picked % matching.length}
           onMouseDown=${(event) => (event.preventDefault(), name(one))}
@@ -235,16 +252,16 @@ export function Composer({ conversation, answering, editing, edit, done }) {
       )}
     </ul>`}
     <div class="write">
-      <${Button} icon="smile" label="Emoji" aria-haspopup="dialog" onClick=${smile} />
+      ${!editing && html`<${Button} icon="plus" label="Poll, disappearing" aria-haspopup="menu" class=${once || ends !== undefined ? "on" : ""} onClick=${options} />`}
       <textarea
         ref=${field}
         rows="1"
-        aria-label=${editing ? "Your message" : `Message to ${title}`}
-        placeholder=${kind === "notes" ? "A note to yourself" : `Message to ${title}`}
+        aria-label=${editing ? "Your message" : thread ? "Reply in the thread" : `Message to ${title}`}
+        placeholder=${thread ? "Reply in the thread" : kind === "notes" ? "A note to yourself" : `Message to ${title}`}
         value=${text}
         aria-autocomplete="list"
-        aria-controls=${matching.length ? "names" : undefined}
-        aria-activedescendant=${matching.length ? `name-${picked % matching.length}` : undefined}
+        aria-controls=${matching.length ? names : undefined}
+        aria-activedescendant=${matching.length ? `${names}-${picked % matching.length}` : undefined}
         onInput=${(event) => {
           write(event.target.value);
           setCaret(event.target.selectionStart);
@@ -254,7 +271,8 @@ export function Composer({ conversation, answering, editing, edit, done }) {
         onKeyDown=${onKeyDown}
         onBlur=${() => tell(false)}
       ></textarea>
-      ${!editing && html`<${Button} icon="timer" label="Disappearing" aria-haspopup="menu" class=${once || ends !== undefined ? "on" : ""} onClick=${options} />`}
+      
+      <${Button} icon="smile" label="Emoji" aria-haspopup="dialog" onClick=${smile} />
       <button type="submit" class="go" aria-label=${editing ? "Save" : "Send"} title=${editing ? "Save" : "Send"} disabled=${!text.trim() || size > MAX_BYTES}>
         <${Icon} name=${editing ? "check" : "send"} />
       </button>

@@ -1,5 +1,5 @@
 // One conversation: its head, its timeline, the place to write, and a panel beside it for details.
-import { html, later, useEffect, useState } from "../h.js";
+import { html, later, signal, useEffect, useRef, useState } from "../h.js";
 import { post, part } from "../api.js";
 import { again, atLeast, contacts, conversations, link, members, membersAgain, nameOf, rooms, typing } from "../state.js";
 import { go, to } from "../route.js";
@@ -67,17 +67,34 @@ function Invited({ room }) {
   </div>`;
 }
 
+/** Whether a panel covers the conversation: then it alone can be reached. */
+const narrow = matchMedia("(max-width: 52rem)");
+const covers = signal(narrow.matches);
+narrow.addEventListener("change", () => (covers.value = narrow.matches));
+
+/** Where a panel covers the conversation, the focus goes into it. */
+function useHeading(panel, key) {
+  const heading = useRef(null);
+  useEffect(() => {
+    if (panel && covers.value && !document.activeElement.closest(".panel")) heading.current.focus({ preventScroll: true });
+  }, [panel, key]);
+  return heading;
+}
+
 const PANELS = {
   info: ["About", later(() => import("./about.js"), "About")],
   pins: ["Pinned", later(() => import("./pins.js"), "Pins")],
   d: ["Message", later(() => import("./details.js"), "Details")],
+  t: ["Thread", later(() => import("./thread.js"), "Thread")],
 };
 
-export function Conversation({ id, rest: [what, which] }) {
+export function Conversation({ id, rest: [what, which, deeper] }) {
   const conversation = conversations.value.get(id);
   const [answering, setAnswering] = useState(null);
   const [editing, setEditing] = useState(null);
   const isRoom = conversation?.kind === "room";
+  const [panelTitle, Panel] = PANELS[what] ?? [];
+  const heading = useHeading(Panel, which);
   useEffect(() => {
     if (isRoom && !members.value.has(id)) membersAgain(id);
   }, [id, isRoom]);
@@ -87,9 +104,9 @@ export function Conversation({ id, rest: [what, which] }) {
   const { kind, title, warning } = conversation;
   const room = isRoom ? rooms.value.get(id) : null;
   const shut = closed(conversation);
-  const [panelTitle, Panel] = PANELS[what] ?? [];
-  return html`<div class=${`talk ${Panel ? "with-panel" : ""}`}>
-    <section class="paper" aria-label=${title}>
+  const content = Panel && html`<${Panel} key=${which} conversation=${conversation} which=${which} deeper=${deeper} shut=${shut} />`;
+  return html`<div class=${`talk ${Panel ? "with-panel" : ""} ${what === "t" ? "with-thread" : ""}`}>
+    <section class="paper" aria-label=${title} inert=${Boolean(Panel) && covers.value}>
       <header class="heading">
         <${Button} icon="back" label="Back to the list" class="back" onClick=${() => go()} />
         <a class="who" href=${what === "info" ? to("c", id) : to("c", id, "info")}>
@@ -141,10 +158,10 @@ export function Conversation({ id, rest: [what, which] }) {
     ${Panel &&
     html`<aside class="panel" aria-label=${panelTitle}>
       <header class="heading">
-        <h2>${panelTitle}</h2>
+        <h2 ref=${heading} tabindex="-1">${panelTitle}</h2>
         <div class="tools"><${Button} icon="close" label="Close" onClick=${() => go("c", id)} /></div>
       </header>
-      <div class="scroll"><${Panel} key=${which} conversation=${conversation} which=${which} /></div>
+      ${what === "t" ? content : html`<div class="scroll">${content}</div>`}
     </aside>`}
   </div>`;
 }

@@ -3,21 +3,13 @@ import { html, useState } from "../h.js";
 import { put } from "../api.js";
 import { conversations, contacts, keep, nameOf, rooms, sorted, typing } from "../state.js";
 import { go, route, to } from "../route.js";
+import { summary } from "../summary.js";
 import { plainly } from "../text.js";
 import { plural, shortly } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
 import { Button, Empty, Heading } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
 import { attempt, openMenu } from "../parts/layer.js";
-
-/** What a message says in a line. */
-export function summary(message) {
-  if (message.deleted || message.gone === "deleted") return "Message deleted";
-  if (message.gone) return { expired: "Message disappeared", viewed: "Message was seen", erased: "Message erased" }[message.gone] ?? "…";
-  if (message.timer) return message.timer.expires_after_ms ? "Messages disappear from now on" : "Messages stay from now on";
-  if (message.views_left) return "Message to look at once";
-  return message.text === null || message.unsupported ? "Needs a newer version" : plainly(message.text);
-}
 
 function Line({ conversation: { id, kind, last, draft } }) {
   const writing = typing.value.get(id);

@@ -1,6 +1,8 @@
 // How a message has come on its way, device by device, and what it said before.
 import { html, useEffect, useState } from "../h.js";
 import { get, part } from "../api.js";
+import { nameOf } from "../state.js";
+import { summary } from "../summary.js";
 import { windowOf } from "../timeline.js";
 import { momentOf, plural } from "../format.js";
 import { formatted } from "../text.js";
@@ -15,11 +17,24 @@ const STATES = {
   read: ["read", "Read", "They have seen it."],
 };
 
+/** Who chose what, where a poll says so. */
+function Votes({ poll: { options, anonymous, total }, room }) {
+  return html`<h3>${plural(total, "vote")}</h3>
+    <dl class="facts votes">
+      ${options.map(
+        ({ text, votes, voters }, at) => html`<div key=${at}>
+          <dt>${text}</dt>
+          <dd>${anonymous ? plural(votes, "vote") : voters.map((user) => nameOf(user, room)).join(", ") || "Nobody"}</dd>
+        </div>`,
+      )}
+    </dl>`;
+}
+
 export function Details({ conversation, which }) {
   const [facts, setFacts] = useState(null);
   const [error, setError] = useState(null);
   const shown = windowOf(conversation.id).value.items.find((item) => item.id === which);
-  const stamp = `${shown?.status} ${shown?.edited_at} ${shown?.deleted}`;
+  const stamp = `${shown?.status} ${shown?.edited_at} ${shown?.deleted} ${JSON.stringify(shown?.poll)}`;
   useEffect(() => {
     let gone = false;
     const read = Promise.all([get(`/messages/${part(which)}`), get(`/messages/${part(which)}/versions`)]);
@@ -32,12 +47,13 @@ export function Details({ conversation, which }) {
   if (!facts) return html`<${Waiting} />`;
   const { message, versions } = facts;
   return html`
-    <div class="card said">${message.text ? formatted(message.text) : html`<p class="gone">There is no text.</p>`}</div>
+    <div class="card said">${message.text ? formatted(message.text) : html`<p class=${message.deleted || message.gone ? "gone" : ""}>${summary(message)}</p>`}</div>
     <dl class="facts">
       <dt>Written</dt>
       <dd>${momentOf(message.created_at)} by ${message.own ? "you" : message.author_name}</dd>
       ${message.expires_at && html`<dt>Disappears</dt><dd>${momentOf(message.expires_at)}</dd>`}
     </dl>
+    ${message.poll && html`<${Votes} poll=${message.poll} room=${conversation.id} />`}
     ${message.own &&
     conversation.kind !== "notes" &&
     html`<h3>Delivery</h3>

@@ -2,14 +2,17 @@
 import { html, later } from "../h.js";
 import { part, post, put, remove } from "../api.js";
 import { atLeast, keep, me, nameOf, rooms, conversations } from "../state.js";
+import { holds, isHere, isText } from "../summary.js";
 import { cancel, replace, retry } from "../timeline.js";
 import { go, to } from "../route.js";
 import { formatted } from "../text.js";
-import { emojiOnly, momentOf, plural, shortly, span, timeOf, toneOf } from "../format.js";
+import { emojiOnly, momentOf, plural, shortly, since, span, timeOf, toneOf } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
 import { Button } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
 import { attempt, confirm, copy, openMenu, openPopover, show } from "../parts/layer.js";
+import { Content } from "./content.js";
+import { Poll, closePoll, hasVoted, isOpen, vote } from "./poll.js";
 
 const Emoji = later(() => import("../parts/emoji.js"), "Emoji");
 const GONE = {
@@ -17,6 +20,8 @@ const GONE = {
   expired: "This message has disappeared",
   viewed: "This message was seen",
   erased: "This message was erased",
+  hidden: "You have deleted this message for yourself",
+  too_soon: "This message came too soon: the room is in slow mode",
 };
 const STATUS = { sending: "Waiting for their node", sent: "Sent", delivered: "Delivered", read: "Read", received: "" };
 const ABSENT = { ...GONE, missing: "A message that is not here", hidden: "A message you have deleted for yourself", on_demand: "A message to look at once" };
@@ -55,7 +60,7 @@ async function look(message) {
     action: "Show it",
   });
   const seen = sure && (await attempt(() => post(`/messages/${part(message.id)}/view`)));
-  if (seen) await show(message.author_name, html`<div class="looked">${formatted(seen.text)}</div>`);
+  if (seen) await show(message.author_name, html`<div class="looked">${isText({ ...seen, text: seen.text || null }) ? formatted(seen.text) : html`<${Content} message=${seen} />`}</div>`);
 }
 
 const canPin = ({ conversation }) => {
@@ -63,12 +68,17 @@ const canPin = ({ conversation }) => {
   return !room || atLeast(room.role, room.policy.pin);
 };
 
-function actions(message, { answer, edit }) {
-  const there = message.text !== null && !message.deleted;
+function actions(message, { answer, edit, thread }) {
+  const { poll } = message;
+  const there = isHere(message);
+  const voting = there && poll && isOpen(poll);
   return [
     there && { icon: "reply", text: "Reply", act: () => answer(message) },
-    there && message.own && { icon: "edit", text: "Edit", act: () => edit(message) },
-    there && { icon: "copy", text: "Copy the text", act: () => copy(message.text) },
+    there && !message.thread && !thread && { icon: "thread", text: message.replies ? "Open the thread" : "Reply in a thread", act: () => go("c", message.conversation, "t", message.id) },
+    voting && hasVoted(poll) && { icon: "back", text: "Take your vote back", act: () => vote(message, []) },
+    voting && message.own && { icon: "lock", text: "Close the poll", act: () => closePoll(message) },
+    isText(message) && message.own && { icon: "edit", text: "Edit", act: () => edit(message) },
+    message.text && { icon: "copy", text: "Copy the text", act: () => copy(message.text) },
     there && canPin(message) && { icon: "pin", text: message.pinned ? "Unpin" : "Pin", act: () => pin(message) },
     { icon: "info", text: message.own ? "Delivery and versions" : "Details", act: () => go("c", message.conversation, "d", message.id) },
     null,
@@ -77,8 +87,8 @@ function actions(message, { answer, edit }) {
   ];
 }
 
-function Tools({ message, answer, edit }) {
-  const there = message.text !== null && !message.deleted;
+function Tools({ message, answer, edit, thread }) {
+  const there = isHere(message);
   const pick = (event) =>
     openPopover(
       event.currentTarget,
@@ -93,15 +103,15 @@ function Tools({ message, answer, edit }) {
   return html`<div class="tools" role="group" aria-label="What to do with it">
     ${there && html`<${Button} icon="smile" label="React" aria-haspopup="dialog" onClick=${pick} />`}
     ${there && html`<${Button} icon="reply" label="Reply" onClick=${() => answer(message)} />`}
-    <${Button} icon="more" label="More" aria-haspopup="menu" onClick=${(event) => openMenu(event.currentTarget, actions(message, { answer, edit }), "Message")} />
+    <${Button} icon="more" label="More" aria-haspopup="menu" onClick=${(event) => openMenu(event.currentTarget, actions(message, { answer, edit, thread }), "Message")} />
   </div>`;
 }
 
-export function Quote({ reply, room, conversation }) {
+export function Quote({ reply, conversation, thread }) {
   const words = reply.snippet ?? ABSENT[reply.reason] ?? "A message";
-  const inside = html`<strong>${reply.author ? nameOf(reply.author, room) : ""}</strong><span>${words}</span>`;
+  const inside = html`<strong>${reply.author ? nameOf(reply.author, conversation) : ""}</strong><span>${words}</span>`;
   if (reply.reason === "missing") return html`<div class="quote">${inside}</div>`;
-  return html`<a class="quote" href=${to("c", conversation, "m", reply.id)}><span class="sr">In reply to </span>${inside}</a>`;
+  return html`<a class="quote" href=${thread ? to("c", conversation, "t", thread, reply.id) : to("c", conversation, "m", reply.id)}><span class="sr">In reply to </span>${inside}</a>`;
 }
 
 function Reactions({ message }) {
@@ -122,13 +132,15 @@ function Reactions({ message }) {
 const mentioned = (users = [], room) => users.map((user) => (user === me.value.user_id ? me.value.name : nameOf(user, room))).filter(Boolean);
 
 function Body({ message }) {
-  if (message.deleted || message.gone) return html`<p class="gone">${GONE[message.gone ?? "deleted"]}</p>`;
+  if (message.deleted || message.gone) return html`<p class="gone">${GONE[message.gone ?? "deleted"] ?? "This message is gone"}</p>`;
   if (message.views_left) {
     return html`<button type="button" class="veiled" disabled=${message.own} onClick=${() => look(message)}>
       <${Icon} name="eye" />${message.own ? "To be looked at once" : message.views_left > 1 ? `Look at it (${message.views_left} times)` : "Look at it once"}
     </button>`;
   }
-  if (message.unsupported || message.text === null) return html`<p class="gone">This needs a newer version of parlour</p>`;
+  if (message.poll) return html`<${Poll} message=${message} />`;
+  if (message.unsupported || !holds(message)) return html`<p class="gone">This needs a newer version of parlour</p>`;
+  if (!isText(message)) return html`<${Content} message=${message} />`;
   const big = emojiOnly(message.text);
   if (big) return html`<p class=${`huge huge-${big}`}>${message.text}</p>`;
   return html`<div class="words">${formatted(message.text, mentioned(message.mentions, message.conversation))}</div>`;
@@ -148,33 +160,38 @@ function Foot({ message, quiet }) {
   </footer>`;
 }
 
-export function Message({ message, kind, first, last, quiet, answer, edit }) {
-  const { id, own, author, author_name: name, system, timer, reply } = message;
-  if (system) {
-    return html`<p class="happening" id=${`m-${id}`}>${timer && html`<${Icon} name="timer" />`}${system.text} <time datetime=${message.created_at}>${timeOf(message.created_at)}</time></p>`;
-  }
-  const there = message.text !== null && !message.deleted && !message.gone;
-  const bare = there && emojiOnly(message.text) > 0 && !reply;
+/** What is under a message. */
+function Replies({ message: { id, conversation, replies } }) {
+  return html`<a class="replies" href=${to("c", conversation, "t", id)}>
+    <${Icon} name="thread" /><b>${plural(replies.count, "reply", "replies")}</b><span>last ${since(replies.last_at)}</span>
+  </a>`;
+}
+
+/** With `thread`, it stands in the view of that thread. */
+export function Message({ message, kind, thread, first, last, quiet, answer, edit }) {
+  const { id, own, author, author_name: name, reply, sticker } = message;
+  const bare = (sticker || (isText(message) && emojiOnly(message.text) > 0)) && isHere(message) && !reply;
   const toMe = !own && message.mentions?.includes(me.value.user_id);
   const face = kind === "room" && !own;
   const shape = ["message", own ? "own" : "other", first && "first", last && "last", face && "faced", bare && "bare", toMe && "to-me"];
   const onKeyDown = (event) => {
     if (event.key !== "Enter" || event.target !== event.currentTarget) return;
     event.preventDefault();
-    openMenu(event.currentTarget, actions(message, { answer, edit }), "Message");
+    openMenu(event.currentTarget, actions(message, { answer, edit, thread }), "Message");
   };
-  return html`<article id=${`m-${id}`} class=${shape.filter(Boolean).join(" ")} tabindex="-1" aria-label=${`${own ? "You" : name}, ${shortly(message.created_at)}`} onKeyDown=${onKeyDown}>
+  return html`<article id=${`${thread ? "t" : "m"}-${id}`} class=${shape.filter(Boolean).join(" ")} tabindex="-1" aria-label=${`${own ? "You" : name}, ${shortly(message.created_at)}`} onKeyDown=${onKeyDown}>
     ${face && (first ? html`<${Avatar} of=${author} name=${name} size="s" />` : html`<span class="avatar s none"></span>`)}
     <div class="stack">
       ${face && first && html`<p class=${`author tone-${toneOf(author)}`}>${name}</p>`}
       <div class="line">
         <div class="bubble">
-          ${reply && html`<${Quote} reply=${reply} room=${message.conversation} conversation=${message.conversation} />`}
+          ${reply && html`<${Quote} reply=${reply} conversation=${message.conversation} thread=${thread} />`}
           <${Body} message=${message} />
         </div>
-        <${Tools} message=${message} answer=${answer} edit=${edit} />
+        <${Tools} message=${message} answer=${answer} edit=${edit} thread=${thread} />
       </div>
       <${Reactions} message=${message} />
+      ${message.replies && !thread && html`<${Replies} message=${message} />`}
       <${Foot} message=${{ ...message, kind }} quiet=${quiet} />
     </div>
   </article>`;

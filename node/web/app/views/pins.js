@@ -1,11 +1,11 @@
 // What is pinned in a conversation.
 import { html, useEffect, useState } from "../h.js";
 import { get, part } from "../api.js";
+import { summary } from "../summary.js";
 import { windowOf } from "../timeline.js";
 import { to } from "../route.js";
 import { momentOf } from "../format.js";
 import { Empty, Problem, Waiting } from "../parts/bits.js";
-import { summary } from "./conversations.js";
 
 export function Pins({ conversation: { id } }) {
   const [pins, setPins] = useState(null);

@@ -11,6 +11,7 @@ const wishes = (name) => later(() => import("./wishes.js"), name);
 export const SETTINGS = {
   profile: { icon: "user", text: "Profile", hint: "Name, picture, status", view: later(() => import("./profile.js"), "Profile") },
   privacy: { icon: "shield", text: "Privacy", hint: "Read marks, presence", view: wishes("Privacy") },
+  access: { icon: "lock", text: "Logins and tokens", hint: "Who gets in", view: later(() => import("./access.js"), "Access") },
   appearance: { icon: "sun", text: "Appearance", hint: "Light, dark", view: wishes("Appearance") },
   node: { icon: "node", text: "Node", hint: "Reachability, storage", view: later(() => import("./node.js"), "NodeView") },
   keys: { icon: "keys", text: "Keyboard", hint: "Shortcuts", view: wishes("Keys") },

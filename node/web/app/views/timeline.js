@@ -3,9 +3,12 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../h.js";
 import { part, post } from "../api.js";
 import { keep, conversations, nameOf, typing } from "../state.js";
 import { around, latest, newer, older, pending, windowOf } from "../timeline.js";
-import { dayKey, dayOf, plural } from "../format.js";
-import { swap } from "../route.js";
+import { dayKey, dayOf, plural, timeOf } from "../format.js";
+import { isHappening, summary } from "../summary.js";
+import { swap, to } from "../route.js";
 import { Button, Empty, Problem, Waiting } from "../parts/bits.js";
+import { Icon } from "../parts/icon.js";
+import { Happening } from "./happening.js";
 import { Message, Pending } from "./message.js";
 
 /** Messages of one author this close together stand together. */
@@ -15,22 +18,44 @@ const NEAR = 500;
 /** So near to the bottom, one stays there. */
 const AT_END = 80;
 
-const isPlain = (message) => !message.system;
 const near = (a, b) => Math.abs(new Date(b.created_at) - new Date(a.created_at)) < TOGETHER_MS;
+const sameDay = (a, b) => dayKey(a.created_at) === dayKey(b.created_at);
 const joins = (a, b) =>
-  a && b && isPlain(a) && isPlain(b) && a.author === b.author && dayKey(a.created_at) === dayKey(b.created_at) && near(a, b);
+  a && b && !isHappening(a) && !isHappening(b) && a.thread === b.thread && a.author === b.author && sameDay(a, b) && near(a, b);
 
 /** Where the unread ones began when the conversation was opened. */
 function firstUnread(items, count) {
   if (!count) return null;
-  const others = items.filter((item) => !item.own && !item.system).sort((a, b) => b.seq - a.seq);
+  const others = items.filter((item) => !item.own && !isHappening(item)).sort((a, b) => b.seq - a.seq);
   const unread = new Set(others.slice(0, count).map((item) => item.id));
   return items.find((item) => unread.has(item.id))?.id ?? null;
 }
 
-export function Timeline({ conversation, jump, answer, edit }) {
+/** What follows in the same thread, without anything else between; `null` where it has begun before. */
+function runAt(items, at, mark) {
+  const goes = (to) => to > 0 && items[to].thread === items[to - 1].thread && items[to].id !== mark && sameDay(items[to - 1], items[to]);
+  if (goes(at)) return null;
+  let end = at + 1;
+  while (end < items.length && goes(end)) end += 1;
+  return items.slice(at, end);
+}
+
+/** What was said in a thread meanwhile: one line, which leads there. */
+function Aside({ run, id }) {
+  const names = [...new Set(run.map(({ author }) => author))].map((user) => nameOf(user, id));
+  const last = run.at(-1);
+  return html`<p class="happening aside">
+    <a href=${to("c", id, "t", last.thread, last.id)}>
+      <${Icon} name="thread" /><span><b>${names.slice(0, 3).join(", ")}</b> in a thread: ${summary(last)}</span>
+      <time datetime=${last.created_at}>${timeOf(last.created_at)}</time>
+    </a>
+  </p>`;
+}
+
+/** With `thread`, only what is under that message, and the message above it. */
+export function Timeline({ conversation, thread, jump, answer, edit }) {
   const { id, kind } = conversation;
-  const shown = windowOf(id).value;
+  const shown = windowOf(id, thread).value;
   const box = useRef(null);
   const [mark, setMark] = useState(undefined);
   const [away, setAway] = useState(false);
@@ -38,20 +63,22 @@ export function Timeline({ conversation, jump, answer, edit }) {
   const { items, prev, next, loaded, busy, error } = shown;
 
   useEffect(() => {
-    if (jump && !items.some((item) => item.id === jump)) around(id, jump);
-    else if (!loaded && !busy && !error) latest(id);
-  }, [id, jump, loaded]);
+    const there = items.some((item) => item.id === jump);
+    if (jump && !there && !thread) around(id, jump);
+    else if (!loaded && !busy && !error) latest(id, thread);
+    else if (jump && !there && !busy && prev) older(id, thread);
+  }, [id, jump, loaded, thread && items]);
 
   // The line above what is new stays where it was while one reads on.
   useEffect(() => {
-    if (loaded && mark === undefined) setMark(firstUnread(items, conversation.unread));
+    if (loaded && !thread && mark === undefined) setMark(firstUnread(items, conversation.unread));
   }, [loaded]);
 
   // One stays at the end, or where one was when older messages came above.
   useLayoutEffect(() => {
     const scroller = box.current;
     const was = kept.current;
-    if (!scroller || !loaded || jump) return;
+    if (!scroller || !loaded || (jump && items.some((item) => item.id === jump))) return;
     if (was.atEnd && !next) {
       const line = mark && scroller.querySelector(".new-line");
       if (line && !was.marked) {
@@ -65,13 +92,15 @@ export function Timeline({ conversation, jump, answer, edit }) {
   }, [items, pending.value, mark, loaded]);
 
   useLayoutEffect(() => {
-    const target = jump && box.current?.querySelector(`#m-${CSS.escape(jump)}`);
+    const root = jump && !thread && items.find((item) => item.id === jump)?.thread;
+    if (root) return swap("c", id, "t", root, jump);
+    const target = jump && document.getElementById(`${thread ? "t" : "m"}-${jump}`);
     if (!target) return;
     target.scrollIntoView({ block: "center" });
     target.focus({ preventScroll: true });
     target.classList.add("found");
     kept.current.atEnd = false;
-    swap("c", id);
+    swap("c", id, ...(thread ? ["t", thread] : []));
   }, [jump, items]);
 
   function remember() {
@@ -92,7 +121,7 @@ export function Timeline({ conversation, jump, answer, edit }) {
   /** Tells the node what was seen: only what is on a screen that somebody looks at. */
   function read() {
     const now = conversations.value.get(id);
-    if (!now?.unread || !kept.current.atEnd || document.hidden || !document.hasFocus()) return;
+    if (thread || !now?.unread || !kept.current.atEnd || document.hidden || !document.hasFocus()) return;
     keep(conversations, id, { ...now, unread: 0 });
     post(`/conversations/${part(id)}/read`, { seq: now.last_seq }).catch(() => {});
   }
@@ -111,10 +140,11 @@ export function Timeline({ conversation, jump, answer, edit }) {
   }, [id]);
 
   function onScroll() {
+    if (!box.current) return;
     remember();
     const { scrollTop, scrollHeight, clientHeight } = box.current;
     if (busy) return;
-    if (scrollTop < NEAR && prev) older(id);
+    if (scrollTop < NEAR && prev) older(id, thread);
     else if (next && scrollHeight - scrollTop - clientHeight < NEAR) newer(id);
   }
 
@@ -137,27 +167,38 @@ export function Timeline({ conversation, jump, answer, edit }) {
     all[to].focus();
   };
 
-  const waiting = pending.value.filter((one) => one.conversation === id && !one.landed);
+  const waiting = pending.value.filter((one) => one.conversation === id && one.thread === thread && !one.landed);
   const rows = [];
   items.forEach((message, at) => {
     const [before, after] = [items[at - 1], items[at + 1]];
-    if (!before || dayKey(before.created_at) !== dayKey(message.created_at)) {
+    if (!before || !sameDay(before, message)) {
       rows.push(html`<h2 class="day" key=${`day-${dayKey(message.created_at)}`}><span>${dayOf(message.created_at)}</span></h2>`);
     }
     if (message.id === mark) rows.push(html`<p class="new-line" key="new"><span>New</span></p>`);
+    if (message.thread && !thread) {
+      const run = runAt(items, at, mark);
+      if (run) rows.push(html`<${Aside} key=${message.id} run=${run} id=${id} />`);
+      return;
+    }
+    if (isHappening(message)) {
+      rows.push(html`<${Happening} key=${message.id} message=${message} />`);
+      return;
+    }
     rows.push(html`<${Message}
       key=${message.id}
       message=${message}
       kind=${kind}
+      thread=${thread}
       first=${!joins(before, message) || message.id === mark}
       last=${!joins(message, after)}
       quiet=${joins(message, after) && message.status === after.status}
       answer=${answer}
       edit=${edit}
     />`);
+    if (message.id === thread && message.replies) rows.push(html`<p class="day" key="replies"><span>${plural(message.replies.count, "reply", "replies")}</span></p>`);
   });
 
-  const writing = [...(typing.value.get(id) ?? [])];
+  const writing = thread ? [] : [...(typing.value.get(id) ?? [])];
   return html`<div class="timeline">
     <div
       class="scroll"
@@ -165,15 +206,15 @@ export function Timeline({ conversation, jump, answer, edit }) {
       onScroll=${onScroll}
       onKeyDown=${onKeyDown}
       role="region"
-      aria-label="Messages"
+      aria-label=${thread ? "Messages of the thread" : "Messages"}
       aria-busy=${busy}
       tabindex="0"
     >
       <div class="column">
         ${prev && html`<p class="waiting">${busy ? "Reading what came before …" : ""}</p>`}
         ${!loaded && busy && html`<${Waiting} />`}
-        ${error && html`<${Problem} error=${error} retry=${() => latest(id)} />`}
-        ${loaded && !prev && html`<${Beginning} conversation=${conversation} empty=${!items.length && !waiting.length} />`}
+        ${error && html`<${Problem} error=${error} retry=${() => latest(id, thread)} />`}
+        ${loaded && !prev && !thread && html`<${Beginning} conversation=${conversation} empty=${!items.length && !waiting.length} />`}
         ${rows}
         ${!next && waiting.map((one) => html`<${Pending} key=${one.client_id} one=${one} />`)}
         ${!next &&

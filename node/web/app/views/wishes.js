@@ -1,6 +1,7 @@
 // Settings with few words: what others are told, how the page looks, which keys there are.
 import { html, signal } from "../h.js";
-import { endSession, patch } from "../api.js";
+import { patch, post } from "../api.js";
+import { endSession } from "../session.js";
 import { here } from "../feed.js";
 import { settings } from "../state.js";
 import { Choice, Heading, Switch } from "../parts/bits.js";
@@ -21,19 +22,26 @@ async function set(wish) {
 }
 
 export function Privacy() {
-  const { read_receipts: marks, presence } = settings.value;
+  const { read_receipts: marks, share_presence: presence } = settings.value;
   return page(
     "Privacy",
     html`<section class="card">
       <${Switch} label="Read marks" hint="Others see that you have read what they wrote." checked=${marks} onChange=${(on) => set({ read_receipts: on })} />
-      <${Switch} label="Presence" hint="Contacts see when you are here, when you were last seen, and that you write." checked=${presence} onChange=${(on) => set({ presence: on })} />
+      <${Switch} label="Presence" hint="Contacts see when you are here, when you were last seen, and that you write." checked=${presence} onChange=${(on) => set({ share_presence: on })} />
     </section>`,
     html`<section class="card">
       <h2>This page</h2>
-      <p class="hint">Whoever can use this browser tab can read and write as you. Closing the door makes it forget; a new link opens it again.</p>
-      <p class="actions start"><button type="button" class="quiet" onClick=${() => (endSession("none"), location.reload())}>Close the door</button></p>
+      <p class="hint">Whoever can use this browser tab can read and write as you. Closing the door makes it forget; a new link, or your password, opens it again.</p>
+      <p class="actions start"><button type="button" class="quiet" onClick=${leave}>Close the door</button></p>
     </section>`,
   );
+}
+
+/** The node forgets the session, too; if it is away, the page does it alone. */
+async function leave() {
+  await post("/session/logout").catch(() => {});
+  endSession("none");
+  location.reload();
 }
 
 function choose(wish) {

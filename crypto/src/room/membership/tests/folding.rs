@@ -215,7 +215,7 @@ fn many_heads_and_long_histories_are_folded() {
 #[test]
 fn what_is_idle_is_counted_by_its_author_and_taken_where_a_member_builds_on_it() {
     let (mut world, head) = room();
-    let idle = |world: &World, who| world.fold().idle_of(&user(who));
+    let idle = |world: &World, who| world.fold().of_user(&user(who)).1;
     assert_eq!((idle(&world, OWEN), idle(&world, 9)), (0, 0));
     let one = world.act((9, 0), &[head], invite(10));
     let two = world.act((9, 0), &[one], invite(11));
@@ -225,7 +225,7 @@ fn what_is_idle_is_counted_by_its_author_and_taken_where_a_member_builds_on_it()
     let four = world.act((9, 0), &[three], invite(13));
     let apply = |folded: &mut Membership, world: &World, id| folded.apply(world.get(&id).clone()).unwrap();
     assert_eq!(apply(&mut folded, &world, four), Applied::Waiting);
-    assert_eq!((folded.idle_of(&user(9)), folded.waiting_of_outsiders()), (3, 1));
+    assert_eq!((folded.of_user(&user(9)).1, folded.waiting_of_outsiders()), (3, 1));
     assert!(!folded.is_wanted(&three), "nobody who belongs here misses it");
     let named = world.act((CAT, 0), &[four], invite(14));
     assert_eq!(apply(&mut folded, &world, named), Applied::Waiting);

@@ -49,14 +49,14 @@ pub(crate) struct Paired {
 #[derive(Debug, Serialize)]
 pub(crate) struct Settings {
     pub(crate) read_receipts: bool,
-    pub(crate) presence: bool,
+    pub(crate) share_presence: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeSettings {
     pub(crate) read_receipts: Option<bool>,
-    pub(crate) presence: Option<bool>,
+    pub(crate) share_presence: Option<bool>,
 }
 
 /// An account to make.

@@ -1,6 +1,6 @@
 //! Conversations, and how they are kept.
 
-use parlour_crypto::{ConversationId, EventId, UserId};
+use parlour_crypto::{ConversationId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::{Message, Time, given};
@@ -64,5 +64,6 @@ pub(crate) struct MarkRead {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadUpTo {
-    pub(crate) up_to: Option<EventId>,
+    /// Its id, or the beginning of one.
+    pub(crate) up_to: Option<String>,
 }
