@@ -97,7 +97,7 @@ pub(crate) fn clients_of(node: &Node) -> Result<Vec<Client>> {
         .accounts()
         .filter_map(|account| node.token_of(&account.facts().account));
     tokens
-        .map(|token| Ok(Client::new(&node.api_url(), token, false)?))
+        .map(|token| Ok(Client::new(&node.api_url(), &token, false)?))
         .collect()
 }
 

@@ -3,9 +3,11 @@
 mod args;
 mod client;
 mod commands;
+mod config;
 mod connect;
 mod events;
 mod failure;
+mod handles;
 mod logs;
 mod memory;
 mod output;

@@ -133,6 +133,26 @@ pub(crate) fn create_account_in(
     Plan::of(new)?.carry_out(data, lock, new, now)
 }
 
+/// As [`create_account_in`], for somebody whose name others may have: the folder gets a number then.
+///
+/// # Errors
+/// Nothing was made; see [`CreateError`].
+pub(crate) fn create_account_beside(
+    data: &DataDir,
+    lock: &DataLock,
+    new: &NewAccount,
+    now: u64,
+) -> Result<Created, CreateError> {
+    let mut plan = Plan::of(new)?;
+    let wished = plan.folder.clone();
+    let mut number = 1_u32;
+    while data.account(&plan.folder).exists() {
+        number = number.saturating_add(1);
+        plan.folder = format!("{wished}-{number}");
+    }
+    plan.carry_out(data, lock, new, now)
+}
+
 /// A wish that can be fulfilled, as far as can be said without looking at the disk.
 struct Plan<'a> {
     name: &'a str,

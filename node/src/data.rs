@@ -3,6 +3,7 @@
 //! ```text
 //! DATA/lock                        one process at a time
 //! DATA/node/key                    32 bytes that unlock accounts without a password
+//! DATA/node/invitations            hashes of the invitations to make an account
 //! DATA/api/address                 where the running node's API is, and whose
 //! DATA/api/cookie, api/NAME.cookie how the command line is let in there: for the first account, and for each
 //! DATA/accounts/NAME/keystore      identity and device keys

@@ -3,8 +3,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parlour_store::DataLock;
 use tokio::net::TcpListener;
@@ -21,17 +22,34 @@ use crate::runner::now_ms;
 
 /// A data directory and an address that are ours.
 pub(crate) struct Entrance {
+    hall: Hall,
+    pub(crate) services: JoinSet<()>,
+    /// Until it is served.
+    listener: Option<TcpListener>,
+}
+
+impl Deref for Entrance {
+    type Target = Hall;
+
+    fn deref(&self) -> &Hall {
+        &self.hall
+    }
+}
+
+/// Names of accounts with the command line's tokens for them.
+type Tokens = Vec<(String, Zeroizing<String>)>;
+
+/// Who has come in, and what is behind the door. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hall {
     pub(crate) data: DataDir,
     pub(crate) door: Door,
     /// The command line's token for the first account.
     pub(crate) token: Zeroizing<String>,
     /// Those for each account, by number.
-    tokens: Vec<(String, Zeroizing<String>)>,
+    tokens: Arc<Mutex<Tokens>>,
     pub(crate) stop: CancellationToken,
-    pub(crate) services: JoinSet<()>,
-    rooms: watch::Sender<Rooms>,
-    /// Until it is served.
-    listener: Option<TcpListener>,
+    pub(crate) rooms: Arc<watch::Sender<Rooms>>,
     pub(crate) lock: Arc<DataLock>,
 }
 
@@ -53,16 +71,20 @@ impl Entrance {
         let mut config = ApiConfig::new(options.api, token.clone());
         config.limits = options.limits.clone();
         let stop = CancellationToken::new();
+        let door = Door::new(listener.local_addr()?, config, stop.child_token());
+        door.newcomers.keep_in(data.node("invitations"));
         Ok(Self {
-            data,
-            door: Door::new(listener.local_addr()?, config, stop.child_token()),
-            token,
-            tokens: Vec::new(),
-            stop,
+            hall: Hall {
+                data,
+                door,
+                token,
+                tokens: Arc::default(),
+                stop,
+                rooms: Arc::new(watch::channel(Rooms::from([])).0),
+                lock: Arc::new(lock),
+            },
             services: JoinSet::new(),
-            rooms: watch::channel(Rooms::from([])).0,
             listener: Some(listener),
-            lock: Arc::new(lock),
         })
     }
 
@@ -70,8 +92,8 @@ impl Entrance {
     pub(crate) fn serve(&mut self, rooms: Rooms) {
         self.rooms.send_modify(|behind| *behind = rooms);
         if let Some(listener) = self.listener.take() {
-            self.services
-                .spawn(api::run(listener, self.door.clone(), self.rooms.subscribe()));
+            let served = api::run(listener, self.door.clone(), self.rooms.subscribe());
+            self.services.spawn(served);
         }
     }
 
@@ -79,14 +101,28 @@ impl Entrance {
     pub(crate) async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
         let open = Open::bind(gateway, &self.door).await?;
         let address = open.address;
-        self.services.spawn(open.run(self.door.clone(), self.rooms.subscribe()));
+        let served = open.run(self.door.clone(), self.rooms.subscribe());
+        self.services.spawn(served);
         Ok(address)
     }
 
+    /// Ends the services; requests under way are answered.
+    pub(crate) async fn close(&mut self) {
+        self.stop.cancel();
+        while self.services.join_next().await.is_some() {}
+    }
+}
+
+impl Hall {
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Has a token for each of these accounts, in this order. The first one keeps the token there was before.
-    pub(crate) fn admit(&mut self, accounts: &[String]) {
+    pub(crate) fn admit(&self, accounts: &[String]) {
+        let mut tokens = self.tokens();
         for name in accounts {
-            let token = if self.tokens.is_empty() {
+            let token = if tokens.is_empty() {
                 self.token.clone()
             } else {
                 let token = api::random_token();
@@ -94,15 +130,16 @@ impl Entrance {
                 token
             };
             let keeper = Keeper::open(name, self.data.access(name));
-            self.door.guard.auth().admit_kept(self.tokens.len(), keeper, now_ms());
-            self.tokens.push((name.clone(), token));
+            self.door.guard.auth().admit_kept(tokens.len(), keeper, now_ms());
+            tokens.push((name.clone(), token));
         }
     }
 
     /// The command line's token for an account.
-    pub(crate) fn token_of(&self, account: &str) -> Option<&str> {
-        let (_, token) = self.tokens.iter().find(|(name, _)| name == account)?;
-        Some(token)
+    pub(crate) fn token_of(&self, account: &str) -> Option<Zeroizing<String>> {
+        let tokens = self.tokens();
+        let (_, token) = tokens.iter().find(|(name, _)| name == account)?;
+        Some(token.clone())
     }
 
     /// Tells the command line where the API is, for whom, and how to use it.
@@ -112,10 +149,11 @@ impl Entrance {
         if self.data.accounts()?.len() < 2 {
             cookie(self.data.cookie(), &self.token)?;
         }
-        for (account, token) in &self.tokens {
+        let tokens = self.tokens();
+        for (account, token) in &*tokens {
             cookie(self.data.cookie_of(account), token)?;
         }
-        let accounts: Vec<&str> = self.tokens.iter().map(|(account, _)| account.as_str()).collect();
+        let accounts: Vec<&str> = tokens.iter().map(|(account, _)| account.as_str()).collect();
         let address = serde_json::json!({ "url": self.url(), "pid": std::process::id(), "accounts": accounts });
         write_private(&self.data.address(), address.to_string().as_bytes())
     }
@@ -123,12 +161,6 @@ impl Entrance {
     /// Where the API is: `http://IP:PORT`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.door.address)
-    }
-
-    /// Ends the services; requests under way are answered.
-    pub(crate) async fn close(&mut self) {
-        self.stop.cancel();
-        while self.services.join_next().await.is_some() {}
     }
 
     /// Takes back what [`Entrance::tell_where`] said.

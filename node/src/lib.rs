@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod data;
+mod desk;
 mod engine;
 mod entrance;
 mod gateways;
@@ -20,7 +21,9 @@ mod upkeep;
 mod waiting;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
-pub use api::{ApiConfig, ApiLimits, BindError, RateLimit, bind as bind_api, serve as serve_api};
+pub use api::{
+    ApiConfig, ApiLimits, BindError, RateLimit, Registration, RegistrationError, bind as bind_api, serve as serve_api,
+};
 pub use data::DataDir;
 pub use engine::{
     AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
@@ -28,7 +31,7 @@ pub use engine::{
     MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError, Refusal, RevokeError,
     RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
 };
-pub use gateways::{Family, Gateway, GatewayError};
+pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};
 pub use offline::OfflineAccount;

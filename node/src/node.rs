@@ -10,12 +10,14 @@ use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
 use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
-use crate::api::{self, ApiLimits, BindError};
+use crate::api::{self, ApiLimits, BindError, Registration};
 use crate::data::DataDir;
+use crate::desk::Desk;
 use crate::engine::{Account, Ephemera, Live, Start};
 use crate::entrance::Entrance;
 use crate::gateways::Gateway;
@@ -101,8 +103,8 @@ pub struct Node {
 
 /// An account that runs.
 #[derive(Debug)]
-struct Resident {
-    account: AccountHandle,
+pub(crate) struct Resident {
+    pub(crate) account: AccountHandle,
     report: OpenReport,
     runner: Option<std::thread::JoinHandle<()>>,
 }
@@ -133,7 +135,8 @@ impl Node {
         let (mut residents, mut failures) = (Vec::new(), Vec::new());
         for choice in [first].into_iter().chain(others) {
             let account = choice.account.clone();
-            match Resident::start(&mut entrance, &options, choice, &mut ports) {
+            let site = (&entrance.data.clone(), &entrance.stop.clone());
+            match Resident::start(site, &mut entrance.services, &options, choice, &mut ports) {
                 Ok(resident) => residents.push(resident),
                 Err(error) => failures.push((account, error)),
             }
@@ -160,7 +163,11 @@ impl Node {
         let keeping = keep_tokens(entrance.door.guard.clone(), entrance.stop.child_token());
         entrance.services.spawn(keeping);
         let accounts = residents.iter().map(|resident| resident.account.clone()).collect();
-        entrance.serve(api::account_rooms(&entrance.door, accounts));
+        let queue = entrance.door.newcomers.open_desk();
+        let rooms = api::account_rooms(&entrance.door, accounts);
+        let desk = Desk::new((*entrance).clone(), options, ports, residents.len());
+        entrance.services.spawn(desk.serve(queue));
+        entrance.serve(rooms);
         let first = residents.remove(0);
         Ok(Self {
             first,
@@ -217,8 +224,13 @@ impl Node {
 
     /// The command line's token for an account that runs.
     #[must_use]
-    pub fn token_of(&self, account: &str) -> Option<&str> {
+    pub fn token_of(&self, account: &str) -> Option<Zeroizing<String>> {
         self.entrance.token_of(account)
+    }
+
+    /// Says who may make an account through the API and the gateways, from now on; nobody may before.
+    pub fn set_registration(&self, rule: Registration) {
+        self.entrance.door.newcomers.set_rule(rule);
     }
 
     /// Opens a gateway for UIs of another backend's family; returns where it listens.
@@ -289,13 +301,14 @@ fn all_of(data: &DataDir) -> Result<(Choice, Vec<Choice>), AccountError> {
 
 impl Resident {
     /// Unlocks the account, opens its store, joins the network, and has it looked after.
-    fn start(
-        entrance: &mut Entrance,
+    pub(crate) fn start(
+        site: (&DataDir, &CancellationToken),
+        services: &mut JoinSet<()>,
         options: &NodeOptions,
         choice: Choice,
         ports: &mut BTreeSet<u16>,
     ) -> Result<Self, NodeError> {
-        let (data, stop) = (&entrance.data, &entrance.stop);
+        let (data, stop) = site;
         let name = choice.account;
         let password = options.password.as_ref().filter(|_| choice.with_password);
         let (account, key) = unlock_account(data, &name, password.map(|p| p.as_str()), now_ms())?;
@@ -353,7 +366,6 @@ impl Resident {
         };
         let runner = run_on_own_thread(runner, first, stop.clone())?;
         let (keystore, stop) = (data.keystore(&account.facts().account), stop.child_token());
-        let services = &mut entrance.services;
         services.spawn(keep_index(account.clone(), stop.clone()));
         services.spawn(keep_certificate(account.clone(), keystore, key, stop.clone()));
         services.spawn(remember_port(account.clone(), port, stop));
@@ -364,7 +376,7 @@ impl Resident {
         })
     }
 
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some(runner) = self.runner.take() {
             let _ = tokio::task::spawn_blocking(move || runner.join()).await;
         }

@@ -1,12 +1,14 @@
 //! A node without an account: it holds its place and serves its API, takes an account through it, and goes on with that.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::api::{self, Made, Setup};
+use crate::api::{self, BindError, Made, Registration, Setup};
 use crate::entrance::Entrance;
+use crate::gateways::Gateway;
 use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses};
 
 /// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
@@ -37,6 +39,9 @@ impl WaitingNode {
         if let Some(account) = entrance.data.accounts()?.into_iter().next() {
             setup.found(account, options.password.clone()).await;
         }
+        let queue = entrance.door.newcomers.open_desk();
+        let desk = api::serve_first(setup.clone(), queue, entrance.rooms.subscribe());
+        entrance.services.spawn(desk);
         entrance.serve(api::setup_rooms(setup));
         entrance.tell_where()?;
         Ok(Self {
@@ -62,6 +67,19 @@ impl WaitingNode {
     #[must_use]
     pub fn link(&self) -> Zeroizing<String> {
         self.entrance.door.link(0).secret
+    }
+
+    /// Says who may make an account through the API and the gateways, from now on; nobody may before.
+    pub fn set_registration(&self, rule: Registration) {
+        self.entrance.door.newcomers.set_rule(rule);
+    }
+
+    /// Opens a gateway for UIs of another backend's family; returns where it listens. The complete node has it, too.
+    ///
+    /// # Errors
+    /// The address cannot be had; the node goes on without it.
+    pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
+        self.entrance.open_gateway(gateway).await
     }
 
     /// Waits until there is an account. The wait may be given up and begun again.

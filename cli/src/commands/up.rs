@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, WaitingNode};
+use parlour_node::{
+    ApiLimits, BindError, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::args::Global;
 use crate::client::Client;
 use crate::commands::init;
+use crate::config::{Config, Named, Told, of_gateway};
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{PortInUse, holder_of_port, is_data_in_use, taken_port};
+use crate::handles;
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::text;
@@ -29,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
+  parlour up --gateway echoroom --gateway-ui echoroom=./dist
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
 /// Run the node until Ctrl-C, with all accounts of the data directory or the one that --account names
@@ -50,7 +55,29 @@ pub(crate) struct Up {
         env = "PARLOUR_GATEWAY",
         value_delimiter = ','
     )]
-    gateways: Vec<Gateway>,
+    gateways: Vec<Named>,
+    /// Also serve that gateway's web UI: NAME=DIR (files), or NAME=http://127.0.0.1:PORT (a server to pass requests on to)
+    #[arg(
+        long = "gateway-ui",
+        value_name = "NAME=UI",
+        env = "PARLOUR_GATEWAY_UI",
+        value_delimiter = ',',
+        value_parser = of_gateway::<Ui>
+    )]
+    uis: Vec<(Family, Ui)>,
+    /// Let pages of one more origin use that gateway, such as NAME=http://localhost:5173
+    #[arg(
+        long = "gateway-origin",
+        value_name = "NAME=ORIGIN",
+        env = "PARLOUR_GATEWAY_ORIGIN",
+        value_delimiter = ',',
+        value_parser = of_gateway::<String>
+    )]
+    origins: Vec<(Family, String)>,
+    /// Who may make an account through the API and the gateways: closed (nobody), first (whoever comes first to a node that has
+    /// none), invite (with a code of `parlour accounts invite`), open (whoever can reach them) [default: closed]
+    #[arg(long, value_name = "RULE", env = "PARLOUR_REGISTRATION")]
+    registration: Option<Registration>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -67,6 +94,14 @@ impl Up {
             first_account(&data, global, out).await?;
             has_account = true;
         }
+        let told = Told {
+            gateways: self.gateways,
+            uis: self.uis,
+            origins: self.origins,
+        };
+        let config = Config::read(&data)?;
+        let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let gateways = config.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
         let options = NodeOptions {
@@ -78,7 +113,7 @@ impl Up {
             listen: self.listen,
             mdns: !self.no_mdns,
             network: true,
-            limits: ApiLimits::default(),
+            limits: limits(&gateways),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -86,20 +121,18 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, &mut stop, out)).await
+            Box::pin(start_and_wait(options, rule, &gateways, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
             Ok(None) => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(explained(error, &data).await),
         };
-        for gateway in self.gateways {
-            match node.open_gateway(gateway).await {
-                Ok(address) => out.note(&format!("  gateway     {} at http://{address}", gateway.family.name())),
-                Err(error) => {
-                    node.stop().await;
-                    return Err(error.into());
-                }
+        if has_account {
+            node.set_registration(rule);
+            if let Err(error) = open_gateways(&gateways, async |gateway| node.open_gateway(gateway).await, out).await {
+                node.stop().await;
+                return Err(error);
             }
         }
         greet(&node, &data, out).await?;
@@ -110,6 +143,32 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
+}
+
+/// Opens the gateways, each with what it serves.
+async fn open_gateways(
+    gateways: &[Gateway],
+    mut open: impl AsyncFnMut(Gateway) -> Result<SocketAddr, BindError>,
+    out: &Output,
+) -> Result<()> {
+    for gateway in gateways {
+        let address = open(gateway.clone()).await?;
+        let what = match &gateway.ui {
+            Some(ui) => format!("{} with {ui}", gateway.family.name()),
+            None => gateway.family.name().to_owned(),
+        };
+        out.note(&format!("  gateway     {what} at http://{address}"));
+    }
+    Ok(())
+}
+
+/// What the node serves at once, as far as the system gives it files for that.
+fn limits(gateways: &[Gateway]) -> ApiLimits {
+    let limits = ApiLimits::default();
+    let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
+    let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
+    let doors = doors.fold(1_u64, u64::saturating_add);
+    handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
@@ -129,9 +188,20 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 }
 
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
-async fn start_and_wait(options: NodeOptions, stop: &mut Stop, out: &Output) -> Result<Option<Node>> {
+async fn start_and_wait(
+    options: NodeOptions,
+    rule: Registration,
+    gateways: &[Gateway],
+    stop: &mut Stop,
+    out: &Output,
+) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
+    waiting.set_registration(rule);
+    if let Err(error) = open_gateways(gateways, async |gateway| waiting.open_gateway(gateway).await, out).await {
+        waiting.stop().await;
+        return Err(error);
+    }
     let link = waiting.link();
     out.note(&format!(
         "There is no account in {path} yet. Make or restore one in a browser on this machine; this link works once, for \

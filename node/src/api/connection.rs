@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::limits::ApiLimits;
@@ -90,11 +91,19 @@ pub(crate) struct TimedStream {
     head: Option<Pin<Box<Sleep>>>,
     write: Option<Pin<Box<Sleep>>>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
+    /// Held for as long as there is the connection, whatever is spoken on it.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl TimedStream {
-    pub(crate) fn new(socket: TcpStream, connection: Arc<Connection>, limits: &ApiLimits) -> Self {
+    pub(crate) fn new(
+        socket: TcpStream,
+        connection: Arc<Connection>,
+        limits: &ApiLimits,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         Self {
+            _place: place,
             socket,
             connection,
             header_timeout: limits.header_timeout,

@@ -1,7 +1,7 @@
 //! What every request meets first, whatever is behind it: the guard, the limits, the pairing.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::FromRef;
 use tokio::time::Instant;
@@ -13,9 +13,10 @@ use super::auth::Auth;
 use super::error::ApiError;
 use super::guard::Guard;
 use super::limits::ApiLimits;
+use super::newcomers::Newcomers;
 use super::pairing::Pairing;
 use super::server::ApiConfig;
-use super::state::ApiState;
+use super::state::{ApiState, Neighbours, Shared};
 use crate::runner::now_ms;
 
 /// One API's door. It stays the same when a node gets its account. Cheap to clone.
@@ -30,6 +31,9 @@ pub(crate) struct Door {
     /// Asks everything to end.
     pub(crate) stop: CancellationToken,
     pairing: Arc<Pairing>,
+    /// People who make accounts for themselves.
+    pub(crate) newcomers: Arc<Newcomers>,
+    pub(super) neighbours: Arc<Neighbours>,
 }
 
 /// A secret with its end, ms since 1970.
@@ -52,6 +56,8 @@ impl Door {
         Self {
             guard: Arc::new(Guard::new(address, &allowed_hosts, &allowed_origins, auth, &limits)),
             pairing: Arc::new(Pairing::new(&limits)),
+            newcomers: Arc::new(Newcomers::new(limits.logins)),
+            neighbours: Arc::default(),
             limits: Arc::new(limits),
             address,
             started: Instant::now(),
@@ -69,6 +75,12 @@ impl Door {
             stop: self.stop.child_token(),
             ..self.clone()
         }
+    }
+
+    /// The account with this number.
+    pub(crate) fn account(&self, account: usize) -> Option<Arc<Shared>> {
+        let neighbours = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
+        neighbours.get(account)?.upgrade()
     }
 
     /// Where a program of this machine finds the API: `http://IP:PORT`.

@@ -39,6 +39,13 @@ pub(crate) struct Problem<'a> {
     candidates: &'a [Candidate],
 }
 
+#[cfg(test)]
+impl Problem<'_> {
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+}
+
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {

@@ -118,6 +118,10 @@ impl Guard {
 
     /// Whether this caller may send one more command.
     pub(crate) fn admit_command(&self, caller: &Caller, now: Instant) -> Result<(), ApiError> {
+        // What was opened by a token may live a moment longer than the token.
+        if caller.is_over(now_ms()) {
+            return Err(ApiError::unauthorized("the token is not valid any more"));
+        }
         let taken = match caller.program {
             Program::CommandLine => self.cookie.take(caller.account, now),
             Program::Page | Program::Token | Program::Login => self.paired.take(caller.number, now),
@@ -284,4 +288,23 @@ fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
         .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
     let plain = parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"));
     Ok(is_json && plain && !headers.contains_key(header::CONTENT_ENCODING))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_holds_a_token_that_is_over_may_not_go_on() {
+        let limits = ApiLimits::default();
+        let auth = Arc::new(Auth::of("cookie"));
+        let guard = Guard::new("127.0.0.1:1".parse().unwrap(), &[], &[], auth, &limits);
+        let until = now_ms() + 60_000;
+        let token = guard.auth().open_session(0, now_ms(), until);
+        let caller = guard.auth().accepts(&token, now_ms()).unwrap();
+        assert!(guard.admit_command(&caller, Instant::now()).is_ok());
+        guard.auth().log_out(&caller).unwrap();
+        let refused = guard.admit_command(&caller, Instant::now()).unwrap_err();
+        assert_eq!(refused.problem().status(), 401);
+    }
 }

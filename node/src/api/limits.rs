@@ -62,6 +62,23 @@ pub struct ApiLimits {
     pub paired_session: Duration,
 }
 
+/// Files that a node has open besides connections to its doors: its stores, its peers.
+const OTHER_FILES: u64 = 1024;
+
+impl ApiLimits {
+    /// These, made smaller if need be, so that this many doors with all their connections stay within so many open files. A
+    /// door that passes requests on counts twice.
+    #[must_use]
+    pub fn within(mut self, files: u64, doors: u64) -> Self {
+        // A door has connections and sockets.
+        let share = files.saturating_sub(OTHER_FILES.min(files / 2)) / doors.max(1).saturating_mul(2);
+        let share = usize::try_from(share).unwrap_or(usize::MAX).max(1);
+        self.connections = self.connections.min(share);
+        self.sockets = self.sockets.min(share);
+        self
+    }
+}
+
 impl Default for ApiLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
@@ -105,5 +122,23 @@ impl Default for ApiLimits {
             pairing_code: seconds(5 * 60),
             paired_session: seconds(12 * 3600),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_connections_fit_into_the_files_there_may_be() {
+        let usual = ApiLimits::default();
+        for (files, doors) in [(65_536, 3), (8_192, 2), (1_024, 1), (1_024, 3), (256, 2), (8, 1)] {
+            let limits = usual.clone().within(files, doors);
+            let taken = u64::try_from(limits.connections + limits.sockets).unwrap() * doors;
+            assert!(taken <= files.max(2 * doors), "{files} files, {doors} doors: {taken}");
+            assert!(limits.connections >= 1 && limits.sockets >= 1);
+        }
+        let plenty = usual.clone().within(65_536, 4);
+        assert_eq!((plenty.connections, plenty.sockets), (usual.connections, usual.sockets));
     }
 }

@@ -181,6 +181,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     open("POST", "/api/v1/session/login", "LoggedIn", "Log in with name and password").takes("LogIn"),
     open("POST", "/api/v1/session/refresh", "LoggedIn", "Exchange a refresh token for the next pair; each is good once")
         .takes("Refresh"),
+    open("POST", "/api/v1/session/register", "Registered", "Make an account, as far as the node lets people do that")
+        .takes("Register").makes(),
     read("/api/v1/session/logout", "", "End the session that the token belongs to").by("POST").takes("Nothing").at(Filtered),
     admin("GET", "/api/v1/session/logins", "Logins", "The logins that go on"),
     admin("DELETE", "/api/v1/session/logins/{login}", "", "End a login, with its live sockets and streams"),
@@ -194,6 +196,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // accounts
     read("/api/v1/accounts", "Accounts", "The account that the token is for"),
     admin("POST", "/api/v1/accounts", "MadeAccount", "Make the node's account, while it has none").takes("MakeAccount").makes(),
+    command_line("POST", "/api/v1/accounts/invites", "AccountInvite", "Make an invitation to make an account; it is good once")
+        .takes("InviteAccount").makes(),
     read("/api/v1/me", "Me", "Who this account is"),
     read("/api/v1/me/address", "ContactAddress", "A link by which anybody may ask to become a contact"),
     read("/api/v1/me/presence", "OwnPresence", "What contacts are told of whether you are there"),

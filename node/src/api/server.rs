@@ -170,16 +170,22 @@ pub(crate) type Rooms = Arc<[Router]>;
 
 /// What is behind the door of a node with accounts.
 pub(crate) fn account_rooms(door: &Door, accounts: Vec<AccountHandle>) -> Rooms {
-    let router = |state: ApiState| {
-        let routes = Router::new()
-            .merge(web::app())
-            .merge(health::router())
-            .merge(openapi::router())
-            .nest("/api/v1", v1::router());
-        let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
-        with_fallbacks(routes).with_state(state)
-    };
-    Shared::of_all(door, accounts).into_iter().map(router).collect()
+    accounts
+        .into_iter()
+        .map(|account| account_room(door, account))
+        .collect()
+}
+
+/// One more account behind a door.
+pub(crate) fn account_room(door: &Door, account: AccountHandle) -> Router {
+    let state: ApiState = Shared::of(door, account);
+    let routes = Router::new()
+        .merge(web::app())
+        .merge(health::router())
+        .merge(openapi::router())
+        .nest("/api/v1", v1::router());
+    let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
+    with_fallbacks(routes).with_state(state)
 }
 
 /// What is behind the door of a node that waits for its account.
@@ -213,12 +219,17 @@ async fn converse(
     door: Door,
     rooms: watch::Receiver<Rooms>,
     abort: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 ) {
     // Without it, small answers may wait for the acknowledgement of earlier ones.
     let _ = socket.set_nodelay(true);
     let limits = &door.limits;
-    let stream = TimedStream::new(socket, connection.clone(), limits);
+    // The API counts its WebSockets by themselves; behind a gateway whatever was upgraded goes on counting here.
+    let (_place, kept) = match door.guard.is_gateway() {
+        true => (None, Some(place)),
+        false => (Some(place), None),
+    };
+    let stream = TimedStream::new(socket, connection.clone(), limits, kept);
     let service = service_fn(|request| {
         let (door, rooms, connection) = (door.clone(), rooms.borrow().clone(), connection.clone());
         async move { Ok::<_, Infallible>(answer(&door, rooms, &connection, request).await) }

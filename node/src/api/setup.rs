@@ -10,13 +10,16 @@ use axum::routing::get;
 use axum::{Json, Router};
 use parlour_store::DataLock;
 use serde_json::json;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use zeroize::Zeroizing;
 
+use super::auth::{Keeper, prepare_login};
 use super::door::Door;
 use super::error::ApiError;
 use super::extract::Body;
-use super::v1::{dto, session};
+use super::newcomers::{Newcomer, RegisterError, Welcome};
+use super::server::Rooms;
+use super::v1::{dto, newcomers, session};
 use super::{health, web};
 use crate::account::{CreateError, Created, NewAccount, create_account_in};
 use crate::data::DataDir;
@@ -65,15 +68,23 @@ impl Setup {
         (Self(Arc::new(inner)), receiver)
     }
 
-    /// Makes the account, if nobody has.
-    async fn make(self, new: NewAccount) -> Result<Created, ApiError> {
+    /// Makes the account, if nobody has, and has something done with it before it is started.
+    async fn make(
+        self,
+        new: NewAccount,
+        prepare: impl FnOnce(&DataDir, &Created) -> Result<(), ApiError> + Send + 'static,
+    ) -> Result<Created, ApiError> {
         let mut place = self.0.place.lock().await;
         if place.is_none() {
             return Err(already_made());
         }
         let (data, lock, password) = (self.0.data.clone(), self.0.lock.clone(), new.password.clone());
         // Deriving a key from the password takes about a second of computing.
-        let making = tokio::task::spawn_blocking(move || create_account_in(&data, &lock, &new, now_ms()));
+        let making = tokio::task::spawn_blocking(move || {
+            let created = create_account_in(&data, &lock, &new, now_ms())?;
+            prepare(&data, &created)?;
+            Ok::<_, ApiError>(created)
+        });
         let created = making.await.map_err(|error| {
             tracing::error!(%error, "making the account failed");
             ApiError::internal()
@@ -101,6 +112,52 @@ impl Setup {
     }
 }
 
+/// Makes the first account for whoever comes, and serves no second one: the node does that.
+pub(crate) async fn serve_first(setup: Setup, mut queue: mpsc::Receiver<Newcomer>, mut rooms: watch::Receiver<Rooms>) {
+    let stop = setup.0.door.stop.clone();
+    while let Some(Some(newcomer)) = stop.run_until_cancelled(queue.recv()).await {
+        rooms.mark_unchanged();
+        let Newcomer {
+            new,
+            email,
+            password,
+            reply,
+        } = newcomer;
+        let outcome = setup.clone().welcome(new, email, password).await;
+        if outcome.is_ok() {
+            // The account runs as soon as it is behind the door. The node is stopping if it never is.
+            let _ = stop.run_until_cancelled(rooms.changed()).await;
+        }
+        // Whoever went away can log in.
+        let _ = reply.send(outcome);
+    }
+}
+
+impl Setup {
+    async fn welcome(
+        self,
+        new: NewAccount,
+        email: Option<String>,
+        password: Zeroizing<String>,
+    ) -> Result<Welcome, RegisterError> {
+        if self.is_made() || !self.0.door.newcomers.may_serve(0) {
+            return Err(RegisterError::Closed);
+        }
+        let email = self
+            .0
+            .door
+            .guard
+            .auth()
+            .check_login(None, email.as_deref(), &password)?;
+        let prepare = move |data: &DataDir, created: &Created| {
+            let keeper = Keeper::open(&created.account, data.access(&created.account));
+            Ok(prepare_login(&keeper, email, &password, now_ms())?)
+        };
+        let created = self.make(new, prepare).await.map_err(RegisterError::Refused)?;
+        Ok(Welcome { created })
+    }
+}
+
 impl FromRef<Setup> for Door {
     fn from_ref(setup: &Setup) -> Self {
         setup.0.door.clone()
@@ -112,6 +169,7 @@ pub(crate) fn router() -> Router<Setup> {
     let api = Router::new()
         .route("/accounts", get(list).post(create))
         .merge(session::router())
+        .merge(newcomers::router())
         .fallback(not_yet);
     Router::new()
         .merge(web::setup())
@@ -133,10 +191,13 @@ async fn create(
 ) -> Result<(StatusCode, Json<dto::MadeAccount>), ApiError> {
     let tasks = setup.0.door.tasks.clone();
     // On its own: what was begun is brought to its end even if the client goes away.
-    let made = tasks.spawn(setup.make(wish.into())).await.map_err(|error| {
-        tracing::error!(%error, "making the account failed");
-        ApiError::internal()
-    })?;
+    let made = tasks
+        .spawn(setup.make(wish.into(), |_, _| Ok(())))
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "making the account failed");
+            ApiError::internal()
+        })?;
     Ok((StatusCode::CREATED, Json(made?.into())))
 }
 

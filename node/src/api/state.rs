@@ -1,6 +1,6 @@
 //! What the handlers of an account can reach.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use tokio::sync::Semaphore;
 
@@ -16,37 +16,33 @@ pub(crate) struct Shared {
     pub(crate) changes: Changes,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) searches: Arc<Semaphore>,
-    neighbours: Arc<Neighbours>,
 }
 
-/// The accounts behind one door, by number. Weak: each of them holds this.
-type Neighbours = OnceLock<Vec<Weak<Shared>>>;
+/// The accounts behind one door, by number. Weak: each of them holds the door.
+pub(crate) type Neighbours = RwLock<Vec<Weak<Shared>>>;
 
 impl Shared {
-    /// The states of all accounts behind a door.
-    pub(crate) fn of_all(door: &Door, accounts: Vec<AccountHandle>) -> Vec<Arc<Self>> {
-        let neighbours = Arc::new(Neighbours::new());
-        let of_one = |account| Arc::new(Self::new(door.clone(), account, neighbours.clone()));
-        let all: Vec<_> = accounts.into_iter().map(of_one).collect();
-        // Nobody else has it yet.
-        let _ = neighbours.set(all.iter().map(Arc::downgrade).collect());
-        all
+    /// The state of one more account behind a door.
+    pub(crate) fn of(door: &Door, account: AccountHandle) -> Arc<Self> {
+        let shared = Arc::new(Self::new(door.clone(), account));
+        let mut neighbours = door.neighbours.write().unwrap_or_else(PoisonError::into_inner);
+        neighbours.push(Arc::downgrade(&shared));
+        shared
     }
 
     /// The account with this number, behind the same door.
     pub(crate) fn neighbour(&self, account: usize) -> Option<Arc<Self>> {
-        self.neighbours.get()?.get(account)?.upgrade()
+        self.door.account(account)
     }
 
     /// All accounts behind the same door.
     pub(crate) fn all(&self) -> Vec<Arc<Self>> {
-        let all = self.neighbours.get().into_iter().flatten();
-        all.filter_map(Weak::upgrade).collect()
+        let all = self.door.neighbours.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn new(door: Door, account: AccountHandle, neighbours: Arc<Neighbours>) -> Self {
+    fn new(door: Door, account: AccountHandle) -> Self {
         Self {
-            neighbours,
             changes: Changes::new(account.clone()),
             account,
             sockets: Arc::new(Semaphore::new(door.limits.sockets)),

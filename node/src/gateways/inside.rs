@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, broadcast, watch};
 use tokio::time::Instant;
 use tower::Service;
+use zeroize::Zeroizing;
 
 use crate::api::{ApiError, Caller, Connection, Door, Rooms, is_open};
 use crate::runner::now_ms;
@@ -23,7 +24,13 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 pub(crate) struct Inside {
     native: Door,
     rooms: watch::Receiver<Rooms>,
+    /// What sockets of this gateway hear of each other beside their feeds.
+    aside: broadcast::Sender<Arc<Value>>,
+    alone: Arc<Mutex<()>>,
 }
+
+/// News beside the feed that wait for a socket; one that is slower misses the oldest.
+const MAX_ASIDE: usize = 256;
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -46,7 +53,13 @@ impl Refused {
         }
     }
 
-    fn internal() -> Self {
+    /// To be tried again after so many seconds.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        let retry_after = Some(seconds.to_string());
+        Self { retry_after, ..self }
+    }
+
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the node made a mistake; its log says more",
@@ -56,7 +69,28 @@ impl Refused {
 
 impl Inside {
     pub(crate) fn new(native: Door, rooms: watch::Receiver<Rooms>) -> Self {
-        Self { native, rooms }
+        Self {
+            native,
+            rooms,
+            aside: broadcast::Sender::new(MAX_ASIDE),
+            alone: Arc::default(),
+        }
+    }
+
+    /// Tells the sockets of this gateway something beside their feeds.
+    pub(crate) fn mention(&self, news: Value) {
+        // Nobody may be there.
+        let _ = self.aside.send(Arc::new(news));
+    }
+
+    /// What sockets are told beside their feeds, from now on.
+    pub(crate) fn asides(&self) -> broadcast::Receiver<Arc<Value>> {
+        self.aside.subscribe()
+    }
+
+    /// Nobody else is between looking and making meanwhile.
+    pub(crate) async fn alone(&self) -> OwnedMutexGuard<()> {
+        self.alone.clone().lock_owned().await
     }
 
     /// Whose token this is.
@@ -78,6 +112,18 @@ impl Inside {
         guard
             .admit_command(caller, Instant::now())
             .map_err(|error| from_error(&error))
+    }
+
+    /// Ends the login that a refresh token belongs to. One that belongs to none counts as a wrong password does.
+    pub(crate) async fn end_login(&self, refresh: String, from: IpAddr) -> Result<(), Refused> {
+        let (guard, refresh) = (self.native.guard.clone(), Zeroizing::new(refresh));
+        let auth = guard.auth().clone();
+        let ended = tokio::task::spawn_blocking(move || auth.end_by_refresh(&refresh)).await;
+        match ended.map_err(|_| Refused::internal())? {
+            Ok(true) => Ok(()),
+            Ok(false) => guard.try_once(from, Instant::now()).map_err(|error| from_error(&error)),
+            Err(error) => Err(from_error(&error.into())),
+        }
     }
 
     /// Asks for JSON; null, if there is none.
@@ -128,6 +174,9 @@ impl Inside {
         // The guard that stands in front of everything from outside would say the same.
         if caller.is_none() && !is_open(path) {
             return Err(Refused::new(StatusCode::UNAUTHORIZED, "this needs a login"));
+        }
+        if caller.is_some_and(|caller| caller.is_over(now_ms())) {
+            return Err(Refused::new(StatusCode::UNAUTHORIZED, "this login has ended"));
         }
         let account = caller.map_or(0, |caller| caller.account);
         let router = self.rooms.borrow().get(account).cloned();
@@ -182,6 +231,26 @@ pub(crate) fn part(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ApiConfig;
+
+    /// What a socket was opened with may have ended while its feed had not said so yet.
+    #[tokio::test]
+    async fn nothing_is_asked_for_a_caller_whose_token_is_over() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let config = ApiConfig::new(address, Zeroizing::new("cookie".into()));
+        let door = Door::new(address, config, tokio_util::sync::CancellationToken::new());
+        let auth = door.guard.auth().clone();
+        let token = auth.open_session(0, now_ms(), now_ms() + 60_000);
+        let caller = auth.accepts(&token, now_ms()).unwrap();
+        let router = axum::Router::new().fallback(async || "{}");
+        let (_rooms, rooms) = watch::channel(Rooms::from([router]));
+        let inside = Inside::new(door, rooms);
+        let from = IpAddr::from([127, 0, 0, 1]);
+        let ask = async || inside.ask(Some(&caller), from, Method::GET, "/api/v1/me", None).await;
+        assert_eq!(ask().await.unwrap(), serde_json::json!({}));
+        auth.log_out(&caller).unwrap();
+        assert_eq!(ask().await.unwrap_err().status, StatusCode::UNAUTHORIZED);
+    }
 
     #[test]
     fn a_part_of_a_path_leads_nowhere_else() {

@@ -4,6 +4,10 @@
 
 mod echoroom;
 mod inside;
+mod live;
+mod request;
+mod socketchat;
+mod ui;
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -13,12 +17,26 @@ use tokio::sync::watch;
 
 use crate::api::{self, BindError, Door, Rooms};
 use inside::Inside;
+pub use ui::{Ui, UiError};
 
 /// Which backend is spoken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// REST and Socket.IO; rooms, recovery by sequence numbers.
     EchoRoom,
+    /// REST and Socket.IO; rooms by name, reactions, receipts.
+    SocketChat,
+}
+
+impl FromStr for Family {
+    type Err = GatewayError;
+
+    fn from_str(text: &str) -> Result<Self, GatewayError> {
+        let known = [Self::EchoRoom, Self::SocketChat]
+            .into_iter()
+            .find(|family| family.name() == text);
+        known.ok_or_else(|| GatewayError::Unknown(text.to_owned()))
+    }
 }
 
 impl Family {
@@ -27,6 +45,7 @@ impl Family {
     pub fn name(self) -> &'static str {
         match self {
             Self::EchoRoom => "echoroom",
+            Self::SocketChat => "socketchat",
         }
     }
 
@@ -34,31 +53,73 @@ impl Family {
     fn port(self) -> u16 {
         match self {
             Self::EchoRoom => 3000,
-        }
-    }
-
-    /// Where its UIs are served while they are developed.
-    fn origin(self) -> &'static str {
-        match self {
-            Self::EchoRoom => "http://localhost:5173",
+            Self::SocketChat => 5000,
         }
     }
 }
 
 /// A gateway to open: `NAME` or `NAME=IP:PORT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Which.
     pub family: Family,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Origins besides its own whose pages may use it, with what a browser keeps for them.
+    pub origins: Vec<String>,
+    /// The UI that is served with it.
+    pub ui: Option<Ui>,
+}
+
+impl Gateway {
+    /// The gateway of this family where its UIs expect it.
+    #[must_use]
+    pub fn of(family: Family) -> Self {
+        Self {
+            family,
+            listen: SocketAddr::from(([127, 0, 0, 1], family.port())),
+            origins: Vec::new(),
+            ui: None,
+        }
+    }
+
+    /// Lets it listen elsewhere.
+    ///
+    /// # Errors
+    /// The address is not this machine's own.
+    pub fn at(mut self, listen: SocketAddr) -> Result<Self, GatewayError> {
+        if !listen.ip().is_loopback() {
+            return Err(GatewayError::NotLoopback);
+        }
+        self.listen = listen;
+        Ok(self)
+    }
+
+    /// Lets pages of one more origin use it.
+    ///
+    /// # Errors
+    /// It is no origin as browsers write them.
+    pub fn allow(&mut self, origin: &str) -> Result<(), GatewayError> {
+        let host = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        let is_host = |host: &str| {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+            !host.is_empty() && host.chars().all(is_plain)
+        };
+        if !host.is_some_and(is_host) {
+            return Err(GatewayError::BadOrigin(origin.to_owned()));
+        }
+        self.origins.push(origin.to_owned());
+        Ok(())
+    }
 }
 
 /// Why a text names no gateway.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// There is none of this name.
-    #[error("there is no gateway {0:?}; there is echoroom")]
+    #[error("there is no gateway {0:?}; there are echoroom and socketchat")]
     Unknown(String),
     /// Not an address.
     #[error("{0:?} is no address: IP:PORT")]
@@ -66,6 +127,11 @@ pub enum GatewayError {
     /// It is not this machine's own.
     #[error("a gateway listens on this machine only: 127.0.0.1:PORT or [::1]:PORT")]
     NotLoopback,
+    /// Not as browsers write it.
+    #[error(
+        "{0:?} is no origin: http://HOST:PORT, as the browser's address line has it, in lower case and with nothing behind"
+    )]
+    BadOrigin(String),
 }
 
 impl FromStr for Gateway {
@@ -75,20 +141,13 @@ impl FromStr for Gateway {
         let (name, address) = text
             .split_once('=')
             .map_or((text, None), |(name, address)| (name, Some(address)));
-        let family = match name {
-            "echoroom" => Family::EchoRoom,
-            _ => return Err(GatewayError::Unknown(name.to_owned())),
-        };
-        let listen = match address {
-            Some(address) => address
-                .parse()
-                .map_err(|_| GatewayError::BadAddress(address.to_owned()))?,
-            None => SocketAddr::from(([127, 0, 0, 1], family.port())),
-        };
-        if listen.ip().is_loopback() {
-            Ok(Self { family, listen })
-        } else {
-            Err(GatewayError::NotLoopback)
+        let gateway = Self::of(name.parse()?);
+        match address {
+            Some(address) => {
+                let listen = address.parse();
+                gateway.at(listen.map_err(|_| GatewayError::BadAddress(address.to_owned()))?)
+            }
+            None => Ok(gateway),
         }
     }
 }
@@ -99,6 +158,7 @@ pub(crate) struct Open {
     pub(crate) address: SocketAddr,
     listener: tokio::net::TcpListener,
     door: Door,
+    ui: Option<Ui>,
 }
 
 impl Open {
@@ -112,8 +172,9 @@ impl Open {
         Ok(Self {
             family: gateway.family,
             address,
-            door: native.gateway(address, &[gateway.family.origin().to_owned()]),
+            door: native.gateway(address, &gateway.origins),
             listener,
+            ui: gateway.ui,
         })
     }
 
@@ -121,7 +182,8 @@ impl Open {
     pub(crate) async fn run(self, native: Door, rooms: watch::Receiver<Rooms>) {
         let inside = Inside::new(native, rooms);
         let router: Router = match self.family {
-            Family::EchoRoom => echoroom::router(inside, self.door.clone()),
+            Family::EchoRoom => echoroom::router(inside, self.door.clone(), self.ui.as_ref()),
+            Family::SocketChat => socketchat::router(inside, self.door.clone(), self.ui.as_ref()),
         };
         let (_, rooms) = watch::channel(Rooms::from([router]));
         api::run(self.listener, self.door, rooms).await;
@@ -148,5 +210,25 @@ mod tests {
         ] {
             assert!(wrong.parse::<Gateway>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        let mut gateway = Gateway::of(Family::EchoRoom);
+        for right in ["http://localhost:5173", "https://chat.example", "http://[::1]:80"] {
+            gateway.allow(right).unwrap();
+        }
+        for wrong in [
+            "*",
+            "null",
+            "localhost:5173",
+            "http://localhost:5173/",
+            "http://",
+            "http://A",
+            "ftp://x",
+        ] {
+            assert!(gateway.allow(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(gateway.origins.len(), 3);
     }
 }

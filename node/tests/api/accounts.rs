@@ -29,7 +29,7 @@ async fn start(data: &TempDir, accounts: &[&str]) -> (Node, Vec<Program>) {
     let node = Node::start(options(data)).await.unwrap();
     let programs = node.accounts().map(|account| Program {
         address: node.api_url().strip_prefix("http://").unwrap().parse().unwrap(),
-        token: node.token_of(&account.facts().account).unwrap().to_owned(),
+        token: node.token_of(&account.facts().account).unwrap().as_str().to_owned(),
     });
     let programs = programs.collect();
     (node, programs)

@@ -3,25 +3,32 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use parlour_node::{DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
+use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{Program, Raw, Reply};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::support::{Program, Raw, Reply, patient, read_head};
 
 const EMAIL: &str = "ada@example.org";
 const PASSWORD: &str = "correct horse";
 
-struct Gate {
-    native: Program,
+pub(super) struct Gate {
+    pub(super) native: Program,
     /// Without a token.
-    gate: Program,
-    node: Node,
+    pub(super) gate: Program,
+    pub(super) node: Node,
 }
 
 impl Gate {
     /// A node that is started on a directory, with an account and a room at its first start.
     async fn start(data: &TempDir) -> Self {
+        Self::with(data, ApiLimits::default(), |_| ()).await
+    }
+
+    pub(super) async fn with(data: &TempDir, limits: ApiLimits, configure: impl FnOnce(&mut Gateway)) -> Self {
         let is_first = DataDir::new(data.path()).accounts().unwrap().is_empty();
         if is_first {
             create_account(&DataDir::new(data.path()), &NewAccount::named("ada"), now_ms()).unwrap();
@@ -35,11 +42,12 @@ impl Gate {
             listen: vec!["127.0.0.1:0".into()],
             mdns: false,
             network: true,
-            limits: parlour_node::ApiLimits::default(),
+            limits,
         })
         .await
         .unwrap();
-        let gateway: Gateway = "echoroom=127.0.0.1:0".parse().unwrap();
+        let mut gateway: Gateway = "echoroom=127.0.0.1:0".parse().unwrap();
+        configure(&mut gateway);
         let address = node.open_gateway(gateway).await.unwrap();
         let program = |address: SocketAddr, token: &str| Program {
             address,
@@ -63,7 +71,7 @@ impl Gate {
         gate
     }
 
-    async fn log_in(&self) -> (Program, Reply) {
+    pub(super) async fn log_in(&self) -> (Program, Reply) {
         let body = json!({ "email": EMAIL, "password": PASSWORD });
         let reply = self.gate.post("/auth/login", &body).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -74,7 +82,7 @@ impl Gate {
         (page, reply)
     }
 
-    fn request(&self, method: &str, path: &str) -> Raw {
+    pub(super) fn request(&self, method: &str, path: &str) -> Raw {
         self.gate.request(method, path).without("Authorization")
     }
 }
@@ -142,7 +150,19 @@ async fn the_rest_calls_of_the_family_are_answered_in_its_way() {
     let renewed = gate.gate.send(&refresh(&cookie)).await;
     assert_eq!(renewed.status, 200, "{}", renewed.text());
     assert!(renewed.json()["accessToken"].is_string());
-    assert_ne!(renewed.header("set-cookie").unwrap().split(';').next().unwrap(), cookie);
+    // A script that cannot read the cookie does not learn what is in it.
+    assert!(renewed.json().get("refreshToken").is_none(), "{}", renewed.text());
+    let cookie = renewed
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let told = json!({ "refreshToken": cookie.split_once('=').unwrap().1 });
+    let renewed = gate.gate.post("/auth/refresh", &told).await;
+    assert!(renewed.json()["refreshToken"].is_string());
+    assert_ne!(renewed.json()["refreshToken"], told["refreshToken"]);
     let out = page.post("/auth/logout", &json!({})).await;
     assert_eq!(
         (out.status, out.header("set-cookie").unwrap().contains("Max-Age=0")),
@@ -154,10 +174,93 @@ async fn the_rest_calls_of_the_family_are_answered_in_its_way() {
     gate.node.stop().await;
 }
 
+/// The access token of a page that was left open has ended long before its user logs out.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_out_with_the_cookie_alone_ends_the_login() {
+    let data = TempDir::new().unwrap();
+    let gate = Gate::start(&data).await;
+    let (page, login) = gate.log_in().await;
+    let (other, _) = gate.log_in().await;
+    let cookie = login.header("set-cookie").unwrap().split(';').next().unwrap();
+    let call = |path: &str| {
+        let request = gate.request("POST", path).set("Content-Length", "0");
+        request.set("Cookie", cookie)
+    };
+    let out = gate
+        .gate
+        .send(&call("/auth/logout").set("Authorization", "Bearer ended"))
+        .await;
+    assert_eq!(out.status, 200, "{}", out.text());
+    assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(gate.gate.send(&call("/auth/refresh")).await.status, 401);
+    assert_eq!(page.get("/auth/me").await.status, 401);
+    assert_eq!(other.get("/auth/me").await.status, 200, "another login goes on");
+    gate.node.stop().await;
+}
+
+/// The head of an answer on a connection that stays open.
+pub(super) async fn begun(gate: &Gate, request: &Raw) -> (u16, TcpStream) {
+    let mut socket = TcpStream::connect(gate.gate.address).await.unwrap();
+    let _ = socket.write_all(&request.bytes()).await;
+    (patient("an answer", read_head(&mut socket)).await.status, socket)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_counted_before_anybody_has_logged_in() {
+    let data = TempDir::new().unwrap();
+    let limits = ApiLimits {
+        sockets: 3,
+        ..ApiLimits::default()
+    };
+    let gate = Gate::with(&data, limits, |_| ()).await;
+    let polling = gate.request("GET", "/socket.io/?EIO=4&transport=polling");
+    let websocket = upgrade(&gate, "/socket.io/?EIO=4&transport=websocket");
+    assert_eq!(gate.gate.send(&polling).await.status, 200);
+    let (status, _socket) = begun(&gate, &websocket).await;
+    assert_eq!(status, 101);
+    assert_eq!(gate.gate.send(&polling).await.status, 200);
+    for more in [polling, websocket] {
+        let refused = gate.gate.send(&more).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    }
+    gate.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_upgraded_still_counts_as_one() {
+    let data = TempDir::new().unwrap();
+    let limits = ApiLimits {
+        connections: 4,
+        ..ApiLimits::default()
+    };
+    let gate = Gate::with(&data, limits, |_| ()).await;
+    let websocket = upgrade(&gate, "/socket.io/?EIO=4&transport=websocket");
+    let mut held = Vec::new();
+    for expected in [101, 101, 101, 101, 503] {
+        let (status, socket) = begun(&gate, &websocket).await;
+        assert_eq!(status, expected, "after {} sockets", held.len());
+        held.push(socket);
+    }
+    gate.node.stop().await;
+}
+
+pub(super) fn upgrade(gate: &Gate, path: &str) -> Raw {
+    let request = gate
+        .request("GET", path)
+        .set("Connection", "Upgrade")
+        .set("Upgrade", "websocket");
+    request
+        .set("Sec-WebSocket-Version", "13")
+        .set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_get_the_familys_refusal() {
     let data = TempDir::new().unwrap();
-    let gate = Gate::start(&data).await;
+    let gate = Gate::with(&data, ApiLimits::default(), |gateway| {
+        gateway.allow("http://localhost:5175").unwrap();
+    })
+    .await;
     let (page, _) = gate.log_in().await;
     let own = format!("http://localhost:{}", gate.gate.address.port());
     let port = gate.gate.address.port();
@@ -169,15 +272,7 @@ async fn hostile_requests_get_the_familys_refusal() {
             .body(body)
     };
     let polling = "/socket.io/?EIO=4&transport=polling";
-    let upgrade = |path: &str| {
-        let request = gate
-            .request("GET", path)
-            .set("Connection", "Upgrade")
-            .set("Upgrade", "websocket");
-        request
-            .set("Sec-WebSocket-Version", "13")
-            .set("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
-    };
+    let upgrade = |path: &str| upgrade(&gate, path);
     let socket = "/socket.io/?EIO=4&transport=websocket";
     let long = "x".repeat(10_000);
     let cases: Vec<(&str, u16, Raw)> = vec![
@@ -207,9 +302,9 @@ async fn hostile_requests_get_the_familys_refusal() {
             get("/rooms").set("Origin", &format!("http://localhost:{native_port}")),
         ),
         (
-            "another development port",
+            "a development port nobody named",
             403,
-            get("/rooms").set("Origin", "http://localhost:5174"),
+            get("/rooms").set("Origin", "http://localhost:5173"),
         ),
         (
             "two origins",
@@ -363,8 +458,8 @@ async fn hostile_requests_get_the_familys_refusal() {
         assert!(reply.header("access-control-allow-origin") != Some("*"), "{name}");
         assert_eq!(gate.native.get("/api/v1/me").await.status, 200, "after {name}");
     }
-    // The family's own page, and the one under development, may read what they ask for.
-    for origin in [own.as_str(), "http://localhost:5173"] {
+    // The gateway's own page, and the one that was named, may read what they ask for.
+    for origin in [own.as_str(), "http://localhost:5175"] {
         let preflight = gate.request("OPTIONS", "/rooms").set("Origin", origin);
         let preflight = gate
             .gate

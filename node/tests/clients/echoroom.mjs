@@ -32,7 +32,7 @@ if (part === "talk") {
   const refused = await once(connect("nonsense", ["websocket"]), "connect_error");
   assert.equal(refused.message, "Authentication error");
   const without = await once(io(url, { transports: ["polling"], forceNew: true, reconnection: false }), "connect_error");
-  assert.equal(without.message, "Authentication error");
+  assert.equal(without.message, "Authentication error", `${without.description} ${without.context?.responseText}`);
 
   // Each transport, and the upgrade from one to the other.
   for (const transports of [["websocket"], ["polling"], ["polling", "websocket"], ["websocket", "polling"]]) {
@@ -114,6 +114,12 @@ if (part === "talk") {
   const identified = once(one, "auth:error");
   one.emit("auth:identify", { token: "nonsense" });
   await identified;
+  // Who asks without waiting for answers is cut off, and told why.
+  const flood = connect(token, ["websocket"]);
+  await once(flood, "connect");
+  const [reason, cut] = [until(flood, "error", ({ message }) => /too many events/.test(message)), once(flood, "disconnect")];
+  for (let n = 0; n < 500; n += 1) flood.emit("room:join", { roomId: slug });
+  await Promise.all([reason, cut]);
   // The end of a login is the end of its sockets.
   const ends = [once(one, "disconnect"), once(other, "disconnect")];
   await call("POST", "/auth/logout", token, {});

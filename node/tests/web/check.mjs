@@ -150,9 +150,14 @@ const parts = {
     await one.getByRole("menuitemradio", { name: "Moderator" }).click();
     await one.locator(".members", { hasText: "moderator" }).waitFor();
     await one.getByLabel("What to do with Ben").click();
-    await one.getByRole("menuitem", { name: "Remove" }).click();
-    await one.locator("dialog").getByRole("button", { name: "Remove" }).click();
+    await one.getByRole("menuitem", { name: "Ban" }).click();
+    await one.locator("dialog").getByRole("button", { name: "Ban" }).click();
     await other.getByText("You are no member of this room any more").waitFor();
+    await one.locator(".happening", { hasText: "You removed and banned Ben" }).waitFor();
+    await one.locator(".panel h3", { hasText: "Kept out" }).waitFor();
+    await accessible(one, "who is kept out");
+    await one.getByRole("button", { name: "Lift the ban of Ben" }).click();
+    await one.locator(".panel h3", { hasText: "Kept out" }).waitFor({ state: "detached" });
     [one, other].forEach(innocent);
     await Promise.all([ada.stop(), ben.stop()]);
   },

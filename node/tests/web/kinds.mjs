@@ -27,7 +27,7 @@ const KINDS = [
   [{ own: false, views_left: 2 }, "Look at it (2 times)"],
   [{ unsupported: true }, "This needs a newer version of parlour"],
   [{ painting: { of: "a later version" } }, "This needs a newer version of parlour"],
-  [{ timer: {} }, "set messages to stay"],
+  [{ timer: {}, system: { kind: "timer", text: "you set messages to stay" } }, "You set messages to stay"],
   [{ system: { kind: "joined", text: "ben joined, let in by you" } }, "Ben joined, let in by you"],
   [{ system: { kind: "banned", text: `you removed and banned Mallory: ${PAYLOADS[2]}`, reason: PAYLOADS[2] } }, PAYLOADS[2]],
   [{ system: { kind: "pinned", text: `you pinned a message: ${PAYLOADS[4]}`, target: "msg_x" } }, PAYLOADS[4]],

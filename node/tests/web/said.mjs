@@ -107,7 +107,7 @@ export const said = (parlour) => ({
     const last = await put({ text: "the last one" });
     await arrived(ada, conversation, last.id);
     for (const page of [one, other]) {
-      for (const words of ["The long bench52.52000° S, 13.40500° E, within 20 m", "🌱", "This message was deleted", "set messages to disappear after 1 hour"]) {
+      for (const words of ["The long bench52.52000° S, 13.40500° E, within 20 m", "🌱", "This message was deleted", "set messages to disappear after 1 h"]) {
         await page.locator(".timeline", { hasText: words }).waitFor();
       }
     }

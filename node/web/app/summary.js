@@ -7,7 +7,7 @@ const FILES = { image: "Picture", video: "Video", audio: "Sound", voice: "Voice 
 const CALLS = { missed: "Missed call", declined: "Call declined", failed: "Call failed" };
 
 /** Whether it is no message, but tells what happened. */
-export const isHappening = ({ timer, system }) => Boolean(timer ?? system);
+export const isHappening = ({ system }) => Boolean(system);
 
 /** Whether there is something that can be answered, pinned and reacted to. */
 export const isHere = (message) => !message.deleted && !message.gone && !isHappening(message) && !message.unsupported && holds(message);
@@ -37,7 +37,6 @@ function words({ text, poll, location, file, sticker, call }) {
 export function summary(message) {
   if (message.gone && message.gone !== "deleted") return GONE[message.gone] ?? "Message is gone";
   if (message.deleted || message.gone) return "Message deleted";
-  if (message.timer) return message.timer.expires_after_ms ? "Messages disappear from now on" : "Messages stay from now on";
   if (message.system) return message.system.text.charAt(0).toUpperCase() + message.system.text.slice(1);
   if (message.views_left) return "Message to look at once";
   return message.unsupported || !holds(message) ? "Needs a newer version" : words(message);

@@ -77,10 +77,10 @@ pub(super) struct KeptToken {
 
 /// BLAKE3 of a token, as hexadecimal text on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hash(pub(super) [u8; 32]);
+pub(crate) struct Hash(pub(super) [u8; 32]);
 
 impl Hash {
-    pub(super) fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         Self(*blake3::hash(token.as_bytes()).as_bytes())
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::super::rate::client;
 use super::grant::{Caller, Grant, Program};
-use super::kept::{Hash, Kept, KeptLogin, KeptPassword};
+use super::kept::{Hash, Keeper, Kept, KeptLogin, KeptPassword};
 use super::password::{PASSWORD_BYTES, PasswordHash};
 use super::{Auth, random_token};
 
@@ -93,29 +93,29 @@ impl Auth {
         password: &str,
         now: u64,
     ) -> Result<(), LoginError> {
+        let email = self.check_login(Some(account), email, password)?;
+        for login in set_login(&self.keeper(account), email, password, now)? {
+            self.end_family(&login.family);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody may log in so; the address as it is kept. `account` is whose it is already.
+    pub(crate) fn check_login(
+        &self,
+        account: Option<usize>,
+        email: Option<&str>,
+        password: &str,
+    ) -> Result<Option<String>, LoginError> {
         if !PASSWORD_BYTES.contains(&password.len()) {
             return Err(LoginError::BadPassword);
         }
         let email = email.map(checked_email).transpose()?;
-        if let Some(email) = &email
-            && self.account_named(email).is_some_and(|owner| owner != account)
-        {
-            return Err(LoginError::EmailTaken);
+        let owner = email.as_deref().and_then(|email| self.account_named(email));
+        match owner {
+            Some(owner) if Some(owner) != account => Err(LoginError::EmailTaken),
+            _ => Ok(email),
         }
-        let hash = PasswordHash::of(password).ok_or_else(|| io::Error::other("a password could not be hashed"))?;
-        let families = self.keeper(account).change(|kept| {
-            let before = kept.password.take().and_then(|password| password.email);
-            kept.password = Some(KeptPassword {
-                email: email.or(before),
-                hash,
-                created: now,
-            });
-            std::mem::take(&mut kept.logins)
-        })?;
-        for login in families {
-            self.end_family(&login.family);
-        }
-        Ok(())
     }
 
     /// The address to log in with, and since when there is a password; nothing, if there is none.
@@ -241,6 +241,22 @@ impl Auth {
         }
     }
 
+    /// Ends the login that a refresh token belongs to, be it the newest one or not; whether there was one. Waits for the disk.
+    pub(crate) fn end_by_refresh(&self, token: &str) -> Result<bool, LoginError> {
+        let Some(family) = token.get(..FAMILY_DIGITS).map(Hash::of) else {
+            return Ok(false);
+        };
+        let is_of = |login: &KeptLogin| login.family == family;
+        for keeper in self.keepers() {
+            if keeper.look(|kept| kept.logins.iter().any(is_of)).unwrap_or(false) {
+                self.end_family(&family);
+                keeper.change(|kept| kept.logins.retain(|login| !is_of(login)))?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The account that somebody names who logs in: by its address, or by its name on this node.
     fn account_named(&self, name: &str) -> Option<usize> {
         let keepers = self.keepers();
@@ -320,6 +336,30 @@ impl Auth {
         }
         Ok((token, until))
     }
+}
+
+/// Writes how the user of an account that does not run yet logs in. Waits for the disk, and computes.
+pub(crate) fn prepare_login(
+    keeper: &Keeper,
+    email: Option<String>,
+    password: &str,
+    now: u64,
+) -> Result<(), LoginError> {
+    set_login(keeper, email, password, now).map(drop)
+}
+
+/// The logins that went on by then end with it.
+fn set_login(keeper: &Keeper, email: Option<String>, password: &str, now: u64) -> Result<Vec<KeptLogin>, LoginError> {
+    let hash = PasswordHash::of(password).ok_or_else(|| io::Error::other("a password could not be hashed"))?;
+    Ok(keeper.change(|kept| {
+        let before = kept.password.take().and_then(|password| password.email);
+        kept.password = Some(KeptPassword {
+            email: email.or(before),
+            hash,
+            created: now,
+        });
+        std::mem::take(&mut kept.logins)
+    })?)
 }
 
 fn next_refresh(family: &str) -> Zeroizing<String> {

@@ -23,11 +23,10 @@ use super::error::ApiError;
 use super::limits::RateLimit;
 use super::rate::Buckets;
 use crate::random::SystemRng;
-use kept::Hash;
 
 pub(crate) use grant::{Caller, Grant, Program, Scope};
-pub(crate) use kept::Keeper;
-pub(crate) use logins::{Lives, LoggedIn, LoginError, MAX_DEVICE};
+pub(crate) use kept::{Hash, Keeper};
+pub(crate) use logins::{Lives, LoggedIn, LoginError, MAX_DEVICE, prepare_login};
 pub(crate) use tokens::{NewToken, TokenError, TokenRow};
 
 /// Longest token that is looked at.

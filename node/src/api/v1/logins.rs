@@ -43,7 +43,11 @@ async fn log_in(
         agent.unwrap_or_default().to_owned()
     });
     let password = Zeroizing::new(wish.password);
-    let logged_in = enter(&state, &wish.name, password, &device, connection.from).await?;
+    let mut lives = lives(&state.door.limits);
+    if wish.one_token {
+        lives.access = lives.refresh;
+    }
+    let logged_in = enter(&state, &wish.name, password, &device, lives, connection.from).await?;
     answer(&state, &logged_in).map(Json)
 }
 
@@ -53,13 +57,13 @@ pub(crate) async fn enter(
     name: &str,
     password: Zeroizing<String>,
     device: &str,
+    lives: Lives,
     from: IpAddr,
 ) -> Result<LoggedIn, ApiError> {
     let guard = &state.door.guard;
     let now = (Instant::now(), now_ms());
     // Counted before the password is looked at, since the client may not wait for the answer.
     guard.try_once(from, now.0)?;
-    let lives = lives(&state.door.limits);
     let outcome = guard
         .auth()
         .log_in(name, password, &device_text(device), from, lives, now)
@@ -171,7 +175,7 @@ fn answer(state: &Shared, logged_in: &LoggedIn) -> Result<dto::LoggedIn, ApiErro
     })
 }
 
-fn lives(limits: &ApiLimits) -> Lives {
+pub(super) fn lives(limits: &ApiLimits) -> Lives {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Lives {
         access: ms(limits.login_access),
@@ -180,7 +184,7 @@ fn lives(limits: &ApiLimits) -> Lives {
 }
 
 /// What a client says of itself, fit to be shown.
-fn device_text(text: &str) -> String {
+pub(super) fn device_text(text: &str) -> String {
     let mut device = crate::text::one_line(text);
     let end = device.floor_char_boundary(MAX_DEVICE);
     device.truncate(end);

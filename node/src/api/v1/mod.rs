@@ -14,6 +14,7 @@ mod me;
 mod message;
 mod messages;
 mod naming;
+pub(crate) mod newcomers;
 pub(crate) mod passing;
 mod profile;
 mod qr;
@@ -43,6 +44,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(logins::router())
         .merge(tokens::router())
         .merge(accounts::router())
+        .merge(newcomers::router())
         .merge(me::router())
         .merge(profile::router())
         .merge(safety::router())

@@ -6,8 +6,8 @@ mod sockets;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
-use axum::http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
+use axum::extract::{FromRef, FromRequestParts, Path, Query, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,8 +16,11 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::inside::{Inside, Refused, from_error, part};
-use crate::api::{Caller, Connection, Door, cursor_before, read_body};
+use super::inside::{Inside, Refused, part};
+use super::live::with_sockets;
+use super::request::{Object, bad, now_text, text};
+use super::ui::{Ui, with_ui};
+use crate::api::{Caller, Connection, Door, cursor_before};
 use crate::runner::now_ms;
 
 /// Messages of a page: what UIs get without asking, and the most.
@@ -34,23 +37,21 @@ struct Gate {
     cookie: Arc<str>,
 }
 
-/// A refusal as this family says it.
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "message": self.detail }))).into_response();
-        let after = self.retry_after.and_then(|after| HeaderValue::from_str(&after).ok());
-        response.headers_mut().extend(after.map(|after| (RETRY_AFTER, after)));
-        response
+impl FromRef<Gate> for Door {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.door.clone()
     }
 }
 
-pub(super) fn router(inside: Inside, door: Door) -> Router {
+pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
     let cookie = format!("refreshToken_{}", door.address.port()).into();
-    let nothing = async || Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path");
-    let layer = sockets::layer(&inside, &door);
-    let gate = Gate { inside, door, cookie };
+    let gate = Gate {
+        inside: inside.clone(),
+        door: door.clone(),
+        cookie,
+    };
     let wrong = async || Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method");
-    Router::new()
+    let calls = Router::new()
         .route("/health", get(health))
         .route("/auth/register", post(register))
         .route("/auth/login", post(log_in))
@@ -62,10 +63,9 @@ pub(super) fn router(inside: Inside, door: Door) -> Router {
         .route("/rooms/{room}/join", post(join))
         .route("/rooms/{room}/leave", post(leave))
         .route("/rooms/{room}/messages", get(messages))
-        .fallback(nothing)
         .method_not_allowed_fallback(wrong)
-        .with_state(gate)
-        .layer(layer)
+        .with_state(gate);
+    with_sockets::<sockets::EchoRoom>(with_ui(calls, ui, &door), &inside, &door)
 }
 
 type Here = Extension<Arc<Connection>>;
@@ -98,11 +98,8 @@ impl Gate {
         Ok(show::room(room, &members))
     }
 
-    /// The refresh token of a cookie, or of a body.
-    fn refresh_token(&self, headers: &HeaderMap, body: &Value) -> Option<String> {
-        if let Some(token) = body["refreshToken"].as_str() {
-            return Some(token.to_owned());
-        }
+    /// The refresh token of the cookie.
+    fn cookie(&self, headers: &HeaderMap) -> Option<String> {
         let cookies = headers
             .get_all(COOKIE)
             .into_iter()
@@ -112,6 +109,21 @@ impl Gate {
             .filter_map(|pair| pair.trim().split_once('='));
         let (_, value) = pairs.find(|(name, _)| *name == &*self.cookie)?;
         Some(value.to_owned())
+    }
+
+    /// Begins a login, by whatever call gives its tokens.
+    async fn begin(&self, here: &Here, path: &str, wish: &Value) -> Result<Response, Refused> {
+        let made = self.inside.ask(None, here.from, Method::POST, path, Some(wish)).await?;
+        let token = made["token"].as_str().unwrap_or_default();
+        let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
+        let caller = self.inside.accepts(token).ok_or_else(gone)?;
+        let answer = json!({
+            "user": self.user(&caller, here).await?,
+            "accessToken": token,
+            "refreshToken": made["refresh_token"],
+        });
+        let refresh = made["refresh_token"].as_str().unwrap_or_default();
+        Ok(self.with_cookie(refresh, COOKIE_S, answer))
     }
 
     fn with_cookie(&self, token: &str, seconds: u32, body: Value) -> Response {
@@ -124,29 +136,6 @@ impl Gate {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
         response
-    }
-}
-
-fn bad(detail: &str) -> Refused {
-    Refused::new(StatusCode::BAD_REQUEST, detail)
-}
-
-/// A body that is a JSON object; none is an empty one.
-struct Object(Value);
-
-impl FromRequest<Gate> for Object {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, gate: &Gate) -> Result<Self, Refused> {
-        let bytes = read_body(request, &gate.door)
-            .await
-            .map_err(|error| from_error(&error))?;
-        if bytes.is_empty() {
-            return Ok(Self(json!({})));
-        }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad("the body is not valid JSON"))?;
-        let object = Some(value).filter(Value::is_object);
-        object.map(Self).ok_or_else(|| bad("the body must be a JSON object"))
     }
 }
 
@@ -163,24 +152,31 @@ impl FromRequestParts<Gate> for Room {
     }
 }
 
-fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, Refused> {
-    body[field]
-        .as_str()
-        .ok_or_else(|| bad(&format!("{field} must be a text")))
-}
-
 async fn health() -> Json<Value> {
-    let now = i64::try_from(now_ms()).ok();
-    let now = now.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    Json(json!({ "status": "ok", "timestamp": now.map(|now| format!("{now:.3}")) }))
+    Json(json!({ "status": "ok", "timestamp": now_text() }))
 }
 
-async fn register() -> Refused {
-    Refused::new(
-        StatusCode::FORBIDDEN,
-        "registration is closed: accounts are made with `parlour init`, and `parlour account set` gives them an e-mail \
-         address and a password",
-    )
+async fn register(
+    State(gate): State<Gate>,
+    here: Here,
+    headers: HeaderMap,
+    Object(body): Object,
+) -> Result<Response, Refused> {
+    let wish = json!({
+        "name": text(&body, "displayName")?,
+        "email": text(&body, "email")?,
+        "password": text(&body, "password")?,
+        "code": body["code"].as_str(),
+        "device": device(&headers),
+    });
+    let mut answer = gate.begin(&here, "/api/v1/session/register", &wish).await?;
+    *answer.status_mut() = StatusCode::CREATED;
+    Ok(answer)
+}
+
+fn device(headers: &HeaderMap) -> &str {
+    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
+    device.unwrap_or("echoroom")
 }
 
 async fn log_in(
@@ -189,27 +185,12 @@ async fn log_in(
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
-    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
     let wish = json!({
         "name": text(&body, "email")?,
         "password": text(&body, "password")?,
-        "device": device.unwrap_or("echoroom"),
+        "device": device(&headers),
     });
-    let path = "/api/v1/session/login";
-    let made = gate
-        .inside
-        .ask(None, here.from, Method::POST, path, Some(&wish))
-        .await?;
-    let token = made["token"].as_str().unwrap_or_default();
-    let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
-    let caller = gate.inside.accepts(token).ok_or_else(gone)?;
-    let answer = json!({
-        "user": gate.user(&caller, &here).await?,
-        "accessToken": token,
-        "refreshToken": made["refresh_token"],
-    });
-    let refresh = made["refresh_token"].as_str().unwrap_or_default();
-    Ok(gate.with_cookie(refresh, COOKIE_S, answer))
+    gate.begin(&here, "/api/v1/session/login", &wish).await
 }
 
 async fn refresh(
@@ -219,7 +200,9 @@ async fn refresh(
     Object(body): Object,
 ) -> Result<Response, Refused> {
     let missing = || Refused::new(StatusCode::UNAUTHORIZED, "there is no refresh token");
-    let token = gate.refresh_token(&headers, &body).ok_or_else(missing)?;
+    let told = body["refreshToken"].as_str().map(ToOwned::to_owned);
+    let is_told = told.is_some();
+    let token = told.or_else(|| gate.cookie(&headers)).ok_or_else(missing)?;
     let path = "/api/v1/session/refresh";
     let wish = json!({ "refresh_token": token });
     let made = gate
@@ -227,12 +210,27 @@ async fn refresh(
         .ask(None, here.from, Method::POST, path, Some(&wish))
         .await?;
     let refresh = made["refresh_token"].as_str().unwrap_or_default();
-    let answer = json!({ "accessToken": made["token"], "refreshToken": refresh });
+    let mut answer = json!({ "accessToken": made["token"] });
+    // What came in a cookie that no script can read stays out of scripts' sight.
+    if is_told {
+        answer["refreshToken"] = json!(refresh);
+    }
     Ok(gate.with_cookie(refresh, COOKIE_S, answer))
 }
 
-async fn log_out(State(gate): State<Gate>, here: Here, headers: HeaderMap) -> Result<Response, Refused> {
-    if let Ok(caller) = gate.caller(&headers, &here) {
+async fn log_out(
+    State(gate): State<Gate>,
+    here: Here,
+    headers: HeaderMap,
+    Object(body): Object,
+) -> Result<Response, Refused> {
+    let caller = gate.caller(&headers, &here).ok();
+    // The access token has often ended by then, and the login goes on for days.
+    let told = body["refreshToken"].as_str().map(ToOwned::to_owned);
+    if let Some(refresh) = told.or_else(|| gate.cookie(&headers)) {
+        gate.inside.end_login(refresh, here.from).await?;
+    }
+    if let Some(caller) = caller.filter(|caller| !caller.is_over(now_ms())) {
         gate.post(&caller, &here, "/api/v1/session/logout", &json!({})).await?;
     }
     Ok(gate.with_cookie("", 0, json!({ "message": "logged out" })))

@@ -1,7 +1,7 @@
 // A room: what it is called, who is in it, who may do what, and how others come in.
 import { html, useEffect, useState } from "../h.js";
-import { part, patch, post } from "../api.js";
-import { atLeast, contacts, keep, members, membersAgain, RANKS, rooms } from "../state.js";
+import { part, patch, post, remove } from "../api.js";
+import { atLeast, contacts, keep, members, membersAgain, RANKS, roomAgain, rooms } from "../state.js";
 import { go } from "../route.js";
 import { momentOf, plural, span } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
@@ -41,7 +41,7 @@ async function expel(room, member, ban) {
     action: ban ? "Ban" : "Remove",
     danger: true,
   });
-  if (sure && (await attempt(() => post(path(room, `/members/${part(member.user_id)}/remove`), { ban })))) membersAgain(room.id);
+  if (sure && (await attempt(() => post(path(room, `/members/${part(member.user_id)}/remove`), { ban })))) roomAgain(room.id);
 }
 
 function memberMenu(anchor, room, member) {
@@ -78,8 +78,25 @@ function Members({ room }) {
   </ul>`;
 }
 
+/** Who cannot come in until the ban is lifted. */
+function KeptOut({ room }) {
+  const lift = async ({ user_id: user, name }) => {
+    if (await attempt(() => remove(path(room, `/bans/${part(user)}`)), `${name} may come in again`)) roomAgain(room.id);
+  };
+  return html`<h3>Kept out</h3>
+    <ul class="members">
+      ${room.banned.map(
+        (one) => html`<li key=${one.user_id}>
+          <${Avatar} of=${one.user_id} name=${one.name} size="s" />
+          <span class="text"><strong>${one.name}</strong></span>
+          ${may(room, "remove") && html`<button type="button" class="quiet small" aria-label=${`Lift the ban of ${one.name}`} onClick=${() => lift(one)}>Lift</button>`}
+        </li>`,
+      )}
+    </ul>`;
+}
+
 function InviteContact({ room }) {
-  const here = new Set((members.value.get(room.id) ?? []).map((one) => one.user_id));
+  const here = new Set([...(members.value.get(room.id) ?? []), ...room.banned].map((one) => one.user_id));
   const free = [...contacts.value.values()].filter((one) => one.state === "accepted" && !one.blocked && !here.has(one.user_id));
   const [asked, setAsked] = useState(new Set());
   const invite = async (contact) => {
@@ -171,6 +188,7 @@ export function Room({ room }) {
     html`<h3>Bring in</h3>
       <${InviteContact} room=${room} />
       <div class="buttons"><button type="button" class="quiet" onClick=${() => makeLink(room)}><${Icon} name="link" />Make a link</button></div>`}
+    ${room.banned.length > 0 && html`<${KeptOut} room=${room} />`}
     ${member && html`<details><summary>Rules of this room</summary><${Rules} room=${room} /></details>`}
   `;
 }

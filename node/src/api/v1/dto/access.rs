@@ -56,6 +56,9 @@ pub(crate) struct LogIn {
     pub(crate) password: String,
     /// What the list of logins shows; the client's `User-Agent` without.
     pub(crate) device: Option<String>,
+    /// The token lasts as long as the login, for clients that renew none.
+    #[serde(default)]
+    pub(crate) one_token: bool,
 }
 
 #[derive(Deserialize)]
@@ -102,4 +105,48 @@ pub(crate) struct SetLogin {
     /// Stays as it is without.
     pub(crate) email: Option<String>,
     pub(crate) password: String,
+}
+
+/// Somebody who makes an account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) password: String,
+    /// An invitation, where one is needed.
+    pub(crate) code: Option<String>,
+    /// What the list of logins shows; the client's `User-Agent` without.
+    pub(crate) device: Option<String>,
+    /// The token lasts as long as the login, for clients that renew none.
+    #[serde(default)]
+    pub(crate) one_token: bool,
+}
+
+/// A new account, and the tokens of its first login.
+#[derive(Serialize)]
+pub(crate) struct Registered {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    /// Shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
+    pub(crate) token: String,
+    pub(crate) expires_at: Time,
+    pub(crate) refresh_token: String,
+    pub(crate) refresh_expires_at: Time,
+}
+
+/// An invitation to make an account.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InviteAccount {
+    pub(crate) valid_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct AccountInvite {
+    pub(crate) code: String,
+    pub(crate) expires_at: Time,
 }

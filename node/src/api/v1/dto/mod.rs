@@ -17,7 +17,10 @@ mod system;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use access::{LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Session, SetLogin, Token};
+pub(crate) use access::{
+    AccountInvite, InviteAccount, LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Register,
+    Registered, Session, SetLogin, Token,
+};
 pub(crate) use account::{Account, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
 pub(crate) use change::{Change, What};
 pub(crate) use contact::{

@@ -1,0 +1,124 @@
+//! What the REST calls of all families are made of: who asks, a JSON object, and a refusal in which each finds its own field.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::inside::{Inside, Refused, from_error};
+use crate::api::{Caller, Connection, Door, read_body};
+use crate::runner::now_ms;
+
+/// Who asks: whoever holds the token of a request or of a socket.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) inside: Inside,
+    pub(super) caller: Caller,
+    pub(super) from: IpAddr,
+}
+
+impl Asker {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
+        self.inside.ask(Some(&self.caller), self.from, method, path, body).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Refused> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Tells contacts whether the account's user is there.
+    pub(super) async fn say_there(&self, there: bool) -> Result<(), Refused> {
+        let wish = json!({ "presence": if there { "online" } else { "away" } });
+        self.ask(Method::PUT, "/api/v1/me/presence", Some(&wish))
+            .await
+            .map(drop)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker
+where
+    Inside: FromRef<S>,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let inside = Inside::from_ref(state);
+        let Here(from) = Here::from_request_parts(parts, state).await?;
+        let caller = inside.caller(&parts.headers, from)?;
+        Ok(Self { inside, caller, from })
+    }
+}
+
+/// The client's address.
+pub(super) struct Here(pub(super) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Here {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let connection = parts.extensions.get::<Arc<Connection>>();
+        connection
+            .map(|connection| Self(connection.from))
+            .ok_or_else(Refused::internal)
+    }
+}
+
+/// This moment as it is told.
+pub(super) fn now_text() -> Value {
+    let now = i64::try_from(now_ms()).ok();
+    let now = now.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    json!(now.map(|now| format!("{now:.3}")))
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = json!({ "success": false, "message": self.detail, "error": self.detail });
+        let mut response = (self.status, Json(body)).into_response();
+        let after = self.retry_after.and_then(|after| HeaderValue::from_str(&after).ok());
+        response.headers_mut().extend(after.map(|after| (RETRY_AFTER, after)));
+        response
+    }
+}
+
+pub(super) fn bad(detail: &str) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// A body that is a JSON object; none is an empty one.
+pub(super) struct Object(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Object
+where
+    Door: FromRef<S>,
+{
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = read_body(request, &Door::from_ref(state))
+            .await
+            .map_err(|error| from_error(&error))?;
+        if bytes.is_empty() {
+            return Ok(Self(json!({})));
+        }
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad("the body is not valid JSON"))?;
+        let object = Some(value).filter(Value::is_object);
+        object.map(Self).ok_or_else(|| bad("the body must be a JSON object"))
+    }
+}
+
+/// A text that has to be there.
+pub(super) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, Refused> {
+    body[field]
+        .as_str()
+        .ok_or_else(|| bad(&format!("{field} must be a text")))
+}

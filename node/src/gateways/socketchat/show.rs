@@ -1,0 +1,144 @@
+//! What API v1 says, as this family says it.
+
+use serde_json::{Value, json};
+
+/// A message; `None` for what this family has no shape for. `read_by` are the users who have read it.
+pub(super) fn message(message: &Value, room: &str, read_by: &[&Value]) -> Option<Value> {
+    let content = words(message)?;
+    let id = message["id"].as_str().unwrap_or_default();
+    let sent = &message["created_at"];
+    let edited = message.get("edited_at");
+    let mut shown = json!({
+        "_id": id,
+        "content": content,
+        "sender": person(&message["author"], &message["author_name"]),
+        "room": room,
+        "messageType": "text",
+        "isEdited": edited.is_some(),
+        "reactions": reactions(message),
+        // When somebody read it, their node does not say.
+        "readBy": read_by.iter().map(|user| json!({ "user": user, "readAt": null })).collect::<Vec<_>>(),
+        "createdAt": sent,
+        "updatedAt": edited.unwrap_or(sent),
+    });
+    if let Some(edited) = edited {
+        shown["editedAt"] = edited.clone();
+    }
+    Some(shown)
+}
+
+/// What of a message is read.
+fn words(message: &Value) -> Option<String> {
+    if message["deleted"] == true || message.get("gone").is_some() || message.get("timer").is_some() {
+        return None;
+    }
+    let own = |text: &Value| text.as_str().map(ToOwned::to_owned);
+    own(&message["text"])
+        .or_else(|| own(&message["poll"]["question"]))
+        .or_else(|| own(&message["sticker"]["emoji"]))
+        .or_else(|| own(&message["file"]["name"]))
+        .or_else(|| {
+            let place = message.get("location")?;
+            Some(format!("{}, {}", place["latitude"], place["longitude"]))
+        })
+}
+
+fn reactions(message: &Value) -> Vec<Value> {
+    let all = message["reactions"].as_array().into_iter().flatten();
+    let each = all.flat_map(|reaction| {
+        let emoji = &reaction["emoji"];
+        let users = reaction["users"].as_array().into_iter().flatten();
+        users.map(move |user| {
+            let name = format!("{}/{user}/{emoji}", message["id"]);
+            let id = blake3::hash(name.as_bytes()).to_hex();
+            json!({ "_id": id.get(..24), "user": user, "emoji": emoji })
+        })
+    });
+    each.collect()
+}
+
+/// Somebody as a message's sender.
+fn person(id: &Value, name: &Value) -> Value {
+    json!({ "_id": id, "username": name, "email": "", "avatar": null })
+}
+
+/// The account's own user.
+pub(super) fn own(me: &Value, login: &Value, online: bool, now: &Value) -> Value {
+    let since = login["password_since"].as_str().unwrap_or("1970-01-01T00:00:00.000Z");
+    json!({
+        "_id": me["user_id"],
+        "username": me["name"],
+        "email": login["email"].as_str().unwrap_or_default(),
+        "avatar": null,
+        "isOnline": online,
+        "lastSeen": now,
+        "createdAt": since,
+        "updatedAt": since,
+    })
+}
+
+/// A contact as another user.
+pub(super) fn contact(contact: &Value) -> Value {
+    let since = &contact["created_at"];
+    let seen = Some(&contact["last_seen"])
+        .filter(|seen| !seen.is_null())
+        .unwrap_or(since);
+    json!({
+        "_id": contact["user_id"],
+        "username": contact["display"],
+        "email": "",
+        "avatar": null,
+        "isOnline": contact["presence"] == "online",
+        "lastSeen": seen,
+        "createdAt": since,
+        "updatedAt": since,
+    })
+}
+
+/// Who has read a message, by its details.
+pub(super) fn readers(details: &Value) -> Vec<&Value> {
+    let devices = details["devices"].as_array().into_iter().flatten();
+    let mut users: Vec<_> = devices
+        .filter(|device| device["state"] == "read")
+        .map(|device| &device["user_id"])
+        .collect();
+    users.dedup();
+    users
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_familys_fields_and_one_that_is_gone_is_none() {
+        let told = json!({
+            "id": "m1", "author": "u1", "author_name": "ada", "text": "hello", "deleted": false,
+            "reactions": [{ "emoji": "x", "users": ["u1", "u2"] }], "created_at": "T1", "edited_at": "T2",
+        });
+        let shown = message(&told, "garden", &[&json!("u2")]).unwrap();
+        assert_eq!(
+            (&shown["content"], &shown["room"], &shown["isEdited"]),
+            (&json!("hello"), &json!("garden"), &json!(true))
+        );
+        assert_eq!(
+            (&shown["updatedAt"], &shown["readBy"][0]["user"]),
+            (&json!("T2"), &json!("u2"))
+        );
+        let [one, other] = &shown["reactions"].as_array().unwrap()[..] else {
+            panic!("two reactions");
+        };
+        assert_eq!((&one["user"], &other["user"]), (&json!("u1"), &json!("u2")));
+        assert_ne!(one["_id"], other["_id"]);
+        for gone in [
+            json!({ "id": "m", "deleted": true }),
+            json!({ "id": "m", "text": null, "gone": "expired" }),
+            json!({ "id": "m", "text": null, "timer": {} }),
+            json!({ "id": "m", "text": null }),
+        ] {
+            assert!(message(&gone, "garden", &[]).is_none(), "{gone}");
+        }
+        let poll = json!({ "id": "m", "text": null, "poll": { "question": "when?" } });
+        assert_eq!(message(&poll, "garden", &[]).unwrap()["content"], "when?");
+    }
+}

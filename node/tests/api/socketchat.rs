@@ -1,0 +1,249 @@
+//! The gateway `socketchat`: its refusals, and two nodes whose users talk through gateways of two families.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::support::{Program, patient};
+
+const PASSWORD: &str = "correct horse";
+
+struct House {
+    native: Program,
+    /// Without a token.
+    gate: Program,
+    node: Node,
+    _data: TempDir,
+}
+
+impl House {
+    /// The node of somebody with a gateway.
+    async fn of(name: &str, gateway: &str) -> Self {
+        let data = TempDir::new().unwrap();
+        create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
+        let mut node = Node::start(NodeOptions {
+            data: data.path().to_owned(),
+            account: None,
+            all_accounts: true,
+            password: None,
+            api: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".into()],
+            mdns: false,
+            network: true,
+            limits: ApiLimits::default(),
+        })
+        .await
+        .unwrap();
+        let gateway: Gateway = format!("{gateway}=127.0.0.1:0").parse().unwrap();
+        let address = node.open_gateway(gateway).await.unwrap();
+        let program = |address: SocketAddr, token: &str| Program {
+            address,
+            token: token.to_owned(),
+        };
+        let api = node.api_url().strip_prefix("http://").unwrap().parse().unwrap();
+        let native = program(api, node.token());
+        let login = json!({ "email": format!("{name}@example.org"), "password": PASSWORD });
+        assert_eq!(native.put("/api/v1/me/login", &login).await.status, 200);
+        Self {
+            native,
+            gate: program(address, ""),
+            node,
+            _data: data,
+        }
+    }
+
+    fn gate_url(&self) -> String {
+        format!("http://{}", self.gate.address)
+    }
+}
+
+/// Where the client library is; `None`, said clearly, where it is not installed.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+fn clients() -> Option<PathBuf> {
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    if clients.join("node_modules/socket.io-client").is_dir() {
+        return Some(clients);
+    }
+    eprintln!("SKIPPED: `npm install` in node/tests/clients installs what this test needs");
+    None
+}
+
+/// What changes in an account, from its beginning on.
+async fn feed(program: &Program) -> TcpStream {
+    let mut stream = TcpStream::connect(program.address).await.unwrap();
+    let request = program.request("GET", "/api/v1/events?after=0");
+    stream.write_all(&request.bytes()).await.unwrap();
+    stream
+}
+
+async fn something(stream: &mut TcpStream) {
+    let mut space = [0; 1024];
+    assert_ne!(stream.read(&mut space).await.unwrap(), 0, "the feed ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
+    let Some(clients) = clients() else {
+        return;
+    };
+    let (ada, bo) = (House::of("ada", "echoroom").await, House::of("bo", "socketchat").await);
+    let link = ada.native.invite(&json!({})).await["link"].clone();
+    let added = bo.native.post("/api/v1/contacts", &json!({ "link": link })).await;
+    assert!(added.status < 300, "{}", added.text());
+    let room = json!({ "name": "Garden" });
+    assert_eq!(ada.native.post("/api/v1/rooms", &room).await.status, 201);
+    let invite = async || {
+        let (mut hers, mut his) = (feed(&ada.native).await, feed(&bo.native).await);
+        let wish = json!({ "user": "bo" });
+        while ada.native.post("/api/v1/rooms/garden/invites", &wish).await.status >= 300 {
+            something(&mut hers).await;
+        }
+        loop {
+            let rooms = bo.native.get("/api/v1/rooms").await.json();
+            if rooms["items"][0]["standing"] == "invited" {
+                return rooms["items"][0]["slug"].as_str().unwrap().to_owned();
+            }
+            something(&mut his).await;
+        }
+    };
+    let slug = patient("the invitation", invite()).await;
+    assert_eq!(slug, "garden");
+    let mut command = std::process::Command::new("node");
+    command.arg(clients.join("socketchat.mjs"));
+    command.args([
+        ada.gate_url(),
+        bo.gate_url(),
+        ada.node.api_url(),
+        ada.node.token().to_owned(),
+    ]);
+    command.args([PASSWORD, &slug]);
+    let run = tokio::task::spawn_blocking(move || command.output()).await;
+    let run = run.unwrap().unwrap();
+    let (out, error) = (
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr),
+    );
+    assert!(run.status.success() && out.trim() == "ok", "{out}\n{error}");
+    // What the family made is an ordinary room.
+    let fresh = bo.native.get("/api/v1/rooms/fresh").await.json();
+    assert_eq!(
+        (&fresh["policy"]["join"], &fresh["members"]),
+        (&json!("public"), &json!(1))
+    );
+    ada.node.stop().await;
+    bo.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_requests_get_the_familys_refusal() {
+    let bo = House::of("bo", "socketchat").await;
+    let login = json!({ "email": "bo@example.org", "password": PASSWORD });
+    let login = bo.gate.post("/api/auth/login", &login).await;
+    assert_eq!(login.status, 200, "{}", login.text());
+    let page = Program {
+        address: bo.gate.address,
+        token: login.json()["data"]["token"].as_str().unwrap().to_owned(),
+    };
+    let sent = page.post("/api/messages", &json!({ "content": "hello" })).await;
+    assert_eq!(
+        (sent.status, &sent.json()["data"]["message"]["room"]),
+        (201, &json!("general"))
+    );
+    let id = sent.json()["data"]["message"]["_id"].as_str().unwrap().to_owned();
+    let message = format!("/api/messages/{id}");
+    let short = format!("/api/messages/{}", &id[..id.len() - 4]);
+    let long = json!({ "content": "x".repeat(1001) });
+    let x = json!({ "content": "x" });
+    for (method, path, body, status) in [
+        ("GET", "/api/messages?limit=0", Value::Null, 400),
+        ("GET", "/api/messages?limit=-1", Value::Null, 400),
+        ("GET", "/api/messages?skip=x", Value::Null, 400),
+        ("GET", "/api/messages?skip=99999999", Value::Null, 400),
+        ("GET", "/api/messages?room=..%2Fme", Value::Null, 400),
+        ("GET", "/api/messages?room=", Value::Null, 400),
+        ("POST", "/api/messages", json!({}), 400),
+        ("POST", "/api/messages", json!({ "content": 1 }), 400),
+        ("POST", "/api/messages", json!({ "content": " " }), 400),
+        ("POST", "/api/messages", long.clone(), 400),
+        ("POST", "/api/messages", json!({ "content": "x", "room": 1 }), 400),
+        (
+            "POST",
+            "/api/messages",
+            json!({ "content": "x", "messageType": "file" }),
+            400,
+        ),
+        ("POST", "/api/messages", json!([1]), 400),
+        ("PUT", message.as_str(), long, 400),
+        ("PUT", "/api/messages/nonsense", x.clone(), 400),
+        ("PUT", short.as_str(), x.clone(), 404),
+        ("PUT", "/api/messages/..%2Fme", x, 400),
+        ("POST", "/api/messages/%ff/read", json!({}), 400),
+        ("POST", &format!("{message}/react"), json!({}), 400),
+        ("POST", &format!("{message}/react"), json!({ "emoji": "no emoji" }), 400),
+        ("PUT", "/api/users/profile", json!({ "username": "ab" }), 400),
+        ("PUT", "/api/users/profile", json!({ "username": "x".repeat(31) }), 400),
+        ("GET", "/api/users/search?q=a", Value::Null, 400),
+        ("GET", "/api/users/search?q=ab&limit=x", Value::Null, 400),
+        ("GET", "/api/users/nobody", Value::Null, 404),
+        ("POST", "/api/users/status", json!({ "isOnline": 1 }), 400),
+        ("POST", "/api/files/upload", json!({}), 501),
+        ("POST", "/api/users/avatar", json!({}), 501),
+        ("GET", "/api/v1/me", Value::Null, 404),
+        ("DELETE", "/api/messages", Value::Null, 405),
+        ("GET", "/nowhere", Value::Null, 404),
+        (
+            "POST",
+            "/api/auth/login",
+            json!({ "email": { "$ne": 1 }, "password": "x" }),
+            400,
+        ),
+        (
+            "POST",
+            "/api/auth/register",
+            json!({ "username": "eve", "email": "eve@example.org", "password": PASSWORD }),
+            403,
+        ),
+    ] {
+        let mut request = page.request(method, path);
+        if !body.is_null() {
+            request = request.set("Content-Type", "application/json").body(&body.to_string());
+        }
+        let reply = page.send(&request).await;
+        assert_eq!(reply.status, status, "{method} {path} {body}: {}", reply.text());
+        let refusal = reply.json();
+        assert_eq!(refusal["success"], false, "{path}");
+        assert!(refusal["message"].is_string(), "{path}");
+    }
+    let stranger = bo.gate.request("GET", "/api/messages").without("Authorization");
+    assert_eq!(bo.gate.send(&stranger).await.status, 401);
+    let foreign = page
+        .request("GET", "/api/messages")
+        .set("Origin", "http://evil.example");
+    assert_eq!(page.send(&foreign).await.status, 403);
+    // None of it has made a room, or changed the message.
+    let rooms = bo.native.get("/api/v1/rooms").await.json();
+    assert_eq!(rooms["items"].as_array().unwrap().len(), 1, "{rooms}");
+    let listed = page.get("/api/messages").await.json();
+    assert_eq!(listed["data"]["messages"][0]["content"], "hello");
+    // A token of this family outlives the time for which others are renewed.
+    let until: jiff::Timestamp = page.get_session(&bo.native).await;
+    assert!(until.as_millisecond() > i64::try_from(now_ms()).unwrap() + 6 * 24 * 3_600_000);
+    bo.node.stop().await;
+}
+
+impl Program {
+    /// Until when this program's token is good, as the API itself says.
+    async fn get_session(&self, native: &Program) -> jiff::Timestamp {
+        let asker = Program {
+            address: native.address,
+            token: self.token.clone(),
+        };
+        let session = asker.get("/api/v1/session").await.json();
+        session["expires_at"].as_str().unwrap().parse().unwrap()
+    }
+}
