@@ -26,6 +26,7 @@ Examples:
   parlour message view msg_ab3cde7h            what can be viewed once or twice
   parlour message delete msg_ab3cde7h          for everybody; own messages only
   parlour message delete msg_ab3cde7h --for-me
+  parlour message report msg_ab3cde7h --reason \"spam\"
 
 An id is what `send --json` and `history --json` give, or its beginning, as long as it means one message only.
 Whoever has seen a message can have kept it: deleting asks the other nodes to erase it.";

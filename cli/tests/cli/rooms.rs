@@ -365,5 +365,5 @@ fn public_rooms_are_found_and_joined_by_name_and_never_one_for_the_other() {
         }
     });
     bob.run(&["room", "join", &alices]).failed(1, "banned");
-    bob.run(&["room", "join", "no-such-room"]).failed(1, "no conversation");
+    bob.run(&["room", "join", "no-such-room"]).failed(1, "no room");
 }

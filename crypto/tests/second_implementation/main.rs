@@ -102,7 +102,7 @@ fn bodies_and_cards_agree() {
 fn knocks_agree() {
     topic(
         "knock",
-        &[("knock_request", 4), ("knock_response", 5), ("asking_work", 2)],
+        &[("knock_request", 5), ("knock_response", 6), ("asking_work", 2)],
     );
 }
 
@@ -141,7 +141,7 @@ fn chains_operations_and_links_agree() {
             ("sender_chain", 5),
             ("room_shard", 4),
             ("room_link", 2),
-            ("control", 8),
+            ("control", 9),
         ],
     );
 }

@@ -237,7 +237,7 @@ async fn reports_blocks_bans_and_public_rooms_are_answered_as_they_are_documente
     let is = |got: (u16, String), status: u16, code: &str| assert_eq!(got, (status, code.to_owned()));
     is(report(id, json!({})).await, 403, "own_message");
     is(report(id, json!({ "reason": "x".repeat(513) })).await, 400, "too_long");
-    is(report("msg_nothing", json!({})).await, 400, "bad_id");
+    is(report("msg_nothing", json!({})).await, 404, "not_found");
     let made_it = api.get("/api/v1/conversations/garden/messages").await.json();
     let system = made_it["items"][0]["id"].as_str().unwrap().to_owned();
     is(report(&system, json!({})).await, 404, "not_found");

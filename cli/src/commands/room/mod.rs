@@ -43,6 +43,10 @@ Examples:
   parlour room remove garden carol --reason \"spam\"
   parlour room ban garden mallory --purge
   parlour room unban garden mallory
+  parlour room block garden mallory        sees nothing of what they write, in any room
+  parlour room unblock garden mallory
+  parlour room reports garden              what members find wrong; --dismiss ID puts it away
+  parlour room discover                    public rooms of contacts and on the LAN
   parlour room policy garden --post moderator --slow 30s
   parlour room history-policy garden last100
   parlour room rename garden \"Garden Club\"

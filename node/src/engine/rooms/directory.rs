@@ -147,10 +147,9 @@ impl Engine {
         let Some((create, token)) = create.zip(self.token_of(turn, no)?) else {
             return Ok(None);
         };
-        let invite = self.invite(token.token, token.expires);
         Ok(Some(ListedRoom {
             create,
-            link: RoomLink { invite, room }.to_link(),
+            link: self.link_into(room, row.name.clone(), token.token, token.expires),
             name: row.name.clone(),
             topic: row.topic.clone(),
             members: row.members,

@@ -97,15 +97,16 @@ impl Engine {
             },
         );
         self.distribute(turn, no)?;
-        let mut invite = self.invite(token, expires);
-        let mut name = row.name;
+        let link = self.link_into(*room, row.name, token, expires);
+        Ok(Ok(MadeLink { link, expires }))
+    }
+
+    /// The link into a room with a token of ours.
+    pub(super) fn link_into(&self, room: ConversationId, mut name: String, token: [u8; 16], expires: u64) -> String {
         name.truncate(name.floor_char_boundary(MAX_LINK_NAME));
+        let mut invite = self.invite(token, expires);
         invite.name = Some(name).filter(|name| !name.is_empty());
-        let link = RoomLink { invite, room: *room };
-        Ok(Ok(MadeLink {
-            link: link.to_link(),
-            expires,
-        }))
+        RoomLink { invite, room }.to_link()
     }
 
     /// Whoever shows a link has begun a session: nothing more is theirs yet.
