@@ -171,8 +171,11 @@ fn by_id(state: &Shared, room: &ConversationId) -> Result<dto::Room, ApiError> {
 async fn list(State(state): State<ApiState>) -> Result<Json<dto::List<dto::Room>>, ApiError> {
     let mut reader = Reader::new(&state.account);
     let rows = rooms::all(state.account.store())?;
+    // An invitation is none before the operation that lets us in has come: it could not be accepted.
+    let has_come = |row: &RoomRow| !matches!(row.standing, Standing::Invited { open: false, .. });
     let items = rows
         .iter()
+        .filter(|(_, row)| has_come(row))
         .map(|(no, row)| shown(&state, &mut reader, *no, row))
         .collect::<Result<_, _>>()?;
     Ok(Json(dto::List { items }))
