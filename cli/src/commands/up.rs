@@ -33,7 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
-  parlour up --gateway echoroom --gateway-ui echoroom=./dist
+  parlour up --gateway echoroom --gateway-ui echoroom=http://127.0.0.1:5173
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
 /// Run the node until Ctrl-C, with all accounts of the data directory or the one that --account names

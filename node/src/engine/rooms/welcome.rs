@@ -187,8 +187,11 @@ impl Engine {
             Some(_) => return Ok(true),
             None => false,
         };
-        if !(asked || self.is_accepted(turn, &user)?) || self.is_blocked(&user) {
+        if self.is_blocked(&user) {
             return Ok(true);
+        }
+        if !asked && !self.is_accepted(turn, &user)? {
+            return Ok(!self.is_awaited(turn, &user)?);
         }
         let open = |row: &RoomRow| matches!(row.standing, Standing::Invited { .. });
         if rooms::all(turn.txn)?.iter().filter(|(_, row)| open(row)).count() >= MAX_INVITED {
@@ -263,6 +266,12 @@ impl Engine {
         Ok(contacts::get(turn.txn, user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
     }
 
+    /// Whether a user is about to be a contact: what they say after their answer may come before it.
+    fn is_awaited(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+        let asked = |state: ContactState| matches!(state, ContactState::Invited { .. } | ContactState::Asked { .. });
+        Ok(contacts::get(turn.txn, user)?.is_some_and(|contact| asked(contact.state)))
+    }
+
     /// Whether an invitation of a user is among operations, by somebody we know from the room, counted or not.
     fn brings_invite(
         &mut self,
@@ -300,7 +309,7 @@ impl Engine {
         };
         let Some((no, row)) = self.room_number(turn, room)? else {
             // What they belong to may be on its way.
-            return Ok(!self.is_accepted(turn, &user)?);
+            return Ok(!self.is_accepted(turn, &user)? && !self.is_awaited(turn, &user)?);
         };
         let lets_us_in = match &row.standing {
             Standing::Invited { by, .. } => *by == user,

@@ -1,6 +1,7 @@
 //! Who goes and comes back, who is told so, and what others give of the time between.
 
 use parlour_crypto::{Body, DeviceKeys, Draft, EventId, History, Message, Rank, VerifiedEvent};
+use parlour_store::contacts::ContactState;
 use parlour_store::rooms::Standing;
 use parlour_store::{EventKey, LogKey, events, logs};
 
@@ -295,5 +296,27 @@ fn a_fellow_member_who_is_no_contact_is_blocked_like_a_contact_and_is_one_no_mor
         };
         let refused = sim.decide(0, Decision::Contact(nobody, change));
         assert_eq!(refused, Err(DecisionError::UnknownContact));
+    }
+}
+
+#[test]
+fn an_invitation_that_comes_before_the_answer_to_an_invite_is_not_lost() {
+    for seed in 0..20 {
+        let mut sim = Sim::with(seed, &["ada", "bo"]);
+        let room = sim.make_room(0, "garden", History::None);
+        let link = sim.invite(0, DAY, 1).link;
+        sim.open_invite(1, &link).expect("opened");
+        while sim.state_at(0, 1) != Some(ContactState::Accepted) {
+            sim.wait(1);
+        }
+        let bo = sim.user(1);
+        sim.in_room(0, room, RoomAct::Invite(bo, Rank::Member))
+            .expect("invited");
+        sim.wait(2 * MINUTE);
+        let standing = sim.standing(1, &room);
+        assert!(
+            matches!(standing, Some(Standing::Invited { open: true, .. })),
+            "{seed}: {standing:?}"
+        );
     }
 }
