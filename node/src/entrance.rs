@@ -163,7 +163,7 @@ impl Hall {
         format!("http://{}", self.door.address)
     }
 
-    /// Takes back what [`Entrance::tell_where`] said.
+    /// Says no more where the door is.
     pub(crate) fn forget_where(&self) {
         for file in left_behind(&self.data).unwrap_or_default() {
             let _ = std::fs::remove_file(file);
