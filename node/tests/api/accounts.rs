@@ -1,25 +1,11 @@
 //! Several accounts behind one door: a token opens one of them, and nothing leads from there to another.
 
-use parlour_node::{ApiLimits, DataDir, NewAccount, Node, NodeOptions, create_account, now_ms};
+use parlour_node::{DataDir, NewAccount, Node, create_account, now_ms};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::socket::Socket;
-use super::support::{Program, invite_link};
-
-fn options(data: &TempDir) -> NodeOptions {
-    NodeOptions {
-        data: data.path().to_owned(),
-        account: None,
-        all_accounts: true,
-        password: None,
-        api: "127.0.0.1:0".parse().unwrap(),
-        listen: vec!["127.0.0.1:0".into()],
-        mdns: false,
-        network: true,
-        limits: ApiLimits::default(),
-    }
-}
+use super::support::{Program, invite_link, options};
 
 /// The node, and its accounts' command lines.
 async fn start(data: &TempDir, accounts: &[&str]) -> (Node, Vec<Program>) {

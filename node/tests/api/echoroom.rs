@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::support::{Program, Raw, Reply, patient, read_head};
+use super::support::{Program, Raw, Reply, options, patient, read_head};
 
 const EMAIL: &str = "ada@example.org";
 const PASSWORD: &str = "correct horse";
@@ -34,15 +34,8 @@ impl Gate {
             create_account(&DataDir::new(data.path()), &NewAccount::named("ada"), now_ms()).unwrap();
         }
         let mut node = Node::start(NodeOptions {
-            data: data.path().to_owned(),
-            account: None,
-            all_accounts: true,
-            password: None,
-            api: "127.0.0.1:0".parse().unwrap(),
-            listen: vec!["127.0.0.1:0".into()],
-            mdns: false,
-            network: true,
             limits,
+            ..options(data)
         })
         .await
         .unwrap();

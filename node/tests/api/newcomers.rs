@@ -1,28 +1,12 @@
 //! People who make accounts for themselves: by which rule, through which door, and that what they get works at once.
 
-use parlour_node::{
-    ApiLimits, DataDir, NewAccount, Node, NodeOptions, Registration, WaitingNode, create_account, now_ms,
-};
+use parlour_node::{DataDir, NewAccount, Node, Registration, WaitingNode, create_account, now_ms};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{Program, Reply, patient};
+use super::support::{Program, Reply, options, patient};
 
 const PASSWORD: &str = "correct horse";
-
-fn options(data: &TempDir) -> NodeOptions {
-    NodeOptions {
-        data: data.path().to_owned(),
-        account: None,
-        all_accounts: true,
-        password: None,
-        api: "127.0.0.1:0".parse().unwrap(),
-        listen: vec!["127.0.0.1:0".into()],
-        mdns: false,
-        network: true,
-        limits: ApiLimits::default(),
-    }
-}
 
 fn program(url: &str, token: &str) -> Program {
     Program {

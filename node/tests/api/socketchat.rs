@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
+use parlour_node::{DataDir, Gateway, NewAccount, Node, create_account, now_ms};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::support::{Program, patient};
+use super::support::{Program, options, patient};
 
 const PASSWORD: &str = "correct horse";
 
@@ -26,19 +26,7 @@ impl House {
     async fn of(name: &str, gateway: &str) -> Self {
         let data = TempDir::new().unwrap();
         create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
-        let mut node = Node::start(NodeOptions {
-            data: data.path().to_owned(),
-            account: None,
-            all_accounts: true,
-            password: None,
-            api: "127.0.0.1:0".parse().unwrap(),
-            listen: vec!["127.0.0.1:0".into()],
-            mdns: false,
-            network: true,
-            limits: ApiLimits::default(),
-        })
-        .await
-        .unwrap();
+        let mut node = Node::start(options(&data)).await.unwrap();
         let gateway: Gateway = format!("{gateway}=127.0.0.1:0").parse().unwrap();
         let address = node.open_gateway(gateway).await.unwrap();
         let program = |address: SocketAddr, token: &str| Program {

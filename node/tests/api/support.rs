@@ -40,6 +40,21 @@ pub(crate) struct TestApi {
     _data: TempDir,
 }
 
+/// What a node of tests is started with: all its accounts, and nothing but loopback.
+pub(crate) fn options(data: &TempDir) -> NodeOptions {
+    NodeOptions {
+        data: data.path().to_owned(),
+        account: None,
+        all_accounts: true,
+        password: None,
+        api: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".into()],
+        mdns: false,
+        network: true,
+        limits: ApiLimits::default(),
+    }
+}
+
 impl TestApi {
     pub(crate) async fn start() -> Self {
         Self::with(ApiLimits::default()).await
@@ -57,15 +72,8 @@ impl TestApi {
         let data = TempDir::new().unwrap();
         create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
         let options = NodeOptions {
-            data: data.path().to_owned(),
-            account: None,
             all_accounts: false,
-            password: None,
-            api: "127.0.0.1:0".parse().unwrap(),
-            listen: vec!["127.0.0.1:0".into()],
-            mdns: false,
-            network: true,
-            limits: ApiLimits::default(),
+            ..options(&data)
         };
         let node = Node::start(options).await.unwrap();
         let listener = bind_api("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::support::{Raw, Reply, patient, read_reply};
+use super::support::{Raw, Reply, options, patient, read_reply};
 
 pub(crate) struct Waiting {
     pub(crate) node: WaitingNode,
@@ -26,15 +26,9 @@ impl Waiting {
     pub(crate) async fn with(limits: ApiLimits) -> Self {
         let data = TempDir::new().unwrap();
         let options = NodeOptions {
-            data: data.path().to_owned(),
-            account: None,
             all_accounts: false,
-            password: None,
-            api: "127.0.0.1:0".parse().unwrap(),
-            listen: vec!["127.0.0.1:0".into()],
-            mdns: false,
-            network: true,
             limits,
+            ..options(&data)
         };
         let node = WaitingNode::start(options).await.unwrap();
         Self {
