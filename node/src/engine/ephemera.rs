@@ -1,4 +1,5 @@
-//! Typing and presence (PROTOCOL.md section 9): said on open streams between contacts, kept in memory, gone by themselves.
+//! Typing and presence (PROTOCOL.md section 9): said on open streams, kept in memory, gone by themselves. Presence is between contacts;
+//! that somebody writes in a room is told its members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +116,7 @@ impl Engine {
             self.ephemera.told.remove(&no);
         }
         for stream in self.links_sharing(turn, no)? {
-            if self.may_tell(turn, stream)? {
+            if self.may_tell_typing(turn, stream, no)? {
                 let conversation = *conversation;
                 self.send_frame(turn, stream, &Frame::Typing { conversation, typing });
             }
@@ -188,26 +189,38 @@ impl Engine {
         Ok(contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
     }
 
-    /// Whether anything of what the user does may be told on a stream.
-    fn may_tell(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<bool, StoreError> {
-        let decided = self
-            .link(stream)
-            .map(|link| link.user)
-            .is_some_and(|user| !self.is_undecided(&user));
-        Ok(decided && self.links_a_contact(turn, stream)?)
+    /// Whether a stream is ready and leads to somebody who is told who writes in a conversation that they share with us: a contact, or
+    /// in a room whoever is in it.
+    fn shares_typing(&mut self, turn: &Turn<'_, '_>, stream: u64, no: ConversationNo) -> Result<bool, StoreError> {
+        if !self.is_room(turn, no)? {
+            return self.links_a_contact(turn, stream);
+        }
+        let greeted = self.link(stream).is_some_and(|link| link.greeted);
+        Ok(greeted && self.members(turn, no)?.is_some_and(|members| members.tell_each_other()))
     }
 
-    fn may_take(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<Option<(DeviceNo, UserId)>, StoreError> {
-        let Some((device, user)) = self.link(stream).map(|link| (link.device, link.user)) else {
-            return Ok(None);
-        };
-        let often = self
-            .ephemera
-            .taken
-            .entry(device)
-            .or_insert(Allowance::new(FRAME_EVERY_MS, FRAMES_AT_ONCE));
-        let taken = often.take(turn.now) && self.links_a_contact(turn, stream)?;
-        Ok(taken.then_some((device, user)))
+    /// Whether nothing has to be decided about whoever a stream leads to.
+    fn is_decided(&mut self, stream: u64) -> bool {
+        let user = self.link(stream).map(|link| link.user);
+        user.is_some_and(|user| !self.is_undecided(&user))
+    }
+
+    /// Whether the user's presence may be told on a stream.
+    fn may_tell(&mut self, turn: &Turn<'_, '_>, stream: u64) -> Result<bool, StoreError> {
+        Ok(self.is_decided(stream) && self.links_a_contact(turn, stream)?)
+    }
+
+    /// Whether it may be told on a stream that the user writes in a conversation shared with whoever is there.
+    fn may_tell_typing(&mut self, turn: &Turn<'_, '_>, stream: u64, no: ConversationNo) -> Result<bool, StoreError> {
+        Ok(self.is_decided(stream) && self.shares_typing(turn, stream, no)?)
+    }
+
+    /// Whose frame came, if one more of theirs may be looked at.
+    fn take_frame(&mut self, now: u64, stream: u64) -> Option<(DeviceNo, UserId)> {
+        let (device, user) = self.link(stream).map(|link| (link.device, link.user))?;
+        let often = self.ephemera.taken.entry(device);
+        let often = often.or_insert(Allowance::new(FRAME_EVERY_MS, FRAMES_AT_ONCE));
+        often.take(now).then_some((device, user))
     }
 
     pub(crate) fn on_typing(
@@ -217,10 +230,13 @@ impl Engine {
         conversation: &ConversationId,
         typing: bool,
     ) -> Result<(), StoreError> {
-        let Some((device, _)) = self.may_take(turn, stream)? else {
+        let Some((device, _)) = self.take_frame(turn.now, stream) else {
             return Ok(());
         };
-        if self.shared_number(turn, device, conversation)?.is_none() {
+        let Some(no) = self.shared_number(turn, device, conversation)? else {
+            return Ok(());
+        };
+        if !self.shares_typing(turn, stream, no)? {
             return Ok(());
         }
         if typing {
@@ -271,9 +287,12 @@ impl Engine {
         stream: u64,
         presence: Presence,
     ) -> Result<(), StoreError> {
-        let Some((device, user)) = self.may_take(turn, stream)? else {
+        let Some((device, user)) = self.take_frame(turn.now, stream) else {
             return Ok(());
         };
+        if !self.links_a_contact(turn, stream)? {
+            return Ok(());
+        }
         let shares = presence != Presence::Hidden;
         if contacts::shares_presence(turn.txn, &user)? != shares && self.may_note(&user, turn.now) {
             contacts::set_shares_presence(turn.txn, &user, shares);

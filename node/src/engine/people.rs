@@ -13,6 +13,9 @@ use parlour_store::{ConversationNo, DeviceNo, StoreError, Txn, contacts, rooms};
 use super::effects::Turn;
 use super::{Account, Engine};
 
+/// Members of a room who tell each other that they write, and how far they have read. In larger ones each word would be said to too many.
+const MAX_TELLING: usize = 50;
+
 /// Who takes part in a conversation.
 pub(crate) struct Members {
     pub(crate) id: ConversationId,
@@ -48,6 +51,11 @@ impl Members {
             With::Room(members) => members.get(user).is_some_and(|devices| devices.contains(device)),
             With::Nobody | With::User(_) => user == own || self.has(user),
         }
+    }
+
+    /// Whether it is a room whose members tell each other that they write, and how far they have read.
+    pub(crate) fn tell_each_other(&self) -> bool {
+        matches!(&self.with, With::Room(members) if members.len() <= MAX_TELLING)
     }
 
     /// The other side of a direct conversation.
@@ -231,4 +239,30 @@ pub(crate) fn own_device(txn: &mut Txn<'_>, account: &Account, peer: &PeerId) ->
         return Ok(no);
     }
     devices::put(txn, &row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room_of(count: u8) -> Members {
+        let members = (0..count).map(|n| (UserId::from_bytes([n; 32]), Vec::new()));
+        Members {
+            id: ConversationId::from_bytes([1; 32]),
+            with: With::Room(members.collect()),
+            parted: false,
+            recipients: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn members_of_rooms_tell_each_other_what_they_do_until_they_are_too_many() {
+        assert!(room_of(2).tell_each_other() && room_of(50).tell_each_other());
+        assert!(!room_of(51).tell_each_other());
+        let direct = Members {
+            with: With::User(UserId::from_bytes([1; 32])),
+            ..room_of(0)
+        };
+        assert!(!direct.tell_each_other(), "contacts tell each other as contacts");
+    }
 }

@@ -1,4 +1,5 @@
-//! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts; and how far contacts have read what we wrote.
+//! Read marks (PROTOCOL.md section 8): how far this user has read, told to contacts and in rooms to their members; and how far those have
+//! read what we wrote.
 //! A mark is a place in the order of (clock, event id); the greatest counts, so that it never goes back.
 
 use parlour_crypto::{Control, ConversationId, Intervals, KIND_MESSAGE, KIND_TIMER, Message, ReadMark, VerifiedEvent};
@@ -17,7 +18,7 @@ use super::append::MAX_AHEAD_MS;
 use super::effects::Turn;
 use super::gossip::MAX_ROW_INTERVALS;
 use super::input::{ReadMarkError, UpTo};
-use super::people::With;
+use super::people::{Members, With};
 use super::timers::Timer;
 
 /// A mark waits this long for a later one before it goes over a stream, and before it goes by envelope.
@@ -349,49 +350,62 @@ impl Engine {
         }
     }
 
-    /// Lets the other side know, in place of any older mark that still waits.
+    /// Lets the other side know, or the members of a room, in place of any older mark that still waits.
     fn tell_read(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, at: &Position) -> Result<(), StoreError> {
         let Some(members) = self.members(turn, no)? else {
             return Ok(());
         };
-        let told = match &members.with {
-            With::User(user) => contacts::get(turn.txn, user)?.is_some_and(|c| c.state == ContactState::Accepted),
-            // Each member who is a contact; nobody else.
-            With::Room(_) => true,
-            With::Nobody => false,
-        };
-        if !told || !registers::settings(turn.txn)?.read_receipts {
-            return Ok(());
-        }
         for &device in &members.recipients {
-            let user = self.known.get(&device).map(|known| known.user);
-            let contact = match user {
-                Some(user) => contacts::get(turn.txn, &user)?.is_some_and(|c| c.state == ContactState::Accepted),
-                None => false,
-            };
-            if !contact || user.is_some_and(|user| self.is_blocked(&user)) {
-                continue;
-            }
-            drop_marks_of(turn, device, &members.id)?;
-            let row = OutboxRow {
-                id: self.random_id(),
-                control: Control::Read(ReadMark {
-                    conversation: members.id,
-                    clock: at.clock,
-                    event: at.id,
-                }),
-                created: turn.now,
-                envelope: None,
-            };
-            outbox::put(turn.txn, device, &row);
-            match self.link_to(device) {
-                Some(_) => self
-                    .timers
-                    .set_earliest(Timer::ReadMarks(device), turn.now.saturating_add(STREAM_MS)),
-                None => self.marks_by_envelope(turn.now, device),
-            }
+            self.tell_device_read(turn, &members, device, at)?;
         }
         Ok(())
+    }
+
+    fn tell_device_read(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        members: &Members,
+        device: DeviceNo,
+        at: &Position,
+    ) -> Result<(), StoreError> {
+        if !registers::settings(turn.txn)?.read_receipts || !self.shares_marks(turn, members, device)? {
+            return Ok(());
+        }
+        drop_marks_of(turn, device, &members.id)?;
+        let row = OutboxRow {
+            id: self.random_id(),
+            control: Control::Read(ReadMark {
+                conversation: members.id,
+                clock: at.clock,
+                event: at.id,
+            }),
+            created: turn.now,
+            envelope: None,
+        };
+        outbox::put(turn.txn, device, &row);
+        match self.link_to(device) {
+            Some(_) => self
+                .timers
+                .set_earliest(Timer::ReadMarks(device), turn.now.saturating_add(STREAM_MS)),
+            None => self.marks_by_envelope(turn.now, device),
+        }
+        Ok(())
+    }
+
+    /// Whether a device that takes part in a conversation is told how far others have read: a contact's, in rooms that of each member.
+    fn shares_marks(&self, turn: &Turn<'_, '_>, members: &Members, device: DeviceNo) -> Result<bool, StoreError> {
+        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+            return Ok(false);
+        };
+        let accepted =
+            || contacts::get(turn.txn, &user).map(|row| row.is_some_and(|row| row.state == ContactState::Accepted));
+        Ok(!self.is_blocked(&user)
+            && match members.with {
+                With::Nobody => false,
+                With::User(_) => accepted()?,
+                // Whoever has no session with us is told when one stands.
+                With::Room(_) => members.tell_each_other() && (self.sessions.any(device).is_some() || accepted()?),
+            })
     }
 
     /// A stream stands: says again how far we have read what we share with its user. Their disk may have been put back, or have learned
@@ -401,8 +415,9 @@ impl Engine {
         for (no, _) in self.shared(turn, device)? {
             let unread = conversations::get(turn.txn, no)?.is_none_or(|row| row.unread > 0);
             let mark = read_marks::get(turn.txn, no, self.own.device)?;
-            if let Some(mark) = mark.filter(|_| !unread) {
-                self.tell_read(turn, no, &mark.at())?;
+            let members = self.members(turn, no)?;
+            if let Some((mark, members)) = mark.filter(|_| !unread).zip(members) {
+                self.tell_device_read(turn, &members, device, &mark.at())?;
             }
         }
         Ok(())
@@ -457,7 +472,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A contact's device says how far its user has read. `false`: not taken yet, so not to be acknowledged.
+    /// A device says how far its user has read. `false`: not taken yet, so not to be acknowledged.
     pub(crate) fn on_read_mark(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -467,18 +482,17 @@ impl Engine {
         if mark.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
             return Ok(false);
         }
-        let Some(user) = self.known.get(&device).map(|known| known.user) else {
+        let Some(no) = self.shared_number(turn, device, &mark.conversation)? else {
             return Ok(true);
         };
-        let contact = contacts::get(turn.txn, &user)?;
-        let Some(no) = self.shared_number(turn, device, &mark.conversation)? else {
+        let Some(members) = self.members(turn, no)? else {
             return Ok(true);
         };
         let at = Position {
             clock: mark.clock,
             id: mark.event,
         };
-        if contact.is_none_or(|contact| contact.state != ContactState::Accepted) {
+        if !self.shares_marks(turn, &members, device)? {
             return Ok(true);
         }
         // One that is said again speaks of what the device holds by now.

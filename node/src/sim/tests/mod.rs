@@ -22,6 +22,7 @@ mod rooms;
 mod rooms_adversaries;
 mod rooms_attacks;
 mod rooms_bounds;
+mod rooms_ephemera;
 mod rooms_happened;
 mod rooms_links;
 mod rooms_order;

@@ -371,18 +371,6 @@ fn an_invitation_that_counts_no_more_lets_nobody_in() {
 }
 
 #[test]
-fn fellow_members_who_are_no_contacts_do_not_learn_what_is_read() {
-    let (mut sim, room) = three(73);
-    sim.tell(0, room, "read me");
-    sim.wait(10 * SECOND);
-    sim.down(0, Crash::Killed);
-    sim.read(2, room, crate::engine::UpTo::End).expect("read");
-    let reads = |controls: Vec<Control>| controls.into_iter().filter(|c| matches!(c, Control::Read(_))).count();
-    assert_eq!(reads(sim.waits_for(2, 0)), 0, "ada and cy share a room, and no more");
-    assert_eq!(reads(sim.waits_for(2, 1)), 1, "bo is a contact");
-}
-
-#[test]
 fn who_comes_late_into_a_long_room_is_given_what_is_theirs_at_once() {
     let (mut sim, _) = Sim::people(74);
     let room = sim.make_room(1, "garden", History::None);
