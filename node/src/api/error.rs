@@ -331,6 +331,7 @@ impl From<TimerError> for ApiError {
             TimerError::UnknownConversation => Self::not_found(detail),
             TimerError::OutOfBounds => Self::bad_request("out_of_bounds", detail).at("expires_after_ms"),
             TimerError::Refused(refusal) => refusal.into(),
+            TimerError::Room(error) => error.into(),
             TimerError::Storage(failed) => failed.into(),
         }
     }

@@ -10,6 +10,7 @@ use super::Engine;
 use super::append::tell;
 use super::effects::{StorageFailed, Turn};
 use super::input::Refusal;
+use super::rooms::RoomError;
 use super::timers::Timer;
 
 /// Own messages to be viewed once that are looked at per round of housekeeping.
@@ -36,6 +37,9 @@ pub enum TimerError {
     /// Nothing may be sent to whoever the conversation is with.
     #[error(transparent)]
     Refused(Refusal),
+    /// The rules of the room, which say it there, cannot be changed.
+    #[error(transparent)]
+    Room(RoomError),
     /// Not written.
     #[error(transparent)]
     Storage(#[from] StorageFailed),
@@ -56,10 +60,13 @@ impl Engine {
         {
             return Ok(Err(TimerError::OutOfBounds));
         }
-        let known = annotations::timer(turn.txn, no)?.and_then(|timer| timer.expires_after_ms);
-        if known != set.expires_after_ms {
+        if view::timer(turn.txn, no)? != set.expires_after_ms {
             if let Some(refusal) = self.refuse_recipient(turn, no, KIND_TIMER)? {
                 return Ok(Err(TimerError::Refused(refusal)));
+            }
+            if self.is_room(turn, no)? {
+                let set = self.set_room_timer(turn, no, set.expires_after_ms)?;
+                return Ok(set.map_err(TimerError::Room));
             }
             let body = Body::Timer(TimerBody {
                 expires_after_ms: set.expires_after_ms,

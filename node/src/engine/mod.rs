@@ -70,6 +70,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
+pub(crate) use rooms::sets_timer;
 pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, PublicRoom, RoomAct, RoomError};
 pub use trust::ListCode;
 pub(crate) use trust::list_code;

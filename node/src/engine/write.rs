@@ -53,7 +53,7 @@ impl Engine {
             expires_after_ms: match send.expires {
                 Expiry::Never => None,
                 Expiry::After(ms) => Some(ms),
-                Expiry::Default => annotations::timer(turn.txn, conversation)?.and_then(|timer| timer.expires_after_ms),
+                Expiry::Default => view::timer(turn.txn, conversation)?,
             },
             ext: Vec::new(),
         };

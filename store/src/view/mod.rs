@@ -4,11 +4,13 @@ mod delivery;
 mod message;
 mod poll;
 mod shown;
+mod timer;
 
 pub use delivery::{DeliveryState, DeliveryView, DeviceDelivery, MessageStatus, recipients};
 pub use message::{MessageView, message, message_at, message_text};
 pub use poll::{PollView, chosen, counting, tally};
 pub use shown::{Absent, MAX_OWN_EMOJI, ReactionView, Shown, State, Version, searchable, state, versions};
+pub use timer::timer;
 
 use parlour_crypto::UserId;
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use parlour_crypto::{ConversationId, EventId};
-use parlour_store::annotations;
+use parlour_store::{annotations, view};
 use serde::Deserialize;
 
 use super::dto;
@@ -209,10 +209,8 @@ async fn pins(
 async fn timer(State(state): State<ApiState>, Part(conversation): Part) -> Result<Json<dto::Timer>, ApiError> {
     let store = state.account.store();
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
-    let timer = annotations::timer(store, no)?;
-    Ok(Json(dto::Timer {
-        expires_after_ms: timer.and_then(|timer| timer.expires_after_ms),
-    }))
+    let expires_after_ms = view::timer(store, no)?;
+    Ok(Json(dto::Timer { expires_after_ms }))
 }
 
 async fn set_timer(

@@ -157,6 +157,7 @@ pub(super) fn shown_rules(policy: &Policy) -> dto::ShownRules {
             History::All => "all",
         },
         slow_mode_ms: policy.slow_mode_ms,
+        expires_after_ms: policy.expires_after_ms,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, ConversationId, Draft, EventId, Info, KIND_OPERATION, MAX_OP_PARENTS, Operation, Policy, RoomLink,
+    Act, ConversationId, Draft, EventId, Ext, Info, KIND_OPERATION, MAX_OP_PARENTS, Operation, Policy, RoomLink,
     RoomOperation, RoomState, UserId, VerifiedEvent, link_token_hash, room_id,
 };
 use parlour_store::conversations::{self, ConversationKind};
@@ -19,6 +19,25 @@ use super::rights::{check_texts, may};
 use crate::engine::Engine;
 use crate::engine::append::{Appended, MAX_AHEAD_MS, Origin, append};
 use crate::engine::effects::Turn;
+
+/// In the ext of a `Policy`: of the rules it changes the timer alone, as its author says. Empty.
+const EXT_TIMER: u16 = 3;
+
+/// Whether whoever changed the rules of a room says that they set its timer.
+pub(crate) fn sets_timer(ext: &Ext) -> bool {
+    ext.iter().any(|(number, _)| *number == EXT_TIMER)
+}
+
+/// Whether rules differ in their timer alone.
+fn is_timer(policy: &Policy, before: &Policy) -> bool {
+    let expires_after_ms = policy.expires_after_ms;
+    expires_after_ms != before.expires_after_ms
+        && *policy
+            == Policy {
+                expires_after_ms,
+                ..before.clone()
+            }
+}
 
 impl Engine {
     /// Makes a room, with this account as its owner.
@@ -44,7 +63,7 @@ impl Engine {
             policy: new.policy.apply(&Policy::default()),
             device_list: self.account.list.as_bytes().to_vec(),
         };
-        let Ok(body) = self.operation(1, Vec::new(), act).encode() else {
+        let Ok(body) = self.operation(1, Vec::new(), act, &Policy::default()).encode() else {
             return Ok(Err(RoomError::BadPolicy));
         };
         let draft = Draft {
@@ -237,14 +256,39 @@ impl Engine {
         Ok(last)
     }
 
-    fn operation(&self, op_seq: u32, parents: Vec<parlour_crypto::EventId>, act: Act) -> Operation {
-        let comes = matches!(act, Act::Create { .. } | Act::Join { .. });
+    /// Sets after which time new messages in a room disappear: its rules say so, and so everybody knows who comes in.
+    pub(crate) fn set_room_timer(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        expires_after_ms: Option<u64>,
+    ) -> Result<Result<(), RoomError>, StoreError> {
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(Err(RoomError::UnknownRoom));
+        };
+        let policy = Policy {
+            expires_after_ms,
+            ..folded.state().policy.clone()
+        };
+        if let Err(error) = self.operate(turn, no, Act::Policy(policy))? {
+            return Ok(Err(error));
+        }
+        self.distribute(turn, no)?;
+        Ok(Ok(()))
+    }
+
+    fn operation(&self, op_seq: u32, parents: Vec<parlour_crypto::EventId>, act: Act, before: &Policy) -> Operation {
+        let ext = match &act {
+            Act::Create { .. } | Act::Join { .. } => self.tell_of_us(),
+            Act::Policy(policy) if is_timer(policy, before) => vec![(EXT_TIMER, Vec::new())],
+            _ => Vec::new(),
+        };
         Operation {
             user: self.own.user,
             op_seq,
             parents,
             act,
-            ext: if comes { self.tell_of_us() } else { Vec::new() },
+            ext,
         }
     }
 
@@ -272,6 +316,7 @@ impl Engine {
         if is_full(folded, &user) {
             return Ok(Err(RoomError::Full));
         }
+        let before = folded.state().policy.clone();
         let op_seq = folded.last_of(&own).map_or(1, |(op_seq, _)| op_seq.saturating_add(1));
         let mut parents = folded.heads();
         if parents.len() > MAX_OP_PARENTS {
@@ -290,7 +335,7 @@ impl Engine {
             }
         }
         clock = clock.min(turn.now.saturating_add(MAX_AHEAD_MS));
-        let Ok(body) = self.operation(op_seq, parents, act).encode() else {
+        let Ok(body) = self.operation(op_seq, parents, act, &before).encode() else {
             return Ok(Err(RoomError::BadPolicy));
         };
         let draft = Draft {

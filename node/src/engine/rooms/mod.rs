@@ -38,6 +38,7 @@ use super::Engine;
 use super::effects::Turn;
 use super::timers::Allowance;
 
+pub(crate) use act::sets_timer;
 pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
 use chains::Chains;
 use directory::Directory;

@@ -172,7 +172,7 @@ impl Engine {
     }
 }
 
-/// The least rank to say something of a kind.
+/// The least rank to say something of a kind, or to have the rules say it, as of timers.
 pub(super) fn least_rank(policy: &Policy, kind: u16) -> u8 {
     match kind {
         KIND_PIN => policy.pin,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, LastSeq, Operation,
-    RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, KIND_TIMER, LastSeq,
+    Operation, RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
 };
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
@@ -256,7 +256,9 @@ impl Engine {
         header: &EventHeader,
         user: &UserId,
     ) -> Result<bool, StoreError> {
-        let Some(view) = header.view.filter(|_| header.log & super::OPERATIONS == 0) else {
+        // What the rules say of disappearing nobody says beside them: they go to everybody, whatever is given of what was said before.
+        let is_content = header.log & super::OPERATIONS == 0 && header.kind != KIND_TIMER;
+        let Some(view) = header.view.filter(|_| is_content) else {
             return Ok(false);
         };
         let Some(state) = self.state_of_view(turn, no, &view)? else {

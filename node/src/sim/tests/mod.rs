@@ -30,6 +30,7 @@ mod rooms_public;
 mod rooms_reports;
 mod rooms_rules;
 mod rooms_stays;
+mod rooms_timer;
 mod storm;
 mod trust;
 mod viewed_once;

@@ -94,6 +94,8 @@ pub(crate) struct ShownRules {
     pub(crate) join: &'static str,
     pub(crate) history: &'static str,
     pub(crate) slow_mode_ms: u32,
+    /// The timer of the conversation, set there.
+    pub(crate) expires_after_ms: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]

@@ -8,6 +8,7 @@ use parlour_store::{EventKey, StoreError, devices, events};
 use super::super::dto::{self, Time};
 use super::super::rooms::{rank_name, shown_rules};
 use super::Reader;
+use crate::engine::sets_timer;
 use crate::text;
 
 impl Reader<'_> {
@@ -25,7 +26,7 @@ impl Reader<'_> {
         };
         if event.header().kind == KIND_OPERATION {
             return match Operation::decode(body) {
-                Ok(operation) => self.happened(who, operation.act),
+                Ok(operation) => self.happened(who, operation),
                 Err(_) => Ok(None),
             };
         }
@@ -50,23 +51,20 @@ impl Reader<'_> {
             }
             Ok(Body::Timer(timer)) => Some(dto::System {
                 kind: "timer",
-                text: match timer.expires_after_ms {
-                    Some(ms) => format!("{who} set messages to disappear after {}", text::span(ms)),
-                    None => format!("{who} set messages to stay"),
-                },
+                text: timer_set(who, timer.expires_after_ms),
                 ..dto::System::default()
             }),
             _ => None,
         })
     }
 
-    fn happened(&mut self, who: &str, act: Act) -> Result<Option<dto::System>, StoreError> {
+    fn happened(&mut self, who: &str, operation: Operation) -> Result<Option<dto::System>, StoreError> {
         let plain = |kind, did: &str| dto::System {
             kind,
             text: format!("{who} {did}"),
             ..dto::System::default()
         };
-        Ok(Some(match act {
+        Ok(Some(match operation.act {
             Act::Create { info, policy, .. } => dto::System {
                 policy: Some(shown_rules(&policy)),
                 ..named(info, "created", |name| match name {
@@ -78,6 +76,12 @@ impl Reader<'_> {
                 let did = changed(&info);
                 named(info, "info", |_| format!("{who} {did}"))
             }
+            Act::Policy(policy) if sets_timer(&operation.ext) => dto::System {
+                kind: "timer",
+                text: timer_set(who, policy.expires_after_ms),
+                policy: Some(shown_rules(&policy)),
+                ..dto::System::default()
+            },
             Act::Policy(policy) => dto::System {
                 policy: Some(shown_rules(&policy)),
                 ..plain("policy", "changed the rules")
@@ -167,6 +171,13 @@ impl Reader<'_> {
             return Ok(None);
         };
         Ok(devices::get(&self.rows, at.log.device)?.map(|device| device.user))
+    }
+}
+
+fn timer_set(who: &str, expires_after_ms: Option<u64>) -> String {
+    match expires_after_ms {
+        Some(ms) => format!("{who} set messages to disappear after {}", text::span(ms)),
+        None => format!("{who} set messages to stay"),
     }
 }
 
