@@ -70,6 +70,8 @@ purposes! {
     MEMBERSHIP_VIEW = "membership view";
     ROOM_SHARD = "room shard";
     ROOM_LINK_TOKEN = "room link token";
+    ROOM_LINK_QUESTION = "room link question";
+    ROOM_LINK_ANSWER = "room link answer";
     CHAIN_CERTIFICATE = "chain certificate";
     CHAIN_KEYS = "chain keys";
     ROOM_MESSAGE = "room message";

@@ -50,6 +50,13 @@ pub enum KnockRequest {
     },
     /// The public rooms of those who are asked.
     Rooms,
+    /// A member of the room that a link leads to, who would let its holder in.
+    Link {
+        /// Random.
+        nonce: [u8; 16],
+        /// Which link ([`link_question`](crate::link_question)); it says nothing to others than members.
+        proof: [u8; 16],
+    },
 }
 
 /// A public room, as a member lists it. Only who made it is proved; the rest is what the member says.
@@ -127,6 +134,17 @@ pub enum KnockResponse {
     Rooms {
         /// The rooms, at most 32.
         rooms: Vec<ListedRoom>,
+    },
+    /// A member of the room whose link was asked about.
+    Member {
+        /// That they are one ([`link_answer`](crate::link_answer)).
+        proof: [u8; 16],
+        /// Device list, signed form, not yet verified.
+        #[serde(with = "serde_bytes")]
+        device_list: Vec<u8>,
+        /// Prekey bundle, signed form, not yet verified.
+        #[serde(with = "serde_bytes")]
+        bundle: Vec<u8>,
     },
 }
 

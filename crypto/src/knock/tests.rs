@@ -70,6 +70,10 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
             envelope: vec![9; MAX_ASKING_ENVELOPE],
         },
         KnockRequest::Rooms,
+        KnockRequest::Link {
+            nonce: [1; 16],
+            proof: [2; 16],
+        },
     ] {
         let bytes = request.encode().unwrap();
         assert_eq!(KnockRequest::decode(&bytes), Ok(request));
@@ -84,6 +88,11 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
         KnockResponse::Rooms {
             rooms: vec![listed(128); MAX_LISTED],
         },
+        KnockResponse::Member {
+            proof: [3; 16],
+            device_list: vec![4; 300],
+            bundle: vec![5; 1_500],
+        },
     ] {
         let bytes = response.encode().unwrap();
         assert_eq!(KnockResponse::decode(&bytes), Ok(response));
@@ -94,7 +103,7 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
 
 #[test]
 fn what_is_unknown_or_over_a_limit_is_refused() {
-    assert_eq!(KnockRequest::decode(&[5]), Err(DecodeError::Malformed));
+    assert_eq!(KnockRequest::decode(&[6]), Err(DecodeError::Malformed));
     let long = |room: ListedRoom| KnockResponse::Rooms { rooms: vec![room] };
     for refused in [
         KnockResponse::Rooms {

@@ -3,6 +3,7 @@
 //!
 //! The cipher is [`SendingChain`] on one side and [`ChainSender`] on the other; nothing else of the crate knows how it works.
 
+mod asking_around;
 mod audience;
 mod certificate;
 mod link;
@@ -16,6 +17,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+pub use asking_around::{BetweenPeers, answers_about_link, asks_about_link, link_answer, link_question};
 pub use audience::{Audience, AudienceError, AudienceProof, MAX_AUDIENCE};
 pub use certificate::{ChainCert, ChainCertError, ChainId};
 pub use link::RoomLink;

@@ -48,8 +48,30 @@ pub(crate) enum Knock {
     BundleOfFellow(UserId),
     /// The prekey bundle that the link into a room names.
     BundleToJoin(ConversationNo),
+    /// Whether somebody at a peer is in the room whose link we have.
+    Member(ConversationNo, PeerId, [u8; 16]),
     /// The public rooms of whoever is at a peer.
     Rooms(PeerId),
+}
+
+/// What a first flight shows, so that a session is begun.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown {
+    /// Both know each other.
+    Nothing,
+    /// The token of an invite or link of the other side's, which is what the envelope's tag is made by.
+    Token([u8; 16]),
+    /// The token of a link that somebody else made: the other side knows its hash alone.
+    TokenOfAnother([u8; 16]),
+}
+
+impl Shown {
+    fn token(self) -> Option<[u8; 16]> {
+        match self {
+            Self::Nothing => None,
+            Self::Token(token) | Self::TokenOfAnother(token) => Some(token),
+        }
+    }
 }
 
 impl Engine {
@@ -296,6 +318,14 @@ impl Engine {
                 }),
             ) => self.begin_to_join(turn, room, &device_list, &bundle, one_time),
             (
+                Knock::Member(room, peer, nonce),
+                Some(KnockResponse::Member {
+                    proof,
+                    device_list,
+                    bundle,
+                }),
+            ) => self.on_member_found(turn, room, (peer, &nonce), &proof, (&device_list, &bundle)),
+            (
                 Knock::BundleOfFellow(user),
                 Some(KnockResponse::Bundle {
                     device_list, bundle, ..
@@ -346,7 +376,14 @@ impl Engine {
         let device = devices::put(turn.txn, &device_row(&certificate, bundle.as_bytes(), &contact))?;
         self.learn_devices(turn)?;
         let one_time = one_time.map(|(id, key)| OneTimeKey { id, key });
-        self.begin_session(turn, device, &certificate, &bundle, one_time.as_ref(), Some(token))
+        self.begin_session(
+            turn,
+            device,
+            &certificate,
+            &bundle,
+            one_time.as_ref(),
+            Shown::Token(token),
+        )
     }
 
     /// Begins anew with a device of a contact: what there was of sessions is lost on one side. At most once an hour.
@@ -371,7 +408,7 @@ impl Engine {
         };
         tracing::info!(user = %row.user.short(), "beginning a new session");
         self.begun_again.insert(device, turn.now);
-        self.begin_session(turn, device, &certificate, &bundle, None, None)
+        self.begin_session(turn, device, &certificate, &bundle, None, Shown::Nothing)
     }
 
     /// Begins anew with a contact by an invite of theirs: they may have parted from us in between, and take nothing else. Only
@@ -396,7 +433,7 @@ impl Engine {
         let (Some(certificate), Some(bundle)) = (certificate, bundle) else {
             return Ok(());
         };
-        self.begin_session(turn, device, &certificate, &bundle, None, Some(invite.token))
+        self.begin_session(turn, device, &certificate, &bundle, None, Shown::Token(invite.token))
     }
 
     /// Begins a session with the device of a certificate and seals its first envelope, whose tag is keyed by `key`.
@@ -430,15 +467,18 @@ impl Engine {
         certificate: &DeviceCert,
         bundle: &PrekeyBundle,
         one_time: Option<&OneTimeKey>,
-        token: Option<[u8; 16]>,
+        shown: Shown,
     ) -> Result<(), StoreError> {
         let control = Control::ContactHello {
-            token,
+            token: shown.token(),
             profile: self.card(turn.now),
             ext: vec![(EXT_REFRESH, Vec::new())],
         };
         let id = self.random_id();
-        let key = token.unwrap_or_else(|| known_tag_key(&bundle.hash()));
+        let key = match shown {
+            Shown::Token(token) => token,
+            Shown::Nothing | Shown::TokenOfAnother(_) => known_tag_key(&bundle.hash()),
+        };
         let to = (certificate, bundle, one_time);
         let Some((session, envelope)) = self.seal_flight(turn.now, to, &key, id, control.clone()) else {
             return Ok(());

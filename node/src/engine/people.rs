@@ -211,6 +211,7 @@ impl Engine {
                 self.want_peer(turn, peer);
             }
         }
+        self.ask_around_soon(turn)?;
         for row in rooms::all_joining(turn.txn)? {
             if let Ok(peer) = PeerId::from_bytes(&row.peer) {
                 self.want_peer(turn, peer);

@@ -101,7 +101,7 @@ impl Engine {
                 self.forget_stream(turn, stream);
                 Ok(())
             }
-            NetEvent::Request { request, data, .. } => self.on_knock(turn, request, &data),
+            NetEvent::Request { peer, request, data } => self.on_knock(turn, &peer, request, &data),
             NetEvent::Response { token, result } => self.on_knock_answer(turn, token, result),
             NetEvent::Connected {
                 peer,
@@ -123,7 +123,7 @@ impl Engine {
             NetEvent::DiscoveredLan { peer, addresses } => {
                 self.rooms.directory.is_near(peer, addresses, turn.now);
                 self.dial_now(turn, peer);
-                Ok(())
+                self.ask_around_soon(turn)
             }
             NetEvent::Listening { address } => {
                 self.live_changed = true;
@@ -169,6 +169,7 @@ impl Engine {
                 Timer::Ephemera => self.on_ephemera_timer(turn.now),
                 Timer::Card => self.tell_card(turn)?,
                 Timer::Erase => self.erase_due(turn)?,
+                Timer::Joining => self.on_joining_timer(turn)?,
                 Timer::Housekeeping => self.housekeeping(turn)?,
             }
         }

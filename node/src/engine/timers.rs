@@ -48,6 +48,8 @@ pub(crate) enum Timer {
     Card,
     /// Erase messages whose time is over.
     Erase,
+    /// Ask around for members of rooms that we wait to be let into.
+    Joining,
     /// Keys to renew or purge, tags of a new day, held events, forgotten envelopes.
     Housekeeping,
 }

@@ -73,7 +73,13 @@ impl OpenedFlight {
 
 impl Engine {
     /// A peer knocks. It gets one answer for everything that is unknown, malformed or too often.
-    pub(crate) fn on_knock(&mut self, turn: &mut Turn<'_, '_>, request: u64, data: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn on_knock(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        by: &PeerId,
+        request: u64,
+        data: &[u8],
+    ) -> Result<(), StoreError> {
         let response = match KnockRequest::decode(data) {
             Ok(KnockRequest::Bundle { hash }) if hash == self.bundle_hash => self.give_bundle(turn)?,
             Ok(KnockRequest::Bundle { hash }) => match self.prekey_of(turn, &hash)? {
@@ -88,6 +94,7 @@ impl Engine {
             },
             Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(&user),
             Ok(KnockRequest::Rooms) => self.list_rooms(turn)?,
+            Ok(KnockRequest::Link { nonce, proof }) => self.answer_about_link(turn, by, &nonce, &proof)?,
             Ok(KnockRequest::Ask { user, nonce, envelope }) => self.on_ask(turn, &user, nonce, &envelope)?,
             Err(_) => KnockResponse::Nothing,
         };
@@ -192,6 +199,7 @@ impl Engine {
         };
         let user = accepted.peer_cert.user();
         let known = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let mut visits = matches!(reason, Reason::Room(_));
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
             Reason::Asked(asked) => token == Some(asked.token) && user == asked.user,
@@ -200,11 +208,20 @@ impl Engine {
                 let stranger = contacts::get(turn.txn, &user)?.is_none();
                 token == Some(link.token) && user != self.account.user() && stranger
             }
+            // A link of somebody else's into a room of ours.
+            Reason::Contact if token.is_some() => {
+                let stranger = contacts::get(turn.txn, &user)?.is_none();
+                visits = match token {
+                    Some(token) if stranger && user != self.account.user() => self.lets_in_by(turn, &token)?,
+                    _ => false,
+                };
+                visits && self.rooms.may_visit(turn.now)
+            }
             Reason::Contact => {
                 // Also those who do not know yet that they are no members any more: they are to be told.
                 let fellow = user != self.account.user()
                     && (self.is_fellow(turn, &user, &accepted.peer_cert.device())? || self.was_fellow(turn, &user)?);
-                token.is_none() && (known || fellow)
+                known || fellow
             }
         };
         if !welcome {
@@ -253,7 +270,7 @@ impl Engine {
         }
         opened.settle(turn);
         let Accepted { session, peer_cert, .. } = opened.accepted;
-        if matches!(reason, Reason::Room(_)) {
+        if visits {
             self.admit_visitor(turn, &profile, &peer_cert, session)?;
             return Ok(Welcome::Done);
         }

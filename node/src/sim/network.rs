@@ -204,7 +204,17 @@ impl Sim {
         match command {
             NetCommand::Dial { peer, .. } => self.dial(from, &peer),
             NetCommand::Publish { data, token, topic } => self.publish(from, data, token, topic),
-            NetCommand::Request { peer, token, data, .. } => self.request(from, &peer, token, data),
+            NetCommand::Request {
+                peer,
+                addresses,
+                token,
+                data,
+            } => {
+                if !addresses.is_empty() && self.connected_to(from, &peer).is_none() {
+                    self.dial(from, &peer);
+                }
+                self.request(from, &peer, token, data);
+            }
             NetCommand::Respond { request, data } => self.respond(from, request, data),
             NetCommand::OpenStream { peer, token } => self.open(from, &peer, token),
             NetCommand::SendFrame { stream, data } => self.frame(from, stream, data),

@@ -86,6 +86,12 @@ impl Directory {
         self.listed.get(peer).map_or(0, |(_, rooms)| rooms.len())
     }
 
+    /// The peers that announced themselves on the LAN lately, and where they are.
+    pub(super) fn near(&self, now: u64) -> BTreeMap<PeerId, Vec<Multiaddr>> {
+        let near = self.lan.iter().filter(|(_, (at, _))| now.saturating_sub(*at) < KEEP_MS);
+        near.map(|(peer, (_, addresses))| (*peer, addresses.clone())).collect()
+    }
+
     /// A peer announced itself on the LAN.
     pub(crate) fn is_near(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: u64) {
         keep(&mut self.lan, MAX_LAN, peer, now, addresses);

@@ -1,8 +1,12 @@
-//! Coming into a room by somebody's link: it is shown to whoever made it, and once they let us in, we join.
+//! Coming into a room by somebody's link: it is shown to whoever made it, while they are away to other members (`around`), and once one of
+//! them lets us in, we join.
 
-use parlour_crypto::{Control, ConversationId, DeviceCert, JoinRule, KnockRequest, RoomAsk, RoomLink};
+use parlour_crypto::{
+    Control, ConversationId, DeviceCert, JoinRule, KnockRequest, OneTimeKey, PrekeyBundle, RoomAsk, RoomLink,
+};
 use parlour_net::PeerId;
 use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::devices::DeviceRow;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::outbox;
 use parlour_store::rooms::{self, JoiningRow, RoomRow, Standing};
@@ -10,7 +14,7 @@ use parlour_store::{ConversationNo, DeviceNo, StoreError, contacts, devices};
 
 use super::acts::{RoomAct, RoomError};
 use crate::engine::Engine;
-use crate::engine::contacts::{Knock, check_bundle};
+use crate::engine::contacts::{Knock, Shown, check_bundle};
 use crate::engine::effects::Turn;
 
 /// Rooms that are waited for at once.
@@ -91,6 +95,7 @@ impl Engine {
             self.dial_now(turn, peer);
             self.knock_to_join(turn, peer)?;
         }
+        self.ask_around_soon(turn)?;
         Ok(Ok(room))
     }
 
@@ -99,6 +104,7 @@ impl Engine {
         if !self.dialer.is_connected(&peer) {
             return Ok(());
         }
+        self.ask_around_soon(turn)?;
         for row in rooms::all_joining(turn.txn)? {
             if row.peer != peer.to_bytes() {
                 continue;
@@ -135,18 +141,39 @@ impl Engine {
             tracing::warn!(user = %row.user.short(), "the link's node gave a prekey bundle that is not the link's");
             return Ok(());
         };
+        let host = host_row(
+            &certificate,
+            bundle.as_bytes(),
+            (row.peer.clone(), row.addresses.clone()),
+        );
+        let one_time = one_time.map(|(id, key)| OneTimeKey { id, key });
+        self.show_link(turn, &row, (&certificate, &bundle, host), one_time.as_ref())
+    }
+
+    /// Shows a link to a device of its maker, or of another member.
+    pub(super) fn show_link(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        row: &JoiningRow,
+        (certificate, bundle, host): (&DeviceCert, &PrekeyBundle, DeviceRow),
+        one_time: Option<&OneTimeKey>,
+    ) -> Result<(), StoreError> {
+        let user = certificate.user();
         let device = match devices::number(turn.txn, &certificate.device())? {
             Some(device) if self.sessions.any(device).is_some() => {
-                return self.ask_to_join(turn, device, &row);
+                return self.ask_to_join(turn, device, row);
             }
             // A link says nothing about a contact: they are found as contacts.
-            Some(device) if contacts::get(turn.txn, &row.user)?.is_some() => return self.begin_again(turn, device),
-            _ => devices::put(turn.txn, &host_row(&certificate, bundle.as_bytes(), &row))?,
+            Some(device) if contacts::get(turn.txn, &user)?.is_some() => return self.begin_again(turn, device),
+            _ => devices::put(turn.txn, &host)?,
         };
         self.learn_devices(turn)?;
-        let one_time = one_time.map(|(id, key)| parlour_crypto::OneTimeKey { id, key });
-        self.begin_session(turn, device, &certificate, &bundle, one_time.as_ref(), Some(row.token))?;
-        self.ask_to_join(turn, device, &row)
+        let shown = match user == row.user {
+            true => Shown::Token(row.token),
+            false => Shown::TokenOfAnother(row.token),
+        };
+        self.begin_session(turn, device, certificate, bundle, one_time, shown)?;
+        self.ask_to_join(turn, device, row)
     }
 
     fn ask_to_join(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, row: &JoiningRow) -> Result<(), StoreError> {
@@ -183,21 +210,31 @@ impl Engine {
         let Some((no, _)) = self.room_number(turn, room)? else {
             return Ok(());
         };
-        match rooms::joining(turn.txn, no)? {
-            Some(row) if Some(row.user) == user => {
-                // What still asks has its answer.
-                for waiting in outbox::of_device(turn.txn, device)? {
-                    if matches!(&waiting.control, Control::RoomAsk(ask) if ask.room == *room) {
-                        outbox::remove(turn.txn, device, &waiting.id)?;
-                    }
-                }
-                self.join_refused(turn, no, reason)
+        let (Some(row), Some(user)) = (rooms::joining(turn.txn, no)?, user) else {
+            return Ok(());
+        };
+        if !self.may_let_us_in(&row, &user) {
+            return Ok(());
+        }
+        // What still asks has its answer.
+        for waiting in outbox::of_device(turn.txn, device)? {
+            if matches!(&waiting.control, Control::RoomAsk(ask) if ask.room == *room) {
+                outbox::remove(turn.txn, device, &waiting.id)?;
             }
-            _ => Ok(()),
+        }
+        match user == row.user {
+            true => self.join_refused(turn, no, reason),
+            // That another member does not let us in is not the last word.
+            false => Ok(()),
         }
     }
 
-    fn join_refused(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo, reason: u8) -> Result<(), StoreError> {
+    pub(super) fn join_refused(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        reason: u8,
+    ) -> Result<(), StoreError> {
         rooms::delete_joining(turn.txn, no);
         if let Some(mut row) = rooms::get(turn.txn, no)?
             && let Standing::Asked { refused, .. } = &mut row.standing
@@ -234,14 +271,19 @@ impl Engine {
     }
 }
 
-fn host_row(certificate: &DeviceCert, bundle: &[u8], row: &JoiningRow) -> devices::DeviceRow {
-    devices::DeviceRow {
+/// What is known of a device that may let us in, and of the peer and the addresses where it is.
+pub(super) fn host_row(
+    certificate: &DeviceCert,
+    bundle: &[u8],
+    (peer, addresses): (Vec<u8>, Vec<Vec<u8>>),
+) -> DeviceRow {
+    DeviceRow {
         id: certificate.device(),
         user: certificate.user(),
         certificate: certificate.as_bytes().to_vec(),
         bundle: bundle.to_vec(),
-        peer: row.peer.clone(),
-        addresses: row.addresses.clone(),
+        peer,
+        addresses,
         good_addresses: Vec::new(),
         last_seen: 0,
     }

@@ -2,8 +2,8 @@
 //! asker is let in by an operation that names the link.
 
 use parlour_crypto::{
-    Act, Control, ConversationId, DeviceCert, JoinRule, LinkUse, Profile, Rank, RoomAsk, RoomLink, RoomState, Session,
-    UserId, link_token_hash,
+    Act, Control, ConversationId, DeviceCert, DeviceId, JoinRule, LinkState, LinkUse, Profile, Rank, RoomAsk, RoomLink,
+    RoomState, Session, UserId, link_token_hash,
 };
 use parlour_net::PeerId;
 use parlour_store::outbox::{self, OutboxRow};
@@ -297,7 +297,7 @@ fn forget_device(turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<Option<Opt
 fn letter_in(
     state: &RoomState,
     own: &UserId,
-    device: &parlour_crypto::DeviceId,
+    device: &DeviceId,
     user: &UserId,
     ask: &RoomAsk,
     now: u64,
@@ -312,6 +312,18 @@ fn letter_in(
     let Some((id, link)) = state.links.iter().find(|(_, link)| link.token == hash) else {
         return Err(refused::REVOKED);
     };
+    let number = can_let_in(state, own, device, link, now)?;
+    Ok((link.rank, LinkUse { link: *id, number }))
+}
+
+/// The number of the use with which this account lets somebody in by a link; or the reason why not.
+pub(super) fn can_let_in(
+    state: &RoomState,
+    own: &UserId,
+    device: &DeviceId,
+    link: &LinkState,
+    now: u64,
+) -> Result<u32, u8> {
     if link.expires.is_some_and(|expires| expires <= now) {
         return Err(refused::ENDED);
     }
@@ -319,12 +331,11 @@ fn letter_in(
     if rank.number() < state.policy.invite || rank < link.rank || state.policy.join == 0 {
         return Err(refused::NO);
     }
-    let number = match link.uses {
-        None => 0,
-        Some(_) if link.maker != *device => return Err(refused::ASK_MAKER),
-        Some(uses) => (1..=uses).find(|n| !link.used.contains(n)).ok_or(refused::USED_UP)?,
-    };
-    Ok((link.rank, LinkUse { link: *id, number }))
+    match link.uses {
+        None => Ok(0),
+        Some(_) if link.maker != *device => Err(refused::ASK_MAKER),
+        Some(uses) => (1..=uses).find(|n| !link.used.contains(n)).ok_or(refused::USED_UP),
+    }
 }
 
 fn may_make_link(state: &RoomState, own: &UserId, kind: LinkKind) -> Result<(), RoomError> {

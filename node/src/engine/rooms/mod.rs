@@ -4,6 +4,7 @@
 
 mod act;
 mod acts;
+mod around;
 mod bounds;
 mod chains;
 mod changes;
@@ -40,6 +41,7 @@ use super::timers::Allowance;
 
 pub(crate) use act::sets_timer;
 pub use acts::{NewRoom, PolicyChange, RoomAct, RoomError};
+use around::Around;
 use chains::Chains;
 use directory::Directory;
 pub use directory::PublicRoom;
@@ -87,6 +89,8 @@ pub(crate) struct Rooms {
     welcomes: BTreeMap<DeviceNo, Allowance>,
     /// Public rooms, given and found.
     pub(super) directory: Directory,
+    /// Members who may let us in beside the makers of links.
+    around: Around,
 }
 
 impl Default for Rooms {
@@ -108,6 +112,7 @@ impl Default for Rooms {
             asked_chains: BTreeMap::new(),
             welcomes: BTreeMap::new(),
             directory: Directory::default(),
+            around: Around::default(),
         }
     }
 }
@@ -130,6 +135,7 @@ impl Rooms {
             *at = at.saturating_sub(by);
         }
         self.directory.set_back(by);
+        self.around.set_back(by);
         self.chains.iter_mut().for_each(|chains| chains.set_back(by));
     }
 }

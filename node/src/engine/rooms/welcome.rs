@@ -181,7 +181,7 @@ impl Engine {
         let known = self.room_number(turn, room)?;
         let asked = match &known {
             Some((no, row)) if row.heads.is_empty() => {
-                rooms::joining(turn.txn, *no)?.is_some_and(|row| row.user == user)
+                rooms::joining(turn.txn, *no)?.is_some_and(|row| self.may_let_us_in(&row, &user))
             }
             Some((no, row)) if row.standing == Standing::Gone => return self.invited_again(turn, *no, row, user),
             Some(_) => return Ok(true),
@@ -313,7 +313,7 @@ impl Engine {
         };
         let lets_us_in = match &row.standing {
             Standing::Invited { by, .. } => *by == user,
-            Standing::Asked { user: asked, .. } => *asked == user,
+            Standing::Asked { user: asked, .. } => *asked == user || self.rooms.around.is_host(no, &user),
             Standing::Member | Standing::Gone => false,
         };
         if !lets_us_in && rooms::member(turn.txn, no, &user)?.is_none() {

@@ -20,6 +20,7 @@ mod read_marks;
 mod refresh;
 mod rooms;
 mod rooms_adversaries;
+mod rooms_around;
 mod rooms_attacks;
 mod rooms_bounds;
 mod rooms_ephemera;
