@@ -23,6 +23,10 @@ pub struct Counters {
     pub unopened_envelopes: u64,
     /// Votes and closings of polls that cannot count.
     pub void_votes: u64,
+    /// Operations of others in rooms that do not count: without the right, out of their sequence, or against the word of somebody above.
+    pub void_operations: u64,
+    /// What others said in rooms without the right to it; it was not taken. What is offered again counts again.
+    pub unruled_events: u64,
 }
 
 /// A connected peer.

@@ -299,6 +299,12 @@ impl Engine {
         self.own
     }
 
+    /// Counts since the start.
+    #[cfg(test)]
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// This device's id.
     #[cfg(test)]
     pub(crate) fn device(&self) -> &DeviceId {

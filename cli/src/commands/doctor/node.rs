@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 10] = [
     ("discovery", "times discovery was switched off"),
 ];
 
-const COUNTERS: [(&str, u64, &str); 5] = [
+const COUNTERS: [(&str, u64, &str); 7] = [
     (
         "forged_events",
         0,
@@ -48,6 +48,16 @@ const COUNTERS: [(&str, u64, &str); 5] = [
         "void_votes",
         FEW,
         "votes of others that no poll allows, or that came after it was closed; none was counted",
+    ),
+    (
+        "void_operations",
+        FEW,
+        "acts of others in rooms that they had no right to, or that somebody above them undid; none has an effect",
+    ),
+    (
+        "unruled_events",
+        FEW,
+        "things said in rooms by those who may not, as by some who do not know that they were removed; none was taken",
     ),
 ];
 

@@ -78,6 +78,8 @@ struct CounterStats {
     unknown_authors: u64,
     unopened_envelopes: u64,
     void_votes: u64,
+    void_operations: u64,
+    unruled_events: u64,
 }
 
 /// What the network has refused strangers since the start.
@@ -229,6 +231,8 @@ impl From<Counters> for CounterStats {
             unknown_authors,
             unopened_envelopes,
             void_votes,
+            void_operations,
+            unruled_events,
         } = counters;
         Self {
             events_received,
@@ -238,6 +242,8 @@ impl From<Counters> for CounterStats {
             unknown_authors,
             unopened_envelopes,
             void_votes,
+            void_operations,
+            unruled_events,
         }
     }
 }

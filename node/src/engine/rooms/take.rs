@@ -126,7 +126,7 @@ impl Engine {
         no: ConversationNo,
         operation: RoomOperation,
     ) -> Result<(), StoreError> {
-        let id = operation.id();
+        let (id, own) = (operation.id(), operation.user() == self.own.user);
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
@@ -140,6 +140,11 @@ impl Engine {
         let mut taken_up: Vec<EventId> = waited.into_iter().filter(|id| !folded.waits(id)).collect();
         taken_up.push(id);
         let members: BTreeSet<UserId> = folded.state().members.keys().copied().collect();
+        let void = taken_up.iter().filter(|id| folded.state().dropped.contains_key(id));
+        let void = u64::try_from(void.count()).unwrap_or(u64::MAX);
+        if !own {
+            self.counters.void_operations = self.counters.void_operations.saturating_add(void);
+        }
         let mut came = false;
         for id in taken_up {
             came |= self.learn_from(turn, &id, &members)?;
@@ -270,6 +275,7 @@ impl Engine {
             .get(user)
             .is_some_and(|member| member.devices.contains(&header.device));
         if !there || state.rank(user).number() < least_rank(&state.policy, header.kind) {
+            self.counters.unruled_events = self.counters.unruled_events.saturating_add(1);
             return Ok(false);
         }
         let came = state.members.get(user).and_then(|member| member.came);

@@ -1,6 +1,6 @@
 //! Ranks and rules of rooms, for those who act and for what others are given.
 
-use parlour_crypto::{Body, Delete, Draft, EventId, Frame, Message, Pin, Rank, VerifiedEvent};
+use parlour_crypto::{Act, Body, Delete, Draft, EventId, Frame, Message, Pin, Rank, VerifiedEvent};
 use parlour_store::view::{Absent, Shown};
 
 use super::rooms::three;
@@ -418,4 +418,61 @@ fn calls_by_name_are_counted_until_they_are_read() {
     assert_eq!(counts(&sim, 2), (2, 0));
     sim.read(2, room, UpTo::End).expect("read");
     assert_eq!(counts(&sim, 2), (0, 0));
+}
+
+#[test]
+fn what_is_done_and_said_without_the_right_is_counted() {
+    let (mut sim, room) = three(130);
+    let counted = |sim: &Sim| {
+        let counters = sim.nodes[2].engine().counters();
+        (counters.void_operations, counters.unruled_events)
+    };
+    assert_eq!(counted(&sim), (0, 0));
+    let said = sim.tell(0, room, "rightly");
+    sim.wait(5 * SECOND);
+    let unruled = Body::Pin(Pin {
+        target: said,
+        on: true,
+        ext: Vec::new(),
+    });
+    let change = PolicyChange {
+        pin: Some(Rank::Owner),
+        ..PolicyChange::default()
+    };
+    sim.in_room(1, room, RoomAct::Policy(change)).expect("ruled");
+    sim.wait(5 * SECOND);
+    let later = sim.tell(0, room, "knowing of it");
+    let keys = sim.nodes[0].keys();
+    let draft = Draft {
+        kind: unruled.kind(),
+        conversation: room,
+        device: keys.id(),
+        log: 1,
+        seq: 3,
+        prev: Some(later),
+        parents: vec![later],
+        clock: sim.now,
+        view: sim.event(0, &later).header().view,
+    };
+    let event = VerifiedEvent::sign(&keys, draft, [9; 16], &unruled.encode().expect("fits")).expect("signed");
+    sim.give_room(2, &room, 0, &event);
+    assert_eq!(counted(&sim), (0, 1));
+    assert_eq!(sim.shows(2, &room).pins, []);
+    let (top, made) = super::rooms_bounds::last_operation(&sim, 0, &room);
+    let mut ada = sim.forger(0, room, made);
+    ada.last = Some(top);
+    let remove = Act::Remove {
+        user: sim.user(1),
+        device: None,
+        ban: true,
+        purge: false,
+        logs: Vec::new(),
+        reason: String::new(),
+    };
+    let removal = ada.next(sim.now, remove);
+    sim.give_room(2, &room, 0, &removal);
+    assert_eq!(sim.members_at(2, &room), [0, 1, 2], "a member removes no owner");
+    assert_eq!(counted(&sim), (1, 1));
+    sim.give_room(2, &room, 0, &removal);
+    assert_eq!(counted(&sim), (1, 1), "once");
 }
