@@ -20,9 +20,9 @@ use crate::commands::settings::Settings;
 use crate::commands::thread::Thread;
 use crate::commands::token::Token;
 use crate::commands::{
-    add::Add, bench::Bench, completions::Completions, contacts::Contacts, demo::Demo, doctor::Doctor, history::History,
-    init::Init, invite::Invite, message::Message, open::Open, pins::Pins, search::Search, send::Send, status::Status,
-    store::Store, tail::Tail, timer::Timer, up::Up, whoami::Whoami,
+    add::Add, bench::Bench, completions::Completions, contacts::Contacts, conversation::Conversation, demo::Demo,
+    doctor::Doctor, history::History, init::Init, invite::Invite, message::Message, open::Open, pins::Pins,
+    search::Search, send::Send, status::Status, store::Store, tail::Tail, timer::Timer, up::Up, whoami::Whoami,
 };
 use crate::text;
 
@@ -104,6 +104,7 @@ pub(crate) enum Command {
     Invite(Invite),
     Add(Add),
     Contacts(Contacts),
+    Conversation(Conversation),
     Requests(Requests),
     Room(Room),
     Draft(Draft),

@@ -253,7 +253,7 @@ fn note_what_changed(out: &Output, who: &str, safety: &Value) {
     ));
 }
 
-fn mute_until(lasts: Option<Duration>, until: Option<Timestamp>) -> String {
+pub(crate) fn mute_until(lasts: Option<Duration>, until: Option<Timestamp>) -> String {
     let end = lasts.map(|lasts| Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX));
     until
         .or(end)
@@ -261,7 +261,7 @@ fn mute_until(lasts: Option<Duration>, until: Option<Timestamp>) -> String {
 }
 
 /// Changes how a conversation is kept.
-async fn keep(client: &Client, out: &Output, who: &str, wish: &Value) -> Result<ExitCode> {
+pub(crate) async fn keep(client: &Client, out: &Output, who: &str, wish: &Value) -> Result<ExitCode> {
     let conversation = client.patch(&["conversations", who], wish).await?;
     out.data(&conversation, || {
         let title = text::one_line(conversation["title"].as_str().unwrap_or_default());

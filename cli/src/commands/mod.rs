@@ -6,6 +6,7 @@ pub(crate) mod add;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod contacts;
+pub(crate) mod conversation;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod draft;
@@ -83,6 +84,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Whoami(whoami) => with_node(global, Reach::Disk, async |client| whoami.run(client, out).await).await,
         Command::Contacts(contacts) => {
             with_node(global, contacts.reach(), async |client| contacts.run(client, out).await).await
+        }
+        Command::Conversation(conversation) => {
+            let reach = conversation.reach();
+            with_node(global, reach, async |client| conversation.run(client, out).await).await
         }
         Command::Requests(requests) => {
             with_node(global, requests.reach(), async |client| requests.run(client, out).await).await

@@ -28,7 +28,7 @@ Examples:
   parlour send bob \"see you at eight\"
   parlour send bob --wait delivered --timeout 1m \"are you there?\"
   df -h | parlour send bob -
-  parlour send bob --reply msg_ab3cde7h \"yes, at eight\"
+  parlour send bob --reply-to msg_ab3cde7h \"yes, at eight\"
   parlour send garden --thread msg_ab3cde7h \"and the beans?\"
   parlour send bob --location 52.5200,13.4050 --place \"the weir\"
   parlour send bob --sticker 🌱
@@ -54,7 +54,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     /// The message it answers: its id or the beginning of it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, visible_alias = "reply-to", value_name = "ID")]
     reply: Option<String>,
     /// The thread it belongs to: the id of its root, or the beginning of it
     #[arg(long, value_name = "ID")]

@@ -16,6 +16,7 @@ Examples:
   parlour timer bob            what is set
   parlour timer bob 1h         new messages disappear an hour after they were written, on both sides
   parlour timer bob off
+  parlour conversation timer garden 1d    the same, for those who look for it there
 
 Times go from 5s to 365d. What is there stays as it is; `parlour send --expires` decides for one message.";
 

@@ -353,7 +353,7 @@ fn what_is_done_with_a_message_is_seen_on_the_other_side() {
     assert_eq!(versions[0]["text"], "see you at eight", "{versions}");
     bob.json(&["message", "react", &id, "👍"]);
     bob.json(&["message", "pin", &id]);
-    let answer = send(bob, &["al", "fine", "--reply", short, "--mention", "al"]);
+    let answer = send(bob, &["al", "fine", "--reply-to", short, "--mention", "al"]);
     eventually("reaction and pin", || {
         let message = alice.json(&["message", "info", &id]);
         let done = message["reactions"][0]["count"] == 1 && message["pinned"] == true;
@@ -395,7 +395,7 @@ fn what_is_done_with_a_message_is_seen_on_the_other_side() {
     alice.run(&["message", "view", &once]).failed(1, "by others only");
 
     alice.run(&["timer", "bob", "1s"]).failed(1, "5 seconds at least");
-    alice.json(&["timer", "bob", "5s"]);
+    alice.json(&["conversation", "timer", "bob", "5s"]);
     let goes = send(alice, &["bob", "goes soon"]);
     assert_eq!(alice.json(&["timer", "bob"])["expires_after_ms"], 5_000);
     at_bob("its time", &goes, &|m| m["gone"] == "expired");

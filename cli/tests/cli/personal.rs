@@ -89,8 +89,8 @@ fn contacts_are_renamed_blocked_verified_and_notes_stay_at_home() {
     let older = alice.json(&["notes", "--limit", "1", "--before", cursor]);
     assert_eq!(older[0]["text"], "milk and bread", "{older}");
 
-    alice.run(&["contacts", "mute", "bob"]).done();
-    alice.run(&["contacts", "archive", "bob"]).done();
+    alice.run(&["conversation", "mute", "bob"]).done();
+    alice.run(&["conversation", "archive", "bob"]).done();
     let kept = alice.json(&["contacts"]);
     assert_eq!((&kept[0]["muted"], &kept[0]["archived"]), (&json!(true), &json!(true)));
     assert!(alice.run(&["contacts"]).done().stdout.contains(", muted, archived"));
