@@ -5,7 +5,7 @@ use parlour_store::view::{PollView, Shown};
 
 use super::*;
 
-fn ask(sim: &mut Sim, who: usize, conversation: ConversationId, closes_at: Option<u64>) -> EventId {
+pub(super) fn ask(sim: &mut Sim, who: usize, conversation: ConversationId, closes_at: Option<u64>) -> EventId {
     let poll = Poll {
         question: "which weir?".to_owned(),
         options: ["upper", "lower"].map(str::to_owned).to_vec(),
@@ -21,7 +21,7 @@ fn ask(sim: &mut Sim, who: usize, conversation: ConversationId, closes_at: Optio
     sent.expect("up").expect("asked").at.id
 }
 
-fn poll(sim: &Sim, who: usize, conversation: &ConversationId, id: EventId) -> PollView {
+pub(super) fn poll(sim: &Sim, who: usize, conversation: &ConversationId, id: EventId) -> PollView {
     let messages = sim.shows(who, conversation).messages;
     let state = messages
         .into_iter()
@@ -34,7 +34,7 @@ fn poll(sim: &Sim, who: usize, conversation: &ConversationId, id: EventId) -> Po
     }
 }
 
-fn vote(sim: &mut Sim, who: usize, id: EventId, options: &[u8]) -> Result<(), ChangeError> {
+pub(super) fn vote(sim: &mut Sim, who: usize, id: EventId, options: &[u8]) -> Result<(), ChangeError> {
     sim.change(who, id, Change::Vote(options.to_vec())).expect("up")
 }
 

@@ -14,7 +14,7 @@ use crate::engine::{Change, RoomAct, RoomError};
 const FAR: u64 = 1_000_000_000_000;
 
 impl Sim {
-    fn rank_at(&self, who: usize, room: &ConversationId, of: usize) -> Option<Rank> {
+    pub(super) fn rank_at(&self, who: usize, room: &ConversationId, of: usize) -> Option<Rank> {
         let no = self.number_of(who, room).expect("known");
         let member = rooms::member(self.nodes[who].store(), no, &self.user(of)).expect("readable");
         member.and_then(|member| Rank::from_number(member.rank))

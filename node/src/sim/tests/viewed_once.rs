@@ -5,7 +5,7 @@ use parlour_store::events;
 use super::*;
 
 impl Sim {
-    fn send_once(&mut self, from: usize, conversation: ConversationId) -> EventId {
+    pub(super) fn send_once(&mut self, from: usize, conversation: ConversationId) -> EventId {
         let send = SendText {
             visibility: 1,
             ..SendText::plain(conversation, "look")
