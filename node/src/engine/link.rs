@@ -150,14 +150,19 @@ impl Link {
             })
             .map(|(at, _)| *at)
             .collect();
+        // They were read, taken or not.
+        if !old.is_empty() {
+            self.frames = 0;
+        }
         for (log, seq) in old {
             self.land(log, seq);
             self.untaken.entry(log).or_default().insert(seq);
         }
     }
 
-    /// What of a conversation was sent and not taken is sent again.
+    /// What of a conversation was sent and not taken is sent again: the other side has read it, and said why it did not take it.
     pub(crate) fn offer_again(&mut self, conversation: ConversationNo) {
+        self.frames = 0;
         let of_it = |log: &LogKey| log.conversation == conversation;
         let flying: Vec<(LogKey, u64)> = self.in_flight.keys().filter(|(log, _)| of_it(log)).copied().collect();
         for (log, seq) in flying {

@@ -261,3 +261,45 @@ async fn reports_blocks_bans_and_public_rooms_are_answered_as_they_are_documente
         "one's own are not listed"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timer_of_a_room_is_one_of_its_rules_and_set_like_any_timer() {
+    let api = TestApi::start().await;
+    let room = made(&api, &json!({ "name": "garden" })).await;
+    assert_eq!(room["policy"]["expires_after_ms"], Value::Null);
+    let timer = "/api/v1/conversations/garden/timer";
+    let hour = json!({ "expires_after_ms": 3_600_000 });
+    assert_eq!(api.with_body("PUT", timer, &hour).await.json(), hour);
+    assert_eq!(api.get(timer).await.json(), hour);
+    let path = "/api/v1/rooms/garden";
+    let slower = json!({ "policy": { "slow_mode_ms": 1_000 } });
+    let ruled = api.with_body("PATCH", path, &slower).await.json();
+    assert_eq!(
+        (&ruled["policy"]["slow_mode_ms"], &ruled["policy"]["expires_after_ms"]),
+        (&json!(1_000), &json!(3_600_000)),
+        "other rules leave it"
+    );
+    let sent = api
+        .post("/api/v1/conversations/garden/messages", &json!({ "text": "goes" }))
+        .await;
+    assert!(sent.json()["expires_at"].is_string(), "{}", sent.json());
+    let second_way = json!({ "policy": { "expires_after_ms": 5_000 } });
+    let refused = api.with_body("PATCH", path, &second_way).await;
+    assert_eq!(code(&refused), (400, "bad_field".to_owned()));
+    assert_eq!(api.delete(timer).await.json(), json!({ "expires_after_ms": null }));
+    let history = api.get("/api/v1/conversations/garden/messages").await.json();
+    let happened: Vec<_> = history["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["system"])
+        .collect();
+    let kinds: Vec<_> = happened.iter().map(|system| system["kind"].as_str()).collect();
+    assert_eq!(
+        kinds,
+        [Some("created"), Some("timer"), Some("policy"), None, Some("timer")]
+    );
+    let set = happened[1]["text"].as_str().unwrap();
+    assert!(set.starts_with("you set messages to disappear after 1"), "{set}");
+    assert_eq!(happened[4]["text"], "you set messages to stay");
+}

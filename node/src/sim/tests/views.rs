@@ -55,3 +55,18 @@ fn written_under_two_heads(seed: u64, last: usize) {
         assert!(own.all(|status| [MessageStatus::Received, Delivered].contains(&status)));
     }
 }
+
+#[test]
+fn a_burst_right_behind_an_operation_is_not_held_up() {
+    for seed in 600..604 {
+        let (mut sim, room) = three(seed);
+        sim.in_room(1, room, named("beds")).expect("renamed");
+        for n in 0..110 {
+            sim.tell(1, room, &format!("{n}"));
+        }
+        sim.wait(20 * SECOND);
+        for who in [0, 2] {
+            assert_eq!(sim.plain_texts(who, &room).len(), 110, "seed {seed}, node {who}");
+        }
+    }
+}
