@@ -128,6 +128,23 @@ fn passing_text(value: &Value) -> &'static str {
     }
 }
 
+/// What somebody is called who writes or is there: a contact, or a member of the room in which they write.
+async fn called(client: &Client, user: &str, conversation: Option<&str>) -> Result<String> {
+    let find = |listed: Vec<Value>, name: &str| {
+        let found = listed.into_iter().find(|one| one["user_id"] == user);
+        found.and_then(|one| one[name].as_str().map(str::to_owned))
+    };
+    if let Some(name) = find(client.items(&["contacts"], &[]).await?, "display") {
+        return Ok(name);
+    }
+    let members = match conversation {
+        // Whoever is gone by now is shown by their id.
+        Some(room) => client.items(&["rooms", room, "members"], &[]).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(find(members, "name").unwrap_or_else(|| user.to_owned()))
+}
+
 /// What has been shown, and how.
 struct Page<'a> {
     places: HashMap<String, String>,
@@ -189,10 +206,7 @@ impl Page<'_> {
         let name = match self.names.get(user) {
             Some(name) => name.clone(),
             None => {
-                let name = client.get(&["contacts", user], &[]).await?["display"]
-                    .as_str()
-                    .unwrap_or(user)
-                    .to_owned();
+                let name = called(client, user, conversation).await?;
                 self.names.insert(user.to_owned(), name.clone());
                 name
             }

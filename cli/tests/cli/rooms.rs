@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, eventually};
+use crate::harness::{Home, Running, eventually};
 
 fn texts(home: &Home, room: &str) -> Vec<String> {
     let history = home.json(&["history", room, "--limit", "100"]);
@@ -366,4 +366,65 @@ fn public_rooms_are_found_and_joined_by_name_and_never_one_for_the_other() {
     });
     bob.run(&["room", "join", &alices]).failed(1, "banned");
     bob.run(&["room", "join", "no-such-room"]).failed(1, "no room");
+}
+
+#[test]
+fn members_who_are_no_contacts_see_each_other_write_and_read() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    let (_alice, _bob, _carol) = (alice.up(), bob.up(), carol.up());
+    alice.json(&["room", "new", "garden"]);
+    let link = alice.json(&["room", "link", "garden"])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for home in [&bob, &carol] {
+        home.json(&["room", "join", &link]);
+    }
+    let said = bob.json(&["send", "garden", "hello", "--wait", "delivered", "--timeout", "20s"]);
+    let mut tail = Running::start(&mut carol.command(&["tail", "-f", "--presence"]));
+    let mut line_with = |wanted: &str| loop {
+        let line = tail.line();
+        if line.contains(wanted) {
+            return line;
+        }
+    };
+    line_with("hello");
+    bob.json(&["typing", "garden"]);
+    assert_eq!(line_with("writing"), "* bob is writing");
+    for home in [&alice, &carol] {
+        home.json(&["read", "garden"]);
+    }
+    eventually("bob learns that both have read it", || {
+        let message = bob.json(&["message", "info", said["id"].as_str().unwrap()]);
+        if message["status"] == "read" {
+            Ok(())
+        } else {
+            Err(message.to_string())
+        }
+    });
+}
+
+#[test]
+fn a_link_lets_in_while_its_maker_is_away_and_newcomers_follow_the_timer() {
+    let [alice, bob, dan] = ["alice", "bob", "dan"].map(Home::of);
+    let (up, _bob, _dan) = (alice.up(), bob.up(), dan.up());
+    alice.json(&["room", "new", "garden", "--history", "none"]);
+    alice.json(&["conversation", "timer", "garden", "1h"]);
+    let link = alice.json(&["room", "link", "garden"])["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    bob.json(&["room", "join", &link]);
+    let invite = bob.json(&["invite"])["link"].as_str().unwrap().to_owned();
+    dan.json(&["add", &invite]);
+    assert!(up.stop("-TERM").success());
+
+    let joined = dan.json(&["room", "join", &link, "--timeout", "60s"]);
+    assert_eq!(joined["standing"], "member", "{joined}");
+    assert_eq!(happened(&dan, "garden").last().unwrap(), "you joined, let in by bob");
+    assert_eq!(dan.json(&["timer", "garden"])["expires_after_ms"], 3_600_000);
+    let shown = dan.run(&["room", "info", "garden"]);
+    assert!(shown.done().stdout.contains("  timer    1 h\n"), "{shown:?}");
+    let said = dan.json(&["send", "garden", "gone in an hour"]);
+    assert!(said["expires_at"].is_string(), "{said}");
 }

@@ -9,7 +9,7 @@ use parlour_store::{DeviceNo, conversations};
 use serde_json::{Value, json};
 
 impl TestApi {
-    async fn with_body(&self, method: &str, path: &str, body: &Value) -> Reply {
+    pub(super) async fn with_body(&self, method: &str, path: &str, body: &Value) -> Reply {
         let request = self
             .request(method, path)
             .set("Content-Type", "application/json")
@@ -17,7 +17,7 @@ impl TestApi {
         self.send(&request).await
     }
 
-    async fn delete(&self, path: &str) -> Reply {
+    pub(super) async fn delete(&self, path: &str) -> Reply {
         self.send(&self.request("DELETE", path)).await
     }
 

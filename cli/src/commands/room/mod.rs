@@ -389,6 +389,9 @@ fn described(room: &Value) -> String {
     for rule in ["post", "invite", "pin", "info", "remove", "roles", "join", "history"] {
         text.push_str(&format!("  {rule:<8} {}\n", field(&room["policy"], rule)));
     }
+    if let Some(ms) = room["policy"]["expires_after_ms"].as_u64() {
+        text.push_str(&format!("  timer    {}\n", text::span(ms)));
+    }
     for banned in room["banned"].as_array().into_iter().flatten() {
         text.push_str(&format!(
             "  banned   {}  {}\n",
