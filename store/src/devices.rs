@@ -140,6 +140,18 @@ pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<DeviceNo>, StoreEr
         .collect()
 }
 
+/// The devices of a user that their newest list has, in the order they became known.
+///
+/// # Errors
+/// As [`number`].
+pub fn current_of_user(read: &impl Read, user: &UserId) -> Result<Vec<(DeviceNo, DeviceRow)>, StoreError> {
+    let mut current = Vec::new();
+    for no in of_user(read, user)? {
+        current.extend(get(read, no)?.filter(|row| !row.is_retired()).map(|row| (no, row)));
+    }
+    Ok(current)
+}
+
 /// All known devices.
 ///
 /// # Errors

@@ -16,4 +16,5 @@ mod requests;
 mod rooms;
 mod store;
 mod tokens;
+mod trust;
 mod waiting;

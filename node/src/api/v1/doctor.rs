@@ -86,7 +86,7 @@ fn examine(state: &Shared) -> Result<Doctor, StoreError> {
     known.retain(|row| row.state != ContactState::Former);
     for row in known {
         let mut controls = 0u64;
-        for device in devices::of_user(store, &row.user)? {
+        for (device, _) in devices::current_of_user(store, &row.user)? {
             let of_device = outbox.iter().find(|(no, _)| *no == device);
             controls = controls.saturating_add(of_device.map_or(0, |(_, count)| *count));
         }
@@ -113,10 +113,7 @@ fn patient(
     let mut peers = vec![row.peer.clone()];
     let mut expires: Option<Time> = None;
     let mut ids: Vec<DeviceId> = Vec::new();
-    for no in devices::of_user(store, &row.user)? {
-        let Some(device) = devices::get(store, no)? else {
-            continue;
-        };
+    for (_, device) in devices::current_of_user(store, &row.user)? {
         ids.push(device.id);
         expires = [expires, expiry(&device.certificate)].into_iter().flatten().min();
         peers.push(device.peer);
@@ -150,7 +147,8 @@ fn patient(
     })
 }
 
-/// Own messages that a device of theirs has not acknowledged; all of them while no device is known.
+/// Own messages that a device of theirs has not acknowledged; all of them while no device is known. A device that has left their list
+/// acknowledges nothing any more, and nothing waits for it.
 fn waiting(
     store: &Store,
     state: &Shared,
@@ -160,7 +158,7 @@ fn waiting(
     let Some(no) = conversations::number(store, conversation)? else {
         return Ok(Waiting::default());
     };
-    let recipients = devices::of_user(store, &row.user)?;
+    let recipients = devices::current_of_user(store, &row.user)?;
     let mut found = Waiting::default();
     for (log, held) in logs::of_conversation(store, no)? {
         if log.device != state.account.facts().own.device {
@@ -171,7 +169,7 @@ fn waiting(
         } else {
             Intervals::default()
         };
-        for to in &recipients {
+        for (to, _) in &recipients {
             missing = missing.union(&held.have.difference(&logs::delivery(store, &log, *to)?.acked));
         }
         found.count = found.count.saturating_add(missing.count());
