@@ -37,6 +37,9 @@ pub(crate) struct Message {
     pub sticker: Option<Sticker>,
     pub call: Option<Call>,
     pub devices: Vec<Delivery>,
+    /// Why it goes to nobody yet, and since when.
+    pub reason: Option<String>,
+    pub since: Option<String>,
 }
 
 /// An emoji on a message.
@@ -73,6 +76,7 @@ pub(crate) struct Delivery {
     pub device_id: String,
     pub state: String,
     pub reason: Option<String>,
+    pub since: Option<String>,
 }
 
 /// A contact.
@@ -178,6 +182,15 @@ impl Message {
         lines.join("\n")
     }
 
+    /// Where it goes and how far it has come there, a line each, and why to nobody, if so.
+    pub(crate) fn whereabouts(&self, wanted: impl Fn(&Delivery) -> bool) -> String {
+        let held = why(self.reason.as_deref(), self.since.as_deref()).map(|why| format!("  {why}\n"));
+        let devices = self.devices.iter().filter(|device| wanted(device));
+        held.into_iter()
+            .chain(devices.map(|device| format!("  {}", device.line())))
+            .collect()
+    }
+
     /// One entry of a listing; `place` is said where several conversations are mixed.
     pub(crate) fn line(&self, place: Option<&str>) -> String {
         let place = place
@@ -240,13 +253,19 @@ impl Delivery {
             .as_deref()
             .filter(|name| !name.is_empty())
             .map_or_else(|| short(&self.user_id), text::one_line);
-        let why = self
-            .reason
-            .as_deref()
-            .map(|reason| format!(": {}", text::one_line(reason)))
-            .unwrap_or_default();
+        let why = why(self.reason.as_deref(), self.since.as_deref());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         format!("{who} ({}): {}{why}\n", short(&self.device_id), self.state)
     }
+}
+
+/// Why something is as it is, and since when.
+pub(crate) fn why(reason: Option<&str>, since: Option<&str>) -> Option<String> {
+    let reason = text::one_line(reason?);
+    Some(match since {
+        Some(since) => format!("{reason} (since {})", text::local_time(since)),
+        None => reason,
+    })
 }
 
 /// The beginning of an id, as long as names accept it.

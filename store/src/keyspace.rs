@@ -99,6 +99,8 @@ pub(crate) enum Kind {
     DeviceName = 0x14,
     SharesPresence = 0x15,
     CardDetails = 0x16,
+    LeftDevice = 0x17,
+    RemovedContact = 0x18,
     ConversationId = 0x20,
     Conversation = 0x21,
     Log = 0x22,

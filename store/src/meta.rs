@@ -31,6 +31,8 @@ pub enum CounterName {
     OwnLog = 6,
     /// Version of the card last told to contacts.
     Card = 7,
+    /// Up to which clock it was told that messages are tried no more, ms.
+    Expired = 8,
     /// Bodies erased so far: what was read before may be out of date.
     Erased = 16,
     /// 1 while rows are made to fit what a loss has left.

@@ -50,6 +50,12 @@ fn check(home: &Home) -> Value {
     of_bob[0].clone()
 }
 
+/// Devices of a message's details.
+fn of(details: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<&Value> {
+    let devices = details["devices"].as_array().unwrap();
+    devices.iter().filter(|device| wanted(device)).collect()
+}
+
 impl Replaced {
     fn new() -> Self {
         let (alice, old, bob) = (Home::of("alice"), Home::empty(), Home::empty());
@@ -82,7 +88,11 @@ impl Replaced {
 #[test]
 fn devices_that_took_the_place_of_others_are_told_of_and_wait_for_a_decision() {
     let Replaced {
-        alice, bob, bob_up, delivered, ..
+        alice,
+        bob,
+        delivered,
+        held,
+        ..
     } = &Replaced::new();
     let changed = contact(alice);
     assert!(changed["warning"].as_str().unwrap().contains("have changed"), "{changed}");
@@ -95,6 +105,18 @@ fn devices_that_took_the_place_of_others_are_told_of_and_wait_for_a_decision() {
     assert_eq!(found["level"], "warn", "{found}");
     assert!(found["detail"].as_str().unwrap().contains("nothing is sent to them"), "{found}");
     assert_eq!(found["since"], changed["trust_since"]);
+    // Whatever becomes of the lost device: to the new one nothing goes.
+    let details = alice.json(&["message", "info", held]);
+    let waiting: Vec<&Value> = of(&details, |device| device["state"] != "failed");
+    assert_eq!(waiting.len(), 1, "{details:#}");
+    assert!(waiting[0]["reason"].as_str().unwrap().contains("devices have changed"), "{details:#}");
+    assert_eq!(waiting[0]["since"], changed["trust_since"], "{details:#}");
+    let failed = of(&details, |device| device["state"] == "failed");
+    assert_eq!(failed.len(), 1, "{details:#}");
+    assert!(failed[0]["reason"].as_str().unwrap().contains("none of theirs any more"), "{details:#}");
+    assert!(failed[0]["since"].is_string(), "{details:#}");
+    let shown = alice.run(&["message", "info", held]);
+    assert!(shown.done().stdout.contains(": failed: this device is none of theirs any more (since "), "{shown:?}");
 
     // Whoever has the words shows the same number.
     let safety = alice.json(&["contacts", "verify", "bob"]);
@@ -127,7 +149,9 @@ fn devices_that_took_the_place_of_others_are_told_of_and_wait_for_a_decision() {
     let verified = alice.json(&["contacts", "verify", "bob", "--code", number]);
     assert_eq!(verified["trust"], "verified");
     assert_eq!(alice.json(&["contacts", "trust", "bob"])["trust"], "unverified", "taken back");
-    let _ = (bob_up, delivered);
+    let details = alice.json(&["message", "info", delivered]);
+    let with_reason = of(&details, |device| device["reason"].is_string());
+    assert!(with_reason.is_empty(), "both have it: {details:#}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod envelopes;
 mod ephemera;
 #[cfg(test)]
 mod forging;
+mod giving_up;
 mod gossip;
 mod housekeeping;
 mod input;

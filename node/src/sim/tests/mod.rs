@@ -6,6 +6,7 @@ mod blocks;
 mod chains;
 mod changes;
 mod clocks;
+mod delivery;
 mod devices;
 mod disks;
 mod forgeries;

@@ -118,6 +118,11 @@ pub(crate) struct MessageDetails {
     #[serde(flatten)]
     pub(crate) message: Message,
     pub(crate) devices: Vec<DeviceState>,
+    /// Why it goes to nobody yet, whatever their devices are, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Time>,
 }
 
 /// How far a message has come on its way to one device.
@@ -127,8 +132,12 @@ pub(crate) struct DeviceState {
     pub(crate) name: String,
     pub(crate) device_id: DeviceId,
     pub(crate) state: &'static str,
+    /// Why it is not there yet, or will not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// Since when that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Time>,
 }
 
 #[derive(Debug, Serialize)]
