@@ -30,7 +30,7 @@ const MAX_TRIES: u32 = 8;
 /// How often what waits is looked through anew when some of it turns out not to be for a device.
 const DENIED_ROUNDS: usize = 8;
 /// Own logs before the current one that are still published.
-const MAX_OLD_LOGS: u32 = 4;
+const MAX_OLD_LOGS: usize = 4;
 
 #[derive(Clone, Copy)]
 struct Flight {
@@ -133,12 +133,14 @@ impl Engine {
         device: DeviceNo,
     ) -> Result<(), StoreError> {
         // After damage there are older logs, too.
-        let logs = self.own_log.saturating_sub(MAX_OLD_LOGS).max(1)..=self.own_log;
-        let operations = match self.is_room(turn, conversation)? {
-            true => Some(logs.clone().map(|log| log | OPERATIONS)),
-            false => None,
-        };
-        for log in operations.into_iter().flatten().chain(logs) {
+        let old = self.past_logs.len().saturating_sub(MAX_OLD_LOGS);
+        let mut logs: Vec<u32> = self.past_logs.get(old..).unwrap_or_default().to_vec();
+        logs.push(self.own_log);
+        if self.is_room(turn, conversation)? {
+            let operations: Vec<u32> = logs.iter().map(|log| log | OPERATIONS).collect();
+            logs = [operations, logs].concat();
+        }
+        for log in logs {
             let log = LogKey {
                 conversation,
                 device: self.own.device,

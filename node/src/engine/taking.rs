@@ -116,7 +116,8 @@ impl Engine {
                 self.ends_typing(author);
                 self.hear(turn, conversation, event, author)?;
                 if author == self.own.device {
-                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
+                    let clock = event.header().clock;
+                    self.on_own_event_returned(turn, key.log.log & !OPERATIONS, clock)?;
                 } else {
                     self.lower_waiting_marks(turn, conversation, &position(event))?;
                 }

@@ -40,6 +40,17 @@ struct Stats {
     refused: RefusedStats,
     unreachable: Vec<Unreachable>,
     clock_skew: Vec<ClockSkew>,
+    /// Another copy of this disk that runs, as far as was ever seen.
+    other_copy: Option<OtherCopy>,
+    /// When this disk was last found to be an earlier state, or to have lost something.
+    rolled_back_at: Option<Time>,
+}
+
+#[derive(Serialize)]
+struct OtherCopy {
+    since: Time,
+    /// When it last wrote something that came here.
+    last: Time,
 }
 
 #[derive(Serialize)]
@@ -155,6 +166,11 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
                 ms: *ms,
             })
             .collect(),
+        other_copy: crate::engine::other_copy(store)?.map(|copy| OtherCopy {
+            since: Time(copy.since),
+            last: Time(copy.last),
+        }),
+        rolled_back_at: Time::unless_never(crate::engine::rolled_back(store)?),
     })
 }
 
