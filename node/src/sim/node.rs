@@ -158,6 +158,12 @@ impl SimNode {
         self.ephemera.clone()
     }
 
+    /// What its readers see of the network, if there is news.
+    pub(super) fn live(&mut self) -> Option<crate::engine::Live> {
+        let (engine, _) = self.running.as_mut().expect("the node is up");
+        engine.take_live()
+    }
+
     pub(super) fn next_tick(&self) -> Option<u64> {
         self.running
             .as_ref()

@@ -277,6 +277,14 @@ async fn two_nodes_see_each_other_through_their_streams() {
         (&json!(true), &json!(true))
     );
     assert_eq!(bob.get("/api/v1/invites").await.json()["items"][0]["state"], "used");
+    // The clocks of one machine do not differ, and were compared.
+    let skews = alice.get("/api/v1/stats").await.json()["clock_skew"].clone();
+    assert_eq!(skews[0]["device_id"], receipt["device_id"], "{skews}");
+    assert!(skews[0]["ms"].as_i64().unwrap().abs() < 60_000, "{skews}");
+    let doctor = alice.get("/api/v1/doctor").await.json();
+    let contacts = doctor["contacts"].as_array().unwrap();
+    let rob = contacts.iter().find(|contact| contact["petname"] == "rob").unwrap();
+    assert_eq!(rob["clock_skew_ms"], skews[0]["ms"]);
 
     let unread = || async { bob.get("/api/v1/conversations/alice").await.json()["unread"].clone() };
     assert_eq!(unread().await, 1);

@@ -122,7 +122,6 @@ fn patient(
         .unreachable
         .iter()
         .find(|failed| peers.contains(&failed.peer.to_bytes()));
-    let skews = live.linked.iter().filter(|(device, _, _)| ids.contains(device));
     Ok(Patient {
         connected: live.peers.iter().any(|there| peers.contains(&there.peer.to_bytes())),
         session: !ids.iter().any(|id| live.sessionless.contains(id)),
@@ -140,11 +139,17 @@ fn patient(
             ContactState::Accepted | ContactState::Former => None,
         },
         certificate_expires_at: expires,
-        clock_skew_ms: skews.map(|(_, _, ms)| *ms).max_by_key(|ms| ms.unsigned_abs()),
+        clock_skew_ms: skew(live, &ids),
         waiting: waiting(store, state, &contact.conversation, row)?,
         contact,
         controls,
     })
+}
+
+/// How far the clock of one of these devices is ahead of ours: the one that is most wrong.
+fn skew(live: &Live, devices: &[DeviceId]) -> Option<i64> {
+    let skews = live.linked.iter().filter(|(device, _, _)| devices.contains(device));
+    skews.map(|(_, _, ms)| *ms).max_by_key(|ms| ms.unsigned_abs())
 }
 
 /// Own messages that a device of theirs has not acknowledged; all of them while no device is known. A device that has left their list
@@ -191,4 +196,20 @@ fn expiry(certificate: &[u8]) -> Option<Time> {
     DeviceCert::verify(certificate)
         .ok()
         .map(|certificate| Time(certificate.expires()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_contact_that_is_most_wrong_is_told() {
+        let device = |n| DeviceId::from_bytes([n; 32]);
+        let live = Live {
+            linked: vec![(device(1), 1, 20), (device(2), 1, -86_400_000), (device(3), 1, 90_000_000)],
+            ..Live::default()
+        };
+        assert_eq!(skew(&live, &[device(1), device(2)]), Some(-86_400_000));
+        assert_eq!(skew(&live, &[device(4)]), None);
+    }
 }
