@@ -31,6 +31,7 @@ mod rooms_reports;
 mod rooms_rules;
 mod rooms_stays;
 mod storm;
+mod strangers;
 mod trust;
 mod viewed_once;
 mod views;
