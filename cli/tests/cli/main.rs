@@ -12,6 +12,7 @@ mod offline;
 mod pair;
 mod personal;
 mod polls;
+mod profiles;
 mod requests;
 mod rooms;
 mod store;

@@ -101,6 +101,8 @@ fn devices_that_took_the_place_of_others_are_told_of_and_wait_for_a_decision() {
     alice
         .run(&["send", "bob", "secret"])
         .failed(1, "devices of this contact have changed");
+    let refused = alice.run(&["send", "bob", "secret", "--json"]);
+    assert!(refused.stderr.contains("devices_replaced"), "{refused:?}");
     let found = check(alice);
     assert_eq!(found["level"], "warn", "{found}");
     assert!(found["detail"].as_str().unwrap().contains("nothing is sent to them"), "{found}");

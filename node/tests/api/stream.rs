@@ -17,12 +17,12 @@ struct Event {
     data: Value,
 }
 
-struct Stream {
+pub(crate) struct Stream {
     lines: Lines<BufReader<TcpStream>>,
 }
 
 impl Stream {
-    async fn open(api: &TestApi, query: &str, last_event_id: Option<u64>) -> Self {
+    pub(crate) async fn open(api: &TestApi, query: &str, last_event_id: Option<u64>) -> Self {
         let mut request = api.request("GET", &format!("/api/v1/events{query}"));
         if let Some(id) = last_event_id {
             request = request.add("Last-Event-ID", &id.to_string());
@@ -67,7 +67,7 @@ impl Stream {
 
 impl Stream {
     /// The first event that is wanted.
-    async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let event = self.next().await.unwrap();
             if wanted(&event.data) {
