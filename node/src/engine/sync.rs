@@ -134,7 +134,6 @@ impl Engine {
         if takes_part_in_refreshes(&hello.ext) {
             self.sessions.know_refresh(turn, device);
         }
-        self.reopen.remove(&device);
         let skew = i64::try_from(hello.wall_time_ms)
             .unwrap_or(i64::MAX)
             .saturating_sub_unsigned(turn.now);
