@@ -26,6 +26,7 @@ pub(crate) struct Message {
     pub expires_at: Option<String>,
     pub views_left: Option<u8>,
     pub pinned: bool,
+    pub late: bool,
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
     pub system: Option<System>,
@@ -157,7 +158,11 @@ impl Message {
         );
         lines.extend(self.reply.as_ref().map(Quote::line));
         let mut text = self.shown();
-        for (there, mark) in [(self.edited_at.is_some(), "  (edited)"), (self.pinned, "  [pinned]")] {
+        for (there, mark) in [
+            (self.edited_at.is_some(), "  (edited)"),
+            (self.pinned, "  [pinned]"),
+            (self.late, "  [came late]"),
+        ] {
             if there {
                 text.push_str(mark);
             }
@@ -299,6 +304,12 @@ mod tests {
         let line = line.line(None);
         assert!(line.contains("* eve removed bo: go␊2026-01-01"), "{line}");
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_message_that_came_late_says_so() {
+        let line = Message::of(&json!({ "text": "x", "late": true })).line(None);
+        assert!(line.ends_with("x  [came late]\n"), "{line}");
     }
 
     #[test]

@@ -122,6 +122,7 @@ pub(crate) enum Kind {
     Timeline = 0x32,
     RoomSeq = 0x33,
     Held = 0x34,
+    Late = 0x35,
     TakeBack = 0x37,
     Annotation = 0x38,
     PinOrder = 0x39,

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 59] = [
+const NOUNS: [(Kind, &str); 60] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -43,6 +43,7 @@ const NOUNS: [(Kind, &str); 59] = [
     (Kind::Timeline, "timeline"),
     (Kind::RoomSeq, "arrival number"),
     (Kind::Held, "held event"),
+    (Kind::Late, "late message"),
     (Kind::Feed, "change"),
     (Kind::Outbox, "outbox"),
     (Kind::Session, "session"),

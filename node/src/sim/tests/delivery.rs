@@ -121,3 +121,45 @@ fn what_a_replaced_device_never_got_has_failed_there_and_comes_to_the_new_one() 
     assert_eq!(states(&sim, 0, got), [(Delivered, false), (Delivered, true)], "it had it");
     assert_eq!(states(&sim, 0, later), [(Delivered, false)], "the old one was never meant");
 }
+
+/// The texts that a node shows, and whether each came late.
+fn lateness(sim: &Sim, who: usize, conversation: &ConversationId) -> Vec<(String, bool)> {
+    let (store, own) = (sim.nodes[who].store(), sim.nodes[who].engine().own());
+    let no = sim.number_of(who, conversation).expect("it is there");
+    let mut delivery = DeliveryView::new(store, own, no).expect("readable");
+    let entries = parlour_store::timeline::after(store, no, None, usize::MAX).expect("readable");
+    let shown = entries.iter().map(|entry| {
+        let view = parlour_store::view::message(store, entry, &mut delivery).expect("readable");
+        (view.state.text().expect("a text").to_owned(), view.late)
+    });
+    shown.collect()
+}
+
+#[test]
+fn what_comes_when_its_reader_was_past_it_is_marked_and_stays_so() {
+    let (mut sim, conversation) = Sim::friends(44);
+    sim.tell(1, conversation, "first");
+    sim.wait(MINUTE);
+    sim.cut(0, 1);
+    sim.tell(1, conversation, "before ada wrote");
+    sim.wait(MINUTE);
+    sim.tell(0, conversation, "meanwhile");
+    sim.wait(MINUTE);
+    sim.tell(1, conversation, "after that");
+    sim.wait(MINUTE);
+    sim.mend_all();
+    sim.wait(5 * MINUTE);
+    // Those who write at the same moment are not late.
+    sim.tell(0, conversation, "at once");
+    sim.tell(1, conversation, "at once, too");
+    sim.wait(MINUTE);
+    sim.crash(0);
+    sim.wait(MINUTE);
+    let mut late = lateness(&sim, 0, &conversation);
+    late.retain(|(_, late)| *late);
+    assert_eq!(late, [("before ada wrote".to_owned(), true)]);
+    // To bo, ada's came when his own stood below it.
+    let mut late = lateness(&sim, 1, &conversation);
+    late.retain(|(_, late)| *late);
+    assert_eq!(late, [("meanwhile".to_owned(), true)]);
+}

@@ -32,6 +32,9 @@ pub(crate) struct More {
     /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`; in the answer to a send that was repeated also `hidden`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<&'static str>,
+    /// It came when what is behind it had been seen already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) late: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
