@@ -162,21 +162,37 @@ fn the_reason_of_a_message_that_is_not_there_is_what_the_user_has_decided_or_wha
     let sent = alice.json(&["send", "bob", "hello?"]);
     let found = eventually("it is sent", || {
         let found = device(&alice, &sent["id"]);
-        if found["state"] == "sent" { Ok(found) } else { Err(found.to_string()) }
+        if found["state"] == "sent" {
+            Ok(found)
+        } else {
+            Err(found.to_string())
+        }
     });
-    assert!(found["reason"].as_str().unwrap().contains("has not said yet"), "{found}");
-    assert!(found["since"].as_str().unwrap() >= sent["created_at"].as_str().unwrap(), "{found}");
+    assert!(
+        found["reason"].as_str().unwrap().contains("has not said yet"),
+        "{found}"
+    );
+    assert!(
+        found["since"].as_str().unwrap() >= sent["created_at"].as_str().unwrap(),
+        "{found}"
+    );
 
     alice.run(&["contacts", "block", "bob"]).done();
     let found = device(&alice, &sent["id"]);
-    assert!(found["reason"].as_str().unwrap().starts_with("you have blocked them"), "{found}");
+    assert!(
+        found["reason"].as_str().unwrap().starts_with("you have blocked them"),
+        "{found}"
+    );
     assert!(found["since"].is_string(), "{found}");
     alice.run(&["contacts", "unblock", "bob"]).done();
 
     alice.run(&["contacts", "remove", "bob"]).done();
     let found = device(&alice, &sent["id"]);
     assert_eq!(found["state"], "failed", "{found}");
-    assert!(found["reason"].as_str().unwrap().contains("no contact any more"), "{found}");
+    assert!(
+        found["reason"].as_str().unwrap().contains("no contact any more"),
+        "{found}"
+    );
     assert!(found["since"].is_string(), "{found}");
     bob_up.go_on();
 }

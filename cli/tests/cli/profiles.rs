@@ -29,10 +29,23 @@ fn a_picture_a_status_and_a_name_reach_contacts_and_are_taken_away_again() {
     assert_eq!(set["avatar"], "image/gif", "{set}");
     std::fs::write(&file, b"no picture").unwrap();
     alice.run(&["avatar", "set", &text(&file)]).failed(1, "");
-    let set = ["profile", "set", "--name", "Alice A.", "--pronouns", "she/her", "--status", "away", "--emoji", "🌴"];
+    let set = [
+        "profile",
+        "set",
+        "--name",
+        "Alice A.",
+        "--pronouns",
+        "she/her",
+        "--status",
+        "away",
+        "--emoji",
+        "🌴",
+    ];
     let own = alice.json(&[&set[..], &["--status-for", "7d"]].concat());
     assert!(own["status_expires_at"].is_string(), "{own}");
-    let seen = shows(&bob, &["profile", "al"], |profile| profile["avatar"] == "image/gif" && profile["status"] == "away");
+    let seen = shows(&bob, &["profile", "al"], |profile| {
+        profile["avatar"] == "image/gif" && profile["status"] == "away"
+    });
     assert_eq!(
         (&seen["name"], &seen["pronouns"], &seen["status_emoji"]),
         (&json!("Alice A."), &json!("she/her"), &json!("🌴"))
@@ -42,8 +55,14 @@ fn a_picture_a_status_and_a_name_reach_contacts_and_are_taken_away_again() {
 
     assert_eq!(alice.json(&["avatar", "clear"])["avatar"], Value::Null);
     alice.json(&["profile", "set", "--status", "", "--emoji", "", "--pronouns", ""]);
-    let seen = shows(&bob, &["profile", "al"], |profile| profile["avatar"].is_null() && profile["status"].is_null());
-    assert_eq!((&seen["pronouns"], &seen["status_emoji"]), (&Value::Null, &Value::Null), "{seen}");
+    let seen = shows(&bob, &["profile", "al"], |profile| {
+        profile["avatar"].is_null() && profile["status"].is_null()
+    });
+    assert_eq!(
+        (&seen["pronouns"], &seen["status_emoji"]),
+        (&Value::Null, &Value::Null),
+        "{seen}"
+    );
 
     alice.json(&["presence", "online", "--for", "1h"]);
     shows(&bob, &["contacts"], |contacts| contacts[0]["presence"] == "online");
@@ -82,7 +101,11 @@ fn a_message_calls_somebody_by_name_and_one_is_seen_twice_and_no_more() {
     let id = twice["id"].as_str().unwrap();
     let history = bob.json(&["history", "al"]);
     assert_eq!(history[0]["mentions"], json!([user]), "{history}");
-    assert_eq!((&history[1]["text"], &history[1]["views_left"]), (&Value::Null, &json!(2)), "{history}");
+    assert_eq!(
+        (&history[1]["text"], &history[1]["views_left"]),
+        (&Value::Null, &json!(2)),
+        "{history}"
+    );
     for left in [1, 0] {
         let seen = bob.json(&["message", "view", id]);
         assert_eq!((&seen["text"], &seen["views_left"]), (&json!("a secret"), &json!(left)));

@@ -114,7 +114,9 @@ impl Engine {
             let own = logs.iter().filter(|(log, _)| log.device == self.own.device);
             highest = own.map(|(log, _)| log.log & !OPERATIONS).fold(highest, u32::max);
         }
-        let step = u32::try_from(self.random() % NEW_LOG_STEPS).unwrap_or(0).saturating_add(1);
+        let step = u32::try_from(self.random() % NEW_LOG_STEPS)
+            .unwrap_or(0)
+            .saturating_add(1);
         self.past_logs.push(self.own_log);
         self.own_log = highest.saturating_add(step);
         meta::set_counter(turn.txn, CounterName::OwnLog, u64::from(self.own_log));
@@ -126,7 +128,9 @@ impl Engine {
     fn note_other_copy(&mut self, turn: &mut Turn<'_, '_>, clock: u64) -> Result<(), StoreError> {
         let last = meta::counter(turn.txn, CounterName::OtherCopyLast)?;
         if last == 0 || clock.saturating_sub(last) > FORGET_COPY_MS {
-            tracing::error!("another copy of this data directory is running: it writes in this device's name; stop one of the two");
+            tracing::error!(
+                "another copy of this data directory is running: it writes in this device's name; stop one of the two"
+            );
             meta::set_counter(turn.txn, CounterName::OtherCopySince, clock);
         }
         meta::set_counter(turn.txn, CounterName::OtherCopyLast, last.max(clock));
@@ -140,7 +144,10 @@ impl Engine {
             for (no, _) in conversations::all(turn.txn)? {
                 let logs = logs::of_conversation(turn.txn, no)?;
                 let own = logs.iter().filter(|(log, _)| log.device == self.own.device);
-                past.extend(own.map(|(log, _)| log.log & !OPERATIONS).filter(|log| *log < self.own_log));
+                past.extend(
+                    own.map(|(log, _)| log.log & !OPERATIONS)
+                        .filter(|log| *log < self.own_log),
+                );
             }
         }
         self.past_logs = past.into_iter().collect();

@@ -30,7 +30,8 @@ const ENDLESS: &str = "attack: lies without a pause";
 
 /// What a bad contact does, by name; some more often than others.
 pub(super) const ATTACKS: [&str; 15] = [
-    REPLAY, NOISE, FORGE, FORGE, FORGE, FORK, LIE, FOREIGN, CONTROLS, SEALED, FLOOD, UNORDERED, SHUFFLED, WITHHOLD, ENDLESS,
+    REPLAY, NOISE, FORGE, FORGE, FORGE, FORK, LIE, FOREIGN, CONTROLS, SEALED, FLOOD, UNORDERED, SHUFFLED, WITHHOLD,
+    ENDLESS,
 ];
 
 impl Sim {

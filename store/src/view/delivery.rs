@@ -144,13 +144,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
     ///
     /// # Errors
     /// As [`DeliveryView::new`].
-    pub fn devices(
-        &mut self,
-        log: &LogKey,
-        seq: u64,
-        clock: u64,
-        now: u64,
-    ) -> Result<Vec<DeviceDelivery>, StoreError> {
+    pub fn devices(&mut self, log: &LogKey, seq: u64, clock: u64, now: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
         let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
         let meant = self.recipients.iter().zip(states).filter(|(to, _)| to.since <= clock);
         let mut all: Vec<_> = meant
@@ -183,7 +177,9 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             // Whoever it was meant for has gone.
             None if self.alone || !self.recipients.is_empty() => MessageStatus::Delivered,
             // Whatever becomes of the trying, it may still come.
-            None | Some(DeliveryState::Queued | DeliveryState::Expired | DeliveryState::Failed) => MessageStatus::Sending,
+            None | Some(DeliveryState::Queued | DeliveryState::Expired | DeliveryState::Failed) => {
+                MessageStatus::Sending
+            }
             Some(DeliveryState::Sent) => MessageStatus::Sent,
             Some(DeliveryState::Read) => MessageStatus::Read,
             Some(DeliveryState::Delivered) if self.is_read(meant()) => MessageStatus::Read,

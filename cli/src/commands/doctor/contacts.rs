@@ -67,11 +67,17 @@ fn decision(contact: &Value) -> Option<Check> {
     let since = contact["trust_since"].as_str();
     let quoted = text::quoted(&who);
     if contact["blocked"] == true {
-        let detail = format!("you have blocked them: nothing goes to them or comes from them{}", queued(contact));
+        let detail = format!(
+            "you have blocked them: nothing goes to them or comes from them{}",
+            queued(contact)
+        );
         return Some(Check::ok("contact", who, detail));
     }
     if contact["trust"] == "changed" {
-        let detail = format!("their devices have changed, and nothing is sent to them{}", queued(contact));
+        let detail = format!(
+            "their devices have changed, and nothing is sent to them{}",
+            queued(contact)
+        );
         let help = format!(
             "ask them, by voice or face to face, whether they set up a new device; `parlour contacts verify {quoted}` says how to accept it"
         );
@@ -247,14 +253,22 @@ mod tests {
             (changed.level, changed.since.as_deref()),
             (Level::Warn, Some("2026-11-20T11:30:00.000Z"))
         );
-        assert!(changed.detail.ends_with("nothing is sent to them; 2 messages wait"), "{}", changed.detail);
+        assert!(
+            changed.detail.ends_with("nothing is sent to them; 2 messages wait"),
+            "{}",
+            changed.detail
+        );
         assert!(changed.help.unwrap().contains("parlour contacts verify bob"));
         let blocked = contact("changed", true, None);
         assert!(blocked.level == Level::Ok && blocked.detail.contains("you have blocked them"));
         let device = contact("unverified", false, Some("this contact has a new device"));
         assert!(device.level == Level::Warn && device.help.unwrap().contains("parlour contacts trust bob"));
         let late = contact("verified", false, None);
-        assert!(late.detail.contains("connected, and yet 2 messages wait"), "{}", late.detail);
+        assert!(
+            late.detail.contains("connected, and yet 2 messages wait"),
+            "{}",
+            late.detail
+        );
     }
 
     #[test]

@@ -303,11 +303,21 @@ mod tests {
         assert_eq!(levels(json!({})), [Level::Ok, Level::Ok]);
         let copy = |last: &str| json!({ "other_copy": { "since": "2026-11-01T12:00:00.000Z", "last": last } });
         assert_eq!(levels(copy("2026-11-20T11:00:00.000Z")), [Level::Bad, Level::Ok]);
-        assert_eq!(levels(copy("2026-11-18T11:00:00.000Z")), [Level::Ok, Level::Ok], "it was stopped");
+        assert_eq!(
+            levels(copy("2026-11-18T11:00:00.000Z")),
+            [Level::Ok, Level::Ok],
+            "it was stopped"
+        );
         let found = copies(&copy("2026-11-20T11:00:00.000Z"), &doctor);
         assert_eq!(found[0].since.as_deref(), Some("2026-11-01T12:00:00.000Z"));
-        assert_eq!(levels(json!({ "rolled_back_at": "2026-11-19T12:00:00.000Z" })), [Level::Ok, Level::Warn]);
-        assert_eq!(levels(json!({ "rolled_back_at": "2026-11-01T12:00:00.000Z" })), [Level::Ok, Level::Ok]);
+        assert_eq!(
+            levels(json!({ "rolled_back_at": "2026-11-19T12:00:00.000Z" })),
+            [Level::Ok, Level::Warn]
+        );
+        assert_eq!(
+            levels(json!({ "rolled_back_at": "2026-11-01T12:00:00.000Z" })),
+            [Level::Ok, Level::Ok]
+        );
     }
 
     fn level(checks: &[Check], name: &str) -> Level {

@@ -206,7 +206,11 @@ mod tests {
     fn the_clock_of_a_contact_that_is_most_wrong_is_told() {
         let device = |n| DeviceId::from_bytes([n; 32]);
         let live = Live {
-            linked: vec![(device(1), 1, 20), (device(2), 1, -86_400_000), (device(3), 1, 90_000_000)],
+            linked: vec![
+                (device(1), 1, 20),
+                (device(2), 1, -86_400_000),
+                (device(3), 1, 90_000_000),
+            ],
             ..Live::default()
         };
         assert_eq!(skew(&live, &[device(1), device(2)]), Some(-86_400_000));

@@ -39,7 +39,11 @@ fn a_clock_a_day_off_is_measured_on_both_sides_and_loses_nothing() {
             let skews: Vec<i64> = live.linked.iter().map(|(_, _, skew)| *skew).collect();
             assert_eq!(skews.len(), 1, "seed {seed}, node {at}");
             let wrong = (skews[0] - expected).unsigned_abs();
-            assert!(wrong < 2 * SECOND, "seed {seed}, node {at}: {} instead of {expected}", skews[0]);
+            assert!(
+                wrong < 2 * SECOND,
+                "seed {seed}, node {at}: {} instead of {expected}",
+                skews[0]
+            );
         }
         let mut expected = Vec::new();
         for n in 0..5 {
@@ -52,16 +56,36 @@ fn a_clock_a_day_off_is_measured_on_both_sides_and_loses_nothing() {
         }
         expected.sort();
         let (ahead, behind) = if off > 0 { (1, 0) } else { (0, 1) };
-        assert_eq!(sim.sorted_texts(ahead, &conversation), expected, "seed {seed}: nothing waits there");
+        assert_eq!(
+            sim.sorted_texts(ahead, &conversation),
+            expected,
+            "seed {seed}: nothing waits there"
+        );
         let own = sim.plain_texts(behind, &conversation);
-        assert_eq!(own.len(), 5, "seed {seed}: what is of tomorrow waits for its time: {own:?}");
+        assert_eq!(
+            own.len(),
+            5,
+            "seed {seed}: what is of tomorrow waits for its time: {own:?}"
+        );
         // It is there, though, and said to be.
         for at in [0, 1] {
-            let own: Vec<_> = sim.statuses(at, &conversation).into_iter().filter(|s| *s != MessageStatus::Received).collect();
+            let own: Vec<_> = sim
+                .statuses(at, &conversation)
+                .into_iter()
+                .filter(|s| *s != MessageStatus::Received)
+                .collect();
             assert_eq!(own, vec![Delivered; 5], "seed {seed}, node {at}");
         }
         sim.wait(25 * HOUR);
-        assert_eq!(sim.sorted_texts(behind, &conversation), expected, "seed {seed}: its time has come");
-        assert_eq!(sim.plain_texts(0, &conversation), sim.plain_texts(1, &conversation), "seed {seed}");
+        assert_eq!(
+            sim.sorted_texts(behind, &conversation),
+            expected,
+            "seed {seed}: its time has come"
+        );
+        assert_eq!(
+            sim.plain_texts(0, &conversation),
+            sim.plain_texts(1, &conversation),
+            "seed {seed}"
+        );
     }
 }

@@ -56,7 +56,11 @@ fn what_waits_for_a_month_is_told_as_expired_once_and_still_arrives() {
     for id in [one, two] {
         assert_eq!(states(&sim, 0, id), [(Expired, false)]);
     }
-    assert_eq!(states(&sim, 0, before), [(Delivered, false)], "what is there stays there");
+    assert_eq!(
+        states(&sim, 0, before),
+        [(Delivered, false)],
+        "what is there stays there"
+    );
     assert!(states(&sim, 0, later)[0].0 <= Sent && states(&sim, 0, later)[0].0 != Expired);
     let (_, expired) = given_up(&sim, 0);
     assert_eq!(expired.iter().sum::<u64>(), 2, "each is told once: {expired:?}");
@@ -109,17 +113,31 @@ fn what_a_replaced_device_never_got_has_failed_there_and_comes_to_the_new_one() 
     sim.introduce(0, again);
     sim.wait(MINUTE);
     assert_eq!(given_up(&sim, 0), (vec![1], vec![]));
-    assert!(states(&sim, 0, held).contains(&(Failed, true)), "{:?}", states(&sim, 0, held));
+    assert!(
+        states(&sim, 0, held).contains(&(Failed, true)),
+        "{:?}",
+        states(&sim, 0, held)
+    );
     let (bo, known) = (sim.user(1), sim.nodes[0].store());
-    let row = parlour_store::contacts::get(known, &bo).expect("readable").expect("a contact");
+    let row = parlour_store::contacts::get(known, &bo)
+        .expect("readable")
+        .expect("a contact");
     let code = crate::engine::list_code(&row.device_list);
     sim.decide(0, Decision::Accept(bo, code)).expect("these devices");
     sim.wait(MINUTE);
     let later = sim.tell(0, conversation, "later");
     sim.wait(MINUTE);
     assert_eq!(states(&sim, 0, held), [(Failed, true), (Delivered, false)]);
-    assert_eq!(states(&sim, 0, got), [(Delivered, false), (Delivered, true)], "it had it");
-    assert_eq!(states(&sim, 0, later), [(Delivered, false)], "the old one was never meant");
+    assert_eq!(
+        states(&sim, 0, got),
+        [(Delivered, false), (Delivered, true)],
+        "it had it"
+    );
+    assert_eq!(
+        states(&sim, 0, later),
+        [(Delivered, false)],
+        "the old one was never meant"
+    );
 }
 
 /// The texts that a node shows, and whether each came late.

@@ -153,7 +153,9 @@ fn a_damaged_node_gets_everything_back_exactly_once() {
 fn logs_at(sim: &Sim, at: usize, conversation: &ConversationId, of: usize) -> (usize, u32) {
     let (store, device) = (sim.nodes[at].store(), sim.nodes[of].engine().device());
     let no = sim.number_of(at, conversation).expect("it is there");
-    let device = parlour_store::devices::number(store, device).expect("readable").expect("known");
+    let device = parlour_store::devices::number(store, device)
+        .expect("readable")
+        .expect("known");
     let logs = parlour_store::logs::of_conversation(store, no).expect("readable");
     let own = logs.iter().filter(|(log, _)| log.device == device);
     own.fold((0, 0), |(count, max), (log, _)| (count + 1, max.max(log.log)))
@@ -205,10 +207,17 @@ fn a_copy_of_a_disk_that_runs_beside_it_is_named_and_both_get_everything() {
 
         expected.sort();
         for index in [0, 1, copy] {
-            assert_eq!(sim.sorted_texts(index, &conversation), expected, "seed {seed}, node {index}");
+            assert_eq!(
+                sim.sorted_texts(index, &conversation),
+                expected,
+                "seed {seed}, node {index}"
+            );
         }
         let (logs, highest) = logs_at(&sim, 1, &conversation, 0);
-        assert!(logs <= 4 && highest <= 32, "seed {seed}: {logs} logs, up to number {highest}");
+        assert!(
+            logs <= 4 && highest <= 32,
+            "seed {seed}: {logs} logs, up to number {highest}"
+        );
         for index in [0, copy] {
             let found = crate::engine::other_copy(sim.nodes[index].store()).expect("readable");
             assert!(found.is_some(), "seed {seed}: {index} has not noticed the other");

@@ -77,8 +77,14 @@ fn two_hundred_may_wait_and_what_is_declined_or_over_does_not_count() {
     let (mut sim, nonce, envelope) = asked(62);
     let rows: Vec<_> = (0..200).map(|n| other(n, &sim, false, false)).collect();
     let idle = [other(200, &sim, true, false), other(201, &sim, false, true)];
-    change(&mut sim, |txn| rows.iter().chain(&idle).for_each(|row| requests::put(txn, row)));
-    assert_eq!(ask(&mut sim, nonce, &envelope), KnockResponse::Nothing, "they may come again");
+    change(&mut sim, |txn| {
+        rows.iter().chain(&idle).for_each(|row| requests::put(txn, row))
+    });
+    assert_eq!(
+        ask(&mut sim, nonce, &envelope),
+        KnockResponse::Nothing,
+        "they may come again"
+    );
     assert_eq!(sim.requests_at(1).len(), 200);
     change(&mut sim, |txn| requests::delete(txn, &rows[0].user));
     assert_eq!(ask(&mut sim, nonce, &envelope), KnockResponse::Received);
@@ -97,7 +103,11 @@ fn requests_are_opened_at_a_rate_only() {
     sim.down(1, Crash::Killed);
     sim.start(1);
     sim.wait(MINUTE);
-    let heard = |sim: &mut Sim| (0..100).filter(|_| ask(sim, nonce, &envelope) == KnockResponse::Received).count();
+    let heard = |sim: &mut Sim| {
+        (0..100)
+            .filter(|_| ask(sim, nonce, &envelope) == KnockResponse::Received)
+            .count()
+    };
     assert_eq!(heard(&mut sim), 20, "so many at once");
     sim.wait(5 * SECOND);
     assert_eq!(heard(&mut sim), 10, "and two a second");
