@@ -26,6 +26,7 @@ pub(crate) struct Message {
     pub expires_at: Option<String>,
     pub views_left: Option<u8>,
     pub pinned: bool,
+    pub late: bool,
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
     pub system: Option<System>,
@@ -37,6 +38,9 @@ pub(crate) struct Message {
     pub sticker: Option<Sticker>,
     pub call: Option<Call>,
     pub devices: Vec<Delivery>,
+    /// Why it goes to nobody yet, and since when.
+    pub reason: Option<String>,
+    pub since: Option<String>,
 }
 
 /// An emoji on a message.
@@ -73,6 +77,7 @@ pub(crate) struct Delivery {
     pub device_id: String,
     pub state: String,
     pub reason: Option<String>,
+    pub since: Option<String>,
 }
 
 /// A contact.
@@ -153,7 +158,11 @@ impl Message {
         );
         lines.extend(self.reply.as_ref().map(Quote::line));
         let mut text = self.shown();
-        for (there, mark) in [(self.edited_at.is_some(), "  (edited)"), (self.pinned, "  [pinned]")] {
+        for (there, mark) in [
+            (self.edited_at.is_some(), "  (edited)"),
+            (self.pinned, "  [pinned]"),
+            (self.late, "  [came late]"),
+        ] {
             if there {
                 text.push_str(mark);
             }
@@ -176,6 +185,15 @@ impl Message {
             None => {}
         }
         lines.join("\n")
+    }
+
+    /// Where it goes and how far it has come there, a line each, and why to nobody, if so.
+    pub(crate) fn whereabouts(&self, wanted: impl Fn(&Delivery) -> bool) -> String {
+        let held = why(self.reason.as_deref(), self.since.as_deref()).map(|why| format!("  {why}\n"));
+        let devices = self.devices.iter().filter(|device| wanted(device));
+        held.into_iter()
+            .chain(devices.map(|device| format!("  {}", device.line())))
+            .collect()
     }
 
     /// One entry of a listing; `place` is said where several conversations are mixed.
@@ -240,13 +258,19 @@ impl Delivery {
             .as_deref()
             .filter(|name| !name.is_empty())
             .map_or_else(|| short(&self.user_id), text::one_line);
-        let why = self
-            .reason
-            .as_deref()
-            .map(|reason| format!(": {}", text::one_line(reason)))
-            .unwrap_or_default();
+        let why = why(self.reason.as_deref(), self.since.as_deref());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         format!("{who} ({}): {}{why}\n", short(&self.device_id), self.state)
     }
+}
+
+/// Why something is as it is, and since when.
+pub(crate) fn why(reason: Option<&str>, since: Option<&str>) -> Option<String> {
+    let reason = text::one_line(reason?);
+    Some(match since {
+        Some(since) => format!("{reason} (since {})", text::local_time(since)),
+        None => reason,
+    })
 }
 
 /// The beginning of an id, as long as names accept it.
@@ -280,6 +304,12 @@ mod tests {
         let line = line.line(None);
         assert!(line.contains("* eve removed bo: go␊2026-01-01"), "{line}");
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_message_that_came_late_says_so() {
+        let line = Message::of(&json!({ "text": "x", "late": true })).line(None);
+        assert!(line.ends_with("x  [came late]\n"), "{line}");
     }
 
     #[test]

@@ -155,3 +155,27 @@ pub fn details(read: &impl Read, user: &UserId) -> Result<CardDetails, StoreErro
 pub fn put_details(txn: &mut Txn<'_>, user: &UserId, details: &CardDetails) {
     record::put(txn, details_key(user), &Details(details.clone()));
 }
+
+#[derive(Serialize, Deserialize)]
+struct Removed(u64);
+
+impl Row for Removed {
+    const NOUN: &'static str = "removed contact";
+}
+
+fn removed_key(user: &UserId) -> Vec<u8> {
+    Key::new(Kind::RemovedContact).user(user).done()
+}
+
+/// Notes when a user ceased to be a contact.
+pub fn put_removed(txn: &mut Txn<'_>, user: &UserId, at: u64) {
+    record::put(txn, removed_key(user), &Removed(at));
+}
+
+/// When a user last ceased to be a contact, ms; nothing if they never did, or that was not noted.
+///
+/// # Errors
+/// As [`get`].
+pub fn removed(read: &impl Read, user: &UserId) -> Result<Option<u64>, StoreError> {
+    Ok(record::get::<Removed>(read, &removed_key(user))?.map(|Removed(at)| at))
+}

@@ -140,6 +140,46 @@ pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<DeviceNo>, StoreEr
         .collect()
 }
 
+/// The devices of a user that their newest list has, in the order they became known.
+///
+/// # Errors
+/// As [`number`].
+pub fn current_of_user(read: &impl Read, user: &UserId) -> Result<Vec<(DeviceNo, DeviceRow)>, StoreError> {
+    let mut current = Vec::new();
+    for no in of_user(read, user)? {
+        current.extend(get(read, no)?.filter(|row| !row.is_retired()).map(|row| (no, row)));
+    }
+    Ok(current)
+}
+
+/// When a device left its user's list, ms.
+#[derive(Serialize, Deserialize)]
+struct Left(u64);
+
+impl Row for Left {
+    const NOUN: &'static str = "retired device";
+}
+
+fn left_key(no: DeviceNo) -> Vec<u8> {
+    Key::new(Kind::LeftDevice).device(no).done()
+}
+
+/// Notes when a device left its user's list.
+pub fn put_left(txn: &mut Txn<'_>, no: DeviceNo, at: u64) {
+    record::put(txn, left_key(no), &Left(at));
+}
+
+/// When a device left its user's list, ms; nothing while it is on it, or where that was not noted.
+///
+/// # Errors
+/// As [`number`].
+pub fn left(read: &impl Read, no: DeviceNo) -> Result<Option<u64>, StoreError> {
+    if !get(read, no)?.is_some_and(|row| row.is_retired()) {
+        return Ok(None);
+    }
+    Ok(record::get::<Left>(read, &left_key(no))?.map(|Left(at)| at))
+}
+
 /// All known devices.
 ///
 /// # Errors

@@ -86,6 +86,28 @@ pub enum FeedRow {
         /// Who reported it.
         by: UserId,
     },
+    /// Own messages will not come to a device any more.
+    Failed {
+        /// The conversation.
+        conversation: ConversationNo,
+        /// Our log number.
+        log: u32,
+        /// The device they were for.
+        device: DeviceNo,
+        /// The seqs it never acknowledged.
+        seqs: Intervals,
+    },
+    /// Own messages have been tried for so long that only a stream can bring them to a device now.
+    Expired {
+        /// The conversation.
+        conversation: ConversationNo,
+        /// Our log number.
+        log: u32,
+        /// The device they are for.
+        device: DeviceNo,
+        /// The seqs it has not acknowledged.
+        seqs: Intervals,
+    },
 }
 
 impl Row for FeedRow {

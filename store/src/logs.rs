@@ -125,6 +125,20 @@ pub fn delivery(read: &impl Read, log: &LogKey, to: DeviceNo) -> Result<Delivery
     Ok(record::get(read, &delivery_key(log, to))?.unwrap_or_default())
 }
 
+/// What each device holds of a log, as far as it said.
+///
+/// # Errors
+/// As [`get`].
+pub fn deliveries(read: &impl Read, log: &LogKey) -> Result<Vec<(DeviceNo, DeliveryRow)>, StoreError> {
+    record::scan::<DeliveryRow>(read, &Key::new(Kind::Delivery).log(log).range())
+        .map(|row| {
+            let (key, row) = row?;
+            let to = Fields(key.get(13..).unwrap_or_default()).u32();
+            Ok((DeviceNo(to.ok_or(StoreError::Malformed { noun: "delivery key" })?), row))
+        })
+        .collect()
+}
+
 /// Writes what `to` holds of a log.
 pub fn put_delivery(txn: &mut Txn<'_>, log: &LogKey, to: DeviceNo, row: &DeliveryRow) {
     record::put(txn, delivery_key(log, to), row);

@@ -31,6 +31,14 @@ pub enum CounterName {
     OwnLog = 6,
     /// Version of the card last told to contacts.
     Card = 7,
+    /// Up to which clock it was told that messages are tried no more, ms.
+    Expired = 8,
+    /// When this disk was last found to be an earlier state, or to have lost something, ms.
+    RolledBack = 9,
+    /// When another copy of this disk was first seen to be alive, ms.
+    OtherCopySince = 10,
+    /// … and last.
+    OtherCopyLast = 11,
     /// Bodies erased so far: what was read before may be out of date.
     Erased = 16,
     /// 1 while rows are made to fit what a loss has left.

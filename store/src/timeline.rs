@@ -118,6 +118,7 @@ pub fn remove(
         return Ok(None);
     };
     txn.delete(key(conversation, at));
+    txn.delete(late_key(conversation, &at.id));
     let seq_key = Key::new(Kind::RoomSeq).conversation(conversation).u64(entry.room_seq);
     txn.delete(seq_key.done());
     Ok(Some(entry))
@@ -338,6 +339,23 @@ pub fn unblocked(
 /// Lets a held event go.
 pub fn release(txn: &mut Txn<'_>, due: u64, event: &EventKey) {
     txn.delete(Key::new(Kind::Held).u64(due).bytes(&event.to_bytes()).done());
+}
+
+fn late_key(conversation: ConversationNo, id: &EventId) -> Vec<u8> {
+    Key::new(Kind::Late).conversation(conversation).event_id(id).done()
+}
+
+/// Marks a shown message as one that came late: it stands above what its reader had seen already.
+pub fn mark_late(txn: &mut Txn<'_>, conversation: ConversationNo, id: &EventId) {
+    record::put(txn, late_key(conversation, id), &Nothing);
+}
+
+/// Whether a message came late.
+///
+/// # Errors
+/// As [`get`].
+pub fn is_late(read: &impl Read, conversation: ConversationNo, id: &EventId) -> Result<bool, StoreError> {
+    Ok(read.get(&late_key(conversation, id))?.is_some())
 }
 
 fn missing_key(conversation: ConversationNo, id: &EventId) -> Vec<u8> {

@@ -161,10 +161,7 @@ async fn info(client: &Client, out: &Output, id: &str) -> Result<()> {
             shown.status,
             text::one_line(&shown.id)
         );
-        for device in &shown.devices {
-            lines.push_str("  ");
-            lines.push_str(&device.line());
-        }
+        lines.push_str(&shown.whereabouts(|_| true));
         lines
     })?;
     Ok(())

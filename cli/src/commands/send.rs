@@ -235,14 +235,7 @@ fn told(message: &Value, waited: bool) -> String {
         "sent" => "Sent; they have not confirmed it yet.\n".to_owned(),
         _ => "Queued.\n".to_owned(),
     };
-    for device in shown
-        .devices
-        .iter()
-        .filter(|device| !matches!(device.state.as_str(), "delivered" | "read"))
-    {
-        text.push_str("  ");
-        text.push_str(&device.line());
-    }
+    text.push_str(&shown.whereabouts(|device| !matches!(device.state.as_str(), "delivered" | "read")));
     text
 }
 

@@ -105,6 +105,12 @@ fn shown(stats: &Value, out: &Output) -> String {
         let health = text::one_line(stats["store"]["health"].as_str().unwrap_or_default());
         lines.push(format!("  on disk        {:.1} MB, {health}", bytes as f64 / 1e6));
     }
+    if let Some(last) = stats["other_copy"]["last"].as_str() {
+        lines.push(format!(
+            "  copy           another copy of this data wrote something {}; only one may run",
+            text::local_time(last)
+        ));
+    }
     for skew in list(stats, "clock_skew") {
         let ms = skew["ms"].as_i64().unwrap_or(0);
         if ms.unsigned_abs() >= NOTABLE_SKEW_MS {
@@ -134,6 +140,14 @@ mod tests {
         assert!(!stats(900).contains("clock"), "{}", stats(900));
         assert!(stats(65_000).contains("65 s ahead of this one"));
         assert!(stats(-65_000).contains("65 s behind this one"));
+    }
+
+    #[test]
+    fn another_copy_that_runs_is_named() {
+        let out = Output::plain();
+        let copy = json!({ "name": "ada", "other_copy": { "since": "2026-11-20T11:00:00.000Z", "last": "2026-11-20T12:00:00.000Z" } });
+        assert!(shown(&copy, &out).contains("another copy of this data wrote something"));
+        assert!(!shown(&json!({ "name": "ada", "other_copy": null }), &out).contains("copy"));
     }
 
     #[test]

@@ -221,6 +221,20 @@ impl Running {
         self.child.wait().unwrap()
     }
 
+    /// Lets it hang: its connections stand, and nothing is answered.
+    #[cfg(unix)]
+    pub(crate) fn hang(&self) {
+        let asked = Command::new("kill").args(["-STOP", &self.pid().to_string()]).status();
+        assert!(asked.unwrap().success());
+    }
+
+    /// Lets it go on.
+    #[cfg(unix)]
+    pub(crate) fn go_on(&self) {
+        let asked = Command::new("kill").args(["-CONT", &self.pid().to_string()]).status();
+        assert!(asked.unwrap().success());
+    }
+
     /// As a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -141,6 +141,62 @@ fn text_output_has_names_and_local_times_and_no_escape_sequences() {
     assert_eq!(json.json()[0]["text"], nasty);
 }
 
+/// The only device of a message's details.
+fn device(home: &Home, id: &Value) -> Value {
+    let details = home.json(&["message", "info", id.as_str().unwrap()]);
+    let devices = details["devices"].as_array().unwrap();
+    assert_eq!(devices.len(), 1, "{details}");
+    devices[0].clone()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_reason_of_a_message_that_is_not_there_is_what_the_user_has_decided_or_what_the_other_node_does_not_say() {
+    let Pair {
+        alice,
+        bob_up,
+        alice_up: _alice_up,
+        ..
+    } = Pair::new();
+    bob_up.hang();
+    let sent = alice.json(&["send", "bob", "hello?"]);
+    let found = eventually("it is sent", || {
+        let found = device(&alice, &sent["id"]);
+        if found["state"] == "sent" {
+            Ok(found)
+        } else {
+            Err(found.to_string())
+        }
+    });
+    assert!(
+        found["reason"].as_str().unwrap().contains("has not said yet"),
+        "{found}"
+    );
+    assert!(
+        found["since"].as_str().unwrap() >= sent["created_at"].as_str().unwrap(),
+        "{found}"
+    );
+
+    alice.run(&["contacts", "block", "bob"]).done();
+    let found = device(&alice, &sent["id"]);
+    assert!(
+        found["reason"].as_str().unwrap().starts_with("you have blocked them"),
+        "{found}"
+    );
+    assert!(found["since"].is_string(), "{found}");
+    alice.run(&["contacts", "unblock", "bob"]).done();
+
+    alice.run(&["contacts", "remove", "bob"]).done();
+    let found = device(&alice, &sent["id"]);
+    assert_eq!(found["state"], "failed", "{found}");
+    assert!(
+        found["reason"].as_str().unwrap().contains("no contact any more"),
+        "{found}"
+    );
+    assert!(found["since"].is_string(), "{found}");
+    bob_up.go_on();
+}
+
 #[test]
 fn what_cannot_be_delivered_is_queued_says_why_and_arrives_later() {
     let pair = Pair::new();

@@ -31,6 +31,18 @@ fn whoever_asks_waits_and_hears_nothing_until_accepted() {
     assert_eq!(sent["status"], "sending", "{sent}");
 
     let request = wait_for_request(&bob);
+    // There is no device yet that it could go to, and that is no riddle.
+    let details = alice.json(&["message", "info", sent["id"].as_str().unwrap()]);
+    assert_eq!(details["devices"], json!([]), "{details}");
+    eventually("the message waits for them to accept", || {
+        let details = alice.json(&["message", "info", sent["id"].as_str().unwrap()]);
+        let reason = details["reason"].as_str().unwrap();
+        if reason == "waiting for them to accept" && details["since"].is_string() {
+            Ok(())
+        } else {
+            Err(details.to_string())
+        }
+    });
     assert_eq!(
         (&request["name"], &request["note"]),
         (&json!("alice"), &json!("from the fair"))

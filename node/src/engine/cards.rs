@@ -376,8 +376,10 @@ impl Engine {
                 continue;
             }
             tracing::info!(user = %row.user.short(), device = %row.id, "a device has left the list of its user");
+            self.give_up_device(turn, device)?;
             row.retire();
             devices::put(turn.txn, &row)?;
+            devices::put_left(turn.txn, device, turn.now);
             self.sessions.forget(turn, device, Which::All)?;
             self.forget_first_contact(turn, device)?;
             for waiting in outbox::of_device(turn.txn, device)? {

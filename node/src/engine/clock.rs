@@ -16,6 +16,7 @@ impl Engine {
             return;
         }
         tracing::info!(back_ms = back, "the clock was set back");
+        self.began = self.began.saturating_sub(back);
         self.timers.set_back(back);
         self.gossip.set_back(back);
         self.envelopes.set_back(back);

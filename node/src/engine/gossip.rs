@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use parlour_crypto::{Intervals, Payload};
 use parlour_net::PublishResult;
 use parlour_store::feed::{self, FeedRow};
+use parlour_store::view::TRIED_MS;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs};
 
 use super::Engine;
@@ -18,8 +19,6 @@ const MAX_IN_FLIGHT: usize = 64;
 const STREAM_AFTER_MS: u64 = 1_000;
 /// Pauses between publications of one event: doubling from the first to the last.
 const RETRY_MS: (u64, u64) = (2_000, 120_000);
-/// Gossip of an event ends after this; streams go on.
-const EXPIRES_MS: u64 = 30 * 24 * 3_600_000;
 /// Intervals in a row of the store; what is left out is told, and so known, again.
 pub(crate) const MAX_ROW_INTERVALS: usize = 1_024;
 /// How long marks of what was sent may stay in memory alone.
@@ -31,7 +30,7 @@ const MAX_TRIES: u32 = 8;
 /// How often what waits is looked through anew when some of it turns out not to be for a device.
 const DENIED_ROUNDS: usize = 8;
 /// Own logs before the current one that are still published.
-const MAX_OLD_LOGS: u32 = 4;
+const MAX_OLD_LOGS: usize = 4;
 
 #[derive(Clone, Copy)]
 struct Flight {
@@ -46,9 +45,9 @@ impl Flight {
     }
 }
 
-/// Whether an event is too old for gossip.
+/// Whether an event is too old for gossip; streams go on.
 pub(crate) fn is_expired(clock: u64, now: u64) -> bool {
-    now.saturating_sub(clock) > EXPIRES_MS
+    now.saturating_sub(clock) > TRIED_MS
 }
 
 /// What is in the air.
@@ -134,12 +133,14 @@ impl Engine {
         device: DeviceNo,
     ) -> Result<(), StoreError> {
         // After damage there are older logs, too.
-        let logs = self.own_log.saturating_sub(MAX_OLD_LOGS).max(1)..=self.own_log;
-        let operations = match self.is_room(turn, conversation)? {
-            true => Some(logs.clone().map(|log| log | OPERATIONS)),
-            false => None,
-        };
-        for log in operations.into_iter().flatten().chain(logs) {
+        let old = self.past_logs.len().saturating_sub(MAX_OLD_LOGS);
+        let mut logs: Vec<u32> = self.past_logs.get(old..).unwrap_or_default().to_vec();
+        logs.push(self.own_log);
+        if self.is_room(turn, conversation)? {
+            let operations: Vec<u32> = logs.iter().map(|log| log | OPERATIONS).collect();
+            logs = [operations, logs].concat();
+        }
+        for log in logs {
             let log = LogKey {
                 conversation,
                 device: self.own.device,

@@ -39,6 +39,7 @@ impl Engine {
         self.reveal_due(turn)?;
         self.reveal_unblocked(turn)?;
         self.erase_arrived(turn)?;
+        self.tell_expired(turn)?;
         if let Some(due) = annotations::next_due(turn.txn)? {
             turn.effects.erase_at(due);
         }

@@ -18,6 +18,7 @@ mod envelopes;
 mod ephemera;
 #[cfg(test)]
 mod forging;
+mod giving_up;
 mod gossip;
 mod housekeeping;
 mod input;
@@ -70,6 +71,7 @@ pub use input::{
 pub(crate) use input::{Command, Input};
 pub use live::{Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
+pub(crate) use rollback::{other_copy, rolled_back};
 pub(crate) use rooms::sets_timer;
 pub use rooms::{LinkKind, MadeLink, NewRoom, PolicyChange, PublicRoom, RoomAct, RoomError};
 pub use trust::ListCode;
@@ -108,6 +110,10 @@ pub(crate) struct Engine {
     account: Account,
     own: Own,
     own_log: u32,
+    /// Own logs before the current one, ascending.
+    past_logs: Vec<u32>,
+    /// When this process began, or its state was loaded anew, ms.
+    began: u64,
     peer: PeerId,
     rng: EngineRng,
     listening: Vec<Multiaddr>,
@@ -188,6 +194,8 @@ impl Engine {
         let mut engine = Self {
             own: account.own(device),
             own_log: u32::try_from(own_log).unwrap_or(u32::MAX),
+            past_logs: Vec::new(),
+            began: now,
             peer,
             rng,
             listening: Vec::new(),
@@ -243,6 +251,7 @@ impl Engine {
         engine.learn_blocks(&mut turn)?;
         engine.learn_profile(&turn)?;
         engine.learn_trust(&turn)?;
+        engine.learn_past_logs(&turn)?;
         if start.damaged || rollback::logs_are_short(turn.txn, &store.db().marks())? {
             engine.begin_after_damage(&mut turn)?;
         }

@@ -36,12 +36,16 @@ impl Engine {
             ..row
         };
         contacts::put(turn.txn, &row);
+        contacts::put_removed(turn.txn, user, turn.now);
         self.members.clear();
         for peer in peers {
             self.forget_peer(turn, peer)?;
         }
         let id = parlour_crypto::ConversationId::direct(&self.account.user(), user);
         if let Some(conversation) = conversations::number(turn.txn, &id)? {
+            for (device, _) in devices::current_of_user(turn.txn, user)? {
+                self.give_up(turn, device, conversation)?;
+            }
             if history {
                 annotations::forget(turn.txn, conversation)?;
                 registers::set(turn.txn, Register::Draft(id), &"", self.account.keys.id(), turn.now)?;

@@ -69,6 +69,7 @@ impl Engine {
         self.learn_blocks(turn)?;
         self.learn_profile(turn)?;
         self.learn_trust(turn)?;
+        self.learn_past_logs(turn)?;
         self.housekeeping(turn)?;
         self.want_contacts(turn)?;
         self.card_changed(turn.now);

@@ -1,15 +1,24 @@
 //! A disk that lost something, or was put back to an earlier state: noticed by the lower bounds in the head file, by the
 //! store's own report, or by what others hold of our logs. The way on is a new log and new sessions, so that no number and no
 //! key is used twice; what is missing comes back by sync. Nothing waits for it.
+//!
+//! A copy of the disk that runs beside this one looks the same at first: it writes in our name. That is told apart by the time, since
+//! what this disk has lost was written before this process began.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_store::meta::{self, CounterName};
-use parlour_store::{ConversationNo, DeviceNo, LogKey, Read, StoreError, logs};
+use parlour_store::{ConversationNo, DeviceNo, LogKey, Read, StoreError, conversations, logs};
 
 use super::Engine;
 use super::effects::Turn;
+use super::rooms::OPERATIONS;
 use super::sessions::Which;
+
+/// A new log is one of so many above the highest known.
+const NEW_LOG_STEPS: u64 = 8;
+/// Of a copy that was silent for so long the next word is news again.
+const FORGET_COPY_MS: u64 = 24 * 3_600_000;
 
 const LOG_MARK: &[u8] = b"log";
 
@@ -60,7 +69,7 @@ pub(crate) fn logs_are_short(read: &impl Read, marks: &BTreeMap<Vec<u8>, u64>) -
 impl Engine {
     /// The disk has lost something: a new log, and new sessions with everybody.
     pub(crate) fn begin_after_damage(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        self.suspect_rollback(turn, self.own_log)?;
+        self.begin_log(turn)?;
         let devices: Vec<DeviceNo> = self.known.keys().copied().collect();
         for device in devices {
             self.sessions.forget(turn, device, Which::All)?;
@@ -68,18 +77,103 @@ impl Engine {
         Ok(())
     }
 
+    /// Others have given us an event of this device that is not on this disk.
+    ///
+    /// In the log we write in, it claims numbers that we would give out again: we go on in another. In any other log nothing is in its
+    /// way, and we stay: where two copies of one disk are alive, each writes in a log of its own, and neither drives the other on.
+    pub(crate) fn on_own_event_returned(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        log: u32,
+        clock: u64,
+    ) -> Result<(), StoreError> {
+        if clock > self.began {
+            self.note_other_copy(turn, clock)?;
+        }
+        if log == self.own_log {
+            self.suspect_rollback(turn)?;
+        }
+        Ok(())
+    }
+
     /// A later state of our own log is out there than the one on this disk: goes on in a new log, so that no number is
     /// used twice.
-    pub(crate) fn suspect_rollback(&mut self, turn: &mut Turn<'_, '_>, log: u32) -> Result<(), StoreError> {
-        if log < self.own_log {
-            return Ok(());
-        }
-        self.own_log = log.saturating_add(1);
+    pub(crate) fn suspect_rollback(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
         tracing::warn!(
             log = self.own_log,
             "others hold messages of ours that this disk has lost; going on in a new log"
         );
+        self.begin_log(turn)
+    }
+
+    /// The new number is above all that are known, by an amount that another copy of this disk is not likely to draw as well.
+    fn begin_log(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        let mut highest = self.own_log;
+        for (no, _) in conversations::all(turn.txn)? {
+            let logs = logs::of_conversation(turn.txn, no)?;
+            let own = logs.iter().filter(|(log, _)| log.device == self.own.device);
+            highest = own.map(|(log, _)| log.log & !OPERATIONS).fold(highest, u32::max);
+        }
+        let step = u32::try_from(self.random() % NEW_LOG_STEPS)
+            .unwrap_or(0)
+            .saturating_add(1);
+        self.past_logs.push(self.own_log);
+        self.own_log = highest.saturating_add(step);
         meta::set_counter(turn.txn, CounterName::OwnLog, u64::from(self.own_log));
+        meta::set_counter(turn.txn, CounterName::RolledBack, turn.now);
         self.forget_own_chains(turn)
     }
+
+    /// Something was written with this device's keys after this process began, and not by it.
+    fn note_other_copy(&mut self, turn: &mut Turn<'_, '_>, clock: u64) -> Result<(), StoreError> {
+        let last = meta::counter(turn.txn, CounterName::OtherCopyLast)?;
+        if last == 0 || clock.saturating_sub(last) > FORGET_COPY_MS {
+            tracing::error!(
+                "another copy of this data directory is running: it writes in this device's name; stop one of the two"
+            );
+            meta::set_counter(turn.txn, CounterName::OtherCopySince, clock);
+        }
+        meta::set_counter(turn.txn, CounterName::OtherCopyLast, last.max(clock));
+        Ok(())
+    }
+
+    /// Reads which logs of this device there are below the current one: what is in them may still have to be published.
+    pub(crate) fn learn_past_logs(&mut self, turn: &Turn<'_, '_>) -> Result<(), StoreError> {
+        let mut past = BTreeSet::new();
+        if self.own_log > 1 {
+            for (no, _) in conversations::all(turn.txn)? {
+                let logs = logs::of_conversation(turn.txn, no)?;
+                let own = logs.iter().filter(|(log, _)| log.device == self.own.device);
+                past.extend(
+                    own.map(|(log, _)| log.log & !OPERATIONS)
+                        .filter(|log| *log < self.own_log),
+                );
+            }
+        }
+        self.past_logs = past.into_iter().collect();
+        Ok(())
+    }
+}
+
+/// When another copy of this disk was noticed, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OtherCopy {
+    /// The first thing it wrote.
+    pub(crate) since: u64,
+    /// The newest.
+    pub(crate) last: u64,
+}
+
+/// Whether another copy of this disk was ever seen to be alive.
+pub(crate) fn other_copy(read: &impl Read) -> Result<Option<OtherCopy>, StoreError> {
+    let (since, last) = (
+        meta::counter(read, CounterName::OtherCopySince)?,
+        meta::counter(read, CounterName::OtherCopyLast)?,
+    );
+    Ok((last > 0).then_some(OtherCopy { since, last }))
+}
+
+/// When this disk was last found to be an earlier state, or to have lost something, ms; 0 = never.
+pub(crate) fn rolled_back(read: &impl Read) -> Result<u64, StoreError> {
+    meta::counter(read, CounterName::RolledBack)
 }

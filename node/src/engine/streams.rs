@@ -15,7 +15,10 @@ use super::timers::{Backoff, Timer};
 const OPENING_MS: u64 = 10_000;
 /// A stream that ends may come back at once; after this, gossip takes over.
 const DISTRIBUTE_MS: u64 = 500;
-/// Pause after a refused or failed opening, and the longest.
+/// After a stream that stood for so long the next one is opened without delay. Two copies of one disk, who take the stream to a contact from
+/// each other, come to have it long enough for all that is said on it.
+const SETTLED_MS: u64 = 20_000;
+/// Pause after a refused or failed opening, or a stream that did not stand for long, and the longest.
 pub(crate) const REOPEN_MS: (u64, u64) = (500, 60_000);
 
 impl Engine {
@@ -275,6 +278,9 @@ impl Engine {
         };
         let device = match phase {
             Phase::Ready(link) => {
+                if turn.now.saturating_sub(link.since) >= SETTLED_MS {
+                    self.reopen.remove(&link.device);
+                }
                 // What was left to the stream has to find another way.
                 self.timers
                     .set_earliest(Timer::Distribute(link.device), turn.now.saturating_add(DISTRIBUTE_MS));

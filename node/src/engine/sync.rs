@@ -24,8 +24,9 @@ const FULL_HAVE_MS: u64 = 60_000;
 pub(super) const REFUSED_MS: u64 = 2_000;
 /// What is named and missing is asked for this long after everything was told, since most of it comes by itself.
 pub(super) const WANT_MS: u64 = 5_000;
-/// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do.
-const MAX_HINTED_LOG: u32 = 32;
+/// A claim that others hold more of our log than we do begins no log after this one; only our own signatures do. Numbers are given out
+/// with gaps, so that these are some thirty logs.
+const MAX_HINTED_LOG: u32 = 144;
 /// Controls sent when a link stands; the others follow on the next one.
 const CONTROLS_AT_ONCE: usize = 32;
 /// How often a link renews its keys at the latest.
@@ -133,7 +134,6 @@ impl Engine {
         if takes_part_in_refreshes(&hello.ext) {
             self.sessions.know_refresh(turn, device);
         }
-        self.reopen.remove(&device);
         let skew = i64::try_from(hello.wall_time_ms)
             .unwrap_or(i64::MAX)
             .saturating_sub_unsigned(turn.now);
@@ -335,7 +335,7 @@ impl Engine {
         let number = log.log & !OPERATIONS;
         if held.max() > ours.have.max() && number == self.own_log && !hinted {
             self.rollback_hinted = true;
-            self.suspect_rollback(turn, number)?;
+            self.suspect_rollback(turn)?;
         }
         self.record_acknowledged(turn, device, log, &held.intersection(&ours.have))
     }

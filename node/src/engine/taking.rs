@@ -2,7 +2,9 @@
 
 use parlour_crypto::{ConversationId, KIND_EDIT, KIND_MESSAGE, SignedEvent, UserId, VerifiedEvent};
 use parlour_store::annotations::bodiless;
-use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError};
+use parlour_store::{
+    ConversationNo, DeviceNo, EventKey, LogKey, StoreError, conversations, events, logs, read_marks, timeline,
+};
 
 use super::Engine;
 use super::append::{Appended, Origin, append, tell};
@@ -11,6 +13,9 @@ use super::rooms::{OPERATIONS, Taken, is_operation};
 use super::sync::REFUSED_MS;
 use super::timers::Timer;
 use super::write::position;
+
+/// What is younger when it comes is no late arrival, ms.
+const LATE_MS: u64 = 10_000;
 
 impl Engine {
     pub(super) fn on_events(
@@ -116,9 +121,11 @@ impl Engine {
                 self.ends_typing(author);
                 self.hear(turn, conversation, event, author)?;
                 if author == self.own.device {
-                    self.suspect_rollback(turn, key.log.log & !OPERATIONS)?;
+                    let clock = event.header().clock;
+                    self.on_own_event_returned(turn, key.log.log & !OPERATIONS, clock)?;
                 } else {
                     self.lower_waiting_marks(turn, conversation, &position(event))?;
+                    self.mark_if_late(turn, conversation, event)?;
                 }
                 key
             }
@@ -145,6 +152,41 @@ impl Engine {
         if !self.is_blocked_device(author) {
             self.wake_conversation(turn, conversation, event)?;
             self.count_mention(turn, conversation, event)?;
+        }
+        Ok(())
+    }
+
+    /// Marks a message that takes its place above what the user has seen, or has written since: it would not be noticed there. Two who
+    /// write at the same moment are not late.
+    fn mark_if_late(
+        &self,
+        turn: &mut Turn<'_, '_>,
+        conversation: ConversationNo,
+        event: &VerifiedEvent,
+    ) -> Result<(), StoreError> {
+        let at = position(event);
+        if turn.now.saturating_sub(at.clock) < LATE_MS || !events::has_a_place(event.header().kind) {
+            return Ok(());
+        }
+        let newest = conversations::get(turn.txn, conversation)?.and_then(|row| row.last);
+        if newest.is_none_or(|(clock, id, _)| (clock, id) <= (at.clock, at.id)) {
+            return Ok(());
+        }
+        let mark = read_marks::get(turn.txn, conversation, self.own.device)?;
+        let log = LogKey {
+            conversation,
+            device: self.own.device,
+            log: self.own_log,
+        };
+        let written = match logs::get(turn.txn, &log)?.top {
+            Some(top) => events::place(turn.txn, &top)?.map(|place| events::brief(turn.txn, &place)),
+            None => None,
+        };
+        let written = written.transpose()?.flatten().map_or(0, |brief| brief.clock);
+        if (written > at.clock || mark.is_some_and(|mark| mark.at() > at))
+            && timeline::get(turn.txn, conversation, &at)?.is_some()
+        {
+            timeline::mark_late(turn.txn, conversation, &at.id);
         }
         Ok(())
     }

@@ -8,10 +8,31 @@ use parlour_crypto::{
     VerifiedEvent, Vote,
 };
 use parlour_net::NetEvent;
+use parlour_store::events;
 use rand_core::Rng;
 
 use super::{DAY, HOUR, MINUTE, Sim, Wire};
 use crate::engine::Input;
+
+const REPLAY: &str = "attack: replay";
+const NOISE: &str = "attack: noise";
+const FORGE: &str = "attack: forged events";
+const FORK: &str = "attack: fork";
+const LIE: &str = "attack: lies about what it holds";
+const FOREIGN: &str = "attack: asks for what is others'";
+const CONTROLS: &str = "attack: lies in controls";
+const SEALED: &str = "attack: forgeries in envelopes";
+const FLOOD: &str = "attack: flood";
+const UNORDERED: &str = "attack: frames out of order";
+const SHUFFLED: &str = "attack: events in another order";
+const WITHHOLD: &str = "attack: withholds";
+const ENDLESS: &str = "attack: lies without a pause";
+
+/// What a bad contact does, by name; some more often than others.
+pub(super) const ATTACKS: [&str; 15] = [
+    REPLAY, NOISE, FORGE, FORGE, FORGE, FORK, LIE, FOREIGN, CONTROLS, SEALED, FLOOD, UNORDERED, SHUFFLED, WITHHOLD,
+    ENDLESS,
+];
 
 impl Sim {
     /// Node `bad` does something that no honest node does.
@@ -19,20 +40,22 @@ impl Sim {
         if !self.nodes[bad].is_up() {
             return;
         }
-        self.note("attack");
         let victim = self.below(bad as u64) as usize;
-        match self.below(14) {
-            0 => self.replay(bad, victim),
-            1 => self.noise(bad, victim),
-            2..5 => self.forge(bad, victim),
-            5 => self.fork(bad),
-            6 => self.lie(bad, victim),
-            7 => self.ask_for_foreign_events(bad, victim),
-            8 => self.lie_in_controls(bad, victim),
-            9 => self.seal_forgeries(bad),
-            10 => self.flood(bad),
-            11 => self.out_of_order(bad, victim),
-            12 => self.withhold(bad, victim),
+        let kind = ATTACKS[self.below(ATTACKS.len() as u64) as usize];
+        self.note(kind);
+        match kind {
+            REPLAY => self.replay(bad, victim),
+            NOISE => self.noise(bad, victim),
+            FORGE => self.forge(bad, victim),
+            FORK => self.fork(bad),
+            LIE => self.lie(bad, victim),
+            FOREIGN => self.ask_for_foreign_events(bad, victim),
+            CONTROLS => self.lie_in_controls(bad, victim),
+            SEALED => self.seal_forgeries(bad),
+            FLOOD => self.flood(bad),
+            UNORDERED => self.out_of_order(bad, victim),
+            SHUFFLED => self.give_in_another_order(bad, victim),
+            WITHHOLD => self.withhold(bad, victim),
             _ => self.lie_without_a_pause(bad),
         }
     }
@@ -425,6 +448,31 @@ impl Sim {
             },
         };
         self.say_to(bad, Some(victim), &frame);
+    }
+
+    /// What was written is given again in an order that has nothing to do with how it was: events on a stream, each alone, and
+    /// envelopes from the last one backwards.
+    fn give_in_another_order(&mut self, bad: usize, victim: usize) {
+        let conversation = self.direct(bad, victim);
+        let store = self.nodes[bad].store();
+        let there = |id: &EventId| events::place(store, id).expect("readable").is_some();
+        let written = self.ledger.of(&conversation).map(|(id, _)| *id);
+        // Ids are as good as random.
+        let ids: Vec<EventId> = written.filter(there).take(30).collect();
+        for id in ids {
+            let events = vec![self.event(bad, &id).to_wire()];
+            self.say_to(bad, Some(victim), &Frame::Events { conversation, events });
+        }
+        let source = self.nodes[bad].peer;
+        let envelopes = self.wire.iter().rev().filter_map(|wire| match wire {
+            Wire::Envelope(data) => Some(data.clone()),
+            Wire::Knock(_) => None,
+        });
+        let envelopes: Vec<Bytes> = envelopes.take(20).collect();
+        for (n, data) in (1..).zip(envelopes) {
+            let event = NetEvent::Envelope { data, source, topic: 0 };
+            self.input_later(self.now + n, victim, Input::Net(event));
+        }
     }
 
     /// Its streams and frames come to nothing, and nothing that it was to pass on arrives.

@@ -39,7 +39,7 @@ use disk::Crash;
 use ledger::Ledger;
 use network::Network;
 use node::SimNode;
-use watch::Watched;
+use watch::{DiskCopy, Watched};
 use weather::{CALM, Weather};
 
 const SECOND: u64 = 1_000;
@@ -134,8 +134,29 @@ impl Sim {
         *self.happened.entry(what).or_default() += 1;
     }
 
-    fn index_of(&self, peer: &PeerId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.peer == *peer)
+    /// The nodes at a peer id: one, unless a copy of its disk runs beside it.
+    fn all_at(&self, peer: &PeerId) -> Vec<usize> {
+        let all = self.nodes.iter().enumerate();
+        all.filter(|(_, node)| node.peer == *peer).map(|(at, _)| at).collect()
+    }
+
+    /// One of several.
+    fn any_of(&mut self, nodes: &[usize]) -> Option<usize> {
+        match nodes {
+            [] => None,
+            [only] => Some(*only),
+            several => several.get(self.below(several.len() as u64) as usize).copied(),
+        }
+    }
+
+    /// Starts a second node from a copy of the first one's disk: the same device, keys, sessions and peer id.
+    fn start_copy(&mut self, of: usize, copy: &DiskCopy) -> usize {
+        let node = self.nodes[of].copied(copy.files());
+        self.nodes.push(node);
+        // What each acknowledges the other need not have.
+        self.nodes[of].rolled_back = true;
+        self.start(self.nodes.len() - 1);
+        self.nodes.len() - 1
     }
 
     fn later(&mut self, at: u64, index: usize, pending: Pending) {

@@ -56,8 +56,13 @@ impl Sim {
         let Input::Net(NetEvent::Connected { peer, .. }) = input else {
             return false;
         };
-        let other = self.index_of(peer);
-        !other.is_some_and(|other| self.network.connected.contains_key(&(index, other)))
+        !self.is_connected_to(index, peer)
+    }
+
+    /// Whether a node holds a connection to a peer, whichever node is there.
+    fn is_connected_to(&self, index: usize, peer: &PeerId) -> bool {
+        let held = |other: &usize| self.network.connected.contains_key(&(index, *other));
+        self.all_at(peer).iter().any(held)
     }
 
     /// The ends of streams at a node.
@@ -74,7 +79,8 @@ impl Sim {
         let refused = |at: usize, of: usize| self.nodes[at].refuses.contains(&self.nodes[of].peer);
         let up = self.nodes[from].is_up() && self.nodes[to].is_up();
         let heard = !self.is_silent(from, to) && !self.is_silent(to, from);
-        from != to && up && heard && !refused(from, to) && !refused(to, from)
+        let same = self.nodes[from].peer == self.nodes[to].peer;
+        !same && up && heard && !refused(from, to) && !refused(to, from)
     }
 
     /// Both hold the same connection.
@@ -178,7 +184,9 @@ impl Sim {
                 self.request_fails(self.now + 1, at, token, RequestFailed::Closed);
             }
         }
-        self.event_later(self.now + DROPPED_MS, at, NetEvent::Disconnected { peer });
+        if !self.is_connected_to(at, &peer) {
+            self.event_later(self.now + DROPPED_MS, at, NetEvent::Disconnected { peer });
+        }
     }
 
     fn close_streams(&mut self, at: usize, of: usize) {
@@ -220,13 +228,13 @@ impl Sim {
             NetCommand::SendFrame { stream, data } => self.frame(from, stream, data),
             NetCommand::CloseStream { stream } => self.close(from, stream),
             NetCommand::Disconnect { peer } => {
-                if let Some(to) = self.index_of(&peer) {
+                for to in self.all_at(&peer) {
                     self.disconnect(from, to);
                 }
             }
             NetCommand::Block { peer } => {
                 self.nodes[from].refuses.insert(peer);
-                if let Some(to) = self.index_of(&peer) {
+                for to in self.all_at(&peer) {
                     self.disconnect(from, to);
                 }
             }
@@ -239,7 +247,9 @@ impl Sim {
 
     fn dial(&mut self, from: usize, peer: &PeerId) {
         let at = self.now + self.delay();
-        let Some(to) = self.index_of(peer).filter(|to| self.reachable(from, *to)) else {
+        let there = self.all_at(peer).into_iter();
+        let there: Vec<usize> = there.filter(|to| self.reachable(from, *to)).collect();
+        let Some(to) = self.any_of(&there) else {
             let event = NetEvent::DialFailed {
                 peer: *peer,
                 reason: "nobody there".to_owned(),
@@ -253,12 +263,18 @@ impl Sim {
         // After the end of the connection before this one was told.
         let at = at + DROPPED_MS;
         for (index, other, outbound) in [(from, to, true), (to, from, false)] {
+            let peer = self.nodes[other].peer;
+            // Of a second connection to a peer nobody is told.
+            let known = self.is_connected_to(index, &peer);
             if self.network.connected.insert((index, other), connection).is_some() {
                 // It held a dead one: what was on it ends, and nobody is told of another.
                 self.close_streams(index, other);
                 continue;
             }
-            let (peer, address) = (self.nodes[other].peer, address_of(other));
+            if known {
+                continue;
+            }
+            let address = address_of(other);
             let event = NetEvent::Connected {
                 peer,
                 address,
@@ -310,9 +326,11 @@ impl Sim {
         self.event_later(at, from, NetEvent::Response { token, result });
     }
 
-    fn connected_to(&self, from: usize, peer: &PeerId) -> Option<usize> {
-        self.index_of(peer)
-            .filter(|to| self.network.connected.contains_key(&(from, *to)))
+    fn connected_to(&mut self, from: usize, peer: &PeerId) -> Option<usize> {
+        let there = self.all_at(peer).into_iter();
+        let held = |to: &usize| self.network.connected.contains_key(&(from, *to));
+        let there: Vec<usize> = there.filter(held).collect();
+        self.any_of(&there)
     }
 
     fn request(&mut self, from: usize, peer: &PeerId, token: u64, data: Bytes) {

@@ -68,6 +68,27 @@ impl SimNode {
         )
     }
 
+    /// A second node with all that this one was made with, and a copy of its disk.
+    pub(super) fn copied(&self, files: &Files) -> Self {
+        let mut disk = Disk::new();
+        disk.restore(files);
+        Self {
+            peer: self.peer,
+            user: self.user,
+            life: 0,
+            ahead: self.ahead,
+            damaged: false,
+            bad: false,
+            rolled_back: true,
+            ticks_at: None,
+            refuses: BTreeSet::new(),
+            disk,
+            keystore: self.keystore.clone(),
+            running: None,
+            ephemera: crate::engine::Ephemera::default(),
+        }
+    }
+
     /// This node's certificate, and its list with another device on it that nobody was told of.
     pub(super) fn with_another_device(&self, rng: &mut ChaCha8Rng, now: u64) -> (DeviceCert, DeviceList) {
         let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
@@ -135,6 +156,12 @@ impl SimNode {
             self.ephemera = new;
         }
         self.ephemera.clone()
+    }
+
+    /// What its readers see of the network, if there is news.
+    pub(super) fn live(&mut self) -> Option<crate::engine::Live> {
+        let (engine, _) = self.running.as_mut().expect("the node is up");
+        engine.take_live()
     }
 
     pub(super) fn next_tick(&self) -> Option<u64> {

@@ -281,7 +281,8 @@ impl Storm {
                 self.sim.tell(who, conversation, &format!("last words of {who}"));
             }
         }
-        self.sim.wait(MINUTE);
+        // What they name and nobody has is asked for when everything is told next, which is up to 72 s later.
+        self.sim.wait(2 * MINUTE);
         for &(a, b) in &pairs {
             let conversation = self.sim.direct(a, b);
             for who in [a, b] {

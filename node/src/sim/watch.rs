@@ -17,6 +17,12 @@ pub(super) struct DiskCopy {
     on_it: BTreeSet<EventId>,
 }
 
+impl DiskCopy {
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+}
+
 /// What the run remembers of people's disks and decisions.
 #[derive(Default)]
 pub(super) struct Watched {

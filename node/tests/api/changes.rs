@@ -480,3 +480,50 @@ async fn a_receipt_finds_its_messages_behind_many_edits() {
         (&json!([first["id"], second["id"]]), &json!(2))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_do_not_come_or_are_tried_no_more_are_told_with_the_reason() {
+    let api = TestApi::start().await;
+    let sent = api.post_text("anybody there?").await;
+    let details = api
+        .get(&format!("/api/v1/messages/{}", sent["id"].as_str().unwrap()))
+        .await
+        .json();
+    assert_eq!(details["devices"], json!([]), "{details}");
+    assert!(!details["reason"].as_str().unwrap().is_empty(), "{details}");
+    assert!(details["since"].is_string(), "{details}");
+
+    let start = api.feed();
+    let store = api.account().store();
+    let conversation = conversations::number(store, &api.conversation.parse().unwrap())
+        .unwrap()
+        .unwrap();
+    let (log, device, seqs) = (1, DeviceNo(1), Intervals::range(1, 1));
+    let mut txn = store.begin();
+    let rows = [
+        FeedRow::Failed {
+            conversation,
+            log,
+            device,
+            seqs: seqs.clone(),
+        },
+        FeedRow::Expired {
+            conversation,
+            log,
+            device,
+            seqs,
+        },
+    ];
+    for row in &rows {
+        feed::append(&mut txn, row).unwrap();
+    }
+    store.commit(txn.into_batch()).unwrap();
+    let told = changes(&api, start, api.feed()).await;
+    assert_eq!(
+        (&told[0]["state"], &told[1]["state"]),
+        (&json!("failed"), &json!("expired"))
+    );
+    assert_eq!(told[0]["message_ids"], json!([sent["id"]]));
+    assert_eq!(told[1]["reason"], "tried for 30 days; it goes when their node connects");
+    assert!(!told[0]["reason"].as_str().unwrap().is_empty(), "{told:?}");
+}

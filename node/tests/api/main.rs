@@ -26,5 +26,6 @@ mod socketchat;
 mod stream;
 mod support;
 mod tokens;
+mod trust;
 mod uis;
 mod waiting;

@@ -17,12 +17,12 @@ struct Event {
     data: Value,
 }
 
-struct Stream {
+pub(crate) struct Stream {
     lines: Lines<BufReader<TcpStream>>,
 }
 
 impl Stream {
-    async fn open(api: &TestApi, query: &str, last_event_id: Option<u64>) -> Self {
+    pub(crate) async fn open(api: &TestApi, query: &str, last_event_id: Option<u64>) -> Self {
         let mut request = api.request("GET", &format!("/api/v1/events{query}"));
         if let Some(id) = last_event_id {
             request = request.add("Last-Event-ID", &id.to_string());
@@ -67,7 +67,7 @@ impl Stream {
 
 impl Stream {
     /// The first event that is wanted.
-    async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let event = self.next().await.unwrap();
             if wanted(&event.data) {
@@ -277,6 +277,14 @@ async fn two_nodes_see_each_other_through_their_streams() {
         (&json!(true), &json!(true))
     );
     assert_eq!(bob.get("/api/v1/invites").await.json()["items"][0]["state"], "used");
+    // The clocks of one machine do not differ, and were compared.
+    let skews = alice.get("/api/v1/stats").await.json()["clock_skew"].clone();
+    assert_eq!(skews[0]["device_id"], receipt["device_id"], "{skews}");
+    assert!(skews[0]["ms"].as_i64().unwrap().abs() < 60_000, "{skews}");
+    let doctor = alice.get("/api/v1/doctor").await.json();
+    let contacts = doctor["contacts"].as_array().unwrap();
+    let rob = contacts.iter().find(|contact| contact["petname"] == "rob").unwrap();
+    assert_eq!(rob["clock_skew_ms"], skews[0]["ms"]);
 
     let unread = || async { bob.get("/api/v1/conversations/alice").await.json()["unread"].clone() };
     assert_eq!(unread().await, 1);

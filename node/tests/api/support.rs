@@ -69,8 +69,16 @@ impl TestApi {
     }
 
     pub(crate) async fn of(name: &str, configure: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::made(&NewAccount::named(name), configure).await.0
+    }
+
+    /// As a new account says, with the words of the identity if it is a new one.
+    pub(crate) async fn made(
+        new: &NewAccount,
+        configure: impl FnOnce(&mut ApiConfig),
+    ) -> (Self, Option<Zeroizing<String>>) {
         let data = TempDir::new().unwrap();
-        create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
+        let created = create_account(&DataDir::new(data.path()), new, now_ms()).unwrap();
         let options = NodeOptions {
             all_accounts: false,
             ..options(&data)
@@ -99,7 +107,7 @@ impl TestApi {
         let user = api.account().add(add).await.unwrap().user;
         let own = api.account().facts().own.user;
         api.conversation = parlour_crypto::ConversationId::direct(&own, &user).to_string();
-        api
+        (api, created.phrase)
     }
 
     pub(crate) fn account(&self) -> &AccountHandle {

@@ -15,7 +15,7 @@ fn noun(first: u8) -> &'static str {
         .map_or("row", |(_, noun)| noun)
 }
 
-const NOUNS: [(Kind, &str); 57] = [
+const NOUNS: [(Kind, &str); 60] = [
     (Kind::Meta, "counter"),
     (Kind::DeviceId, "device id"),
     (Kind::Device, "device"),
@@ -30,6 +30,8 @@ const NOUNS: [(Kind, &str); 57] = [
     (Kind::ConversationName, "conversation name"),
     (Kind::SharesPresence, "presence wish"),
     (Kind::CardDetails, "card"),
+    (Kind::LeftDevice, "retired device"),
+    (Kind::RemovedContact, "removed contact"),
     (Kind::ReadMark, "read mark"),
     (Kind::ReadLog, "read log"),
     (Kind::Forgetting, "history to be erased"),
@@ -41,6 +43,7 @@ const NOUNS: [(Kind, &str); 57] = [
     (Kind::Timeline, "timeline"),
     (Kind::RoomSeq, "arrival number"),
     (Kind::Held, "held event"),
+    (Kind::Late, "late message"),
     (Kind::Feed, "change"),
     (Kind::Outbox, "outbox"),
     (Kind::Session, "session"),

@@ -46,7 +46,10 @@ fn arrival_numbers_lead_to_their_own_messages_where_ids_begin_alike() {
         assert_eq!(by_room_seq(&txn, ROOM, entry.room_seq).unwrap(), Some(entry.at));
     }
     assert_eq!(arrived(&txn, ROOM, 1, 10).unwrap(), entries[1..]);
+    mark_late(&mut txn, ROOM, &entries[1].at.id);
+    assert!(is_late(&txn, ROOM, &entries[1].at.id).unwrap() && !is_late(&txn, ROOM, &entries[0].at.id).unwrap());
     assert_eq!(remove(&mut txn, ROOM, &entries[1].at).unwrap(), Some(entries[1]));
+    assert!(!is_late(&txn, ROOM, &entries[1].at.id).unwrap(), "nothing of it stays");
     assert_eq!(by_room_seq(&txn, ROOM, 2).unwrap(), None);
     assert_eq!(
         arrived(&txn, ROOM, 0, 10).unwrap(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use parlour_crypto::{DeviceId, Intervals, UserId};
 
+use crate::contacts::{self, ContactState};
 use crate::conversations::{self, ConversationKind};
 use crate::db::Read;
 use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
@@ -12,9 +13,16 @@ use crate::record::StoreError;
 use crate::view::Own;
 use crate::{devices, read_marks, registers, rooms};
 
+/// For so long a message is published again and again, ms. Streams go on: what is tried no more still arrives by them.
+pub const TRIED_MS: u64 = 30 * 24 * 3_600_000;
+
 /// How far a message has come on its way to one device. Later is further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeliveryState {
+    /// It will not come there: the device has left its user's list, or its user is no contact or member any more.
+    Failed,
+    /// It was tried for [`TRIED_MS`]; only a stream can bring it there now.
+    Expired,
     /// On this disk, not handed to the network yet.
     Queued,
     /// Handed to the network at least once.
@@ -52,14 +60,14 @@ pub struct DeviceDelivery {
 }
 
 /// How far a device has come with a log.
-struct Progress {
-    delivery: DeliveryRow,
+pub(super) struct Progress {
+    pub(super) delivery: DeliveryRow,
     /// The seqs its user has read.
-    read: Intervals,
+    pub(super) read: Intervals,
 }
 
-struct Recipient {
-    no: DeviceNo,
+pub(super) struct Recipient {
+    pub(super) no: DeviceNo,
     user: UserId,
     device: DeviceId,
     /// The clock since when messages are meant for it.
@@ -68,11 +76,15 @@ struct Recipient {
 
 /// Delivery of this account's own messages in one conversation; rows are read once per log.
 pub struct DeliveryView<'a, R> {
-    read: &'a R,
-    own: Own,
+    pub(super) read: &'a R,
+    pub(super) own: Own,
     /// Maybe nobody else takes part, so that a message may be where it belongs from the start.
     alone: bool,
-    recipients: Vec<Recipient>,
+    /// Of a direct conversation: with whom.
+    pub(super) with: Option<UserId>,
+    /// They are no contact any more.
+    parted: bool,
+    pub(super) recipients: Vec<Recipient>,
     rows: BTreeMap<LogKey, Vec<Progress>>,
 }
 
@@ -100,6 +112,11 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             Some(ConversationKind::Room) => members.keys().all(|user| *user == own.user) && !members.is_empty(),
             _ => false,
         };
+        let with = match kind {
+            Some(ConversationKind::Direct { with }) => Some(with),
+            Some(ConversationKind::Notes | ConversationKind::Room) | None => None,
+        };
+        let contact = with.map(|with| contacts::get(read, &with)).transpose()?.flatten();
         let recipients = recipients(read, own, conversation)?
             .into_iter()
             .map(|no| {
@@ -116,29 +133,34 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             read,
             own,
             alone,
+            with,
+            parted: contact.is_some_and(|row| row.state == ContactState::Former),
             recipients,
             rows: BTreeMap::new(),
         })
     }
 
-    /// Every recipient device of the message with `seq` in `log`, written at `clock`.
+    /// Every device that the message with `seq` in `log`, written at `clock`, is meant for, or was and is no more.
     ///
     /// # Errors
     /// As [`DeliveryView::new`].
-    pub fn devices(&mut self, log: &LogKey, seq: u64, clock: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
-        let rows = self.rows(log)?;
-        let states: Vec<_> = rows.iter().map(|row| state(row, seq)).collect();
-        Ok(self
-            .recipients
-            .iter()
-            .zip(states)
-            .filter(|(to, _)| to.since <= clock)
+    pub fn devices(&mut self, log: &LogKey, seq: u64, clock: u64, now: u64) -> Result<Vec<DeviceDelivery>, StoreError> {
+        let states: Vec<_> = self.rows(log)?.iter().map(|row| state(row, seq)).collect();
+        let meant = self.recipients.iter().zip(states).filter(|(to, _)| to.since <= clock);
+        let mut all: Vec<_> = meant
             .map(|(to, state)| DeviceDelivery {
                 user: to.user,
                 device: to.device,
-                state,
+                state: match state {
+                    DeliveryState::Delivered | DeliveryState::Read => state,
+                    _ if self.parted && self.with == Some(to.user) => DeliveryState::Failed,
+                    _ if now.saturating_sub(clock) > TRIED_MS => DeliveryState::Expired,
+                    state => state,
+                },
             })
-            .collect())
+            .collect();
+        all.extend(self.former(log, seq, clock)?);
+        Ok(all)
     }
 
     /// The status of the message with `seq` in `log`, written at `clock`.
@@ -154,7 +176,10 @@ impl<'a, R: Read> DeliveryView<'a, R> {
         Ok(match meant().map(|(_, state)| state).min() {
             // Whoever it was meant for has gone.
             None if self.alone || !self.recipients.is_empty() => MessageStatus::Delivered,
-            None | Some(DeliveryState::Queued) => MessageStatus::Sending,
+            // Whatever becomes of the trying, it may still come.
+            None | Some(DeliveryState::Queued | DeliveryState::Expired | DeliveryState::Failed) => {
+                MessageStatus::Sending
+            }
             Some(DeliveryState::Sent) => MessageStatus::Sent,
             Some(DeliveryState::Read) => MessageStatus::Read,
             Some(DeliveryState::Delivered) if self.is_read(meant()) => MessageStatus::Read,
@@ -189,7 +214,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
     }
 }
 
-fn state(row: &Progress, seq: u64) -> DeliveryState {
+pub(super) fn state(row: &Progress, seq: u64) -> DeliveryState {
     if row.delivery.acked.contains(seq) {
         if row.read.contains(seq) {
             DeliveryState::Read

@@ -30,6 +30,8 @@ pub struct MessageView {
     pub state: State,
     /// How far it has come.
     pub status: MessageStatus,
+    /// It came when what is behind it had been seen already.
+    pub late: bool,
 }
 
 /// The text of a message event; `None` for anything else.
@@ -71,6 +73,7 @@ pub fn message<R: Read>(
         room_seq: entry.room_seq,
         state: state(read, &entry.event, &event, &device.user)?,
         status: delivery.status(&entry.event.log, entry.event.seq, entry.at.clock)?,
+        late: timeline::is_late(read, entry.event.log.conversation, &entry.at.id)?,
     })
 }
 

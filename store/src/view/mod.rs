@@ -1,12 +1,13 @@
 //! Pure folds: what a reader sees, made from stored rows at the moment of reading.
 
 mod delivery;
+mod former;
 mod message;
 mod poll;
 mod shown;
 mod timer;
 
-pub use delivery::{DeliveryState, DeliveryView, DeviceDelivery, MessageStatus, recipients};
+pub use delivery::{DeliveryState, DeliveryView, DeviceDelivery, MessageStatus, TRIED_MS, recipients};
 pub use message::{MessageView, message, message_at, message_text};
 pub use poll::{PollView, chosen, counting, tally};
 pub use shown::{Absent, MAX_OWN_EMOJI, ReactionView, Shown, State, Version, searchable, state, versions};

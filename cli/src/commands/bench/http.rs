@@ -151,6 +151,8 @@ pub(super) struct Change {
 pub(super) enum State {
     Sent,
     Delivered,
+    #[serde(other)]
+    Other,
 }
 
 /// A message in a change or a page.

@@ -61,7 +61,39 @@ fn invited(doctor: &Value, contact: &Value, running: bool) -> Check {
         .help("ask them to start their node; it comes by itself")
 }
 
+/// What the user has decided about a contact, or has to decide: it says more than whether their node is there.
+fn decision(contact: &Value) -> Option<Check> {
+    let who = name(contact);
+    let since = contact["trust_since"].as_str();
+    let quoted = text::quoted(&who);
+    if contact["blocked"] == true {
+        let detail = format!(
+            "you have blocked them: nothing goes to them or comes from them{}",
+            queued(contact)
+        );
+        return Some(Check::ok("contact", who, detail));
+    }
+    if contact["trust"] == "changed" {
+        let detail = format!(
+            "their devices have changed, and nothing is sent to them{}",
+            queued(contact)
+        );
+        let help = format!(
+            "ask them, by voice or face to face, whether they set up a new device; `parlour contacts verify {quoted}` says how to accept it"
+        );
+        return Some(Check::warn("contact", who, detail).since(since).help(help));
+    }
+    if contact["warning"].is_string() {
+        let help = format!("ask them whether they set it up; if so, `parlour contacts trust {quoted}`");
+        return Some(Check::warn("contact", who, "they have a device that you have not been asked about").help(help));
+    }
+    None
+}
+
 fn accepted(doctor: &Value, contact: &Value, running: bool) -> Check {
+    if let Some(decision) = decision(contact) {
+        return decision;
+    }
     let waiting = contact["waiting"]["count"].as_u64().unwrap_or(0);
     let oldest = contact["waiting"]["since"].as_str();
     let who = name(contact);
@@ -205,6 +237,38 @@ mod tests {
         assert!(expired.level == Level::Bad && expired.help.unwrap().contains("new invite"));
         let refused = only(json!({ "display": "bob", "state": "refused", "reason": "the invite was used up" }));
         assert!(refused.level == Level::Bad && refused.detail.contains("used up"));
+    }
+
+    #[test]
+    fn what_the_user_has_to_decide_comes_before_what_the_network_does() {
+        let contact = |trust: &str, blocked: bool, warning: Option<&str>| {
+            only(json!({
+                "display": "bob", "state": "accepted", "reachable": true, "since": "2026-11-20T11:00:00.000Z",
+                "trust": trust, "trust_since": "2026-11-20T11:30:00.000Z", "blocked": blocked, "warning": warning,
+                "waiting": { "count": 2, "since": "2026-11-20T11:40:00.000Z" },
+            }))
+        };
+        let changed = contact("changed", false, Some("the devices of this contact have changed"));
+        assert_eq!(
+            (changed.level, changed.since.as_deref()),
+            (Level::Warn, Some("2026-11-20T11:30:00.000Z"))
+        );
+        assert!(
+            changed.detail.ends_with("nothing is sent to them; 2 messages wait"),
+            "{}",
+            changed.detail
+        );
+        assert!(changed.help.unwrap().contains("parlour contacts verify bob"));
+        let blocked = contact("changed", true, None);
+        assert!(blocked.level == Level::Ok && blocked.detail.contains("you have blocked them"));
+        let device = contact("unverified", false, Some("this contact has a new device"));
+        assert!(device.level == Level::Warn && device.help.unwrap().contains("parlour contacts trust bob"));
+        let late = contact("verified", false, None);
+        assert!(
+            late.detail.contains("connected, and yet 2 messages wait"),
+            "{}",
+            late.detail
+        );
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::text;
 const SKEW_MS: (u64, u64) = (60_000, 600_000);
 /// The node renews its certificate half a year before the end: later than this it has failed to.
 const CERTIFICATE_MS: i64 = 90 * 24 * 3_600_000;
+/// Another copy is alive if it wrote something within this time, ms.
+const COPY_MS: i64 = 24 * 3_600_000;
+/// A disk that was put back is worth a word for so long, ms.
+const ROLLBACK_MS: i64 = 7 * 24 * 3_600_000;
 /// Some of these come of ordinary restarts.
 const FEW: u64 = 20;
 
@@ -64,6 +68,7 @@ const COUNTERS: [(&str, u64, &str); 7] = [
 /// All checks of the node; those that need a running one only if it does.
 pub(crate) fn checks(stats: &Value, doctor: &Value, running: bool) -> Vec<Check> {
     let mut checks = store(stats);
+    checks.extend(copies(stats, doctor));
     checks.push(certificate(doctor));
     if running {
         checks.push(api(stats));
@@ -95,6 +100,33 @@ fn store(stats: &Value) -> Vec<Check> {
         .help("contacts send again what they have; look at the disk, and keep the copy until nothing is missed")
     });
     checks
+}
+
+/// Whether this disk is the only one of its device, and the newest.
+fn copies(stats: &Value, doctor: &Value) -> [Check; 2] {
+    let within = |time: Option<&str>, ms: i64| time.and_then(|at| left_ms(doctor, at)).is_some_and(|left| -left < ms);
+    let (copy, back) = (&stats["other_copy"], stats["rolled_back_at"].as_str());
+    let copy = match copy["last"].as_str() {
+        last @ Some(_) if within(last, COPY_MS) => Check::bad(
+            "store",
+            "copy",
+            "another copy of this data directory runs, and writes in the name of this device",
+        )
+        .since(copy["since"].as_str())
+        .help("stop one of the two for good: each misses some of what is live, and contacts see a device that contradicts itself"),
+        _ => Check::ok("store", "copy", "nothing was seen of another copy that runs"),
+    };
+    let rollback = match back {
+        Some(_) if within(back, ROLLBACK_MS) => Check::warn(
+            "store",
+            "state",
+            "this disk was put back to an earlier state, or has lost something",
+        )
+        .since(back)
+        .help("messages come back from contacts by themselves; what only this node knew is lost"),
+        _ => Check::ok("store", "state", "nothing was seen of a later one"),
+    };
+    [copy, rollback]
 }
 
 fn certificate(doctor: &Value) -> Check {
@@ -273,6 +305,30 @@ mod tests {
     use serde_json::json;
 
     const NOW: &str = "2026-11-20T12:00:00.000Z";
+
+    #[test]
+    fn a_copy_that_runs_and_a_disk_put_back_are_named_while_they_matter() {
+        let doctor = json!({ "now": NOW });
+        let levels = |stats: Value| copies(&stats, &doctor).map(|check| check.level);
+        assert_eq!(levels(json!({})), [Level::Ok, Level::Ok]);
+        let copy = |last: &str| json!({ "other_copy": { "since": "2026-11-01T12:00:00.000Z", "last": last } });
+        assert_eq!(levels(copy("2026-11-20T11:00:00.000Z")), [Level::Bad, Level::Ok]);
+        assert_eq!(
+            levels(copy("2026-11-18T11:00:00.000Z")),
+            [Level::Ok, Level::Ok],
+            "it was stopped"
+        );
+        let found = copies(&copy("2026-11-20T11:00:00.000Z"), &doctor);
+        assert_eq!(found[0].since.as_deref(), Some("2026-11-01T12:00:00.000Z"));
+        assert_eq!(
+            levels(json!({ "rolled_back_at": "2026-11-19T12:00:00.000Z" })),
+            [Level::Ok, Level::Warn]
+        );
+        assert_eq!(
+            levels(json!({ "rolled_back_at": "2026-11-01T12:00:00.000Z" })),
+            [Level::Ok, Level::Ok]
+        );
+    }
 
     fn level(checks: &[Check], name: &str) -> Level {
         checks.iter().find(|check| check.name == name).unwrap().level

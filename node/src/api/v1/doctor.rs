@@ -86,7 +86,7 @@ fn examine(state: &Shared) -> Result<Doctor, StoreError> {
     known.retain(|row| row.state != ContactState::Former);
     for row in known {
         let mut controls = 0u64;
-        for device in devices::of_user(store, &row.user)? {
+        for (device, _) in devices::current_of_user(store, &row.user)? {
             let of_device = outbox.iter().find(|(no, _)| *no == device);
             controls = controls.saturating_add(of_device.map_or(0, |(_, count)| *count));
         }
@@ -113,10 +113,7 @@ fn patient(
     let mut peers = vec![row.peer.clone()];
     let mut expires: Option<Time> = None;
     let mut ids: Vec<DeviceId> = Vec::new();
-    for no in devices::of_user(store, &row.user)? {
-        let Some(device) = devices::get(store, no)? else {
-            continue;
-        };
+    for (_, device) in devices::current_of_user(store, &row.user)? {
         ids.push(device.id);
         expires = [expires, expiry(&device.certificate)].into_iter().flatten().min();
         peers.push(device.peer);
@@ -125,7 +122,6 @@ fn patient(
         .unreachable
         .iter()
         .find(|failed| peers.contains(&failed.peer.to_bytes()));
-    let skews = live.linked.iter().filter(|(device, _, _)| ids.contains(device));
     Ok(Patient {
         connected: live.peers.iter().any(|there| peers.contains(&there.peer.to_bytes())),
         session: !ids.iter().any(|id| live.sessionless.contains(id)),
@@ -143,14 +139,21 @@ fn patient(
             ContactState::Accepted | ContactState::Former => None,
         },
         certificate_expires_at: expires,
-        clock_skew_ms: skews.map(|(_, _, ms)| *ms).max_by_key(|ms| ms.unsigned_abs()),
+        clock_skew_ms: skew(live, &ids),
         waiting: waiting(store, state, &contact.conversation, row)?,
         contact,
         controls,
     })
 }
 
-/// Own messages that a device of theirs has not acknowledged; all of them while no device is known.
+/// How far the clock of one of these devices is ahead of ours: the one that is most wrong.
+fn skew(live: &Live, devices: &[DeviceId]) -> Option<i64> {
+    let skews = live.linked.iter().filter(|(device, _, _)| devices.contains(device));
+    skews.map(|(_, _, ms)| *ms).max_by_key(|ms| ms.unsigned_abs())
+}
+
+/// Own messages that a device of theirs has not acknowledged; all of them while no device is known. A device that has left their list
+/// acknowledges nothing any more, and nothing waits for it.
 fn waiting(
     store: &Store,
     state: &Shared,
@@ -160,7 +163,7 @@ fn waiting(
     let Some(no) = conversations::number(store, conversation)? else {
         return Ok(Waiting::default());
     };
-    let recipients = devices::of_user(store, &row.user)?;
+    let recipients = devices::current_of_user(store, &row.user)?;
     let mut found = Waiting::default();
     for (log, held) in logs::of_conversation(store, no)? {
         if log.device != state.account.facts().own.device {
@@ -171,7 +174,7 @@ fn waiting(
         } else {
             Intervals::default()
         };
-        for to in &recipients {
+        for (to, _) in &recipients {
             missing = missing.union(&held.have.difference(&logs::delivery(store, &log, *to)?.acked));
         }
         found.count = found.count.saturating_add(missing.count());
@@ -193,4 +196,24 @@ fn expiry(certificate: &[u8]) -> Option<Time> {
     DeviceCert::verify(certificate)
         .ok()
         .map(|certificate| Time(certificate.expires()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_contact_that_is_most_wrong_is_told() {
+        let device = |n| DeviceId::from_bytes([n; 32]);
+        let live = Live {
+            linked: vec![
+                (device(1), 1, 20),
+                (device(2), 1, -86_400_000),
+                (device(3), 1, 90_000_000),
+            ],
+            ..Live::default()
+        };
+        assert_eq!(skew(&live, &[device(1), device(2)]), Some(-86_400_000));
+        assert_eq!(skew(&live, &[device(4)]), None);
+    }
 }

@@ -59,7 +59,13 @@ async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::
     let mut reader = Reader::new(&state.account);
     let (key, message) = reader.message_by_id(&id)?.ok_or_else(not_there)?;
     let devices = reader.deliveries(&key)?;
-    Ok(Json(dto::MessageDetails { message, devices }))
+    let (reason, since) = reader.held_up(&key)?;
+    Ok(Json(dto::MessageDetails {
+        message,
+        devices,
+        reason,
+        since,
+    }))
 }
 
 /// Tells those who keep order in its room.

@@ -8,12 +8,12 @@ use parlour_crypto::{CardDetails, ConversationId, DeviceId, EventId, ImageKind, 
 use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind, ConversationRow};
 use parlour_store::registers::{Register, Trust};
-use parlour_store::view::{self, Absent, DeliveryState, DeliveryView, Shown};
+use parlour_store::view::{self, Absent, DeliveryView, Shown};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, Read, Store, StoreError, devices, events, registers, rooms, system, timeline,
 };
 
-use self::names::{delivery_name, refusal_text, status_name};
+use self::names::{refusal_text, status_name};
 use super::dto::{self, Time};
 use super::passing::presence_name;
 use super::remembering::Remembering;
@@ -25,6 +25,7 @@ use crate::text::{lines, name, one_line};
 
 mod change;
 mod content;
+mod delivery;
 mod happened;
 mod names;
 pub(crate) mod parts;
@@ -82,6 +83,8 @@ impl<'a> Reader<'a> {
         let (text, mut more) = self.content(key.log.conversation, &state)?;
         let system = self.system(key, &event, (&author.user, &author.name))?;
         more.system = system.map(Box::new);
+        more.late =
+            author.user != self.facts.own.user && timeline::is_late(&self.rows, key.log.conversation, &event.id())?;
         Ok(Some(dto::Message {
             id: event.id(),
             conversation,
@@ -142,47 +145,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How far an own message has come on its way to each device; nothing for messages of others.
-    pub(crate) fn deliveries(&mut self, key: &EventKey) -> Result<Vec<dto::DeviceState>, StoreError> {
-        if key.log.device != self.facts.own.device {
-            return Ok(Vec::new());
-        }
-        let clock = events::brief(&self.rows, key)?.map_or(0, |brief| brief.clock);
-        let (_, delivery) = self.conversation_view(key.log.conversation)?;
-        let mut states = Vec::new();
-        for to in delivery.devices(&key.log, key.seq, clock)? {
-            let reason = if to.state >= DeliveryState::Delivered {
-                None
-            } else {
-                self.why_unreachable(&to.device)?
-            };
-            states.push(dto::DeviceState {
-                user_id: to.user,
-                name: self.name_of(&to.user)?,
-                device_id: to.device,
-                state: delivery_name(to.state),
-                reason,
-            });
-        }
-        Ok(states)
-    }
-
-    fn why_unreachable(&self, device: &DeviceId) -> Result<Option<String>, StoreError> {
-        if self.link(device).is_some() {
-            return Ok(None);
-        }
-        let Some(no) = devices::number(&self.rows, device)? else {
-            return Ok(None);
-        };
-        let Some(row) = devices::get(&self.rows, no)? else {
-            return Ok(None);
-        };
-        Ok(Some(self.why_peer_unreachable(
-            &row.peer,
-            "connected, but without a stream yet",
-        )))
-    }
-
     /// Why nothing comes from a peer, in words of our own; `connected` if it is there. Each address with what went wrong there stands
     /// among the statistics.
     fn why_peer_unreachable(&self, peer: &[u8], connected: &str) -> String {
@@ -197,8 +159,9 @@ impl<'a> Reader<'a> {
         if failed { "not reachable" } else { "not connected" }.to_owned()
     }
 
-    pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
-        let (state, reason) = match &row.state {
+    /// How far a contact has come, and why no further.
+    fn contact_state(&self, row: &ContactRow) -> (&'static str, Option<String>) {
+        match &row.state {
             ContactState::Accepted => ("accepted", None),
             ContactState::Former => ("former", None),
             ContactState::Invited { refused: None, .. } => (
@@ -214,7 +177,11 @@ impl<'a> Reader<'a> {
                 "waiting",
                 Some(self.why_peer_unreachable(&row.peer, "connected; the request is on its way")),
             ),
-        };
+        }
+    }
+
+    pub(crate) fn contact(&self, row: &ContactRow) -> Result<dto::Contact, StoreError> {
+        let (state, reason) = self.contact_state(row);
         let shares = contacts::shares_presence(&self.rows, &row.user)?;
         let mut listed = Vec::new();
         for no in devices::of_user(&self.rows, &row.user)? {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
-use crate::engine::Counters;
+use crate::engine::{Counters, Live};
 use crate::handle::Health;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -40,6 +40,17 @@ struct Stats {
     refused: RefusedStats,
     unreachable: Vec<Unreachable>,
     clock_skew: Vec<ClockSkew>,
+    /// Another copy of this disk that runs, as far as was ever seen.
+    other_copy: Option<OtherCopy>,
+    /// When this disk was last found to be an earlier state, or to have lost something.
+    rolled_back_at: Option<Time>,
+}
+
+#[derive(Serialize)]
+struct OtherCopy {
+    since: Time,
+    /// When it last wrote something that came here.
+    last: Time,
 }
 
 #[derive(Serialize)]
@@ -149,15 +160,24 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
                 since: Time(failed.since),
             })
             .collect(),
-        clock_skew: live
-            .linked
-            .iter()
-            .map(|(device, _, ms)| ClockSkew {
-                device_id: *device,
-                ms: *ms,
-            })
-            .collect(),
+        clock_skew: clock_skews(&live),
+        other_copy: crate::engine::other_copy(store)?.map(|copy| OtherCopy {
+            since: Time(copy.since),
+            last: Time(copy.last),
+        }),
+        rolled_back_at: Time::unless_never(crate::engine::rolled_back(store)?),
     })
+}
+
+/// How far the clocks of linked devices are ahead of ours.
+fn clock_skews(live: &Live) -> Vec<ClockSkew> {
+    let linked = live.linked.iter();
+    linked
+        .map(|(device, _, ms)| ClockSkew {
+            device_id: *device,
+            ms: *ms,
+        })
+        .collect()
 }
 
 fn waiting(
@@ -244,6 +264,24 @@ impl From<Counters> for CounterStats {
             void_votes,
             void_operations,
             unruled_events,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_a_day_off_is_told_with_its_sign() {
+        let device = DeviceId::from_bytes([7; 32]);
+        for ms in [86_400_000, -86_400_000] {
+            let live = Live {
+                linked: vec![(device, 1, ms)],
+                ..Live::default()
+            };
+            let told = serde_json::to_value(clock_skews(&live)).unwrap();
+            assert_eq!(told, serde_json::json!([{ "device_id": device, "ms": ms }]));
         }
     }
 }

@@ -113,7 +113,8 @@ impl Engine {
         };
         self.counters.events_received += 1;
         if author == self.own.device {
-            self.suspect_rollback(turn, key.log.log & !super::OPERATIONS)?;
+            let clock = event.header().clock;
+            self.on_own_event_returned(turn, key.log.log & !super::OPERATIONS, clock)?;
         }
         self.fold_in(turn, no, operation)?;
         Ok(Some(key))

@@ -148,3 +148,100 @@ fn a_damaged_node_gets_everything_back_exactly_once() {
         assert_eq!(audit.problems, [], "{what}");
     }
 }
+
+/// How many logs of a device a node holds of a conversation, and the highest number among them.
+fn logs_at(sim: &Sim, at: usize, conversation: &ConversationId, of: usize) -> (usize, u32) {
+    let (store, device) = (sim.nodes[at].store(), sim.nodes[of].engine().device());
+    let no = sim.number_of(at, conversation).expect("it is there");
+    let device = parlour_store::devices::number(store, device)
+        .expect("readable")
+        .expect("known");
+    let logs = parlour_store::logs::of_conversation(store, no).expect("readable");
+    let own = logs.iter().filter(|(log, _)| log.device == device);
+    own.fold((0, 0), |(count, max), (log, _)| (count + 1, max.max(log.log)))
+}
+
+/// No two envelopes carry the same header nonce: with it the key of a message is another one, even where a ratchet is used again.
+fn assert_no_nonce_twice(sim: &Sim) {
+    let mut seen = std::collections::BTreeMap::new();
+    for wire in &sim.wire {
+        let Wire::Envelope(data) = wire else { continue };
+        let (prefix, rest) = parlour_crypto::parse(data).expect("an envelope");
+        if let Some(other) = seen.insert((prefix.tag, &rest[..24]), data) {
+            assert_eq!(other, data, "a nonce was used for another envelope");
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_a_disk_that_runs_beside_it_is_named_and_both_get_everything() {
+    for seed in 0..3 {
+        let (mut sim, conversation) = Sim::friends(seed);
+        let mut expected = Vec::new();
+        let mut talk = |sim: &mut Sim, part: &str, rounds: u64, by: &[usize]| {
+            for n in 0..rounds {
+                for from in by {
+                    let text = format!("{part} {n} from {from}");
+                    sim.tell(*from, conversation, &text);
+                    expected.push(text);
+                    sim.wait(200 + 400 * (n % 3));
+                }
+            }
+        };
+        talk(&mut sim, "before the copy", 5, &[0, 1]);
+        let copy = sim.copy_disk(0);
+        sim.wait(10 * SECOND);
+        talk(&mut sim, "after the copy", 5, &[0, 1]);
+        sim.wait(10 * SECOND);
+        let copy = sim.start_copy(0, &copy);
+        talk(&mut sim, "side by side", 20, &[copy, 0, 1]);
+        sim.wait(5 * MINUTE);
+        sim.crash(0);
+        talk(&mut sim, "while one is away", 5, &[copy, 1]);
+        sim.wait(5 * MINUTE);
+        sim.crash(copy);
+        talk(&mut sim, "while the other is away", 5, &[0, 1]);
+        sim.wait(5 * MINUTE);
+        talk(&mut sim, "at last", 20, &[copy, 1, 0]);
+        sim.wait(30 * MINUTE);
+
+        expected.sort();
+        for index in [0, 1, copy] {
+            assert_eq!(
+                sim.sorted_texts(index, &conversation),
+                expected,
+                "seed {seed}, node {index}"
+            );
+        }
+        let (logs, highest) = logs_at(&sim, 1, &conversation, 0);
+        assert!(
+            logs <= 4 && highest <= 32,
+            "seed {seed}: {logs} logs, up to number {highest}"
+        );
+        for index in [0, copy] {
+            let found = crate::engine::other_copy(sim.nodes[index].store()).expect("readable");
+            assert!(found.is_some(), "seed {seed}: {index} has not noticed the other");
+        }
+        assert_no_nonce_twice(&sim);
+    }
+}
+
+#[test]
+fn a_disk_put_back_is_named_and_is_no_second_copy() {
+    let (mut sim, conversation) = Sim::friends(7);
+    sim.tell(0, conversation, "before");
+    sim.wait(10 * SECOND);
+    let copy = sim.copy_disk(0);
+    sim.tell(0, conversation, "lost");
+    sim.wait(MINUTE);
+    assert_eq!(crate::engine::rolled_back(sim.nodes[0].store()).expect("readable"), 0);
+    sim.put_back(0, &copy);
+    sim.start(0);
+    sim.wait(10 * MINUTE);
+    sim.tell(0, conversation, "after");
+    sim.wait(MINUTE);
+    let store = sim.nodes[0].store();
+    assert!(crate::engine::rolled_back(store).expect("readable") > 0);
+    assert_eq!(crate::engine::other_copy(store).expect("readable"), None);
+    assert_eq!(sim.plain_texts(0, &conversation), ["before", "lost", "after"]);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::adversary::ATTACKS;
 use super::super::seeds;
 use super::super::storm::Storm;
 
@@ -31,8 +32,10 @@ fn what_was_accepted_is_everywhere_once_in_one_order_and_with_one_view() {
         "sleep",
         "old copy put back",
         "block",
-        "attack",
-    ] {
+    ]
+    .into_iter()
+    .chain(ATTACKS)
+    {
         let count = happened.get(what).copied().unwrap_or(0);
         assert!(!many || count >= 5, "{what} happened {count} times: {happened:?}");
     }

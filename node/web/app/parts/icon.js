@@ -58,7 +58,8 @@ export function Icon({ name }) {
 
 /** How far an own message has come, as ticks; the word for it is beside or in the label. */
 export function Ticks({ status }) {
-  if (status === "sending") return html`<svg class="icon ticks" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS.clock} /></svg>`;
+  const plain = { sending: PATHS.clock, failed: PATHS.close }[status];
+  if (plain) return html`<svg class="icon ticks" viewBox="0 0 24 24" aria-hidden="true"><path d=${plain} /></svg>`;
   const second = status === "sent" ? "" : "M11 15.5 13 17.5 22 7.5";
   return html`<svg class=${`icon ticks ${status}`} viewBox="0 0 24 24" aria-hidden="true">
     <path d=${`M2.5 12.5 7.5 17.5 16.5 7.5${second}`} />

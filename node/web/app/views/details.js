@@ -15,7 +15,16 @@ const STATES = {
   sent: ["sent", "Sent", "Handed to the network; their node has not said yet that it is safe on its disk."],
   delivered: ["delivered", "Delivered", "Safe on their disk."],
   read: ["read", "Read", "They have seen it."],
+  expired: ["sending", "Not delivered", "It was tried for long; their node has not been there."],
+  failed: ["failed", "Failed", "It does not come there any more."],
 };
+
+/** Why something is as it is, and since when. */
+function why({ reason, since }) {
+  if (!reason) return "";
+  const when = since ? ` (since ${momentOf(since)})` : "";
+  return ` ${reason[0].toUpperCase()}${reason.slice(1)}${when}.`;
+}
 
 /** Who chose what, where a poll says so. */
 function Votes({ poll: { options, anonymous, total }, room }) {
@@ -57,13 +66,15 @@ export function Details({ conversation, which }) {
     ${message.own &&
     conversation.kind !== "notes" &&
     html`<h3>Delivery</h3>
-      ${!message.devices.length && html`<p class="hint">There is no device yet that it could go to.</p>`}
+      ${message.reason
+        ? html`<p class="hint held">${why(message)}</p>`
+        : !message.devices.length && html`<p class="hint">There is no device yet that it could go to.</p>`}
       <ul class="states">
-        ${message.devices.map(({ device_id: device, user_id: user, name, state, reason }) => {
-          const [ticks, word, meaning] = STATES[state];
+        ${message.devices.map(({ device_id: device, user_id: user, name, state, reason, since }) => {
+          const [ticks, word, meaning] = STATES[state] ?? STATES.queued;
           return html`<li key=${device}>
             <${Avatar} of=${user} name=${name} size="s" />
-            <div><strong>${name}</strong><p class="hint">${meaning}${reason ? ` ${reason[0].toUpperCase()}${reason.slice(1)}.` : ""}</p></div>
+            <div><strong>${name}</strong><p class="hint">${meaning}${why({ reason, since })}</p></div>
             <span class=${`status ${ticks}`}><${Ticks} status=${ticks} />${word}</span>
           </li>`;
         })}

@@ -147,12 +147,13 @@ function Body({ message }) {
 }
 
 function Foot({ message, quiet }) {
-  const { edited_at: edited, expires_at: ends, pinned, own, status, created_at: created } = message;
+  const { edited_at: edited, expires_at: ends, pinned, late, own, status, created_at: created } = message;
   const details = to("c", message.conversation, "d", message.id);
-  return html`<footer class=${quiet && !edited && !ends && !pinned ? "quiet" : ""}>
+  return html`<footer class=${quiet && !edited && !ends && !pinned && !late ? "quiet" : ""}>
     ${pinned && html`<span class="flag"><${Icon} name="pin" /><span class="sr">Pinned</span></span>`}
     ${ends && html`<span class="flag" title=${`Disappears ${momentOf(ends)}`}><${Icon} name="timer" />${span(Math.max(1000, new Date(ends) - Date.now()))}</span>`}
     ${edited && html`<a class="flag" href=${details}>edited</a>`}
+    ${late && html`<span class="flag late" title="It came when you had seen what is below it">late</span>`}
     <time datetime=${created} title=${momentOf(created)}>${timeOf(created)}</time>
     ${own &&
     message.kind !== "notes" &&

@@ -37,6 +37,9 @@ pub(crate) enum What {
         device_id: DeviceId,
         user_id: UserId,
         state: &'static str,
+        /// Why they will not come there, or are tried no more.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
         /// The newest ones, at most 256.
         message_ids: Vec<EventId>,
         count: u64,

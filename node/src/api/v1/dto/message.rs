@@ -32,6 +32,9 @@ pub(crate) struct More {
     /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`; in the answer to a send that was repeated also `hidden`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<&'static str>,
+    /// It came when what is behind it had been seen already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) late: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +121,11 @@ pub(crate) struct MessageDetails {
     #[serde(flatten)]
     pub(crate) message: Message,
     pub(crate) devices: Vec<DeviceState>,
+    /// Why it goes to nobody yet, whatever their devices are, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Time>,
 }
 
 /// How far a message has come on its way to one device.
@@ -127,8 +135,12 @@ pub(crate) struct DeviceState {
     pub(crate) name: String,
     pub(crate) device_id: DeviceId,
     pub(crate) state: &'static str,
+    /// Why it is not there yet, or will not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// Since when that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Time>,
 }
 
 #[derive(Debug, Serialize)]

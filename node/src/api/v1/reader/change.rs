@@ -2,7 +2,7 @@
 
 use parlour_store::feed::FeedRow;
 use parlour_store::requests;
-use parlour_store::view::DeliveryState;
+use parlour_store::view::{DeliveryState, DeviceDelivery};
 use parlour_store::{
     ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, contacts, conversations, devices, events,
     rooms,
@@ -66,6 +66,18 @@ impl Reader<'_> {
                 device,
                 seqs,
             } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Read),
+            FeedRow::Failed {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Failed),
+            FeedRow::Expired {
+                conversation,
+                log,
+                device,
+                seqs,
+            } => self.receipt(*conversation, *log, *device, seqs, DeliveryState::Expired),
             FeedRow::Contact { user } => {
                 let contact = contacts::get(&self.rows, user)?
                     .map(|row| self.contact(&row))
@@ -103,6 +115,17 @@ impl Reader<'_> {
         };
         let (id, _) = self.conversation_view(conversation)?;
         let id = *id;
+        let why = match state {
+            DeliveryState::Failed | DeliveryState::Expired => {
+                let to = DeviceDelivery {
+                    user: to.user,
+                    device: to.id,
+                    state,
+                };
+                self.why(&to, conversation, 0)?
+            }
+            DeliveryState::Queued | DeliveryState::Sent | DeliveryState::Delivered | DeliveryState::Read => None,
+        };
         let log = LogKey {
             conversation,
             device: self.facts.own.device,
@@ -137,6 +160,7 @@ impl Reader<'_> {
             device_id: to.id,
             user_id: to.user,
             state: delivery_name(state),
+            reason: why.map(|why| why.reason),
             message_ids,
             count: seqs.count().saturating_sub(others),
         }))

@@ -15,6 +15,8 @@ pub(super) fn status_name(status: MessageStatus) -> &'static str {
 
 pub(super) fn delivery_name(state: DeliveryState) -> &'static str {
     match state {
+        DeliveryState::Failed => "failed",
+        DeliveryState::Expired => "expired",
         DeliveryState::Queued => "queued",
         DeliveryState::Sent => "sent",
         DeliveryState::Delivered => "delivered",
