@@ -164,6 +164,7 @@ impl Stage {
             times.push(began.elapsed());
         }
         self.said(&series);
+        self.writer.quiet().await?;
         Ok(Spread::of(times))
     }
 }
