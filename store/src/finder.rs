@@ -59,9 +59,7 @@ pub struct Finder {
 
 impl std::fmt::Debug for Finder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Finder")
-            .field("position", &self.index.position())
-            .finish()
+        f.debug_struct("Finder").field("position", &self.position()).finish()
     }
 }
 
@@ -92,6 +90,12 @@ impl Finder {
     #[must_use]
     pub fn is_behind(&self, read: &impl Read) -> bool {
         feed::last(read).is_ok_and(|last| self.index.position() < last)
+    }
+
+    /// The feed seq up to which the index has what changed.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.index.position()
     }
 
     fn take_in(&self, read: &impl Read) -> Result<bool, FindError> {

@@ -17,6 +17,14 @@ impl Wiped {
         Self(Vec::with_capacity(capacity))
     }
 
+    /// The same bytes in no more room than they need.
+    pub(crate) fn shrunk(self) -> Self {
+        if self.0.capacity() == self.0.len() {
+            return self;
+        }
+        Self(self.0.as_slice().to_vec())
+    }
+
     /// Appends `more`, and leaves no copy behind should the bytes have to move.
     pub(crate) fn append(&mut self, more: &[u8]) {
         let len = self.0.len().saturating_add(more.len());
@@ -69,5 +77,7 @@ mod tests {
         assert_eq!(bytes.as_slice(), pieces.concat());
         assert_eq!(Wiped::from(vec![1, 2]).as_slice(), [1, 2]);
         assert_eq!(Wiped::zeroed(3).as_slice(), [0; 3]);
+        let small = bytes.shrunk();
+        assert_eq!((small.as_slice(), small.capacity()), (&*pieces.concat(), small.len()));
     }
 }

@@ -27,8 +27,10 @@ impl Memtable {
     pub(super) fn apply(&self, batch: Batch) {
         let writes = batch.into_writes();
         let mut rows = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (key, value) in writes {
-            rows.insert(key, value.map(Wiped::from));
+        for (mut key, value) in writes {
+            // They stay for a while, and were made with room to grow.
+            key.shrink_to_fit();
+            rows.insert(key, value.map(|value| Wiped::from(value).shrunk()));
         }
     }
 

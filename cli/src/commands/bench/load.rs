@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::http::{Change, Changes, Connection, Door, State};
+use super::words;
 
-/// What follows a message's number: people write about as much.
+/// What people write is about as long.
 const WORDS: &str = "and here are some words about nothing in particular, about as many as people write at once";
 /// A node that shows no change for this long will not show one.
 const STALL: Duration = Duration::from_secs(30);
@@ -19,6 +20,8 @@ const STALL: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Series {
     name: &'static str,
+    /// What follows a message's number.
+    rest: fn(usize) -> String,
     began: Instant,
     marks: Arc<[Mark]>,
     arrived: Arc<AtomicUsize>,
@@ -34,8 +37,18 @@ struct Mark {
 
 impl Series {
     pub(super) fn new(name: &'static str, messages: usize) -> Self {
+        Self::of(name, messages, |_| WORDS.to_owned())
+    }
+
+    /// Messages with words that one can search for.
+    pub(super) fn speaking(name: &'static str, messages: usize) -> Self {
+        Self::of(name, messages, words::text)
+    }
+
+    fn of(name: &'static str, messages: usize, rest: fn(usize) -> String) -> Self {
         Self {
             name,
+            rest,
             began: Instant::now(),
             marks: (0..messages).map(|_| Mark::default()).collect(),
             arrived: Arc::default(),
@@ -48,7 +61,7 @@ impl Series {
 
     /// What message `n` says.
     pub(super) fn text(&self, n: usize) -> String {
-        format!("{} {n} {WORDS}", self.name)
+        format!("{} {n} {}", self.name, (self.rest)(n))
     }
 
     /// Which message this is, if it is one of the series.

@@ -1,6 +1,7 @@
 //! `parlour bench`: the figures of the whole program, from outside. It starts nodes as processes of their own in a temporary
 //! directory and talks to them over HTTP as any client does; every message that it counts is read back from all disks.
 
+mod history;
 mod http;
 mod load;
 mod machine;
@@ -10,6 +11,7 @@ mod report;
 mod soak;
 mod stage;
 mod table;
+mod words;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,12 +32,13 @@ Examples:
   parlour bench --quick --only sustained
   parlour bench --messages 100000 --json > figures.json
   parlour bench --only catch-up --missed 100000
+  parlour bench --only history --history 1000000
   parlour bench soak --minutes 10 --rate 20
 
 The nodes, and the client that measures, share this machine: it should have nothing else to do. Exit status 1 means that a
 message was lost, doubled or not confirmed; a missed goal is no failure.";
 
-/// Measure two nodes on this machine: start, one message, many messages, catching up, and doing nothing
+/// Measure two nodes on this machine: start, one message, many messages, catching up, a long history, and doing nothing
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
@@ -53,6 +56,9 @@ pub(crate) struct Bench {
     /// Messages that wait for the node that was away [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     missed: Option<u32>,
+    /// Messages that are there when pages and searches are measured [default: 100000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    history: Option<u32>,
     /// Connections that write at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     connections: u32,
@@ -71,6 +77,7 @@ enum Part {
     Message,
     Sustained,
     CatchUp,
+    History,
 }
 
 /// Figures of a debug build say nothing.
@@ -111,7 +118,8 @@ impl Bench {
         let size = self.size();
         let before = Machine::now();
         let mut stage = Stage::set().await?;
-        let (mut start, mut message, mut sustained, mut catch_up, mut idle) = (None, None, None, None, None);
+        let (mut start, mut message, mut sustained, mut catch_up, mut history, mut idle) =
+            (None, None, None, None, None, None);
         for part in Part::value_variants().iter().filter(|part| self.wants(**part)) {
             out.note(part.remark());
             match part {
@@ -119,6 +127,7 @@ impl Bench {
                 Part::Message => message = Some(stage.message(size).await?),
                 Part::Sustained => sustained = Some(Box::pin(stage.sustained(size)).await?),
                 Part::CatchUp => catch_up = Some(Box::pin(stage.catch_up(size)).await?),
+                Part::History => history = Some(Box::pin(stage.history(size)).await?),
                 Part::Idle => idle = Some(stage.idle(size).await?),
             }
         }
@@ -135,6 +144,7 @@ impl Bench {
             message,
             sustained,
             catch_up,
+            history,
             idle,
             checked,
             problems,
@@ -155,6 +165,7 @@ impl Bench {
             sustained: given(self.messages).unwrap_or(of(20_000, 2_000)),
             connections: usize::try_from(self.connections).unwrap_or(1),
             queued: given(self.missed).unwrap_or(of(10_000, 1_000)),
+            history: given(self.history).unwrap_or(of(100_000, 1_000)),
             // Presence and what each side holds are told once a minute.
             idle: Duration::from_secs(if self.quick { 2 } else { 60 }),
         }
@@ -168,6 +179,7 @@ impl Part {
             Self::Message => "one message after the other",
             Self::Sustained => "as many messages as go through",
             Self::CatchUp => "messages for a node that is away",
+            Self::History => "pages and searches in a long history",
             Self::Idle => "doing nothing",
         }
     }

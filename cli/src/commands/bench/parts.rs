@@ -26,6 +26,7 @@ pub(super) struct Size {
     pub sustained: usize,
     pub connections: usize,
     pub queued: usize,
+    pub history: usize,
     pub idle: Duration,
 }
 
@@ -224,7 +225,7 @@ fn sampler(node: &Process, series: &Series) -> Sampler {
 }
 
 /// Waits until a message is on a stream.
-async fn shown(changes: &mut Changes, series: &Series, n: usize) -> Result<()> {
+pub(super) async fn shown(changes: &mut Changes, series: &Series, n: usize) -> Result<()> {
     let is = |message: &Message| message.text.as_deref().and_then(|text| series.number(text)) == Some(n);
     while !changes.next().await?.message.as_ref().is_some_and(is) {}
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::history::History;
 use super::machine::Machine;
 use super::table::{Row, fact, mib, row, table};
 
@@ -19,6 +20,7 @@ pub(super) struct Report {
     pub message: Option<OneMessage>,
     pub sustained: Option<Sustained>,
     pub catch_up: Option<CatchUp>,
+    pub history: Option<History>,
     pub idle: Option<Idle>,
     /// Messages whose place on both disks was checked at the end.
     pub checked: usize,
@@ -128,7 +130,7 @@ impl Spread {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         format!(
             "p50 {} ms, p99 {} ms, max {} ms",
             short(self.p50_ms),
@@ -155,6 +157,7 @@ impl Report {
         self.message.iter().for_each(|message| message.rows(&mut rows));
         self.sustained.iter().for_each(|sustained| sustained.rows(&mut rows));
         self.catch_up.iter().for_each(|catch_up| catch_up.rows(&mut rows));
+        self.history.iter().for_each(|history| history.rows(&mut rows));
         rows
     }
 }
@@ -335,6 +338,7 @@ mod tests {
             message: None,
             sustained: None,
             catch_up: None,
+            history: None,
             idle: None,
             checked: 7,
             problems: Vec::new(),

@@ -65,6 +65,8 @@ struct StoreStats {
     health: &'static str,
     /// What opening the store found damaged.
     damage: Vec<String>,
+    /// The feed seq up to which changes are in the search index; later ones are looked at one by one.
+    indexed: u64,
 }
 
 #[derive(Serialize)]
@@ -148,6 +150,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
             bytes: store.db().size_on_disk(),
             health: health_name(state.account.health()),
             damage: state.account.facts().damage.clone(),
+            indexed: store.finder().position(),
         },
         counters: live.counters.into(),
         refused: state.account.refused().into(),

@@ -17,6 +17,9 @@ use crate::wiped::Wiped;
 const FULL: usize = 8 * 1024;
 /// The same where keys come in no order: each new row has a page written anew.
 const FULL_SCATTERED: usize = 2 * 1024;
+/// Bytes of rows from which on a run is written, though more of them are to come: of rows that are only ever added at the end, one
+/// page takes all that a memtable has.
+const RUN_MAX: usize = 128 * 1024;
 /// What a row takes beside its key and value.
 const ROW: usize = 4;
 
@@ -32,6 +35,7 @@ pub(in super::super) enum TakeInError {
 }
 
 type Writes<'a> = Peekable<btree_map::Iter<'a, Vec<u8>, Plain>>;
+type Merged = (Vec<Found>, Option<Vec<u8>>);
 
 /// Rows on their way into pages, in order, one behind the other in one buffer.
 #[derive(Default)]
@@ -43,6 +47,8 @@ struct Run {
     changed: bool,
     /// Whether something was written before or between the rows that were there.
     inserted: bool,
+    /// Whether more rows belong behind these, which would be too many at once.
+    is_cut: bool,
 }
 
 /// Where a row begins in a run's buffer: its key, then its value.
@@ -73,7 +79,7 @@ impl State {
         let mut run = Run::default();
         while let Some((first, _)) = writes.peek().copied() {
             run.clear();
-            let replaced = self.merge(first, &mut writes, &mut run)?;
+            let (replaced, end) = self.merge(first, &mut writes, &mut run)?;
             if !run.changed {
                 continue;
             }
@@ -81,7 +87,11 @@ impl State {
                 changes.insert(found.key.clone(), None);
                 gone.push(found.place);
             }
-            self.write_run(&run, replaced.first(), &mut changes)?;
+            let mut key = run.key(replaced.first());
+            while !run.rows.is_empty() {
+                key = self.write_run(&mut run, key, &mut changes)?;
+                run.merge(None, end.as_deref(), &mut writes);
+            }
         }
         step(7);
         self.file
@@ -93,8 +103,9 @@ impl State {
         Ok(())
     }
 
-    /// Puts into `run` the rows of the page that `first` belongs to, with those of `writes` that do. The pages they were in.
-    fn merge(&self, first: &[u8], writes: &mut Writes<'_>, run: &mut Run) -> Result<Vec<Found>, TakeInError> {
+    /// Puts into `run` the rows of the page that `first` belongs to, with those of `writes` that do. The pages they were in, and the
+    /// key at which what belongs there ends.
+    fn merge(&self, first: &[u8], writes: &mut Writes<'_>, run: &mut Run) -> Result<Merged, TakeInError> {
         let mut replaced = Vec::new();
         let mut found = self.directory().taking(first);
         loop {
@@ -106,14 +117,13 @@ impl State {
             replaced.extend(found.take());
             let small = run.bytes < self.full(first) / 4;
             if !run.changed || !small || run.rows.is_empty() {
-                return Ok(replaced);
+                return Ok((replaced, end));
             }
             // Small pages are joined with the next one.
-            found = end
-                .and_then(|end| self.directory().taking(&end))
-                .filter(|next| next.key.first() == first.first());
+            let next = end.as_ref().and_then(|end| self.directory().taking(end));
+            found = next.filter(|next| next.key.first() == first.first());
             if found.is_none() {
-                return Ok(replaced);
+                return Ok((replaced, end));
             }
         }
     }
@@ -134,12 +144,10 @@ impl State {
         if self.is_scattered(key) { FULL_SCATTERED } else { FULL }
     }
 
-    /// Writes the rows of `run` into pages of about the same size; full ones where rows are only ever added at the end.
-    fn write_run(&self, run: &Run, old: Option<&Found>, changes: &mut Changes) -> Result<(), TakeInError> {
-        let Some((first, _)) = run.rows().next() else {
-            return Ok(());
-        };
-        let (full, form) = if self.is_scattered(first) {
+    /// Writes the rows of `run` into pages of about the same size, full ones where rows are only ever added at the end; the first is
+    /// that of `key`. If there are more rows to come, those of the last page stay in `run`, and its key is the answer.
+    fn write_run(&self, run: &mut Run, mut key: Vec<u8>, changes: &mut Changes) -> Result<Vec<u8>, TakeInError> {
+        let (full, form) = if self.is_scattered(&key) {
             (FULL_SCATTERED, Form::AsItIs)
         } else {
             (FULL, Form::Shortest)
@@ -149,13 +157,9 @@ impl State {
         } else {
             full
         };
-        let mut key = match old {
-            Some(old) if old.key.as_slice() <= first => old.key.clone(),
-            _ => first.get(..1).unwrap_or_default().to_vec(),
-        };
-        let (mut packer, mut bytes) = (Packer::default(), 0_usize);
+        let (mut packer, mut bytes, mut written) = (Packer::default(), 0_usize, 0);
         let mut last: Option<&[u8]> = None;
-        for (row, value) in run.rows() {
+        for (index, (row, value)) in run.rows().enumerate() {
             let more = cost(last, row, value);
             // A great row is not put with many small ones.
             let too_large = bytes.saturating_add(more) > full.saturating_mul(2);
@@ -163,13 +167,20 @@ impl State {
                 self.write_page(key, &packer.pack(form), changes)?;
                 packer.clear();
                 bytes = 0;
+                written = index;
                 key = row.get(..=shared(last, row)).unwrap_or(row).to_vec();
             }
             packer.push(row, value);
             bytes = bytes.saturating_add(more);
             last = Some(row);
         }
-        self.write_page(key, &packer.pack(form), changes)
+        if run.is_cut {
+            run.keep_from(written, bytes);
+        } else {
+            self.write_page(key.clone(), &packer.pack(form), changes)?;
+            run.clear();
+        }
+        Ok(key)
     }
 
     fn write_page(&self, key: Vec<u8>, packed: &[u8], changes: &mut Changes) -> Result<(), TakeInError> {
@@ -211,6 +222,20 @@ impl Run {
         while let Some((written, new)) = is_due(None) {
             self.changed |= new.is_some();
             self.write(written, new);
+            if self.bytes >= RUN_MAX {
+                self.is_cut = true;
+                return;
+            }
+        }
+        self.is_cut = false;
+    }
+
+    /// The key of the page that the rows begin in, where `old` was before.
+    fn key(&self, old: Option<&Found>) -> Vec<u8> {
+        let first = self.rows().next().map_or(&[][..], |(first, _)| first);
+        match old {
+            Some(old) if old.key.as_slice() <= first => old.key.clone(),
+            _ => first.get(..1).unwrap_or_default().to_vec(),
         }
     }
 
@@ -242,12 +267,25 @@ impl Run {
         (key, rest.get(..span.value).unwrap_or_default())
     }
 
+    /// Lets go of the rows before the one with this index; what is left takes `bytes` in pages.
+    fn keep_from(&mut self, index: usize, bytes: usize) {
+        let from = self.rows.get(index).map_or(self.plain.len(), |span| span.at);
+        self.plain.drain(..from);
+        self.rows.drain(..index);
+        for span in &mut self.rows {
+            span.at = span.at.saturating_sub(from);
+        }
+        self.bytes = bytes;
+        self.inserted = false;
+    }
+
     fn clear(&mut self) {
         self.plain.clear();
         self.rows.clear();
         self.bytes = 0;
         self.changed = false;
         self.inserted = false;
+        self.is_cut = false;
     }
 }
 

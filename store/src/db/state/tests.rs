@@ -333,6 +333,35 @@ fn a_directory_that_lost_an_entry_is_torn_until_that_was_said() {
 }
 
 #[test]
+fn rows_added_behind_fill_their_pages_however_many_they_are() {
+    let dir = scratch();
+    let (state, mut model) = filled(dir.path(), 10, 200);
+    let row = |kind: u8, n: u32| ([&[kind][..], &n.to_be_bytes()].concat(), vec![n as u8; 200]);
+    let mut writes: BTreeMap<_, _> = (10..6_010)
+        .map(|n| row(9, n))
+        .chain((0..3_000).map(|n| row(SCATTERED, n)))
+        .collect();
+    writes.insert(row(9, 3).0, vec![1; 50_000]);
+    model.extend(writes.clone());
+    let mut writes: BTreeMap<_, _> = writes.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    // Gone before they came, first and last among them.
+    writes.extend([row(9, 4), row(9, 7_000), row(9, 6_010)].map(|(key, _)| (key, None)));
+    model.remove(&row(9, 4).0);
+    state.take_in(&table(&writes), 2, |_| ()).unwrap();
+    settle(&state, 2);
+    assert_eq!(all(&state), model);
+    check_pages(&state);
+    let full = 6_010 * 200 / (8 * 1024) + 3_000 * 200 / (2 * 1024);
+    assert!(
+        pages(&state) < full * 11 / 10,
+        "{} pages, {full} full ones",
+        pages(&state)
+    );
+    drop(state);
+    assert_eq!(all(&opened(dir.path())), model);
+}
+
+#[test]
 fn pages_are_joined_when_they_shrink_and_their_space_is_used_again() {
     let dir = scratch();
     let (state, model) = filled(dir.path(), 2_000, 200);
