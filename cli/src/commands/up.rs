@@ -180,6 +180,7 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
     let password = init::new_password(global)?;
     let new = NewAccount {
         name,
+        account: None,
         password,
         require_password: false,
         words: None,
