@@ -31,6 +31,8 @@ const RECOVERED_STEP_MS: u64 = 60_000;
 pub struct NewAccount {
     /// Profile name.
     pub name: String,
+    /// What it is called on this node; made from the name if not given.
+    pub account: Option<String>,
     /// Unlocks the account beside the node's own key.
     pub password: Option<Zeroizing<String>>,
     /// The node's own key does not unlock the account: every start needs the password.
@@ -45,6 +47,7 @@ impl NewAccount {
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            account: None,
             password: None,
             require_password: false,
             words: None,
@@ -162,10 +165,8 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn of(new: &'a NewAccount) -> Result<Self, CreateError> {
-        let name = new.name.trim();
-        if name.is_empty() || name.len() > MAX_PROFILE_NAME || name.chars().any(char::is_control) {
-            return Err(CreateError::BadName);
-        }
+        let name = checked_name(&new.name)?;
+        let called = new.account.as_deref().map_or(Ok(name), checked_name)?;
         match &new.password {
             Some(password) if password.is_empty() || password.len() > MAX_PASSWORD => {
                 return Err(CreateError::BadPassword);
@@ -183,7 +184,7 @@ impl<'a> Plan<'a> {
         };
         Ok(Self {
             name,
-            folder: folder_name(name),
+            folder: folder_name(called),
             entropy,
         })
     }
@@ -234,6 +235,14 @@ fn first_list(identity: &Identity, cert: &DeviceCert, recovered: bool, now: u64)
 }
 
 /// A folder name made of a profile name: lower-case letters, digits and dashes.
+fn checked_name(name: &str) -> Result<&str, CreateError> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > MAX_PROFILE_NAME || name.chars().any(char::is_control) {
+        return Err(CreateError::BadName);
+    }
+    Ok(name)
+}
+
 fn folder_name(name: &str) -> String {
     let mut folder: String = name
         .to_lowercase()

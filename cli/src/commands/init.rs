@@ -63,6 +63,7 @@ impl Init {
         let words = if self.recover { Some(ask_words(out)?) } else { None };
         let new = NewAccount {
             name,
+            account: None,
             password,
             require_password: self.require_password,
             words,

@@ -47,8 +47,8 @@ pub(crate) struct Up {
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
-    /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There is
-    /// echoroom (port 3000)
+    /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There are
+    /// echoroom (port 3000), socketchat (5000) and chatterbox (9002)
     #[arg(
         long = "gateway",
         value_name = "NAME",
@@ -180,6 +180,7 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
     let password = init::new_password(global)?;
     let new = NewAccount {
         name,
+        account: None,
         password,
         require_password: false,
         words: None,

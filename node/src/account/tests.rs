@@ -76,6 +76,10 @@ fn what_cannot_be_made_leaves_nothing() {
         NewAccount::named("a\nb"),
         NewAccount::named("a".repeat(65)),
         NewAccount {
+            account: Some(" ".into()),
+            ..ada()
+        },
+        NewAccount {
             password: words(""),
             ..ada()
         },

@@ -66,10 +66,11 @@ impl Door {
         }
     }
 
-    /// The door of a gateway at an address of its own, for pages of these origins besides its own: the same tokens.
-    pub(crate) fn gateway(&self, address: SocketAddr, origins: &[String]) -> Self {
+    /// The door of a gateway at an address of its own, for pages of these origins besides its own: the same tokens. Whether
+    /// those may read what it answers is `shares`.
+    pub(crate) fn gateway(&self, address: SocketAddr, origins: &[String], shares: bool) -> Self {
         Self {
-            guard: Arc::new(self.guard.gateway(address, origins, &self.limits)),
+            guard: Arc::new(self.guard.gateway(address, origins, shares, &self.limits)),
             address,
             tasks: TaskTracker::new(),
             stop: self.stop.child_token(),

@@ -23,10 +23,20 @@ const AVATAR: &str = "/api/v1/me/avatar";
 /// Takes its token in the first frame.
 pub(crate) const SOCKET: &str = "/api/v1/ws";
 
+/// What a guard stands in front of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Api,
+    /// A gateway, whose family says what a token looks like and where it is needed; whether pages of origins that are let in
+    /// may read what it answers.
+    Gateway {
+        shares: bool,
+    },
+}
+
 /// The checks before routing.
 pub(crate) struct Guard {
-    /// In front of a gateway, whose family says what a token looks like and where it is needed.
-    gateway: bool,
+    before: Before,
     hosts: Vec<String>,
     origins: Vec<String>,
     auth: Arc<Auth>,
@@ -60,7 +70,7 @@ impl Guard {
             .chain(origins.iter().cloned())
             .collect();
         Self {
-            gateway: false,
+            before: Before::Api,
             hosts: own,
             origins,
             auth,
@@ -71,16 +81,21 @@ impl Guard {
         }
     }
 
-    /// The same in front of a gateway at this address.
-    pub(crate) fn gateway(&self, listen: SocketAddr, origins: &[String], limits: &ApiLimits) -> Self {
+    /// The same in front of a gateway at this address, which shares what it answers with pages of these origins or with its own alone.
+    pub(crate) fn gateway(&self, listen: SocketAddr, origins: &[String], shares: bool, limits: &ApiLimits) -> Self {
         Self {
-            gateway: true,
+            before: Before::Gateway { shares },
             ..Self::new(listen, &[], origins, self.auth.clone(), limits)
         }
     }
 
     pub(crate) fn is_gateway(&self) -> bool {
-        self.gateway
+        self.before != Before::Api
+    }
+
+    /// Whether a page of an origin that was let in may read the answers, too.
+    pub(crate) fn shares(&self) -> bool {
+        self.before == Before::Gateway { shares: true }
     }
 
     /// Whether the request may go on to the router, and whose token it has shown where one is required.
@@ -93,7 +108,7 @@ impl Guard {
         self.check_target(request)?;
         self.check_host(request)?;
         self.check_origin(request.headers())?;
-        if self.gateway {
+        if self.is_gateway() {
             self.check_length(request.headers())?;
             return Ok(None);
         }
@@ -206,7 +221,19 @@ impl Guard {
 
     /// Whose token the headers carry, and whether they may ask again so soon.
     pub(crate) fn check_token(&self, headers: &HeaderMap, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
-        match self.auth.check(headers, now_ms()) {
+        self.counted(self.auth.check(headers, now_ms()), from, now)
+    }
+
+    /// The same for a token that a gateway's cookie holds.
+    pub(crate) fn check_cookie(&self, token: Option<&str>, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
+        let found = token.and_then(|token| self.auth.accepts(token, now_ms()));
+        let found = found.ok_or_else(|| ApiError::unauthorized("this needs a login"));
+        self.counted(found, from, now)
+    }
+
+    /// A wrong token counts against the client, and a right one counts as a command.
+    fn counted(&self, found: Result<Caller, ApiError>, from: IpAddr, now: Instant) -> Result<Caller, ApiError> {
+        match found {
             Ok(caller) => {
                 self.admit_command(&caller, now)?;
                 Ok(caller)
@@ -278,7 +305,8 @@ fn is_image(headers: &HeaderMap) -> Result<bool, ApiError> {
     Ok(is_known && !headers.contains_key(header::CONTENT_ENCODING))
 }
 
-fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
+/// Whether the headers say that the body is JSON, as no browser's form does.
+pub(crate) fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
     let Some(value) = single(headers, header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok()) else {
         return Ok(false);
     };

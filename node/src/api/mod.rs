@@ -29,7 +29,7 @@ pub(crate) use connection::Connection;
 pub(crate) use door::Door;
 pub(crate) use error::ApiError;
 pub(crate) use extract::read_body;
-pub(crate) use guard::Guard;
+pub(crate) use guard::{Guard, is_json};
 pub use limits::{ApiLimits, RateLimit};
 pub(crate) use newcomers::{Newcomer, RegisterError, Welcome};
 pub use newcomers::{Registration, RegistrationError};

@@ -266,13 +266,13 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
-    let gateway = door.guard.is_gateway();
+    let (gateway, shares) = (door.guard.is_gateway(), door.guard.shares());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = asks_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match door.guard.check(&request, connection.from, Instant::now()) {
         Err(refused) if gateway => return finish(refused.for_gateway(), connection, has_body),
         Err(refused) => refused.into_response(),
-        Ok(_) if gateway && is_preflight => StatusCode::NO_CONTENT.into_response(),
+        Ok(_) if shares && is_preflight => StatusCode::NO_CONTENT.into_response(),
         Ok(caller) => {
             if gateway && request.headers().contains_key(header::UPGRADE) {
                 connection.streams();
@@ -303,7 +303,7 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     if asks_options && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(response.headers().get(header::ALLOW).cloned());
     }
-    if let Some(origin) = origin.filter(|_| gateway) {
+    if let Some(origin) = origin.filter(|_| shares) {
         allow_origin(response.headers_mut(), origin);
     }
     finish(response, connection, has_body)

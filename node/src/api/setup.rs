@@ -239,6 +239,7 @@ impl From<dto::MakeAccount> for NewAccount {
     fn from(wish: dto::MakeAccount) -> Self {
         Self {
             name: wish.name,
+            account: None,
             password: wish.password.map(Zeroizing::new),
             require_password: wish.require_password,
             words: wish.words.map(Zeroizing::new),

@@ -59,6 +59,17 @@ impl Refused {
         Self { retry_after, ..self }
     }
 
+    /// As families say it that have one status for all that cannot be.
+    pub(crate) fn without_conflict(self) -> Self {
+        match self.status {
+            StatusCode::CONFLICT => Self {
+                status: StatusCode::BAD_REQUEST,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -103,6 +114,14 @@ impl Inside {
         self.native
             .guard
             .check_token(headers, from, Instant::now())
+            .map_err(|error| from_error(&error))
+    }
+
+    /// Whose token a cookie holds, and whether they may ask again so soon.
+    pub(crate) fn caller_of_cookie(&self, token: Option<&str>, from: IpAddr) -> Result<Caller, Refused> {
+        self.native
+            .guard
+            .check_cookie(token, from, Instant::now())
             .map_err(|error| from_error(&error))
     }
 

@@ -2,9 +2,13 @@
 //! family's requests into requests of API v1, answered inside the process by the same router with the same checks, and the answers into
 //! its family's. It reads no store, touches no key and holds nothing but what belongs to one connection.
 
+mod chatterbox;
+mod cookie;
 mod echoroom;
+mod history;
 mod inside;
 mod live;
+mod people;
 mod request;
 mod socketchat;
 mod ui;
@@ -26,13 +30,15 @@ pub enum Family {
     EchoRoom,
     /// REST and Socket.IO; rooms by name, reactions, receipts.
     SocketChat,
+    /// REST alone; conversations, contacts and rooms alike.
+    Chatterbox,
 }
 
 impl FromStr for Family {
     type Err = GatewayError;
 
     fn from_str(text: &str) -> Result<Self, GatewayError> {
-        let known = [Self::EchoRoom, Self::SocketChat]
+        let known = [Self::EchoRoom, Self::SocketChat, Self::Chatterbox]
             .into_iter()
             .find(|family| family.name() == text);
         known.ok_or_else(|| GatewayError::Unknown(text.to_owned()))
@@ -46,6 +52,7 @@ impl Family {
         match self {
             Self::EchoRoom => "echoroom",
             Self::SocketChat => "socketchat",
+            Self::Chatterbox => "chatterbox",
         }
     }
 
@@ -54,6 +61,16 @@ impl Family {
         match self {
             Self::EchoRoom => 3000,
             Self::SocketChat => 5000,
+            Self::Chatterbox => 9002,
+        }
+    }
+
+    /// Whether pages of other origins, as far as they are let in, may also read what it answers. Nobody has to, where UIs ask
+    /// relative to where they came from.
+    fn shares(self) -> bool {
+        match self {
+            Self::EchoRoom | Self::SocketChat => true,
+            Self::Chatterbox => false,
         }
     }
 }
@@ -119,7 +136,7 @@ impl Gateway {
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// There is none of this name.
-    #[error("there is no gateway {0:?}; there are echoroom and socketchat")]
+    #[error("there is no gateway {0:?}; there are echoroom, socketchat and chatterbox")]
     Unknown(String),
     /// Not an address.
     #[error("{0:?} is no address: IP:PORT")]
@@ -172,7 +189,7 @@ impl Open {
         Ok(Self {
             family: gateway.family,
             address,
-            door: native.gateway(address, &gateway.origins),
+            door: native.gateway(address, &gateway.origins, gateway.family.shares()),
             listener,
             ui: gateway.ui,
         })
@@ -184,6 +201,7 @@ impl Open {
         let router: Router = match self.family {
             Family::EchoRoom => echoroom::router(inside, self.door.clone(), self.ui.as_ref()),
             Family::SocketChat => socketchat::router(inside, self.door.clone(), self.ui.as_ref()),
+            Family::Chatterbox => chatterbox::router(inside, self.door.clone(), self.ui.as_ref()),
         };
         let (_, rooms) = watch::channel(Rooms::from([router]));
         api::run(self.listener, self.door, rooms).await;
@@ -200,6 +218,8 @@ mod tests {
         assert_eq!(gateway.listen.to_string(), "127.0.0.1:3000");
         let gateway: Gateway = "echoroom=[::1]:3999".parse().unwrap();
         assert_eq!(gateway.listen.to_string(), "[::1]:3999");
+        let gateway: Gateway = "chatterbox".parse().unwrap();
+        assert_eq!((gateway.family, gateway.listen.port()), (Family::Chatterbox, 9002));
         for wrong in [
             "",
             "chat",

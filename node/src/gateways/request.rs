@@ -4,16 +4,51 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
-use axum::http::header::RETRY_AFTER;
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header::{RETRY_AFTER, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::inside::{Inside, Refused, from_error};
-use crate::api::{Caller, Connection, Door, read_body};
+use crate::api::{Caller, Connection, Door, is_json, read_body};
 use crate::runner::now_ms;
+
+/// What the calls of a family are answered with.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) inside: Inside,
+    pub(super) door: Door,
+}
+
+impl FromRef<Gate> for Door {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.door.clone()
+    }
+}
+
+impl FromRef<Gate> for Inside {
+    fn from_ref(gate: &Gate) -> Self {
+        gate.inside.clone()
+    }
+}
+
+impl Gate {
+    /// Begins a login, by whatever call gives its token: whose it is, and what was said.
+    pub(super) async fn begin(&self, from: IpAddr, path: &str, wish: &Value) -> Result<(Asker, Value), Refused> {
+        let made = self.inside.ask(None, from, Method::POST, path, Some(wish)).await?;
+        let token = made["token"].as_str().unwrap_or_default();
+        let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
+        let asker = Asker {
+            inside: self.inside.clone(),
+            caller: self.inside.accepts(token).ok_or_else(gone)?,
+            from,
+        };
+        Ok((asker, made))
+    }
+}
 
 /// Who asks: whoever holds the token of a request or of a socket.
 #[derive(Clone)]
@@ -73,6 +108,52 @@ impl<S: Send + Sync> FromRequestParts<S> for Here {
     }
 }
 
+/// A part of the path.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| bad("this id is not valid"))
+    }
+}
+
+/// The query.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let query = Query::try_from_uri(&parts.uri);
+        query
+            .map(|Query(params)| Self(params))
+            .map_err(|_| bad("the query is not valid"))
+    }
+}
+
+/// What a client says of itself.
+pub(super) fn device<'a>(headers: &'a HeaderMap, family: &'a str) -> &'a str {
+    let device = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    device.unwrap_or(family)
+}
+
+/// A number of a query, `usual` if there is none.
+pub(super) fn number(given: Option<&str>, usual: usize, field: &str) -> Result<usize, Refused> {
+    let number = given.map_or(Ok(usual), str::parse);
+    number.map_err(|_| bad(&format!("{field} must be a number")))
+}
+
+/// How many are wanted: `usual`, if that is not said, and no more than `most`.
+pub(super) fn limit(given: Option<&str>, usual: usize, most: usize) -> Result<usize, Refused> {
+    match number(given, usual, "limit")? {
+        0 => Err(bad("limit must be a number from 1")),
+        limit => Ok(limit.min(most)),
+    }
+}
+
 /// This moment as it is told.
 pub(super) fn now_text() -> Value {
     let now = i64::try_from(now_ms()).ok();
@@ -104,11 +185,17 @@ where
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let is_json = is_json(request.headers()).map_err(|error| from_error(&error))?;
         let bytes = read_body(request, &Door::from_ref(state))
             .await
             .map_err(|error| from_error(&error))?;
         if bytes.is_empty() {
             return Ok(Self(json!({})));
+        }
+        // Of what a form sends without asking, nothing is taken.
+        if !is_json {
+            let detail = "a body needs the header \"Content-Type: application/json\"";
+            return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad("the body is not valid JSON"))?;
         let object = Some(value).filter(Value::is_object);

@@ -8,7 +8,9 @@
 mod accounts;
 mod attacks;
 mod changes;
+mod chatterbox;
 mod echoroom;
+mod house;
 mod limits;
 mod logins;
 mod newcomers;

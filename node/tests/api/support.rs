@@ -110,6 +110,16 @@ impl TestApi {
         (api, created.phrase)
     }
 
+    /// Opens a gateway of the node: where it is, with a token that it takes.
+    pub(crate) async fn gateway(&mut self, name: &str) -> Program {
+        let node = self.node.as_mut().unwrap();
+        let gateway = format!("{name}=127.0.0.1:0").parse().unwrap();
+        Program {
+            address: node.open_gateway(gateway).await.unwrap(),
+            token: node.token().to_owned(),
+        }
+    }
+
     pub(crate) fn account(&self) -> &AccountHandle {
         self.node.as_ref().unwrap().account()
     }

@@ -55,6 +55,9 @@ pub(super) struct KeptLogin {
     pub(super) family: Hash,
     /// Of the refresh token that is good now.
     pub(super) refresh: Hash,
+    /// Of the token that lasts as long as the login does, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<Hash>,
     pub(super) device: String,
     pub(super) created: u64,
     pub(super) used: u64,

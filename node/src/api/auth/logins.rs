@@ -33,6 +33,13 @@ pub(crate) struct Lives {
     pub(crate) refresh: u64,
 }
 
+impl Lives {
+    /// Whether one token is all there is for a login.
+    fn of_one_token(self) -> bool {
+        self.access >= self.refresh
+    }
+}
+
 /// What a user gets who has logged in.
 pub(crate) struct LoggedIn {
     pub(crate) account: usize,
@@ -177,6 +184,7 @@ impl Auth {
                 let login = at.and_then(|at| kept.logins.get_mut(at)).ok_or(LoginError::Ended)?;
                 if login.refresh == hash && now < login.until {
                     (login.refresh, login.used, login.until) = (Hash::of(&refresh), now, refresh_until);
+                    login.token = None;
                     return Ok(());
                 }
                 let reused = login.refresh != hash;
@@ -187,7 +195,8 @@ impl Auth {
                 self.end_family(&family_hash);
                 return Err(error);
             }
-            let (access, until) = self.open_access(account, family_hash, lives, now)?;
+            let access = random_token();
+            let until = self.open_access(account, family_hash, &access, lives, now)?;
             return Ok(LoggedIn {
                 account,
                 access,
@@ -280,10 +289,12 @@ impl Auth {
     ) -> Result<LoggedIn, LoginError> {
         let family = random_token();
         let (hash, refresh) = (Hash::of(&family), next_refresh(&family));
+        let access = random_token();
         let refresh_until = now.saturating_add(lives.refresh);
         let login = KeptLogin {
             family: hash,
             refresh: Hash::of(&refresh),
+            token: lives.of_one_token().then(|| Hash::of(&access)),
             device,
             created: now,
             used: now,
@@ -305,7 +316,7 @@ impl Auth {
         for login in ended {
             self.end_family(&login.family);
         }
-        let (access, until) = self.open_access(account, hash, lives, now)?;
+        let until = self.open_access(account, hash, &access, lives, now)?;
         Ok(LoggedIn {
             account,
             access,
@@ -315,26 +326,38 @@ impl Auth {
         })
     }
 
+    /// Lets a login's token in; until when it is good.
     fn open_access(
         &self,
         account: usize,
         family: Hash,
+        token: &str,
         lives: Lives,
         now: u64,
-    ) -> Result<(Zeroizing<String>, u64), LoginError> {
+    ) -> Result<u64, LoginError> {
         let until = now.saturating_add(lives.access);
-        let grant = Grant {
-            family: Some(family),
-            ..Grant::full(account, Program::Login, self.next_number(), Some(until))
-        };
-        let token = self.open(grant, now);
+        self.open(token, self.access(account, family, until), now);
         // Who ended the login meanwhile ended what was open then: either they see this token, or this sees that it is over.
         let keeper = self.keeper(account);
         if !keeper.look(|kept| kept.logins.iter().any(|login| login.family == family))? {
             self.end_family(&family);
             return Err(LoginError::Ended);
         }
-        Ok((token, until))
+        Ok(until)
+    }
+
+    fn access(&self, account: usize, family: Hash, until: u64) -> Grant {
+        Grant {
+            family: Some(family),
+            ..Grant::full(account, Program::Login, self.next_number(), Some(until))
+        }
+    }
+
+    /// Lets in whoever holds the one token of a login that went on before the node's start.
+    pub(super) fn admit_login(&self, account: usize, login: &KeptLogin) {
+        if let Some(token) = login.token {
+            self.admit(token, Arc::new(self.access(account, login.family, login.until)));
+        }
     }
 }
 
@@ -411,9 +434,38 @@ mod tests {
     #[test]
     fn a_login_that_was_ended_gives_no_token_more() {
         let auth = Auth::of("cookie");
-        let outcome = auth.open_access(0, Hash::of("ended"), LIVES, 0);
+        let outcome = auth.open_access(0, Hash::of("ended"), "token", LIVES, 0);
         assert!(matches!(outcome, Err(LoginError::Ended)));
         let open = auth.known.lock().unwrap();
         assert!(open.values().all(|grant| grant.program == Program::CommandLine));
+    }
+
+    #[test]
+    fn the_one_token_of_a_login_is_good_after_a_restart_until_the_login_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = |now| {
+            let auth = Auth::of("cookie");
+            auth.admit_kept(0, Keeper::open("ada", folder.path().join("access")), now);
+            auth
+        };
+        let auth = start(0);
+        auth.set_password(0, None, "a password", 0).unwrap();
+        let hash = |kept: &Kept| kept.password.as_ref().map(|password| password.hash.clone());
+        let hash = auth.keeper(0).look(hash).unwrap().unwrap();
+        let one = Lives {
+            access: LIVES.refresh,
+            ..LIVES
+        };
+        let short = auth.open_login((0, &hash), String::new(), LIVES, 0).unwrap();
+        let long = auth.open_login((0, &hash), String::new(), one, 0).unwrap();
+        let again = start(5);
+        assert!(again.accepts(&short.access, 5).is_none());
+        let caller = again.accepts(&long.access, 9_999).unwrap();
+        assert_eq!((caller.program, caller.until), (Program::Login, Some(10_000)));
+        assert!(again.accepts(&long.access, 10_000).is_none());
+        assert!(start(10_000).accepts(&long.access, 9_999).is_none());
+        again.log_out(&caller).unwrap();
+        assert!(again.accepts(&long.access, 5).is_none());
+        assert!(start(6).accepts(&long.access, 6).is_none());
     }
 }

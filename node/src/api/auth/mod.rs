@@ -86,12 +86,13 @@ impl Auth {
     /// A new token of the full scope of an account for a page, valid until `until`.
     pub(crate) fn open_session(&self, account: usize, now: u64, until: u64) -> Zeroizing<String> {
         let grant = Grant::full(account, Program::Page, self.next_number(), Some(until));
-        self.open(grant, now)
+        let token = random_token();
+        self.open(&token, grant, now);
+        token
     }
 
-    /// A new token for a while. There are only so many of a kind for an account; the one that ends first makes room.
-    fn open(&self, grant: Grant, now: u64) -> Zeroizing<String> {
-        let token = random_token();
+    /// Takes a new token for a while. There are only so many of a kind for an account; the one that ends first makes room.
+    fn open(&self, token: &str, grant: Grant, now: u64) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, grant| !grant.is_over(now));
         let own = known
@@ -105,8 +106,7 @@ impl Auth {
                 first.over.cancel();
             }
         }
-        known.insert(Hash::of(&token), Arc::new(grant));
-        token
+        known.insert(Hash::of(token), Arc::new(grant));
     }
 
     fn next_number(&self) -> u64 {

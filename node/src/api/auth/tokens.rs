@@ -59,11 +59,15 @@ pub(crate) enum TokenError {
 }
 
 impl Auth {
-    /// Lets in whoever holds a kept token of this account, from now on.
+    /// Lets in whoever holds a kept token of this account, or the one token of a login, from now on.
     pub(crate) fn admit_kept(&self, account: usize, keeper: Keeper, now: u64) {
-        let tokens = keeper.look(|kept| kept.tokens.clone()).unwrap_or_default();
+        let kept = keeper.look(|kept| (kept.tokens.clone(), kept.logins.clone()));
+        let (tokens, logins) = kept.unwrap_or_default();
         for token in tokens.into_iter().filter(|token| is_live(token, now)) {
             self.admit_token(account, &token);
+        }
+        for login in logins.iter().filter(|login| now < login.until) {
+            self.admit_login(account, login);
         }
         self.set_keeper(account, keeper);
     }

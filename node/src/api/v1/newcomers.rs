@@ -43,7 +43,10 @@ async fn register(
     Body(wish): Body<dto::Register>,
 ) -> Result<(StatusCode, Json<dto::Registered>), ApiError> {
     let password = Zeroizing::new(wish.password);
-    let new = NewAccount::named(wish.name);
+    let new = NewAccount {
+        account: wish.account,
+        ..NewAccount::named(wish.name)
+    };
     let now = (Instant::now(), now_ms());
     let served = door.newcomers.register(
         new,

@@ -1,23 +1,18 @@
 //! The family's messages over REST.
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::history::{check_skip, newest};
 use super::super::inside::{Refused, part};
-use super::super::request::{Asker, Object, bad, text};
-use super::{Answer, Id, Made, content, done, room, show};
+use super::super::request::{Asker, Id, Object, Params, limit, number, text};
+use super::{Answer, Made, content, done, room, show};
 use crate::runner::now_ms;
 
 /// Messages of a page: without being asked for a number, and at most.
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 100;
-/// Messages that a page may leave out.
-const MAX_SKIP: usize = 5_000;
-/// Messages that API v1 gives at once.
-const STEP: usize = 200;
 /// How long a message can be changed, ms.
 const EDITABLE_MS: u64 = 24 * 3600 * 1000;
 
@@ -28,59 +23,23 @@ pub(super) struct PageParams {
     skip: Option<String>,
 }
 
-fn number(text: Option<&str>, usual: usize, name: &str) -> Result<usize, Refused> {
-    match text.map(str::parse::<usize>) {
-        None => Ok(usual),
-        Some(Ok(number)) => Ok(number),
-        Some(Err(_)) => Err(bad(&format!("{name} must be a number"))),
-    }
-}
-
-pub(super) async fn page(asker: Asker, params: Result<Query<PageParams>, QueryRejection>) -> Answer {
-    let Query(params) = params.map_err(|_| bad("the query is not valid"))?;
-    let limit = number(params.limit.as_deref(), PAGE, "limit")?;
+pub(super) async fn page(asker: Asker, Params(params): Params<PageParams>) -> Answer {
+    let limit = limit(params.limit.as_deref(), PAGE, MAX_PAGE)?;
     let skip = number(params.skip.as_deref(), 0, "skip")?;
-    if limit == 0 || skip > MAX_SKIP {
-        return Err(bad(&format!("limit must be from 1, skip up to {MAX_SKIP}")));
-    }
-    let limit = limit.min(MAX_PAGE);
+    check_skip(skip)?;
     let name = room::name(params.room.as_deref())?;
     let room = room::open(&asker, &name).await?;
-    let (mut items, more) = newest(&asker, room["id"].as_str().unwrap_or_default(), skip, limit).await?;
-    items.reverse();
-    let mut messages = Vec::with_capacity(items.len());
-    for item in &items {
+    let newest = newest(&asker, room["id"].as_str().unwrap_or_default(), skip, limit).await?;
+    let mut messages = Vec::with_capacity(newest.messages.len());
+    for item in newest.messages.iter().rev() {
         messages.extend(shown(&asker, item, &name).await?);
     }
     let data = json!({
         "messages": messages,
-        "pagination": { "total": room["last_seq"], "limit": limit, "skip": skip, "hasNext": more },
+        "pagination": { "total": room["last_seq"], "limit": limit, "skip": skip, "hasNext": newest.more },
         "unreadCount": room["unread"],
     });
     Ok(done("", data))
-}
-
-/// Messages of a room, the newest first, without the first `skip` of them; and whether there are more.
-async fn newest(asker: &Asker, room: &str, skip: usize, limit: usize) -> Result<(Vec<Value>, bool), Refused> {
-    let (mut kept, mut seen, mut before) = (Vec::new(), 0, String::new());
-    loop {
-        let left = skip.saturating_add(limit).saturating_sub(seen).min(STEP);
-        let path = format!("/api/v1/conversations/{room}/messages?limit={left}{before}");
-        let page = asker.get(&path).await?;
-        for item in page["items"].as_array().into_iter().flatten().rev() {
-            if seen >= skip {
-                kept.push(item.clone());
-            }
-            seen = seen.saturating_add(1);
-        }
-        let Some(prev) = page["prev"].as_str() else {
-            return Ok((kept, false));
-        };
-        if kept.len() >= limit {
-            return Ok((kept, true));
-        }
-        before = format!("&before={}", part(prev));
-    }
 }
 
 /// A message as the family has it; of an own one also who has read it.

@@ -6,18 +6,15 @@ mod show;
 mod sockets;
 mod users;
 
-use std::net::IpAddr;
-
-use axum::extract::{FromRef, FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{any, get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::inside::{Inside, Refused};
 use super::live::with_sockets;
-use super::request::{Asker, Here, Object, now_text, text};
+use super::request::{Asker, Gate, Here, Object, device, now_text, text};
 use super::ui::{Ui, with_ui};
 use crate::api::Door;
 
@@ -25,24 +22,6 @@ use crate::api::Door;
 const MAX_CONTENT: usize = 1000;
 /// Characters of a user's name.
 const USERNAME: std::ops::RangeInclusive<usize> = 3..=30;
-
-#[derive(Clone)]
-struct Gate {
-    inside: Inside,
-    door: Door,
-}
-
-impl FromRef<Gate> for Door {
-    fn from_ref(gate: &Gate) -> Self {
-        gate.door.clone()
-    }
-}
-
-impl FromRef<Gate> for Inside {
-    fn from_ref(gate: &Gate) -> Self {
-        gate.inside.clone()
-    }
-}
 
 type Answer = Result<Json<Value>, Refused>;
 type Made = Result<(StatusCode, Json<Value>), Refused>;
@@ -102,19 +81,6 @@ fn content(body: &Value) -> Result<&str, Refused> {
     }
 }
 
-/// A part of the path.
-struct Id(String);
-
-impl FromRequestParts<Gate> for Id {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Refused> {
-        let id = axum::extract::Path::<String>::from_request_parts(parts, gate).await;
-        id.map(|axum::extract::Path(id)| Self(id))
-            .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "this id is not valid"))
-    }
-}
-
 async fn health() -> Json<Value> {
     Json(json!({
         "success": true,
@@ -131,53 +97,29 @@ async fn register(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap
         "email": text(&body, "email")?,
         "password": text(&body, "password")?,
         "code": body["code"].as_str(),
-        "device": device(&headers),
+        "device": device(&headers, "socketchat"),
         "one_token": true,
     });
     let begun = gate.begin(from, "/api/v1/session/register", &wish).await;
-    // This family has one status for all that cannot be.
-    let begun = begun.map_err(|refused| match refused.status {
-        StatusCode::CONFLICT => Refused {
-            status: StatusCode::BAD_REQUEST,
-            ..refused
-        },
-        _ => refused,
-    });
-    Ok((StatusCode::CREATED, done("registered", begun?)))
+    let begun = begun.map_err(Refused::without_conflict)?;
+    Ok((StatusCode::CREATED, done("registered", told(begun).await?)))
 }
 
 async fn log_in(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, Object(body): Object) -> Answer {
     let wish = json!({
         "name": text(&body, "email")?,
         "password": text(&body, "password")?,
-        "device": device(&headers),
+        "device": device(&headers, "socketchat"),
         // The family has no call by which a token is renewed.
         "one_token": true,
     });
-    Ok(done(
-        "logged in",
-        gate.begin(from, "/api/v1/session/login", &wish).await?,
-    ))
+    let begun = gate.begin(from, "/api/v1/session/login", &wish).await?;
+    Ok(done("logged in", told(begun).await?))
 }
 
-fn device(headers: &HeaderMap) -> &str {
-    let device = headers.get("user-agent").and_then(|value| value.to_str().ok());
-    device.unwrap_or("socketchat")
-}
-
-impl Gate {
-    /// Begins a login, by whatever call gives its token.
-    async fn begin(&self, from: IpAddr, path: &str, wish: &Value) -> Result<Value, Refused> {
-        let made = self.inside.ask(None, from, Method::POST, path, Some(wish)).await?;
-        let token = made["token"].as_str().unwrap_or_default();
-        let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
-        let asker = Asker {
-            inside: self.inside.clone(),
-            caller: self.inside.accepts(token).ok_or_else(gone)?,
-            from,
-        };
-        Ok(json!({ "user": users::own(&asker).await?, "token": token }))
-    }
+/// What this family tells whoever has just logged in.
+async fn told((asker, made): (Asker, Value)) -> Result<Value, Refused> {
+    Ok(json!({ "user": users::own(&asker).await?, "token": made["token"] }))
 }
 
 async fn log_out(asker: Asker, Object(_): Object) -> Answer {

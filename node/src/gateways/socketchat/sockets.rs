@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::inside::Refused;
 use super::super::live::{Dialect, Peer};
+use super::super::people;
 use super::super::request::{bad, now_text, text};
-use super::{content, messages, room, show, users};
+use super::{content, messages, room, users};
 
 /// Rooms that one socket is in.
 const MAX_ROOMS: usize = 64;
@@ -216,7 +217,7 @@ impl Peer<SocketChat> {
     async fn tell_presence(&self, news: &Value) -> Result<(), Refused> {
         let id = news["user_id"].as_str().unwrap_or_default();
         let contact = self.asker.get(&format!("/api/v1/contacts/{id}")).await?;
-        let user = show::contact(&contact);
+        let user = people::contact(&contact);
         let (id, name, avatar) = (&user["_id"], &user["username"], &user["avatar"]);
         if news["presence"] == "online" {
             let told = json!({ "userId": id, "username": name, "avatar": avatar, "isOnline": true });

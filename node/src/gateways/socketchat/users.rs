@@ -1,15 +1,14 @@
 //! The family's users: the account's own, and its contacts.
 
 use axum::Json;
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::inside::{Refused, part};
-use super::super::request::{Asker, Object, bad, now_text, text};
-use super::{Answer, Id, USERNAME, done, show};
+use super::super::people;
+use super::super::request::{Asker, Id, Object, Params, bad, limit, now_text, text};
+use super::{Answer, USERNAME, done};
 
 /// Users that a search finds, without being asked for a number, and at most.
 const FOUND: usize = 10;
@@ -18,19 +17,12 @@ const MAX_FOUND: usize = 50;
 /// The account's own user.
 pub(super) async fn own(asker: &Asker) -> Result<Value, Refused> {
     let me = asker.get("/api/v1/me").await?;
-    let login = asker.get("/api/v1/me/login").await?;
-    let presence = asker.get("/api/v1/me/presence").await?;
-    Ok(show::own(&me, &login, presence["presence"] == "online", &now_text()))
+    people::own(asker, &me).await
 }
 
 /// All contacts that are not blocked.
-pub(super) async fn contacts(asker: &Asker) -> Result<Vec<Value>, Refused> {
-    let listed = asker.get("/api/v1/contacts").await?;
-    let contacts = listed["items"].as_array().into_iter().flatten();
-    Ok(contacts
-        .filter(|one| one["blocked"] != true)
-        .map(show::contact)
-        .collect())
+async fn contacts(asker: &Asker) -> Result<Vec<Value>, Refused> {
+    Ok(people::contacts(asker).await?.iter().map(people::contact).collect())
 }
 
 /// Who is there, the account's user first.
@@ -80,17 +72,12 @@ pub(super) struct SearchParams {
     limit: Option<String>,
 }
 
-pub(super) async fn search(asker: Asker, params: Result<Query<SearchParams>, QueryRejection>) -> Answer {
-    let Query(params) = params.map_err(|_| bad("the query is not valid"))?;
+pub(super) async fn search(asker: Asker, Params(params): Params<SearchParams>) -> Answer {
     let wanted = params.q.unwrap_or_default().trim().to_lowercase();
     if wanted.chars().count() < 2 {
         return Err(bad("q must have 2 characters"));
     }
-    let limit = match params.limit.as_deref().map(str::parse::<usize>) {
-        None => FOUND,
-        Some(Ok(limit)) if limit > 0 => limit.min(MAX_FOUND),
-        Some(_) => return Err(bad("limit must be a number from 1")),
-    };
+    let limit = limit(params.limit.as_deref(), FOUND, MAX_FOUND)?;
     let mut users = contacts(&asker).await?;
     users.retain(|user| {
         user["username"]
@@ -111,7 +98,7 @@ pub(super) async fn one(asker: Asker, Id(id): Id) -> Answer {
         if contact["user_id"] != id.as_str() {
             return Err(Refused::new(StatusCode::NOT_FOUND, "there is no such user"));
         }
-        show::contact(&contact)
+        people::contact(&contact)
     };
     Ok(done("", json!({ "user": user })))
 }

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::super::cookie::is_of_gateway;
 use super::super::inside::Refused;
 use super::OF_CONNECTIONS;
 use crate::api::Door;
@@ -23,8 +24,6 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Bytes of the head of an answer.
 const MAX_HEAD: usize = 64 * 1024;
-/// Tokens of logins are in cookies whose names begin so.
-const OWN_COOKIE: &str = "refreshToken_";
 
 /// The way to the server. Cheap to clone.
 #[derive(Clone)]
@@ -159,7 +158,7 @@ fn hide_cookies(headers: &mut HeaderMap) {
     let cookies = headers.get_all(COOKIE).into_iter();
     let texts: Vec<_> = cookies.filter_map(|value| value.to_str().ok()).collect();
     let pairs = texts.iter().flat_map(|text| text.split(';')).map(str::trim);
-    let kept: Vec<_> = pairs.filter(|pair| !pair.starts_with(OWN_COOKIE)).collect();
+    let kept: Vec<_> = pairs.filter(|pair| !is_of_gateway(pair.as_bytes())).collect();
     let kept = HeaderValue::from_str(&kept.join("; ")).ok();
     headers.remove(COOKIE);
     headers.extend(kept.filter(|kept| !kept.is_empty()).map(|kept| (COOKIE, kept)));
@@ -180,7 +179,7 @@ fn clean_answer(headers: &mut HeaderMap) {
     }
     let cookies = headers.get_all(axum::http::header::SET_COOKIE).into_iter();
     let kept: Vec<_> = cookies
-        .filter(|cookie| !cookie.as_bytes().trim_ascii_start().starts_with(OWN_COOKIE.as_bytes()))
+        .filter(|cookie| !is_of_gateway(cookie.as_bytes().trim_ascii_start()))
         .cloned()
         .collect();
     headers.remove(axum::http::header::SET_COOKIE);
@@ -196,7 +195,12 @@ mod tests {
     #[test]
     fn the_server_is_shown_no_login_and_decides_nothing_for_the_gateway() {
         let mut headers = HeaderMap::new();
-        headers.append(COOKIE, "a=1; refreshToken_3000=secret; b=2".parse().unwrap());
+        headers.append(
+            COOKIE,
+            "a=1; refreshToken_3000=secret; b=2; chatterboxSession_9002=secret"
+                .parse()
+                .unwrap(),
+        );
         headers.append(COOKIE, "refreshToken_3000=secret".parse().unwrap());
         hide_cookies(&mut headers);
         assert_eq!(headers.get(COOKIE).unwrap(), "a=1; b=2");
@@ -210,6 +214,7 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("access-control-allow-credentials", "true"),
             ("set-cookie", "refreshToken_3000=theirs"),
+            ("set-cookie", " chatterboxSession_9002=theirs"),
             ("set-cookie", "theme=dark"),
             ("transfer-encoding", "chunked"),
             ("content-type", "text/html"),

@@ -3,12 +3,13 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::super::support::{TestApi, patient, read_reply, read_to_end};
-use super::{Case, check};
+use super::super::support::{Reply, patient, read_reply, read_to_end};
+use super::{Case, Doors, check};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strange_paths_lead_nowhere() {
-    let api = TestApi::start().await;
+    let doors = Doors::open().await;
+    let (api, native) = (&doors.api, &doors.all[0]);
     let get = |path: &str| api.request("GET", path);
     let (unknown, user) = (
         parlour_crypto::EventId::from_bytes([9; 32]),
@@ -106,65 +107,92 @@ async fn strange_paths_lead_nowhere() {
                 .add("Sec-WebSocket-Version", "13"),
         ),
     ];
-    check(&api, cases).await;
+    check(api, native, cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_request_hidden_in_a_body_is_never_read() {
-    let api = TestApi::start().await;
-    let before = api.feed();
-    let hidden = api.write().bytes();
-    let mut outer = api
-        .write()
-        .without("Connection")
-        .add("Transfer-Encoding", "chunked")
-        .set("Content-Length", &hidden.len().to_string());
-    outer.body = [b"0\r\n\r\n".as_slice(), &hidden].concat();
-    let mut socket = TcpStream::connect(api.address).await.unwrap();
-    socket.write_all(&outer.bytes()).await.unwrap();
-    let reply = patient("an answer", read_reply(&mut socket)).await;
-    assert_eq!(reply.status, 411);
-    assert_eq!(read_to_end(&mut socket).await, b"", "no second answer");
-    assert_eq!(api.feed(), before);
+    let doors = Doors::open().await;
+    for door in &doors.all {
+        let before = doors.api.feed();
+        let hidden = door.write.bytes();
+        let outer = door.write.clone().without("Connection");
+        let mut outer = outer
+            .add("Transfer-Encoding", "chunked")
+            .set("Content-Length", &hidden.len().to_string());
+        outer.body = [b"0\r\n\r\n".as_slice(), &hidden].concat();
+        let mut socket = TcpStream::connect(door.program.address).await.unwrap();
+        socket.write_all(&outer.bytes()).await.unwrap();
+        let reply = patient("an answer", read_reply(&mut socket)).await;
+        assert_eq!(reply.status, 411, "{}", door.name);
+        assert_eq!(read_to_end(&mut socket).await, b"", "{}: no second answer", door.name);
+        assert_eq!(doors.api.feed(), before, "{}", door.name);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_hardened_and_tells_no_internals() {
-    let api = TestApi::start().await;
-    for request in [
-        api.request("GET", "/"),
-        api.request("GET", "/health/live"),
-        api.request("GET", "/api/v1/me"),
-        api.request("GET", "/nothing"),
-        api.request("PUT", "/api/v1/me").set("Content-Type", "application/json"),
-        api.request("GET", "/api/v1/me").set("Host", "evil.example"),
-        api.request("GET", "/api/v1/me").without("Authorization"),
-        api.write().body("{"),
+    let doors = Doors::open().await;
+    for door in &doors.all {
+        let is_native = door.name == "API";
+        let bare = door.read.clone().without("Authorization").without("Cookie");
+        let mut requests = vec![
+            door.read.clone(),
+            bare.clone().target("/nothing"),
+            door.read.clone().method("PUT").set("Content-Type", "application/json"),
+            door.read.clone().set("Host", "evil.example"),
+            door.read.clone().set("Origin", "http://evil.example"),
+            bare.clone(),
+            door.write.clone().body("{"),
+            door.write.clone().set("Content-Type", "text/plain"),
+        ];
+        if is_native {
+            requests.extend(["/", "/health/live"].map(|path| bare.clone().target(path)));
+        }
+        for request in requests {
+            let name = format!("{}: {} {}", door.name, request.method, request.target);
+            let reply = door.program.send(&request).await;
+            is_hardened(&reply, &name);
+            if reply.status >= 400 {
+                tells_no_internals(&reply, is_native, &name);
+            }
+        }
+    }
+}
+
+fn is_hardened(reply: &Reply, name: &str) {
+    for (header, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
     ] {
-        let reply = api.send(&request).await;
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("referrer-policy", "no-referrer"),
-            ("cache-control", "no-store"),
-        ] {
-            assert_eq!(reply.header(name), Some(value), "{} {}", request.method, request.target);
-        }
-        let policy = reply.header("content-security-policy").unwrap();
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
-        if reply.status >= 400 {
-            assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-            let problem = reply.json();
-            assert_eq!(problem["status"], reply.status);
-            for field in ["type", "title", "detail", "code"] {
-                assert!(problem[field].is_string(), "{problem}");
-            }
-            let text = reply.text();
-            for internal in ["panicked", ".rs", "sled", "serde", "axum", "parlour_", "/tmp"] {
-                assert!(!text.contains(internal), "{text}");
-            }
-        }
+        assert_eq!(reply.header(header), Some(value), "{name}");
+    }
+    let policy = reply.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{name}"
+    );
+}
+
+fn tells_no_internals(reply: &Reply, is_native: bool, name: &str) {
+    let problem = reply.json();
+    let (kind, fields) = match is_native {
+        true => ("application/problem+json", &["type", "title", "detail", "code"][..]),
+        false => ("application/json", &["error", "message"][..]),
+    };
+    assert_eq!(reply.header("content-type"), Some(kind), "{name}");
+    for field in fields {
+        assert!(problem[field].is_string(), "{name}: {problem}");
+    }
+    if is_native {
+        assert_eq!(problem["status"], reply.status, "{name}");
+    }
+    let text = reply.text();
+    for internal in ["panicked", ".rs", "sled", "serde", "axum", "parlour_", "/tmp"] {
+        assert!(!text.contains(internal), "{name}: {text}");
     }
 }

@@ -112,6 +112,8 @@ pub(crate) struct SetLogin {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Register {
     pub(crate) name: String,
+    /// What the account is called on this node; made from the name without.
+    pub(crate) account: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) password: String,
     /// An invitation, where one is needed.
