@@ -35,17 +35,17 @@ pub fn put(txn: &mut Txn<'_>, to: DeviceNo, row: &OutboxRow) {
     record::put(txn, key(to, &row.id), row);
 }
 
-/// The device acknowledged it, or it is superseded; `true` if it was there.
+/// The device acknowledged it, or it is superseded; what it was, if it was there.
 ///
 /// # Errors
 /// The database cannot be read, or the row is malformed.
-pub fn remove(txn: &mut Txn<'_>, to: DeviceNo, id: &[u8; 16]) -> Result<bool, StoreError> {
+pub fn remove(txn: &mut Txn<'_>, to: DeviceNo, id: &[u8; 16]) -> Result<Option<OutboxRow>, StoreError> {
     let key = key(to, id);
-    let there = txn.get(&key)?.is_some();
-    if there {
+    let row = record::get(txn, &key)?;
+    if row.is_some() {
         txn.delete(key);
     }
-    Ok(there)
+    Ok(row)
 }
 
 /// All controls for a device.

@@ -293,7 +293,12 @@ impl Engine {
         ids: &[[u8; 16]],
     ) -> Result<(), StoreError> {
         for id in ids {
-            outbox::remove(turn.txn, device, id)?;
+            let done = outbox::remove(turn.txn, device, id)?;
+            // What is for contacts alone may have come before it, and was not taken.
+            if done.is_some_and(|row| matches!(row.control, Control::ContactAccept { .. })) {
+                self.control_tries.remove(&device);
+                self.timers.set_earliest(Timer::Controls(device), turn.now);
+            }
         }
         Ok(())
     }
