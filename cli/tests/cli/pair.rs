@@ -189,6 +189,12 @@ fn the_reason_of_a_message_that_is_not_there_is_what_the_user_has_decided_or_wha
     alice.run(&["contacts", "remove", "bob"]).done();
     let found = device(&alice, &sent["id"]);
     assert_eq!(found["state"], "failed", "{found}");
+    let shown = alice.run(&["message", "info", sent["id"].as_str().unwrap()]);
+    assert_eq!(
+        shown.done().stdout.matches("no contact any more").count(),
+        1,
+        "{shown:?}"
+    );
     assert!(
         found["reason"].as_str().unwrap().contains("no contact any more"),
         "{found}"

@@ -271,6 +271,16 @@ async fn two_nodes_see_each_other_through_their_streams() {
         (&details["devices"][0]["name"], &details["devices"][0]["device_id"]),
         (&json!("rob"), &receipt["device_id"])
     );
+    // What the engine marked as late says so, and nothing else does.
+    let path = format!("/api/v1/messages/{}", received["id"].as_str().unwrap());
+    assert_eq!(bob.get(&path).await.json()["late"], Value::Null);
+    let (store, id) = (bob.account().store(), received["id"].as_str().unwrap().parse().unwrap());
+    let place = parlour_store::events::place(store, &id).unwrap().unwrap();
+    let mut txn = store.begin();
+    parlour_store::timeline::mark_late(&mut txn, place.log.conversation, &id);
+    store.commit(txn.into_batch()).unwrap();
+    assert_eq!(bob.get(&path).await.json()["late"], true);
+
     let contact = alice.get("/api/v1/contacts/rob").await.json();
     assert_eq!(
         (&contact["reachable"], &contact["devices"][0]["reachable"]),

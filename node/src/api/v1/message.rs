@@ -59,7 +59,7 @@ async fn one(State(state): State<ApiState>, Part(id): Part) -> Result<Json<dto::
     let mut reader = Reader::new(&state.account);
     let (key, message) = reader.message_by_id(&id)?.ok_or_else(not_there)?;
     let devices = reader.deliveries(&key)?;
-    let (reason, since) = reader.held_up(&key)?;
+    let (reason, since) = reader.held_up(&key, &devices)?;
     Ok(Json(dto::MessageDetails {
         message,
         devices,

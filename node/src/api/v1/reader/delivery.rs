@@ -2,7 +2,7 @@
 //! the network does.
 
 use parlour_crypto::DeviceId;
-use parlour_store::contacts::{self, ContactState};
+use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::registers::{self, Trust};
 use parlour_store::view::{DeliveryState, DeviceDelivery, TRIED_MS};
@@ -54,8 +54,12 @@ impl Reader<'_> {
         Ok(states)
     }
 
-    /// Why an own message goes to nobody yet, whatever their devices are: whom it is for is no contact.
-    pub(crate) fn held_up(&self, key: &EventKey) -> Result<(Option<String>, Option<Time>), StoreError> {
+    /// Why an own message goes to nobody yet: whom it is for is no contact, and none of their devices is among those it is for.
+    pub(crate) fn held_up(
+        &self,
+        key: &EventKey,
+        devices: &[dto::DeviceState],
+    ) -> Result<(Option<String>, Option<Time>), StoreError> {
         if key.log.device != self.facts.own.device {
             return Ok((None, None));
         }
@@ -63,7 +67,8 @@ impl Reader<'_> {
             Some(ConversationKind::Direct { with }) => contacts::get(&self.rows, &with)?,
             Some(ConversationKind::Notes | ConversationKind::Room) | None => None,
         };
-        let Some(row) = row.filter(|row| row.state != ContactState::Accepted) else {
+        let told = |row: &ContactRow| devices.iter().any(|device| device.user_id == row.user);
+        let Some(row) = row.filter(|row| row.state != ContactState::Accepted && !told(row)) else {
             return Ok((None, None));
         };
         let (_, reason) = self.contact_state(&row);
