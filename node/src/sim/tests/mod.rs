@@ -29,6 +29,7 @@ mod rooms_public;
 mod rooms_reports;
 mod rooms_rules;
 mod rooms_stays;
+mod rooms_view;
 mod storm;
 mod trust;
 mod viewed_once;
