@@ -1,7 +1,8 @@
 //! What tests have a node do that its rules would not.
 
-use parlour_crypto::UserId;
-use parlour_store::Txn;
+use parlour_crypto::{ConversationId, EventId, RoomState, SignedEvent, UserId, membership_view};
+use parlour_store::conversations::{self, ConversationKind};
+use parlour_store::{Txn, devices, rooms};
 
 use super::Engine;
 use super::effects::{Effects, Turn};
@@ -48,7 +49,7 @@ impl Engine {
     pub(crate) fn take_wire(
         &mut self,
         txn: &mut Txn<'_>,
-        (conversation, user): (&parlour_crypto::ConversationId, &parlour_crypto::UserId),
+        (conversation, user): (&ConversationId, &UserId),
         wire: &[u8],
         now: u64,
     ) -> bool {
@@ -58,11 +59,56 @@ impl Engine {
             now,
             effects: &mut effects,
         };
-        let devices = parlour_store::devices::of_user(turn.txn, user).expect("readable");
+        let devices = devices::of_user(turn.txn, user).expect("readable");
         let no = self.shared_number(&turn, devices[0], conversation).expect("readable");
-        let event = parlour_crypto::SignedEvent::decode(wire).expect("an event");
+        let event = SignedEvent::decode(wire).expect("an event");
         let taken = self.take_event(&mut turn, no.expect("shared"), conversation, user, event);
         taken.expect("readable").is_some()
+    }
+
+    /// Keeps a room that nobody told of, so that its events are taken: for tests of what becomes of them in any order.
+    pub(crate) fn keep_room(&mut self, txn: &mut Txn<'_>, room: &ConversationId, now: u64) {
+        let (no, _) = conversations::ensure(txn, room, ConversationKind::Room, now).expect("readable");
+        rooms::put(txn, no, &rooms::RoomRow::default());
+        self.members.remove(&no);
+    }
+
+    /// Takes events of a room as if members gave them, in their order: which of them were taken. `views`: what members say of the heads
+    /// behind views of several operations at once, which is kept of those operations that are here.
+    pub(crate) fn take_of_room(
+        &mut self,
+        (txn, effects): (&mut Txn<'_>, &mut Effects),
+        (room, views): (&ConversationId, &[Vec<EventId>]),
+        events: &[SignedEvent],
+        now: u64,
+    ) -> Vec<bool> {
+        let mut turn = Turn { txn, now, effects };
+        let no = conversations::number(turn.txn, room).expect("readable").expect("kept");
+        for heads in views {
+            let folded = self.folded(&turn, no).expect("readable").expect("a room");
+            if heads.iter().all(|head| folded.contains(head)) {
+                rooms::put_view(turn.txn, no, &membership_view(room, heads), heads);
+            }
+        }
+        let own = self.own.user;
+        let take = |event: &SignedEvent| {
+            let taken = self.take_event(&mut turn, no, room, &own, event.clone());
+            taken.expect("readable").is_some()
+        };
+        events.iter().map(take).collect()
+    }
+
+    /// What the operations of a room come to here.
+    pub(crate) fn room_state(&mut self, txn: &mut Txn<'_>, room: &ConversationId, now: u64) -> RoomState {
+        let mut effects = Effects::default();
+        let turn = Turn {
+            txn,
+            now,
+            effects: &mut effects,
+        };
+        let no = conversations::number(turn.txn, room).expect("readable").expect("kept");
+        let folded = self.folded(&turn, no).expect("readable").expect("a room");
+        folded.state().clone()
     }
 
     /// A peer lists public rooms: how many of them are taken.

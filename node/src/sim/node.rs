@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use parlour_crypto::{
-    ConversationId, DeviceCert, DeviceKeys, DeviceList, Frame, Identity, Keystore, ListError, Payload, Secrets, Unlock,
-    UserId,
+    ConversationId, DeviceCert, DeviceKeys, DeviceList, EventId, Frame, Identity, Keystore, ListError, Payload,
+    RoomState, Secrets, SignedEvent, Unlock, UserId,
 };
 use parlour_net::{NetCommand, NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
@@ -270,6 +270,39 @@ impl SimNode {
         let taken = engine.take_wire(&mut txn, (conversation, user), wire, now);
         store.commit(txn.into_batch()).expect("the store is writable");
         taken
+    }
+
+    /// Keeps a room that nobody told it of, and takes what it is given of it.
+    pub(super) fn keep_room(&mut self, room: &ConversationId, now: u64) {
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut txn = store.begin();
+        engine.keep_room(&mut txn, room, now);
+        store.commit(txn.into_batch()).expect("the store is writable");
+    }
+
+    /// One turn in which members give this node events of a room, and tell of the heads behind views: which events were taken.
+    pub(super) fn take_of_room(
+        &mut self,
+        room: &ConversationId,
+        views: &[Vec<EventId>],
+        events: &[SignedEvent],
+        now: u64,
+    ) -> Vec<bool> {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        let taken = engine.take_of_room((&mut txn, &mut effects), (room, views), events, now);
+        let finished = engine.finish_turn(&mut txn, &mut effects, now);
+        finished.expect("the store is readable");
+        store.commit(txn.into_batch()).expect("the store is writable");
+        taken
+    }
+
+    /// What the operations of a room come to at this node.
+    pub(super) fn room_state(&mut self, room: &ConversationId, now: u64) -> RoomState {
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        engine.room_state(&mut store.begin(), room, now)
     }
 
     /// A peer lists public rooms: how many of them are taken.

@@ -8,6 +8,7 @@ mod machine;
 mod node;
 mod parts;
 mod report;
+mod room;
 mod soak;
 mod stage;
 mod table;
@@ -22,6 +23,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use self::machine::Machine;
 use self::parts::Size;
 use self::report::Report;
+use self::room::RoomBench;
 use self::soak::Soak;
 use self::stage::Stage;
 use crate::output::Output;
@@ -34,6 +36,7 @@ Examples:
   parlour bench --only catch-up --missed 100000
   parlour bench --only history --history 1000000
   parlour bench soak --minutes 10 --rate 20
+  parlour bench room --members 10 --messages 1000
 
 The nodes, and the client that measures, share this machine: it should have nothing else to do. Exit status 1 means that a
 message was lost, doubled or not confirmed; a missed goal is no failure.";
@@ -67,6 +70,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum Other {
     Soak(Soak),
+    Room(RoomBench),
 }
 
 /// In the order in which they are measured: nodes that do nothing first, since they have nothing yet.
@@ -99,14 +103,22 @@ impl Bench {
         if cfg!(debug_assertions) {
             out.note("this is a debug build: its figures say nothing about a release build");
         }
-        let problems = if let Some(Other::Soak(soak)) = &self.other {
-            let report = soak.run(out).await?;
-            out.data(&serde_json::to_value(&report)?, || report.table())?;
-            report.problems
-        } else {
-            let report = self.measure(out).await?;
-            out.data(&serde_json::to_value(&report)?, || report.table())?;
-            report.problems
+        let problems = match &self.other {
+            Some(Other::Soak(soak)) => {
+                let report = soak.run(out).await?;
+                out.data(&serde_json::to_value(&report)?, || report.table())?;
+                report.problems
+            }
+            Some(Other::Room(room)) => {
+                let report = Box::pin(room.run(out)).await?;
+                out.data(&serde_json::to_value(&report)?, || report.table())?;
+                report.problems
+            }
+            None => {
+                let report = self.measure(out).await?;
+                out.data(&serde_json::to_value(&report)?, || report.table())?;
+                report.problems
+            }
         };
         Ok(match problems.as_slice() {
             [] => ExitCode::SUCCESS,

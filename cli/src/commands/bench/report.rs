@@ -147,7 +147,8 @@ pub(super) fn rounded(value: f64) -> f64 {
 
 impl Report {
     pub(super) fn table(&self) -> String {
-        table([&self.before, &self.after], self.rows(), self.checked, &self.problems)
+        let machines = [&self.before, &self.after];
+        table(machines, self.rows(), (self.checked, "both"), &self.problems)
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -281,7 +282,7 @@ impl Idle {
 }
 
 impl Memory {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let [before, half, peak, after] = [self.before, self.half, self.peak, self.after].map(mib);
         format!("{before} MiB before, {half} half way, {peak} at most, {after} after")
     }

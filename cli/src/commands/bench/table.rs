@@ -13,8 +13,13 @@ pub(super) struct Row {
     pub met: Option<bool>,
 }
 
-/// A table with what was measured on, and the verdict below it.
-pub(super) fn table([before, after]: [&Machine; 2], rows: Vec<Row>, checked: usize, problems: &[String]) -> String {
+/// A table with what was measured on, and the verdict below it: how many messages were checked on how many disks.
+pub(super) fn table(
+    [before, after]: [&Machine; 2],
+    rows: Vec<Row>,
+    (checked, disks): (usize, &str),
+    problems: &[String],
+) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -31,7 +36,7 @@ pub(super) fn table([before, after]: [&Machine; 2], rows: Vec<Row>, checked: usi
         column.set_cell_alignment(CellAlignment::Left);
     }
     let verdict = match problems {
-        [] => format!("{checked} messages are on both disks exactly once, in one order, confirmed"),
+        [] => format!("{checked} messages are on {disks} disks exactly once, in one order, confirmed"),
         problems => format!("FAILED: {}", problems.join("; ")),
     };
     format!(

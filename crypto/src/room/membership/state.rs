@@ -28,8 +28,8 @@ pub struct RoomState {
     pub dropped: BTreeMap<EventId, Dropped>,
     /// Devices that made two operations of one number.
     pub forked: BTreeSet<DeviceId>,
-    /// Of users who were removed, back again or not: the last content that whoever removed them had seen.
-    pub ends: BTreeMap<UserId, Vec<LastSeq>>,
+    /// Of users who were removed, back again or not, by the removals: the last content that whoever removed them had seen.
+    pub ends: BTreeMap<UserId, BTreeMap<EventId, Vec<LastSeq>>>,
     /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
     pub purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
     /// The same of devices that were removed or revoked, by their users.
@@ -217,16 +217,17 @@ impl View<'_> {
         devices.into_iter().collect()
     }
 
-    fn ends(&self) -> BTreeMap<UserId, Vec<LastSeq>> {
+    fn ends(&self) -> BTreeMap<UserId, BTreeMap<EventId, Vec<LastSeq>>> {
         let mut ends = BTreeMap::new();
         for (user, statements) in &self.judge.index.about {
             let removals = statements.iter().filter(|&&at| self.counted(at)).filter_map(|&at| {
-                let act = self.get(at).and_then(RoomOperation::act);
-                act.filter(|act| matches!(act, Act::Remove { .. })).map(said_last)
+                let removal = self.get(at)?;
+                let act = removal.act().filter(|act| matches!(act, Act::Remove { .. }))?;
+                Some((removal.id, greatest(said_last(act))))
             });
-            let removals: Vec<&[LastSeq]> = removals.collect();
+            let removals: BTreeMap<EventId, Vec<LastSeq>> = removals.collect();
             if !removals.is_empty() {
-                ends.insert(*user, greatest(removals.into_iter().flatten()));
+                ends.insert(*user, removals);
             }
         }
         ends

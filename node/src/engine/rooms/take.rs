@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use parlour_crypto::{
     Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, KIND_TIMER, LastSeq,
-    Operation, RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent,
+    Operation, RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent, membership_view,
 };
 use parlour_store::devices::{self, DeviceRow};
-use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, events};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, conversations, events};
 
 use super::bounds::has_no_room;
 use super::fellows::told;
@@ -146,6 +146,13 @@ impl Engine {
         if !own {
             self.counters.void_operations = self.counters.void_operations.saturating_add(void);
         }
+        // Nothing else has come to what is here: the other views need not be computed again.
+        if applied == Applied::Last
+            && let Some(room) = conversations::id_of(turn.txn, no)?
+            && let Some(single) = self.rooms.single.get_mut(&no)
+        {
+            single.insert(membership_view(&room, [&id]), id);
+        }
         let mut came = false;
         for id in taken_up {
             came |= self.learn_from(turn, &id, &members)?;
@@ -279,24 +286,24 @@ impl Engine {
             self.counters.unruled_events = self.counters.unruled_events.saturating_add(1);
             return Ok(false);
         }
-        let came = state.members.get(user).and_then(|member| member.came);
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(false);
         };
         let now = folded.state();
         let member = now.members.get(user);
-        // Of those who were removed, and of what they said before they were let in again, what whoever removed them had seen; the same of
+        // Of what somebody said not knowing of their removal, what whoever removed them had seen: who knew of it was in again. The same of
         // devices that were removed or revoked.
-        let removed = now
-            .ends
-            .get(user)
-            .filter(|_| member.and_then(|member| member.came) != came);
+        let known = state.ends.get(user);
+        let removals = now.ends.get(user).into_iter().flatten();
+        let unknown = removals.filter(|(removal, _)| known.is_none_or(|known| !known.contains_key(removal)));
+        let removals: Vec<&Vec<LastSeq>> = unknown.map(|(_, ends)| ends).collect();
         let has_device = member.is_some_and(|member| member.devices.contains(&header.device));
         let ended = now.device_ends.get(&(*user, header.device)).filter(|_| !has_device);
         let seen = |ends: &Vec<LastSeq>| {
             let mut ends = ends.iter();
             ends.any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq)
         };
-        Ok(removed.is_none_or(seen) && ended.is_none_or(seen))
+        let is_within = removals.is_empty() || removals.into_iter().any(seen);
+        Ok(is_within && ended.is_none_or(seen))
     }
 }

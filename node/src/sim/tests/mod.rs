@@ -36,6 +36,7 @@ mod rooms_rules;
 mod rooms_said;
 mod rooms_stays;
 mod rooms_timer;
+mod rooms_view;
 mod storm;
 mod strangers;
 mod trust;

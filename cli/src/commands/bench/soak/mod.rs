@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use self::plan::{NODES, Plan, Random};
+pub(super) use self::plan::Random;
+use self::plan::{NODES, Plan};
 pub(super) use self::report::Report;
 use self::samples::Samples;
 use self::tally::Tally;

@@ -7,10 +7,10 @@ pub(super) const NODES: usize = 3;
 const WORDS: &str = "and some words about nothing in particular, about as many as people write at once, and so on";
 
 /// Numbers that come again with the same seed (SplitMix64).
-pub(super) struct Random(u64);
+pub(in crate::commands::bench) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::commands::bench) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -28,7 +28,7 @@ impl Random {
     }
 
     /// A place among `count`.
-    pub(super) fn place(&mut self, count: usize) -> usize {
+    pub(in crate::commands::bench) fn place(&mut self, count: usize) -> usize {
         usize::try_from(self.below(u64::try_from(count).unwrap_or(1))).unwrap_or_default()
     }
 }

@@ -89,7 +89,8 @@ impl Report {
     }
 
     pub(crate) fn table(&self) -> String {
-        table([&self.before, &self.after], self.rows(), self.checked, &self.problems)
+        let machines = [&self.before, &self.after];
+        table(machines, self.rows(), (self.checked, "both"), &self.problems)
     }
 
     fn rows(&self) -> Vec<Row> {

@@ -1,0 +1,225 @@
+//! One set of events of a room, given to real engines in any order, repeated and in parts, comes to one view of it: what was done by the
+//! operations, what is shown of what was said, and what is said of it.
+
+mod acts;
+mod history;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use parlour_crypto::{EventId, Policy, SignedEvent};
+use parlour_store::rooms;
+
+use super::super::seeds;
+use super::*;
+use acts::Acts;
+use history::{AUTHORS, History, START};
+
+/// Most that one of the authors does.
+const MOST: usize = 200;
+const REPLICAS: [&str; 3] = ["in order", "in any order", "in two parts"];
+/// In how many turns at most everything has to be taken that ever will be.
+const ROUNDS: usize = 40;
+
+/// What the authors did, and how often what.
+fn history(seed: u64) -> (History, BTreeMap<&'static str, u64>) {
+    let mut history = History::new(seed, Policy::default());
+    let mut acts = Acts::new(&mut history);
+    let authors = 1 + history.below(AUTHORS);
+    // Few runs are as large as can be, since they take long.
+    let most = match seed % 32 {
+        0 => MOST,
+        1..=4 => MOST / 3,
+        _ => MOST / 10,
+    };
+    let mut left: Vec<usize> = (0..authors).map(|_| most / 2 + history.below(most / 2 + 1)).collect();
+    if most == MOST {
+        left = vec![MOST; AUTHORS];
+    }
+    let mut happened = BTreeMap::new();
+    while left.iter().any(|left| *left > 0) {
+        let who = history.below(left.len());
+        if left[who] > 0 {
+            left[who] -= 1;
+            *happened.entry(acts.step(&mut history, who)).or_default() += 1;
+        }
+    }
+    (history, happened)
+}
+
+fn shuffle(history: &mut History, deck: &mut [usize]) {
+    for at in (1..deck.len()).rev() {
+        let other = history.below(at + 1);
+        deck.swap(at, other);
+    }
+}
+
+/// The order in which one of the replicas is given the events, some of them more than once.
+fn deck(history: &mut History, replica: usize) -> Vec<usize> {
+    let count = history.made.len();
+    let mut all: Vec<usize> = (0..count).collect();
+    match replica {
+        0 => {}
+        1 => {
+            all.extend((0..count / 4).map(|_| history.below(count)));
+            shuffle(history, &mut all);
+        }
+        // All that one of them knew, and then the rest with the last first.
+        _ => {
+            let who = history.below(AUTHORS);
+            let (mut first, rest): (Vec<usize>, Vec<usize>) = all.iter().partition(|at| history.knows(who, **at));
+            shuffle(history, &mut first);
+            all = first;
+            all.extend(rest.into_iter().rev());
+        }
+    }
+    all
+}
+
+impl Sim {
+    /// Gives a replica all events, in turns of several, until it takes no more of them; which it took.
+    fn give_all(&mut self, replica: usize, history: &mut History) -> Vec<bool> {
+        let room = history.room;
+        let views: Vec<Vec<EventId>> = history.views.iter().cloned().collect();
+        let mut taken = vec![false; history.made.len()];
+        let mut deck = deck(history, replica);
+        self.nodes[replica].keep_room(&room, self.now);
+        for round in 0.. {
+            assert!(round < ROUNDS, "{replica} goes on taking events");
+            let before = taken.iter().filter(|taken| **taken).count();
+            let mut left = deck.as_slice();
+            while !left.is_empty() {
+                let (now, later) = left.split_at((1 + history.below(200)).min(left.len()));
+                let events: Vec<SignedEvent> = now.iter().map(|at| history.made[*at].event.clone()).collect();
+                let took = self.nodes[replica].take_of_room(&room, &views, &events, self.now);
+                for (at, took) in now.iter().zip(took) {
+                    taken[*at] |= took;
+                }
+                left = later;
+                if history.chance(10) {
+                    self.let_it_work(replica);
+                }
+            }
+            if taken.iter().filter(|taken| **taken).count() == before {
+                break;
+            }
+            deck = (0..taken.len()).filter(|at| !taken[*at]).collect();
+            shuffle(history, &mut deck);
+        }
+        self.let_it_work(replica);
+        taken
+    }
+
+    /// What is due happens: deletions are carried out.
+    fn let_it_work(&mut self, replica: usize) {
+        for _ in 0..100 {
+            // What one turn leaves is for the next millisecond.
+            self.now += 2;
+            if self.nodes[replica].next_tick().is_none_or(|due| due > self.now) {
+                return;
+            }
+            drop(self.nodes[replica].turn(Input::Tick, self.now));
+        }
+        panic!("{replica} has something to do for ever");
+    }
+
+    /// All that readers see of the room at a replica, by name.
+    fn view_of(&mut self, replica: usize, room: &ConversationId) -> Vec<(String, String)> {
+        let no = self.number_of(replica, room).expect("kept");
+        let state = self.nodes[replica].room_state(room, self.now);
+        let shows = self.shows(replica, room);
+        let store = self.nodes[replica].store();
+        let row = rooms::get(store, no).expect("readable").expect("a room");
+        let members = rooms::members(store, no).expect("readable").into_iter();
+        // Since when they are there is about who looks.
+        let members: Vec<_> = members
+            .map(|(user, row)| (user, row.rank, row.history, row.devices, row.came))
+            .collect();
+        let banned = rooms::banned(store, no).expect("readable");
+        let mut view = vec![
+            ("state".to_owned(), format!("{state:#?}")),
+            ("members".to_owned(), format!("{members:?} {banned:?}")),
+            ("room".to_owned(), format!("{row:?}")),
+            ("happened".to_owned(), format!("{:?}", self.happened(replica, room))),
+            ("pins".to_owned(), format!("{:?} {:?}", shows.pins, shows.timer)),
+        ];
+        let messages = shows.messages.into_iter();
+        view.extend(messages.map(|(id, state)| (id.to_string(), format!("{state:?}"))));
+        view
+    }
+}
+
+fn hash(view: &[(String, String)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Where two views begin to differ.
+fn difference(one: &[(String, String)], other: &[(String, String)]) -> String {
+    let mut pairs = one.iter().zip(other);
+    let Some((one, other)) = pairs.find(|(one, other)| one != other) else {
+        return format!("{} against {} messages", one.len(), other.len());
+    };
+    let mut lines = one.1.lines().zip(other.1.lines());
+    let line = lines
+        .find(|(one, other)| one != other)
+        .unwrap_or((one.1.as_str(), other.1.as_str()));
+    format!("{} and {}:\n{}\n{}", one.0, other.0, line.0, line.1)
+}
+
+fn check(seed: u64) -> BTreeMap<&'static str, u64> {
+    let (mut history, mut happened) = history(seed);
+    let mut sim = Sim::new(seed, &REPLICAS);
+    assert_eq!(sim.now, START);
+    // Every clock is in the past, and every time that has come came long ago.
+    sim.now = history.now + 100 * HOUR;
+    let mut views = Vec::new();
+    for (replica, how) in REPLICAS.iter().enumerate() {
+        let taken = sim.give_all(replica, &mut history);
+        views.push((how, taken, sim.view_of(replica, &history.room)));
+    }
+    let (_, taken, expected) = &views[0];
+    for (how, other, view) in &views[1..] {
+        let differs = (0..taken.len()).find(|at| taken[*at] != other[*at]);
+        assert_eq!(differs, None, "event taken in order and {how}, or not");
+        let equal = hash(view) == hash(expected);
+        assert!(equal, "{how} is seen otherwise: {}", difference(expected, view));
+    }
+    happened.insert("all", taken.len() as u64);
+    happened.insert("taken", taken.iter().filter(|taken| **taken).count() as u64);
+    happened.insert("views of several", history.views.len() as u64);
+    happened
+}
+
+#[test]
+fn all_replicas_of_a_room_come_to_one_view_in_any_order_with_repetition_and_partition() {
+    let seeds = seeds::seeds(0..256);
+    let many = seeds.end - seeds.start >= 256;
+    let happened = seeds::each("sim::tests::rooms_view", seeds, check);
+    let count = |what| happened.get(what).copied().unwrap_or(0);
+    for what in [
+        "said",
+        "asked",
+        "edited",
+        "deleted",
+        "reacted",
+        "pinned",
+        "voted",
+        "closed",
+        "timed",
+        "joined",
+        "left",
+        "renamed",
+        "ranked",
+        "removed",
+        "invited",
+        "unbanned",
+        "given",
+        "ruled",
+        "views of several",
+    ] {
+        assert!(!many || count(what) >= 10, "{what} is rare: {happened:?}");
+    }
+    assert!(count("taken") * 10 >= count("all") * 6, "{happened:?}");
+}
