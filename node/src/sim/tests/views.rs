@@ -58,15 +58,16 @@ fn written_under_two_heads(seed: u64, last: usize) {
 
 #[test]
 fn a_burst_right_behind_an_operation_is_not_held_up() {
-    for seed in 600..604 {
-        let (mut sim, room) = three(seed);
+    for seed in 511..515 {
+        // Two of them: there is no chain that would bring it past the stream.
+        let (mut sim, _) = Sim::people(seed);
+        let room = sim.make_room(1, "garden", parlour_crypto::History::None);
+        sim.let_in(1, room, 0);
         sim.in_room(1, room, named("beds")).expect("renamed");
         for n in 0..110 {
             sim.tell(1, room, &format!("{n}"));
         }
         sim.wait(20 * SECOND);
-        for who in [0, 2] {
-            assert_eq!(sim.plain_texts(who, &room).len(), 110, "seed {seed}, node {who}");
-        }
+        assert_eq!(sim.plain_texts(0, &room).len(), 110, "seed {seed}");
     }
 }
