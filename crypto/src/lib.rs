@@ -37,6 +37,8 @@ mod safety_number;
 #[cfg(test)]
 mod second_implementation;
 mod session;
+#[cfg(test)]
+mod signed;
 mod stream;
 mod suite;
 #[cfg(test)]
