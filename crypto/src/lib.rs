@@ -47,12 +47,12 @@ mod testing;
 pub use agreement::LowOrder;
 pub use asking::{ASKING_WORK_BITS, AskingWork, MAX_ASKING_ENVELOPE};
 pub use body::{
-    Audio, Body, BodyError, Call, CallOutcome, ClosePoll, Content, Delete, EQUATOR, Edit, Ext, KIND_CLOSE_POLL,
-    KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE, Location, MAX_CAPTION,
-    MAX_COUNTED, MAX_EXT, MAX_FILE_NAME, MAX_MEDIA_TYPE, MAX_MENTIONS, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION,
-    MAX_TARGETS, MAX_TEXT, MAX_THUMBNAIL, MAX_TIMER_MS, MAX_WAVE, MERIDIAN, MIN_OPTIONS, MIN_TIMER_MS, Message,
-    Picture, Pin, Poll, Reaction, SharedFile, Sticker, Timer, VISIBLE_FOREVER, VISIBLE_ONCE, VISIBLE_TWICE, Video,
-    Voice, Vote,
+    Audio, BODY_KINDS, Body, BodyError, Call, CallOutcome, ClosePoll, Content, Delete, EQUATOR, Edit, Ext,
+    KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE,
+    KNOWN_CONTENTS, Location, MAX_CAPTION, MAX_COUNTED, MAX_EXT, MAX_FILE_NAME, MAX_MEDIA_TYPE, MAX_MENTIONS,
+    MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MAX_TARGETS, MAX_TEXT, MAX_THUMBNAIL, MAX_TIMER_MS, MAX_WAVE, MERIDIAN,
+    MIN_OPTIONS, MIN_TIMER_MS, Message, Picture, Pin, Poll, Reaction, SharedFile, Sticker, Timer, VISIBLE_FOREVER,
+    VISIBLE_ONCE, VISIBLE_TWICE, Video, Voice, Vote,
 };
 pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{
