@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use parlour_crypto::{
-    ConversationId, DeviceCert, DeviceKeys, DeviceList, Frame, Identity, Keystore, ListError, Payload, Secrets, Unlock,
-    UserId,
+    ConversationId, DeviceCert, DeviceKeys, DeviceList, Frame, Identity, Keystore, ListError, Payload, Secrets, Suites,
+    Unlock, UserId,
 };
 use parlour_net::{NetCommand, NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
@@ -76,6 +76,21 @@ impl SimNode {
         let certs = [secrets.cert.clone(), other];
         let list = secrets.list.next(&identity, &certs, &[], now).expect("a list");
         (secrets.cert, list)
+    }
+
+    /// The same, where the new certificate of a device, which may be this one, names suite 1 alone.
+    pub(super) fn with_weaker_device(&self, device: &DeviceKeys, now: u64) -> (DeviceCert, DeviceList) {
+        let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let identity = Identity::from_entropy(&secrets.entropy.expect("a primary device"));
+        let weaker = DeviceCert::issue_for(&identity, device, Suites::CLASSIC, 2, now);
+        let own = match device.id() == secrets.device.id() {
+            true => weaker.clone(),
+            false => secrets.cert,
+        };
+        let mut certs = vec![own.clone(), weaker];
+        certs.dedup();
+        let list = secrets.list.next(&identity, &certs, &[], now).expect("a list");
+        (own, list)
     }
 
     fn with_identity(
