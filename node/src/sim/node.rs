@@ -249,6 +249,17 @@ impl SimNode {
         effects.forged()
     }
 
+    /// Has this node lose its sessions and begin anew with everybody it had one with.
+    pub(super) fn lose_sessions(&mut self, now: u64) -> Vec<NetCommand> {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        engine.lose_sessions(&mut txn, &mut effects, now);
+        store.commit(txn.into_batch()).expect("the store is writable");
+        effects.forged()
+    }
+
     /// Gives this node an event of a conversation with `user`, as a stream does; whether it was taken.
     #[must_use]
     pub(super) fn take_wire(&mut self, conversation: &ConversationId, user: &UserId, wire: &[u8], now: u64) -> bool {

@@ -2,6 +2,7 @@
 
 mod adversary;
 mod asking;
+mod beginnings;
 mod blocks;
 mod chains;
 mod changes;
