@@ -30,6 +30,8 @@ pub(super) struct SimNode {
     pub(super) ahead: i64,
     /// Whether its disk was damaged on purpose.
     pub(super) damaged: bool,
+    /// What its store said of its disk when it was opened last.
+    pub(super) told: Vec<String>,
     /// Whether it keeps to no rules.
     pub(super) bad: bool,
     /// Whether its disk was ever put back to an earlier copy.
@@ -120,6 +122,7 @@ impl SimNode {
             life: 0,
             ahead: i64::try_from(rng.next_u64() % 3_000).unwrap_or(0),
             damaged: false,
+            told: Vec::new(),
             bad: false,
             rolled_back: false,
             ticks_at: None,
@@ -186,6 +189,11 @@ impl SimNode {
             "a crash is no damage: {:?}",
             report.damage
         );
+        self.told = report.damage.iter().map(ToString::to_string).collect();
+        if report.torn_tail_bytes > 0 {
+            self.told
+                .push(format!("{} bytes were not a whole record", report.torn_tail_bytes));
+        }
         let begun = Start {
             damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
             online: true,

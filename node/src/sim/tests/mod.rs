@@ -10,6 +10,7 @@ mod clocks;
 mod devices;
 mod disks;
 mod forgeries;
+mod harms;
 mod invites;
 mod keeping;
 mod links;
