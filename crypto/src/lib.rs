@@ -99,8 +99,8 @@ pub use ratchet::{
 pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
 pub use room::{
     Act, Applied, Audience, AudienceError, AudienceProof, CHAIN_DUE, CHAIN_LIFETIME_MS, CHAIN_MESSAGES, ChainCert,
-    ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION, LastSeq,
-    LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
+    ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION, KNOWN_ACTS,
+    LastSeq, LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
     MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS, Member,
     Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Purge, Rank, RoomLink, RoomOpenError,
     RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError, SharedChain, TakeError,

@@ -3,7 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bodies;
+#[path = "../support/chains.rs"]
+mod chains;
 mod decoders;
+#[path = "../support/links.rs"]
+mod links;
+#[path = "../support/room.rs"]
+mod room;
+mod rooms;
 mod samples;
 
 use decoders::offer;
@@ -73,7 +80,7 @@ fn seeds() -> Vec<Vec<u8>> {
         files
     };
     let folders = files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds"));
-    assert_eq!(folders.len(), 7, "a folder for each target");
+    assert_eq!(folders.len(), 10, "a folder for each target");
     let seeds: Vec<_> = folders.iter().flat_map(|folder| files(folder)).collect();
     seeds.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
