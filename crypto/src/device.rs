@@ -62,12 +62,18 @@ pub(crate) struct CertClaim<'a> {
 }
 
 impl DeviceCert {
-    /// Certifies `keys` as a device of `identity`'s user, valid for 365 days from `now` (ms).
+    /// Certifies `keys` as a device of `identity`'s user that takes part in all suites, valid for 365 days from `now` (ms).
     #[must_use]
     pub fn issue(identity: &Identity, keys: &DeviceKeys, serial: u64, now: u64) -> Self {
+        Self::issue_for(identity, keys, Suites::ALL, serial, now)
+    }
+
+    /// As [`issue`](Self::issue), for a device that takes part in `suites`. Contacts do not take a certificate that takes one away.
+    #[must_use]
+    pub fn issue_for(identity: &Identity, keys: &DeviceKeys, suites: Suites, serial: u64, now: u64) -> Self {
         let created = now.min(u64::MAX.saturating_sub(CERT_LIFETIME_MS));
         let statement = Statement {
-            suites: Suites::ALL,
+            suites,
             user: identity.user_id(),
             signing_key: keys.signing_public(),
             dh_key: keys.dh_public(),

@@ -190,7 +190,7 @@ impl DeviceList {
             // The words may be all that is left, so a recovered list need not know the revocations; it cannot undo them.
             return match old.revoked.iter().any(|device| next.cert(device).is_some()) {
                 true => Err(SuccessionError::DroppedRevocation),
-                false => Ok(()),
+                false => self.check_suites(next),
             };
         }
         let follows = old.version.checked_add(1) == Some(new.version);
@@ -200,6 +200,7 @@ impl DeviceList {
         if !old.revoked.iter().all(|device| next.is_revoked(device)) {
             return Err(SuccessionError::DroppedRevocation);
         }
+        self.check_suites(next)?;
         if follows {
             Ok(())
         } else {
@@ -207,6 +208,16 @@ impl DeviceList {
                 have: old.version,
                 got: new.version,
             })
+        }
+    }
+
+    /// Whoever has broken the weaker suite, and got hold of the identity, is to gain nothing by a certificate that names it alone.
+    fn check_suites(&self, next: &DeviceList) -> Result<(), SuccessionError> {
+        let known = |cert: &DeviceCert| self.cert(&cert.device()).map(DeviceCert::suites);
+        let weaker = |cert: &DeviceCert| known(cert).is_some_and(|known| !cert.suites().include(known));
+        match next.certs().iter().any(weaker) {
+            true => Err(SuccessionError::Downgrade),
+            false => Ok(()),
         }
     }
 
@@ -304,6 +315,9 @@ pub enum SuccessionError {
     /// It forgets a revocation.
     #[error("the device list undoes a revocation")]
     DroppedRevocation,
+    /// A device takes part in fewer suites than it did.
+    #[error("the device list takes a suite from a device")]
+    Downgrade,
     /// Lists between the two are missing.
     #[error("device lists between {have} and {got} are missing")]
     Gap {

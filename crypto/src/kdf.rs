@@ -87,6 +87,17 @@ purposes! {
 }
 
 impl Purpose {
+    /// What is signed: nothing is for any other purpose, so that whoever adds one meets the test of all of them.
+    #[cfg(test)]
+    pub(crate) const SIGNED: [Self; 6] = [
+        Self::DEVICE_CERTIFICATE,
+        Self::DEVICE_CERTIFICATE_POSSESSION,
+        Self::DEVICE_LIST,
+        Self::PREKEY_BUNDLE,
+        Self::EVENT,
+        Self::CHAIN_CERTIFICATE,
+    ];
+
     /// ctx(purpose).
     pub(crate) const fn context(self) -> &'static [u8] {
         self.1
@@ -157,6 +168,11 @@ pub(crate) fn xof(key: &[u8; 32], purpose: Purpose, fields: &[&[u8]], out: &mut 
 
 /// SIGN(key, purpose, bytes): Ed25519 over ctx || bytes.
 pub(crate) fn sign(key: &SigningKey, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
+    #[cfg(test)]
+    assert!(
+        Purpose::SIGNED.contains(&purpose),
+        "{purpose:?} is not among what is signed"
+    );
     let mut message = purpose.context().to_vec();
     message.extend_from_slice(bytes);
     key.sign(&message).to_bytes()

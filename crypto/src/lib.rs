@@ -37,6 +37,8 @@ mod safety_number;
 #[cfg(test)]
 mod second_implementation;
 mod session;
+#[cfg(test)]
+mod signed;
 mod stream;
 mod suite;
 #[cfg(test)]
@@ -45,12 +47,12 @@ mod testing;
 pub use agreement::LowOrder;
 pub use asking::{ASKING_WORK_BITS, AskingWork, MAX_ASKING_ENVELOPE};
 pub use body::{
-    Audio, Body, BodyError, Call, CallOutcome, ClosePoll, Content, Delete, EQUATOR, Edit, Ext, KIND_CLOSE_POLL,
-    KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE, Location, MAX_CAPTION,
-    MAX_COUNTED, MAX_EXT, MAX_FILE_NAME, MAX_MEDIA_TYPE, MAX_MENTIONS, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION,
-    MAX_TARGETS, MAX_TEXT, MAX_THUMBNAIL, MAX_TIMER_MS, MAX_WAVE, MERIDIAN, MIN_OPTIONS, MIN_TIMER_MS, Message,
-    Picture, Pin, Poll, Reaction, SharedFile, Sticker, Timer, VISIBLE_FOREVER, VISIBLE_ONCE, VISIBLE_TWICE, Video,
-    Voice, Vote,
+    Audio, BODY_KINDS, Body, BodyError, Call, CallOutcome, ClosePoll, Content, Delete, EQUATOR, Edit, Ext,
+    KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE,
+    KNOWN_CONTENTS, Location, MAX_CAPTION, MAX_COUNTED, MAX_EXT, MAX_FILE_NAME, MAX_MEDIA_TYPE, MAX_MENTIONS,
+    MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MAX_TARGETS, MAX_TEXT, MAX_THUMBNAIL, MAX_TIMER_MS, MAX_WAVE, MERIDIAN,
+    MIN_OPTIONS, MIN_TIMER_MS, Message, Picture, Pin, Poll, Reaction, SharedFile, Sticker, Timer, VISIBLE_FOREVER,
+    VISIBLE_ONCE, VISIBLE_TWICE, Video, Voice, Vote,
 };
 pub use card::{CardDetails, CardError, MAX_ABOUT, MAX_AVATAR, MAX_PRONOUNS, MAX_STATUS};
 pub use codec::{
@@ -98,12 +100,12 @@ pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_e
 pub use room::{
     Act, Applied, Audience, AudienceError, AudienceProof, BetweenPeers, CHAIN_DUE, CHAIN_LIFETIME_MS, CHAIN_MESSAGES,
     ChainCert, ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION,
-    LastSeq, LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
-    MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS, Member,
-    Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Purge, Rank, RoomLink, RoomOpenError,
-    RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError, SharedChain, TakeError,
-    Taken, TooManyOperations, answers_about_link, asks_about_link, link_answer, link_question, link_token_hash,
-    membership_view, room_id,
+    KNOWN_ACTS, LastSeq, LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS,
+    MAX_OP_SEQ, MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS,
+    Member, Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Purge, Rank, RoomLink,
+    RoomOpenError, RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError,
+    SharedChain, TakeError, Taken, TooManyOperations, answers_about_link, asks_about_link, link_answer, link_question,
+    link_token_hash, membership_view, room_id,
 };
 pub use safety_number::safety_number;
 pub use session::{EXT_REFRESH, Session};

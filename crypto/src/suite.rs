@@ -61,6 +61,12 @@ impl Suites {
         self.0 & suite.number() != 0
     }
 
+    /// Whether all of `others` are among them.
+    #[must_use]
+    pub const fn include(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
     /// The strongest suite both sides take part in.
     #[must_use]
     pub fn common(self, other: Self) -> Option<Suite> {
@@ -80,6 +86,16 @@ mod tests {
         assert_eq!(Suites::ALL.common(Suites::ALL), Some(Suite::Hybrid));
         assert_eq!(Suites::ALL.common(Suites::CLASSIC), Some(Suite::Classic));
         assert_eq!(hybrid_only.common(Suites::CLASSIC), None);
+    }
+
+    #[test]
+    fn suites_include_themselves_and_fewer() {
+        let hybrid_only = Suites::from_bits(0b10).unwrap();
+        for all in [Suites::ALL, Suites::CLASSIC, hybrid_only] {
+            assert!(all.include(all) && Suites::ALL.include(all));
+            assert_eq!(all.include(Suites::ALL), all == Suites::ALL);
+        }
+        assert!(!hybrid_only.include(Suites::CLASSIC) && !Suites::CLASSIC.include(hybrid_only));
     }
 
     #[test]

@@ -1,17 +1,30 @@
 //! What a friend may have sealed: plaintext is hostile, too.
 #![no_main]
 
+use std::sync::OnceLock;
+
 use libfuzzer_sys::fuzz_target;
 use parlour_crypto::{
-    Body, CardDetails, Control, Ext, Frame, KIND_MESSAGE, KIND_TIMER, MAX_AVATAR, Operation, Payload, image_kind, plain_image,
-    unpad,
+    BODY_KINDS, Body, CardDetails, Control, Ext, Frame, MAX_AVATAR, Operation, Payload, image_kind, plain_image, unpad,
 };
+
+#[path = "../../tests/support/room.rs"]
+mod room;
+
+fn owner() -> &'static room::Room {
+    static OWNER: OnceLock<room::Room> = OnceLock::new();
+    OWNER.get_or_init(room::Room::new)
+}
 
 fuzz_target!(|data: &[u8]| {
     let _ = unpad(data);
-    for kind in KIND_MESSAGE..=KIND_TIMER {
-        let _ = Body::read(kind, data);
+    for kind in BODY_KINDS {
+        if let Ok(body) = Body::read(*kind, data) {
+            assert_eq!(body.kind(), *kind);
+            assert_eq!(body.encode().unwrap(), data, "one encoding of a body");
+        }
     }
+    let _ = room::operation(owner(), data);
     if let Ok(operation) = Operation::decode(data) {
         assert_eq!(operation.encode().unwrap(), data, "one encoding of an operation");
     }

@@ -32,7 +32,7 @@ pub enum Content {
 }
 
 /// Number of [`Content`] variants this version knows.
-pub(super) const KNOWN_CONTENTS: u32 = 10;
+pub const KNOWN_CONTENTS: u32 = 10;
 
 impl Content {
     pub(super) fn validate(&self) -> Result<(), BodyError> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::device::CertError;
 use crate::keys::DeviceKeys;
+use crate::suite::Suites;
 use crate::testing::{NOW, fields, join, malformed, person, rng, with_field};
 
 fn devices(count: u64) -> Vec<DeviceCert> {
@@ -211,4 +212,31 @@ fn a_recovered_list_follows_any_lower_version_but_brings_no_revoked_device_back(
         second.check_successor(&undoing),
         Err(SuccessionError::DroppedRevocation)
     );
+}
+
+#[test]
+fn no_list_takes_a_suite_from_a_device() {
+    let owner = person(1).identity;
+    let keys = [1, 2].map(|seed| DeviceKeys::generate(&mut rng(seed)));
+    let certify = |device: usize, suites| DeviceCert::issue_for(&owner, &keys[device], suites, 2, NOW + 1);
+    let (both, classic) = (certify(0, Suites::ALL), certify(0, Suites::CLASSIC));
+    let first = DeviceList::first(&owner, std::slice::from_ref(&both), NOW).unwrap();
+    let second = first.next(&owner, std::slice::from_ref(&both), &[], NOW).unwrap();
+    let refused = Err(SuccessionError::Downgrade);
+
+    let weaker = first.next(&owner, std::slice::from_ref(&classic), &[], NOW).unwrap();
+    assert_eq!(first.check_successor(&weaker), refused);
+    let late = second.next(&owner, std::slice::from_ref(&classic), &[], NOW).unwrap();
+    assert_eq!(first.check_successor(&late), refused, "lists between are missing");
+    let recovered = DeviceList::recovered(&owner, 9, std::slice::from_ref(&classic), &[], NOW).unwrap();
+    assert_eq!(first.check_successor(&recovered), refused);
+
+    // A device that was never stronger may be weak, and become stronger.
+    let with_weak = first.next(&owner, &[both.clone(), certify(1, Suites::CLASSIC)], &[], NOW);
+    let with_weak = with_weak.unwrap();
+    assert_eq!(first.check_successor(&with_weak), Ok(()));
+    let stronger = with_weak
+        .next(&owner, &[both, certify(1, Suites::ALL)], &[], NOW)
+        .unwrap();
+    assert_eq!(with_weak.check_successor(&stronger), Ok(()));
 }

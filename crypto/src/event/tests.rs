@@ -1,8 +1,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test knows its numbers")]
 
 use super::*;
-use crate::ids::UserId;
-use crate::testing::{NOW, join, malformed, person, with_field};
+use crate::testing::{NOW, malformed, person, with_field};
 
 fn draft(seq: u64) -> Draft {
     let someone = person(1);
@@ -192,68 +191,4 @@ fn another_key_does_not_verify() {
         SignedEvent::decode(&wire).unwrap().verify(&[0; 32]),
         Err(EventVerifyError)
     );
-}
-
-/// Every signed structure, offered to the verifier of every other one under the key that made it.
-#[test]
-fn no_signature_counts_for_another_purpose() {
-    let someone = person(1);
-    let user = UserId::from_bytes(*someone.identity.user_id().as_bytes());
-    let (by_identity, by_device) = (user.as_bytes(), &someone.keys.signing_public());
-    let purposes = [
-        (Purpose::DEVICE_CERTIFICATE, true),
-        (Purpose::DEVICE_CERTIFICATE_POSSESSION, false),
-        (Purpose::DEVICE_LIST, true),
-        (Purpose::PREKEY_BUNDLE, false),
-        (Purpose::EVENT, false),
-    ];
-    for (made_for, identity) in purposes {
-        let signature = match identity {
-            true => someone.identity.sign(made_for, b"statement"),
-            false => someone.keys.sign(made_for, b"statement"),
-        };
-        for (checked_as, _) in purposes {
-            for key in [by_identity, by_device] {
-                let right = made_for == checked_as && (key == by_identity) == identity;
-                let verified = kdf::verify_strict(key, checked_as, b"statement", &signature).is_ok();
-                assert_eq!(verified, right, "{made_for:?} as {checked_as:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn no_signed_structure_passes_as_another() {
-    use crate::{DeviceCert, DeviceList, PrekeyBundle, PrekeySecret};
-    let someone = person(1);
-    let cert = someone.cert.clone();
-    let list = DeviceList::first(&someone.identity, std::slice::from_ref(&cert), NOW).unwrap();
-    let bundle = PrekeySecret::generate(&mut crate::testing::rng(1), 1).bundle(&someone.keys, &cert, NOW, NOW + 1);
-    let wire = event(draft(1)).to_wire();
-    let structures: [(&str, &[u8]); 4] = [
-        ("certificate", cert.as_bytes()),
-        ("list", list.as_bytes()),
-        ("bundle", bundle.as_bytes()),
-        ("event", &wire),
-    ];
-    type Verifier<'a> = (&'a str, Box<dyn Fn(&[u8]) -> bool + 'a>);
-    let key = someone.keys.signing_public();
-    let verifiers: [Verifier<'_>; 4] = [
-        ("certificate", Box::new(|bytes| DeviceCert::verify(bytes).is_ok())),
-        ("list", Box::new(|bytes| DeviceList::verify(bytes).is_ok())),
-        ("bundle", Box::new(|bytes| PrekeyBundle::verify(bytes, &cert).is_ok())),
-        (
-            "event",
-            Box::new(move |bytes| SignedEvent::decode(bytes).is_ok_and(|event| event.verify(&key).is_ok())),
-        ),
-    ];
-    for (structure, bytes) in structures {
-        for (verifier, verify) in &verifiers {
-            assert_eq!(verify(bytes), structure == *verifier, "{structure} as {verifier}");
-        }
-    }
-    // The two signatures of a certificate do not stand for each other, even from the same key.
-    let same = crate::testing::fields(cert.as_bytes());
-    let swapped = join(&[same[0].clone(), (2, same[2].1.clone()), (3, same[1].1.clone())]);
-    assert!(DeviceCert::verify(&swapped).is_err());
 }

@@ -25,8 +25,9 @@ pub use membership::{
     Applied, Dropped, LinkState, MAX_OPERATIONS, Member, Membership, OpenInvite, Purge, RoomState, TooManyOperations,
 };
 pub use operation::{
-    Act, Info, KIND_OPERATION, LastSeq, LinkUse, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ, MAX_REASON,
-    MAX_ROOM_NAME, MAX_TOPIC, Operation, OperationError, RoomOperation, link_token_hash, membership_view, room_id,
+    Act, Info, KIND_OPERATION, KNOWN_ACTS, LastSeq, LinkUse, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,
+    MAX_REASON, MAX_ROOM_NAME, MAX_TOPIC, Operation, OperationError, RoomOperation, link_token_hash, membership_view,
+    room_id,
 };
 pub use receiving::{ChainSender, MAX_CHAINS, Pending, Proved, RoomOpenError, SenderLoadError, TakeError, Taken};
 pub use rules::{History, JoinRule, MAX_SLOW_MODE_MS, Policy, Rank};

@@ -162,7 +162,7 @@ fn more_cases_agree() {
 
 #[test]
 fn the_same_is_refused() {
-    topic("refused", &[("refused", 51)]);
+    topic("refused", &[("refused", 52)]);
 }
 
 /// The other direction; the folder is named by `PARLOUR_CASES_DIR`.

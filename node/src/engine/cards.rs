@@ -1,7 +1,8 @@
 //! Controls between devices that know each other: cards (name, devices, prekeys, addresses), acceptance, receipts.
 
 use parlour_crypto::{
-    CardDetails, CertProof, Control, DeviceId, DeviceList, Frame, PrekeyBundle, Profile, SuccessionError, UserId,
+    CardDetails, CertProof, Control, DeviceCert, DeviceId, DeviceList, Frame, PrekeyBundle, Profile, SuccessionError,
+    UserId,
 };
 use parlour_net::{Multiaddr, PeerId, Scope};
 use parlour_store::contacts::{self, ContactState};
@@ -321,7 +322,7 @@ impl Engine {
             tracing::debug!(user = %row.user.short(), "a card that does not verify was dropped");
             return Ok(true);
         };
-        if !follows(&contact.device_list, &list) {
+        if !self.may_follow(turn, &contact.device_list, &list)? {
             tracing::warn!(user = %row.user.short(), "a device list that does not follow the known one was dropped");
             return Ok(true);
         }
@@ -400,6 +401,30 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Whether a device list may take the place of the known one, and takes no suite from a device that we know.
+    pub(crate) fn may_follow(&self, turn: &Turn<'_, '_>, known: &[u8], list: &DeviceList) -> Result<bool, StoreError> {
+        Ok(follows(known, list) && self.keeps_suites(turn, list.certs())?)
+    }
+
+    /// Whether certificates take no suite from a device. Lists alone do not tell: one that left and comes back is not in the last one.
+    pub(crate) fn keeps_suites(&self, turn: &Turn<'_, '_>, certs: &[DeviceCert]) -> Result<bool, StoreError> {
+        for cert in certs {
+            let Some(no) = devices::number(turn.txn, &cert.device())? else {
+                continue;
+            };
+            let row = devices::get(turn.txn, no)?;
+            let known = row
+                .and_then(|row| DeviceCert::verify_unless_known(&row.certificate, |device| self.proof_of(device)).ok());
+            if known.is_some_and(|known| !cert.suites().include(known.suites())) {
+                tracing::warn!(user = %cert.user().short(), device = %cert.device(), "a certificate that takes a suite from a device was dropped");
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 /// Where we can be reached, best first: the internet, the LAN, this machine.
 pub(crate) fn best_first(listening: &[Multiaddr], max: usize) -> Vec<Multiaddr> {
     let mut addresses = listening.to_vec();
@@ -427,9 +452,9 @@ pub(crate) fn check_card(
     Some(list)
 }
 
-/// Whether a device list may take the place of the known one: it is the same, or a later one that forgets no revocation. Of
+/// Whether a device list may take the place of the known one: it is the same, or a later one that forgets no revocation and no suite. Of
 /// several that were made while we were away only the last may have reached us. Nothing known: anything may.
-pub(crate) fn follows(known: &[u8], list: &DeviceList) -> bool {
+fn follows(known: &[u8], list: &DeviceList) -> bool {
     if known == list.as_bytes() {
         return true;
     }

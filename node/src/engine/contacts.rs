@@ -373,6 +373,9 @@ impl Engine {
             tracing::warn!(user = %user.short(), "the invite's node gave a prekey bundle that is not the invite's");
             return Ok(());
         };
+        if !self.keeps_suites(turn, std::slice::from_ref(&certificate))? {
+            return Ok(());
+        }
         let device = devices::put(turn.txn, &device_row(&certificate, bundle.as_bytes(), &contact))?;
         self.learn_devices(turn)?;
         let one_time = one_time.map(|(id, key)| OneTimeKey { id, key });

@@ -1,11 +1,12 @@
 //! What tests have a node do that its rules would not.
 
-use parlour_crypto::{ConversationId, EventId, RoomState, SignedEvent, UserId, membership_view};
+use parlour_crypto::{ConversationId, EventId, RoomState, SessionId, SignedEvent, UserId, membership_view};
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::{Txn, devices, rooms};
 
 use super::Engine;
 use super::effects::{Effects, Turn};
+use super::sessions::Which;
 
 impl Engine {
     /// Says `frame` on the ready links to a user (or to everybody), whatever it is: for tests of the other side. Returns to how many.
@@ -43,6 +44,22 @@ impl Engine {
         for device in self.sessions.devices() {
             self.publish(&mut turn, device, payload).expect("readable");
         }
+    }
+
+    /// Loses every session there is and begins anew: for tests of two who do so at once.
+    pub(crate) fn lose_sessions(&mut self, txn: &mut Txn<'_>, effects: &mut Effects, now: u64) {
+        let mut turn = Turn { txn, now, effects };
+        for device in self.sessions.devices() {
+            let lost = self.sessions.forget(&mut turn, device, Which::All);
+            lost.and_then(|()| self.begin_again(&mut turn, device))
+                .expect("readable");
+        }
+    }
+
+    /// The session that envelopes for the only device of a user are sealed with.
+    pub(crate) fn sends_on(&self, user: &UserId) -> Option<SessionId> {
+        let device = self.known.iter().find(|(_, known)| known.user == *user);
+        device.and_then(|(no, _)| self.sessions.confirmed(*no))
     }
 
     /// Takes an event of a conversation with a user, if it is to be taken: for tests of what others can send.

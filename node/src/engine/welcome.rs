@@ -20,7 +20,7 @@ use parlour_store::{DeviceNo, StoreError, prekeys};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
-use super::cards::{check_card, follows};
+use super::cards::check_card;
 use super::contacts::{device_row, known_tag_key};
 use super::effects::Turn;
 use super::sessions::{Which, takes_part_in_refreshes};
@@ -260,8 +260,8 @@ impl Engine {
         let Some(list) = check_card(&user, &sender.device(), &profile, proofs) else {
             return Ok(Welcome::Silent);
         };
-        let known = contacts::get(turn.txn, &user)?;
-        if known.is_some_and(|contact| !follows(&contact.device_list, &list)) {
+        let known = contacts::get(turn.txn, &user)?.map(|contact| contact.device_list);
+        if !self.may_follow(turn, &known.unwrap_or_default(), &list)? {
             return Ok(Welcome::Silent);
         }
         if takes_part_in_refreshes(&ext) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use parlour_crypto::{
     ConversationId, DeviceCert, DeviceKeys, DeviceList, EventId, Frame, Identity, Keystore, ListError, Payload,
-    RoomState, Secrets, SignedEvent, Unlock, UserId,
+    RoomState, Secrets, SignedEvent, Suites, Unlock, UserId,
 };
 use parlour_net::{NetCommand, NodeKey, PeerId};
 use parlour_store::{DbOptions, Store};
@@ -30,6 +30,8 @@ pub(super) struct SimNode {
     pub(super) ahead: i64,
     /// Whether its disk was damaged on purpose.
     pub(super) damaged: bool,
+    /// What its store said of its disk when it was opened last.
+    pub(super) told: Vec<String>,
     /// Whether it keeps to no rules.
     pub(super) bad: bool,
     /// Whether its disk was ever put back to an earlier copy.
@@ -99,6 +101,21 @@ impl SimNode {
         (secrets.cert, list)
     }
 
+    /// The same, where the new certificate of a device, which may be this one, names suite 1 alone.
+    pub(super) fn with_weaker_device(&self, device: &DeviceKeys, now: u64) -> (DeviceCert, DeviceList) {
+        let (secrets, _) = Keystore::unlock(&self.keystore, Unlock::NodeKey(&NODE_KEY)).expect("it unlocks");
+        let identity = Identity::from_entropy(&secrets.entropy.expect("a primary device"));
+        let weaker = DeviceCert::issue_for(&identity, device, Suites::CLASSIC, 2, now);
+        let own = match device.id() == secrets.device.id() {
+            true => weaker.clone(),
+            false => secrets.cert,
+        };
+        let mut certs = vec![own.clone(), weaker];
+        certs.dedup();
+        let list = secrets.list.next(&identity, &certs, &[], now).expect("a list");
+        (own, list)
+    }
+
     fn with_identity(
         name: &str,
         entropy: Zeroizing<[u8; 32]>,
@@ -126,6 +143,7 @@ impl SimNode {
             life: 0,
             ahead: i64::try_from(rng.next_u64() % 3_000).unwrap_or(0),
             damaged: false,
+            told: Vec::new(),
             bad: false,
             rolled_back: false,
             ticks_at: None,
@@ -198,6 +216,11 @@ impl SimNode {
             "a crash is no damage: {:?}",
             report.damage
         );
+        self.told = report.damage.iter().map(ToString::to_string).collect();
+        if report.torn_tail_bytes > 0 {
+            self.told
+                .push(format!("{} bytes were not a whole record", report.torn_tail_bytes));
+        }
         let begun = Start {
             damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
             online: true,
@@ -257,6 +280,17 @@ impl SimNode {
         let mut effects = Effects::default();
         let mut txn = store.begin();
         engine.seal_anything(&mut txn, &mut effects, payload, now);
+        store.commit(txn.into_batch()).expect("the store is writable");
+        effects.forged()
+    }
+
+    /// Has this node lose its sessions and begin anew with everybody it had one with.
+    pub(super) fn lose_sessions(&mut self, now: u64) -> Vec<NetCommand> {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut effects = Effects::default();
+        let mut txn = store.begin();
+        engine.lose_sessions(&mut txn, &mut effects, now);
         store.commit(txn.into_batch()).expect("the store is writable");
         effects.forged()
     }

@@ -271,6 +271,9 @@ fn within(left: &str, right: &str, edits: u8) -> bool {
 }
 
 #[cfg(test)]
+mod check;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -366,5 +369,50 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_words() {
         assert!(!format!("{:?}", Query::parse("secret").unwrap()).contains("secret"));
+    }
+
+    #[test]
+    fn whatever_is_typed_is_a_query_or_refused_and_finds_alike() {
+        use rand_chacha::ChaCha8Rng;
+        use rand_core::{Rng, SeedableRng};
+        const PARTS: [&str; 20] = [
+            "hello",
+            "wor",
+            "wrold",
+            "2024",
+            " ",
+            "  ",
+            "-",
+            "*",
+            "\"",
+            "“",
+            "«",
+            "東京",
+            "む",
+            "é",
+            "\u{301}",
+            "👍🏽",
+            "🇩🇪",
+            "مُحَمَّد",
+            "\u{202e}",
+            "\0",
+        ];
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut text = |most: u32| -> String {
+            let count = rng.next_u32() % most;
+            (0..count)
+                .map(|_| PARTS[rng.next_u32() as usize % PARTS.len()])
+                .collect()
+        };
+        let (mut queries, mut found) = (0, 0);
+        for _ in 0..4_000 {
+            let (query, document) = (text(12), text(40));
+            match check::query(&query, &document) {
+                Some(true) => found += 1,
+                Some(false) => queries += 1,
+                None => {}
+            }
+        }
+        assert!(queries > 200 && found > 50, "{queries} and {found}");
     }
 }

@@ -21,6 +21,7 @@ pub(crate) const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) key: DataKey,
+    pub(crate) keystore: Vec<u8>,
     pub(crate) users: Vec<UserId>,
     pub(crate) keys: Vec<DeviceKeys>,
     pub(crate) dir: tempfile::TempDir,
@@ -44,7 +45,7 @@ impl World {
             users.push(certs[usize::from(n)].1.user_id());
             keys.push(device);
         }
-        let key = data_key(&mut rng, &certs[0], &keys[0]);
+        let (keystore, key) = data_key(&mut rng, &certs[0], &keys[0]);
         let (store, _) = Store::open(dir.path(), &key, DbOptions::default()).unwrap();
         let mut txn = store.begin();
         for ((cert, _), (user, keys)) in certs.iter().zip(users.iter().zip(&keys)) {
@@ -69,6 +70,7 @@ impl World {
         Self {
             store,
             key,
+            keystore,
             users,
             keys,
             dir,
@@ -131,7 +133,11 @@ impl World {
     }
 }
 
-pub(crate) fn data_key(rng: &mut ChaCha8Rng, (cert, identity): &(DeviceCert, Identity), keys: &DeviceKeys) -> DataKey {
+pub(crate) fn data_key(
+    rng: &mut ChaCha8Rng,
+    (cert, identity): &(DeviceCert, Identity),
+    keys: &DeviceKeys,
+) -> (Vec<u8>, DataKey) {
     let (signing, dh) = keys.secrets();
     let secrets = Secrets {
         entropy: None,
@@ -140,7 +146,7 @@ pub(crate) fn data_key(rng: &mut ChaCha8Rng, (cert, identity): &(DeviceCert, Ide
         list: DeviceList::first(identity, std::slice::from_ref(cert), START).unwrap(),
         name: "ada".to_owned(),
     };
-    Keystore::create(rng, &secrets, None, Some(&[9; 32])).unwrap().1
+    Keystore::create(rng, &secrets, None, Some(&[9; 32])).unwrap()
 }
 
 #[derive(Clone)]

@@ -151,7 +151,7 @@ pub enum Act {
 }
 
 /// Number of [`Act`] variants this version knows.
-const KNOWN_ACTS: u32 = 13;
+pub const KNOWN_ACTS: u32 = 13;
 
 /// What a room is called and looks like; what is absent stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

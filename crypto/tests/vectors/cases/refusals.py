@@ -9,7 +9,7 @@ from parlour import blocks, keys, streams
 from parlour.blocks import sign, uint
 from parlour.codec import tlv, tlv_items
 
-from .people import DAY, Draw, Person, event_inputs, make_event, message, peer_id
+from .people import DAY, NOW, Draw, Person, event_inputs, make_event, message, peer_id
 from .readers import edited
 from .refusals_rooms import rooms_refused
 from .refusals_sessions import sessions
@@ -187,6 +187,17 @@ def lists(draw):
              "recovered, with a device that was revoked": ada.list(4, certificates=two[1:], recovered=1),
              "of another user": eve.list(4, old_hash)}
     yield case("succession of lists", "succession", ada.list(4, old_hash, two[:1], all_gone), wrong, old=old)
+
+    def renewed(suites):
+        return [keys.issue_certificate(ada.identity_seed, ada.signing_seed, ada.dh_secret, suites, NOW,
+                                       NOW + keys.DAY_MS, 2)]
+
+    old = ada.list(3, reference)
+    old_hash = keys.read_list(old).hash
+    wrong = {"suite 2 is gone": ada.list(4, old_hash, renewed(1)), "suite 1 is gone": ada.list(4, old_hash, renewed(2)),
+             "versions missed, and suite 2 is gone": ada.list(7, reference, renewed(1)),
+             "recovered, and suite 2 is gone": ada.list(9, certificates=renewed(1), recovered=1)}
+    yield case("suites of a successor", "succession", ada.list(4, old_hash, renewed(3)), wrong, old=old)
 
 
 def bundles(draw):

@@ -183,6 +183,8 @@ def check_succession(old, new):
         require(new.version > old.version, "older list")
         require(new.version > old.version + 1 or new.previous == old.hash, "not the successor of this list")
         require(set(old.revoked) <= set(new.revoked), "a revocation is gone")
+    suites = {c.device: c.suites for c in old.certificates}
+    require(all(suites.get(c.device, 0) & ~c.suites == 0 for c in new.certificates), "a suite is gone")
 
 
 # -- prekeys -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 //! with the first full disk, and recipients would show themselves.
 
 mod guard;
+mod orders;
 mod rates;
 
 use std::{

@@ -132,6 +132,9 @@ pub(super) async fn write_frames<W: AsyncWrite + Unpin>(
 }
 
 #[cfg(test)]
+mod check;
+
+#[cfg(test)]
 mod tests {
     use futures::{executor::block_on, io::Cursor};
 
@@ -178,5 +181,36 @@ mod tests {
             assert!(frames.is_empty());
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
+    }
+
+    #[test]
+    fn however_bytes_come_in_the_same_frames_come_out() {
+        let mut noise = blake3::Hasher::new().update(b"frames").finalize_xof();
+        let mut byte = move || {
+            let mut byte = [0];
+            noise.fill(&mut byte);
+            byte[0]
+        };
+        let (mut frames, mut ends) = (0, [0; 3]);
+        for _ in 0..600 {
+            // How long they may be, and how large the pieces are.
+            let mut data = vec![byte() | 16, byte()];
+            for _ in 0..byte() % 8 {
+                let (length, bad) = (byte() % 40, byte());
+                let header = [u8::from(bad == 1), u8::from(bad == 2), u8::from(bad == 3), length];
+                data.extend(header);
+                data.extend((0..length).map(|_| byte()));
+            }
+            if byte() % 2 == 0 {
+                data.truncate(data.len() - usize::from(byte() % 8).min(data.len()));
+            }
+            let (count, end) = check::frames(&data);
+            frames += count;
+            ends[end] += 1;
+        }
+        assert!(
+            frames > 300 && ends.iter().all(|count| *count > 10),
+            "{frames} frames, {ends:?}"
+        );
     }
 }

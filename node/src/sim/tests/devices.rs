@@ -123,3 +123,60 @@ fn a_device_that_left_its_users_list_hears_and_says_nothing_more() {
         );
     }
 }
+
+#[test]
+fn no_certificate_takes_a_suite_from_a_device() {
+    let (mut sim, conversation) = Sim::friends(3);
+    let suites_of = |sim: &Sim, device: &parlour_crypto::DeviceId| {
+        let store = sim.nodes[0].store();
+        let no = parlour_store::devices::number(store, device).expect("readable");
+        let row = parlour_store::devices::get(store, no.expect("known")).expect("readable");
+        let certificate = parlour_crypto::DeviceCert::verify(&row.expect("known").certificate);
+        certificate.expect("good").suites()
+    };
+    let list_of_bo = |sim: &Sim| {
+        let row = contacts::get(sim.nodes[0].store(), &sim.user(1)).expect("readable");
+        row.expect("a contact").device_list
+    };
+    let told = |sim: &mut Sim, index: usize, renewed| {
+        sim.turn(index, Input::Command(Command::Renewed(Box::new(renewed))));
+        let status = format!("at {}", sim.now);
+        let change = ProfileChange {
+            status: Some(status),
+            ..ProfileChange::default()
+        };
+        sim.decide(index, Decision::Profile(change)).expect("it fits");
+        sim.wait(MINUTE);
+    };
+    let (old, before) = (sim.nodes[1].keys(), list_of_bo(&sim));
+    let renewed = sim.nodes[1].with_weaker_device(&old, sim.now);
+    told(&mut sim, 1, renewed);
+    assert_eq!(suites_of(&sim, &old.id()), parlour_crypto::Suites::ALL);
+    assert_eq!(list_of_bo(&sim), before, "nothing of it is taken");
+    sim.tell(0, conversation, "still on");
+    sim.tell(1, conversation, "yes");
+    sim.wait(MINUTE);
+    assert_eq!(sim.texts(0, &conversation).len(), 2);
+    assert_eq!(sim.texts(1, &conversation).len(), 2);
+
+    // The device leaves the list, and comes back weaker: no list to compare with names it.
+    let again = sim.recover(1);
+    sim.down(1, Crash::Killed);
+    sim.wait(1_000);
+    sim.introduce(0, again);
+    sim.wait(10_000);
+    let before = list_of_bo(&sim);
+    let code = crate::engine::list_code(&before);
+    let bo = sim.user(1);
+    sim.decide(0, Decision::Accept(bo, code)).expect("these devices");
+    let renewed = sim.nodes[again].with_weaker_device(&old, sim.now);
+    told(&mut sim, again, renewed);
+    assert_eq!(suites_of(&sim, &old.id()), parlour_crypto::Suites::ALL);
+    assert_eq!(list_of_bo(&sim), before, "nor of this one");
+    let renewed = {
+        let Sim { nodes, rng, now, .. } = &mut sim;
+        nodes[again].with_another_device(rng, *now)
+    };
+    told(&mut sim, again, renewed);
+    assert_ne!(list_of_bo(&sim), before, "a good one is taken the same way");
+}

@@ -2,6 +2,7 @@
 
 mod adversary;
 mod asking;
+mod beginnings;
 mod blocks;
 mod chains;
 mod changes;
@@ -10,6 +11,7 @@ mod delivery;
 mod devices;
 mod disks;
 mod forgeries;
+mod harms;
 mod invites;
 mod keeping;
 mod links;
