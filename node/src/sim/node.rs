@@ -88,6 +88,7 @@ impl SimNode {
             keystore: self.keystore.clone(),
             running: None,
             ephemera: crate::engine::Ephemera::default(),
+            told: Vec::new(),
         }
     }
 
