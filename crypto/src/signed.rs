@@ -6,12 +6,17 @@ use crate::kdf::{self, Purpose, SignerKey};
 use crate::testing::{NOW, Person, fields, join, person, rng};
 use crate::{Audience, ChainCert, DeviceCert, DeviceList, KIND_MESSAGE, PrekeyBundle, PrekeySecret, SendingChain};
 
+/// Whether bytes are a structure.
+type Verifier<'a> = Box<dyn Fn(&[u8]) -> bool + 'a>;
+/// A structure with other signatures in the place of its own.
+type Resigned = Box<dyn Fn(&[[u8; 64]]) -> Vec<u8>>;
+
 /// A kind of structure: what it is signed for, a good one, and what verifies it.
 struct Structure<'a> {
     name: &'static str,
     purposes: &'static [Purpose],
     good: Vec<u8>,
-    verifies: Box<dyn Fn(&[u8]) -> bool + 'a>,
+    verifies: Verifier<'a>,
 }
 
 /// Who holds the key that signs for a purpose.
@@ -87,7 +92,7 @@ fn structures(someone: &Person) -> [Structure<'_>; 5] {
 }
 
 /// What is signed of a structure, and how it looks with other signatures in the place of its own.
-fn signed_part(structure: &Structure<'_>) -> (Vec<u8>, impl Fn(&[[u8; 64]]) -> Vec<u8>) {
+fn signed_part(structure: &Structure<'_>) -> (Vec<u8>, Resigned) {
     let good = structure.good.clone();
     let of_event = structure.purposes == [Purpose::EVENT];
     let signed = match of_event {
@@ -105,7 +110,7 @@ fn signed_part(structure: &Structure<'_>) -> (Vec<u8>, impl Fn(&[[u8; 64]]) -> V
         }
         join(&all)
     };
-    (signed, with)
+    (signed, Box::new(with))
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn setting() -> &'static (room::Room, SendingChain) {
     })
 }
 
-fn envelope(input: &mut ByteReader<'_>) -> Option<Vec<u8>> {
+fn envelope(mut input: ByteReader<'_>) -> Option<Vec<u8>> {
     let (room, chain) = setting();
     let (how, number, ahead) = (input.u8()?, input.u16()?, input.u8()?);
     // Mostly what fits together.
@@ -34,7 +34,7 @@ fn envelope(input: &mut ByteReader<'_>) -> Option<Vec<u8>> {
     let body = match how >> 2 & 3 {
         0 => input.rest().to_vec(),
         1 => room::padded(input.rest()),
-        2 => room::padded(&[&[1], input.rest()].concat()),
+        2 => room::padded(&[&[1][..], input.rest()].concat()),
         _ => {
             let length = input.u16()?;
             let header = input.take(usize::from(length).min(512))?;
@@ -45,7 +45,7 @@ fn envelope(input: &mut ByteReader<'_>) -> Option<Vec<u8>> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    if let Some(envelope) = envelope(&mut ByteReader::new(data))
+    if let Some(envelope) = envelope(ByteReader::new(data))
         && envelope.len() <= parlour_crypto::MAX_ENVELOPE
     {
         chains::one_message(&setting().1, &envelope);

@@ -1,6 +1,6 @@
 //! Seeded mutations of every encoding, and of what coverage-guided fuzzing has found (`fuzz/seeds`): whatever comes in, decoders
 //! answer and do not panic.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod bodies;
 #[path = "../support/chains.rs"]

@@ -21,6 +21,7 @@ pub(crate) const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) key: DataKey,
+    #[allow(dead_code, reason = "for whoever keeps the store")]
     pub(crate) keystore: Vec<u8>,
     pub(crate) users: Vec<UserId>,
     pub(crate) keys: Vec<DeviceKeys>,

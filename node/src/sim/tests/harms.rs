@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use parlour_store::{events, timeline};
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +39,7 @@ fn files(sim: &Sim) -> Vec<PathBuf> {
 }
 
 /// Whether there was something to harm.
-fn harm(sim: &Sim, older: &Files, file: &PathBuf, how: Harm, rng: &mut ChaCha8Rng) -> bool {
+fn harm(sim: &Sim, older: &Files, file: &Path, how: Harm, rng: &mut ChaCha8Rng) -> bool {
     let inside = PathBuf::from("db").join(file);
     let path = sim.nodes[0].disk().join(&inside);
     let mut bytes = fs::read(&path).expect("a file");

@@ -14,22 +14,7 @@ pub(super) fn conversation() -> ConversationRow {
         missing: 2,
         last: Some((7, event(8), AT)),
         mentions: 3,
-        ..first_conversation()
     }
-}
-
-/// Whatever a conversation has beside that is as it is made.
-fn first_conversation() -> ConversationRow {
-    thread_local!(static MADE: std::cell::OnceCell<ConversationRow> = const { std::cell::OnceCell::new() });
-    MADE.with(|made| {
-        made.get_or_init(|| {
-            let world = crate::annotated::World::new();
-            conversations::get(&world.store, crate::annotated::CONVERSATION)
-                .unwrap()
-                .unwrap()
-        })
-        .clone()
-    })
 }
 
 fn feed_rows() -> Vec<FeedRow> {
@@ -97,13 +82,8 @@ pub(super) fn tables() -> Vec<Table> {
         event: AT,
         room_seq: 7,
     };
-    let (log_too, delivery_too, read_too, client_too, control_too) = (
-        log.clone(),
-        delivery.clone(),
-        read.clone(),
-        client.clone(),
-        control.clone(),
-    );
+    let (log_too, delivery_too, read_too, client_too, control_too) =
+        (log.clone(), delivery.clone(), read.clone(), client, control.clone());
     vec![
         table(
             "conversations",
