@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::Global;
+use crate::commands::invite::qr;
 use crate::connect::{data_dir, running, waiting};
 use crate::output::Output;
 use crate::text;
@@ -15,12 +16,17 @@ const EXAMPLES: &str = "\
 Examples:
   parlour open
   parlour open --account work
+  parlour open --qr
   xdg-open \"$(parlour open)\"";
 
 /// Print a new link to the running node's page, for a browser on this machine; it works once, for five minutes
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Open {}
+pub(crate) struct Open {
+    /// Show the link as a QR code, too
+    #[arg(long)]
+    qr: bool,
+}
 
 impl Open {
     pub(crate) async fn run(&self, global: &Global, out: &Output) -> Result<ExitCode> {
@@ -34,7 +40,9 @@ impl Open {
         };
         let link = client.post(&["session", "link"], &json!({})).await?;
         out.data(&link, || {
-            format!("{}\n", text::one_line(link["link"].as_str().unwrap_or_default()))
+            let text = text::one_line(link["link"].as_str().unwrap_or_default());
+            let code = self.qr.then(|| qr(&text)).flatten();
+            code.map(|code| format!("{code}\n")).unwrap_or_default() + &text + "\n"
         })?;
         Ok(ExitCode::SUCCESS)
     }

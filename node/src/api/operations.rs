@@ -174,6 +174,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     open("GET", "/api/docs", "Html", "The same for people"),
     open("GET", "/health/live", "Health", "Whether the process answers"),
     open("GET", "/health/ready", "Health", "Whether all accounts can write").or(503),
+    admin("GET", "/metrics", "Figures", "Counts of the account in the text format of Prometheus"),
     // session
     read("/api/v1/session", "Session", "What the token that asks allows").at(Filtered),
     open("POST", "/api/v1/session/pair", "Paired", "Exchange the code of a pairing link for a token").takes("Pair"),

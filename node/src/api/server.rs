@@ -12,6 +12,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -183,6 +184,7 @@ pub(crate) fn account_room(door: &Door, account: AccountHandle) -> Router {
         .merge(web::app())
         .merge(health::router())
         .merge(openapi::router())
+        .route("/metrics", get(v1::metrics))
         .nest("/api/v1", v1::router());
     let routes = routes.route_layer(from_fn_with_state(state.clone(), access::check));
     with_fallbacks(routes).with_state(state)

@@ -199,6 +199,39 @@ async fn a_token_for_one_conversation_reaches_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn counts_are_there_for_prometheus_and_for_an_administrator_alone() {
+    let api = TestApi::start().await;
+    api.post_text("hello").await;
+    let answer = api.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let text = answer.text();
+    let feed = api.feed();
+    for line in [
+        "# TYPE parlour_feed gauge",
+        "# TYPE parlour_events_received_total counter",
+        "parlour_events_received_total 0",
+        "parlour_refused_total{what=\"knocks\"} 0",
+        "parlour_store_ok 1",
+        &format!("parlour_feed {feed}"),
+    ] {
+        assert!(text.lines().any(|there| there == line), "{line}: {text}");
+    }
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("# ") || line.starts_with("parlour_")),
+        "{text}"
+    );
+    let reader = with_token(&api, &json!({ "scope": "read" })).await;
+    assert_eq!(reader.get("/metrics").await.status, 403);
+    let nobody = api.send(&api.request("GET", "/metrics").without("Authorization")).await;
+    assert_eq!(nobody.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_token_opened_ends_with_it() {
     let api = TestApi::start().await;
     let made = make(&api, &json!({ "scope": "send", "label": "bot" })).await;

@@ -154,6 +154,7 @@ fn responses(one: &Operation) -> Value {
         "Image" => images(),
         "Svg" => json!({ "image/svg+xml": {} }),
         "Html" => json!({ "text/html": {} }),
+        "Figures" => json!({ "text/plain": {} }),
         "Document" => json!({ "application/json": {} }),
         "EventStream" => json!({ "text/event-stream": {} }),
         name => json!({ "application/json": { "schema": reference(name) } }),

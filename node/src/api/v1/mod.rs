@@ -30,6 +30,7 @@ mod tokens;
 mod ws;
 
 use axum::Router;
+pub(crate) use stats::metrics;
 
 use super::state::ApiState;
 

@@ -1,6 +1,8 @@
 //! How the node is doing.
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use parlour_crypto::{DeviceId, UserId};
@@ -111,13 +113,105 @@ struct RefusedStats {
 }
 
 async fn stats(State(state): State<ApiState>) -> Result<Json<Stats>, ApiError> {
+    Ok(Json(collected(state).await?))
+}
+
+/// The same in the text format of Prometheus (exposition format 0.0.4).
+pub(crate) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
+    let stats = collected(state).await?;
+    Ok((
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        stats.exposed(),
+    ))
+}
+
+async fn collected(state: ApiState) -> Result<Stats, ApiError> {
     let stats = tokio::task::spawn_blocking(move || collect(&state))
         .await
         .map_err(|error| {
             tracing::error!(%error, "collecting the statistics failed");
             ApiError::internal()
         })?;
-    Ok(Json(stats?))
+    Ok(stats?)
+}
+
+impl Stats {
+    fn exposed(&self) -> String {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let gauges = [
+            ("uptime_seconds", "Since the start", self.uptime_s),
+            ("peers", "Connections to other nodes", number(self.peers.len())),
+            (
+                "unreachable",
+                "Contacts' devices that could not be reached",
+                number(self.unreachable.len()),
+            ),
+            (
+                "outbox",
+                "What some device still has to acknowledge, counted per device",
+                self.outbox,
+            ),
+            ("contacts", "Contacts", number(self.contacts)),
+            ("conversations", "Conversations", number(self.conversations)),
+            ("feed", "The last change", self.feed),
+            (
+                "indexed",
+                "The change up to which the search index has come",
+                self.store.indexed,
+            ),
+            ("store_bytes", "What the store takes on disk", self.store.bytes),
+            (
+                "store_ok",
+                "Whether the store can be written",
+                u64::from(self.store.health == "ok"),
+            ),
+        ];
+        let mut out = String::new();
+        for (name, help, value) in gauges {
+            expose(&mut out, name, help, "gauge", [("", value)]);
+        }
+        for (name, value) in counts(&self.counters) {
+            expose(
+                &mut out,
+                &format!("{name}_total"),
+                "Since the start",
+                "counter",
+                [("", value)],
+            );
+        }
+        let refused = counts(&self.refused);
+        let refused = refused.iter().map(|(what, value)| (what.as_str(), *value));
+        expose(
+            &mut out,
+            "refused_total",
+            "What the network refused strangers",
+            "counter",
+            refused,
+        );
+        out
+    }
+}
+
+/// The fields of a structure of counts.
+fn counts(all: &impl Serialize) -> Vec<(String, u64)> {
+    let fields = serde_json::to_value(all).unwrap_or_default();
+    let fields = fields.as_object().into_iter().flatten();
+    fields
+        .filter_map(|(name, value)| Some((name.clone(), value.as_u64()?)))
+        .collect()
+}
+
+/// One metric; each value with what it is of, if there are several.
+fn expose<'a>(out: &mut String, name: &str, help: &str, kind: &str, values: impl IntoIterator<Item = (&'a str, u64)>) {
+    out.push_str(&format!("# HELP parlour_{name} {help}\n# TYPE parlour_{name} {kind}\n"));
+    for (what, value) in values {
+        let label = if what.is_empty() {
+            String::new()
+        } else {
+            format!("{{what=\"{what}\"}}")
+        };
+        out.push_str(&format!("parlour_{name}{label} {value}\n"));
+    }
 }
 
 fn collect(state: &Shared) -> Result<Stats, StoreError> {
