@@ -62,6 +62,7 @@ pub(crate) fn run(kind: &str, i: Given<'_>) -> Found {
         "invite" => private::invite(i),
         "contact_address" => private::contact_address(i),
         "asking_work" => private::asking_work(i),
+        "asking_around" => private::asking_around(i),
         "safety_number" => private::safety(i),
         "keystore" => private::keystore(i),
         "fold" => fold::fold(i),

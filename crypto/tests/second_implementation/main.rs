@@ -102,7 +102,12 @@ fn bodies_and_cards_agree() {
 fn knocks_agree() {
     topic(
         "knock",
-        &[("knock_request", 5), ("knock_response", 6), ("asking_work", 2)],
+        &[
+            ("knock_request", 6),
+            ("knock_response", 7),
+            ("asking_work", 2),
+            ("asking_around", 1),
+        ],
     );
 }
 

@@ -1,8 +1,8 @@
 //! What passes between people, and what stays on the disk: invites, safety numbers, keystores.
 
 use parlour_crypto::{
-    Argon2Params, AskingWork, ContactAddress, DeviceList, Invite, Keystore, Link, Secrets, Unlock, UserId,
-    safety_number,
+    Argon2Params, AskingWork, BetweenPeers, ContactAddress, DeviceList, Invite, Keystore, Link, Secrets, Unlock,
+    UserId, link_answer, link_question, link_token_hash, safety_number,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -49,6 +49,18 @@ pub(crate) fn contact_address(i: Given<'_>) -> Found {
 pub(crate) fn asking_work(i: Given<'_>) -> Found {
     let work = AskingWork::new(&UserId::from_bytes(i.array("user")), &i.bytes("envelope"));
     Found::out(json!({"done": work.is_done_by(i.int("nonce"))}))
+}
+
+pub(crate) fn asking_around(i: Given<'_>) -> Found {
+    let (hash, nonce) = (link_token_hash(&i.array("token")), i.array("nonce"));
+    let (asks, asked) = (i.bytes("asks"), i.bytes("asked"));
+    let between = BetweenPeers {
+        asks: &asks,
+        asked: &asked,
+    };
+    let question = link_question(&hash, &nonce, between);
+    let answer = link_answer(&hash, &nonce, between, &i.bytes("bundle"));
+    Found::out(json!({"question": hex(question), "answer": hex(answer)}))
 }
 
 pub(crate) fn safety(i: Given<'_>) -> Found {

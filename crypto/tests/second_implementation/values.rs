@@ -228,6 +228,10 @@ pub(crate) fn knock_request(value: &Value) -> KnockRequest {
             envelope: v.bytes("envelope"),
         },
         ("Rooms", _) => KnockRequest::Rooms,
+        ("Link", v) => KnockRequest::Link {
+            nonce: v.array("nonce"),
+            proof: v.array("proof"),
+        },
         (other, _) => panic!("unknown request {other}"),
     }
 }
@@ -246,6 +250,11 @@ pub(crate) fn knock_response(value: &Value) -> KnockResponse {
         },
         ("Rooms", v) => KnockResponse::Rooms {
             rooms: v.parts("rooms").map(listed_room).collect(),
+        },
+        ("Member", v) => KnockResponse::Member {
+            proof: v.array("proof"),
+            device_list: v.bytes("device_list"),
+            bundle: v.bytes("bundle"),
         },
         (other, _) => panic!("unknown response {other}"),
     }

@@ -299,6 +299,7 @@ pub(super) fn knocks(draw: &mut Draw) -> Vec<Case> {
         json!(["BundleOf", {"user": draw.hex(32)}]),
         json!(["Ask", {"user": draw.hex(32), "nonce": draw.number(64), "envelope": envelope}]),
         json!(["Rooms", null]),
+        json!(["Link", {"nonce": draw.hex(16), "proof": draw.hex(16)}]),
     ];
     let responses = [
         json!(["Nothing", null]),
@@ -309,6 +310,7 @@ pub(super) fn knocks(draw: &mut Draw) -> Vec<Case> {
         json!(["Rooms", {"rooms": [{
             "create": draw.hex(40), "link": "parlour:x", "name": "a room", "topic": "", "members": 7, "ext": [],
         }]}]),
+        json!(["Member", {"proof": draw.hex(16), "device_list": list, "bundle": bundle}]),
     ];
     let case = |kind, value: Value| {
         (

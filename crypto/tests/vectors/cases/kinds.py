@@ -274,6 +274,12 @@ def asking_work(i, _):
 
 
 @kind
+def asking_around(i, _):
+    f = i("token"), i("nonce"), i("asks"), i("asked")
+    return {}, {"question": streams.link_question(*f), "answer": streams.link_answer(*f, i("bundle"))}
+
+
+@kind
 def safety_number(i, _):
     halves = [local.half_number(i("user")), local.half_number(i("other_user"))]
     return {"halves_text": halves}, {"number_text": local.safety_number(i("user"), i("other_user"))}

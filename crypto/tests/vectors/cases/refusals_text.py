@@ -187,12 +187,12 @@ def as_bytes(wrong):
 def knocks(draw):
     right = streams.REQUEST.write(("Bundle", {"hash": draw(32)}))
     asking = streams.REQUEST.write(("Ask", {"user": draw(32), "nonce": 1, "envelope": b""}))
-    wrong = {"an unknown variant": b"\5" + right[1:], "an envelope that asks is too long": asking[:-1] + b"\x81\x20" + bytes(4097),
+    wrong = {"an unknown variant": b"\6" + right[1:], "an envelope that asks is too long": asking[:-1] + b"\x81\x20" + bytes(4097),
              "cut short": right[:-1], "a byte left over": right + b"\0",
              "an envelope cut short": b"\1\5aaaa", "empty": b""}
     yield "knock, request", "knock_request", {"bytes": right}, as_bytes(wrong), {}
     right = streams.RESPONSE.write(("Bundle", {"device_list": b"a", "bundle": b"b", "one_time": (7, draw(32))}))
-    wrong = {"an unknown variant": b"\5", "Nothing with a rest": b"\0\0", "Closed without a reason": b"\3",
+    wrong = {"an unknown variant": b"\6", "Nothing with a rest": b"\0\0", "Closed without a reason": b"\3",
              "an option of 2": right[:5] + b"\2" + right[6:], "a one-time key 0": right[:6] + b"\0" + right[7:],
              "an id above u32": right[:6] + b"\x80\x80\x80\x80\x10" + right[7:],
              "one-time key cut short": right[:-1], "a byte left over": right + b"\0"}

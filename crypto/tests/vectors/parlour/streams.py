@@ -27,20 +27,30 @@ def check_asking(value):
 
 
 REQUEST = Enum(Bundle=Struct(hash=BYTES32), Deliver=Struct(envelope=Bytes()), BundleOf=Struct(user=BYTES32),
-               Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()), Rooms=Empty())
+               Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()), Rooms=Empty(),
+               Link=Struct(nonce=Fixed(16), proof=Fixed(16)))
 RESPONSE = Enum(Nothing=Empty(),
                 Bundle=Struct(check_one_time, device_list=Bytes(), bundle=Bytes(),
                               one_time=Option(Tuple(U32, BYTES32))),
                 Received=Empty(),
                 Closed=Struct(reason=U8),
                 Rooms=Struct(rooms=Vec(Struct(create=Bytes(4_096), link=Text(400), name=Text(128), topic=Text(1_024), members=U32,
-                                              ext=EXT), 32)))
+                                              ext=EXT), 32)),
+                Member=Struct(proof=Fixed(16), device_list=Bytes(), bundle=Bytes()))
 
 
 def asking_work(user, envelope, nonce):
     """Whether the nonce is work enough to ask the user with this envelope."""
     base = hash_blake("contact request", user, envelope)
     return int.from_bytes(xof(base, "contact request work", 4, uint(nonce, 8)), "big") >> 12 == 0
+
+
+def link_question(token, nonce, asks, asked):
+    return mac(hash_blake("room link token", token), "room link question", nonce, asks, asked)[:16]
+
+
+def link_answer(token, nonce, asks, asked, bundle):
+    return mac(hash_blake("room link token", token), "room link answer", nonce, asks, asked, bundle)[:16]
 
 
 def read_knock(what, data):
