@@ -112,7 +112,7 @@ fn a_page_makes_the_account_and_neither_its_code_nor_its_token_is_logged() {
     for secret in [token, words, "correct horse", fresh.split_once("pair=").unwrap().1] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
-    let shown = home.run(&["open", "--qr"]).done().stdout;
+    let shown = home.run(&["open", "--qr"]).done().stdout.clone();
     assert!(shown.contains('█') && shown.contains("/#pair="), "{shown}");
     assert_eq!(home.run(&["open"]).done().stdout.lines().count(), 1);
     assert!(up.stop("-INT").success());

@@ -167,7 +167,9 @@ impl Engine {
 
     /// No stream took the controls of a device: publishes them.
     pub(crate) fn on_controls_timer(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
-        let rows = outbox::of_device(turn.txn, device)?;
+        let mut rows = outbox::of_device(turn.txn, device)?;
+        // What is in a room is not taken before the room is known.
+        rows.sort_by_key(|row| (row.created, !matches!(row.control, Control::RoomWelcome { .. })));
         if rows.is_empty() || self.dialer.connected().is_empty() || self.is_undecided_device(device) {
             return Ok(());
         }

@@ -52,6 +52,7 @@ fn table(
 /// A conversation that the annotated ones are not.
 const ROOM: ConversationNo = ConversationNo(3);
 const DEVICE: DeviceNo = DeviceNo(3);
+const GONE: DeviceId = DeviceId::from_bytes([78; 32]);
 const LOG: LogKey = LogKey {
     conversation: ROOM,
     device: DEVICE,
@@ -183,6 +184,32 @@ fn people() -> Vec<Table> {
                 assert_eq!(devices::of_user(store, &device.user).unwrap(), [no]);
                 assert_eq!(devices::id_of(store, no).unwrap(), Some(device.id));
                 devices::get(store, no).unwrap().as_ref() == Some(&device)
+            },
+        ),
+        table(
+            "who went, and what came late",
+            |txn| {
+                let mut row = DeviceRow {
+                    id: GONE,
+                    user: user(78),
+                    certificate: vec![1; 5],
+                    bundle: Vec::new(),
+                    peer: Vec::new(),
+                    addresses: Vec::new(),
+                    good_addresses: Vec::new(),
+                    last_seen: 98,
+                };
+                row.retire();
+                let no = devices::put(txn, &row).unwrap();
+                devices::put_left(txn, no, 9);
+                contacts::put_removed(txn, &user(79), 10);
+                timeline::mark_late(txn, ROOM, &event(11));
+            },
+            |store| {
+                let no = devices::number(store, &GONE).unwrap().unwrap();
+                devices::left(store, no).unwrap() == Some(9)
+                    && contacts::removed(store, &user(79)).unwrap() == Some(10)
+                    && timeline::is_late(store, ROOM, &event(11)).unwrap()
             },
         ),
         table(
