@@ -428,6 +428,8 @@ impl Engine {
         devices::put(turn.txn, &row)?;
         self.learn_devices(turn)?;
         self.admit_session(turn, device, session)?;
+        // Both began at once: one session is enough, and nothing else would end what was kept to repeat ours.
+        self.forget_first_contact(turn, device)?;
         self.approach_device(turn, device, &row.peer);
         Ok(())
     }

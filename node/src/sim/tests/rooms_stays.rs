@@ -321,3 +321,22 @@ fn an_invitation_that_comes_before_the_answer_to_an_invite_is_not_lost() {
         );
     }
 }
+
+#[test]
+fn members_who_meet_all_at_once_keep_nothing_that_nobody_waits_for() {
+    for seed in 0..8 {
+        let mut sim = Sim::with(seed, &["ada", "bo", "cy", "di", "ed", "fay"]);
+        let room = sim.make_room(0, "garden", History::All);
+        let link = sim.link_into(0, room, None);
+        for who in 1..6 {
+            sim.show_link(who, &link).expect("shown");
+        }
+        sim.wait(5 * MINUTE);
+        for who in 0..6 {
+            assert_eq!(sim.members_at(who, &room), [0, 1, 2, 3, 4, 5], "{seed}");
+            for other in (0..6).filter(|other| *other != who) {
+                assert_eq!(sim.waits_for(who, other), [], "{seed}: {who} for {other}");
+            }
+        }
+    }
+}
