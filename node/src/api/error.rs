@@ -186,6 +186,12 @@ impl From<Refusal> for ApiError {
             Refusal::MayNotPin => "may_not_pin",
             Refusal::MayNotSetTimer => "may_not_set_timer",
             Refusal::SlowMode { .. } => "slow_mode",
+            Refusal::TooFast => {
+                return Self {
+                    retry_after_s: Some(1),
+                    ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_fast", refusal.to_string())
+                };
+            }
         };
         Self::new(StatusCode::CONFLICT, code, refusal.to_string())
     }

@@ -33,6 +33,7 @@ impl Engine {
             &mut self.new_sessions,
             &mut self.searches,
             &mut self.asks,
+            &mut self.hurry,
         ];
         for allowance in single.into_iter().chain(self.cards.values_mut()) {
             allowance.set_back(back);

@@ -169,6 +169,9 @@ pub enum Refusal {
     /// Only admins set a room's timer.
     #[error("only admins set after which time messages disappear in a room")]
     MayNotSetTimer,
+    /// So much was written at once that the conversation's clock is ahead of the time.
+    #[error("too much was written here in too short a time: write on in a second")]
+    TooFast,
     /// The room's rules ask for a pause.
     #[error("this room has slow mode: you can write again in {} seconds", wait_ms.div_ceil(1_000))]
     SlowMode {

@@ -131,6 +131,8 @@ pub(crate) struct Engine {
     new_sessions: Allowance,
     asks: Allowance,
     searches: Allowance,
+    /// Events of our own while a conversation's clock is ahead.
+    hurry: Allowance,
     known: BTreeMap<DeviceNo, Known>,
     numbers: HashMap<DeviceId, DeviceNo>,
     members: BTreeMap<ConversationNo, Arc<Members>>,
@@ -210,6 +212,7 @@ impl Engine {
             new_sessions: Allowance::new(500, 4),
             asks: Allowance::new(500, 20),
             searches: Allowance::new(200, 10),
+            hurry: write::hurry(),
             known: BTreeMap::new(),
             numbers: HashMap::new(),
             members: BTreeMap::new(),

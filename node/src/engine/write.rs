@@ -10,12 +10,22 @@ use parlour_store::view::{self, Shown, State};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, annotations, conversations, events, logs};
 
 use super::Engine;
-use super::append::{Appended, Origin, append, parents_and_clock};
+use super::append::{Appended, MAX_AHEAD_MS, Origin, append, parents_and_clock};
 use super::effects::Turn;
 use super::input::{Expiry, Refusal, SendError, SendText, Sent};
+use super::timers::Allowance;
 
 /// Bytes of a client id.
 const MAX_CLIENT_ID: usize = 64;
+
+/// Each event takes at least a millisecond of its conversation's clock, so over a thousand in a second drive it ahead of the time, and what
+/// is [`MAX_AHEAD_MS`] ahead others do not show yet. From half of that on this device writes on slowly; half is left for clocks that are wrong.
+const HURRIED_MS: u64 = MAX_AHEAD_MS / 2;
+
+/// People never come near that, though a clock is ahead for another reason; of ten such writers in a room the clock does not run away.
+pub(super) const fn hurry() -> Allowance {
+    Allowance::new(10, 1_000)
+}
 
 impl Engine {
     pub(crate) fn send_text(
@@ -102,9 +112,19 @@ impl Engine {
                 Some((user, _)) if self.is_blocked(&user) => Some(Refusal::Blocked),
                 Some((_, true)) => Some(Refusal::NoContact),
                 Some((user, _)) if self.is_undecided(&user) => Some(Refusal::DevicesChanged),
+                Some(_) | None if self.is_hurried(turn, conversation)? => Some(Refusal::TooFast),
                 Some(_) | None => None,
             },
         )
+    }
+
+    /// Whether the conversation's clock is far ahead of the time and this device wrote much lately.
+    fn is_hurried(&mut self, turn: &Turn<'_, '_>, conversation: ConversationNo) -> Result<bool, StoreError> {
+        let Some(row) = conversations::get(turn.txn, conversation)? else {
+            return Ok(false);
+        };
+        let (_, clock) = parents_and_clock(&row, turn.now);
+        Ok(clock.saturating_sub(turn.now) > HURRIED_MS && !self.hurry.take(turn.now))
     }
 
     /// Signs a new event of this device and stores it.

@@ -2,6 +2,7 @@
 //! the stream of changes over HTTP/1.0, whose answers have no chunks. It knows only what this program's own node answers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use tokio::net::TcpStream;
 /// An answer or an event may not be longer; a page of history is the longest.
 const MAX_ANSWER: usize = 4 << 20;
 const READ: usize = 64 * 1024;
+const TOO_MANY_REQUESTS: u16 = 429;
+/// As the node's `Retry-After` says.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a node's API is, and how to use it.
 #[derive(Clone)]
@@ -45,6 +49,29 @@ impl Connection {
 
     /// One request and the body of its answer, which must be a success. `path` is below `/api/v1/`.
     pub(super) async fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<&[u8]> {
+        let (status, answer) = self.ask(method, path, body).await?;
+        ensure!(
+            (200..300).contains(&status),
+            "{}",
+            refused(method, path, status, answer)
+        );
+        Ok(answer)
+    }
+
+    /// The same; waits and asks again as long as the node says that this is too fast for it.
+    pub(super) async fn call_patiently(&mut self, method: &str, path: &str, body: &[u8]) -> Result<()> {
+        loop {
+            let (status, answer) = self.ask(method, path, body).await?;
+            match status {
+                200..300 => return Ok(()),
+                TOO_MANY_REQUESTS => tokio::time::sleep(PAUSE).await,
+                _ => bail!(refused(method, path, status, answer)),
+            }
+        }
+    }
+
+    /// One request, its answer's status and body.
+    async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, &[u8])> {
         let head = format!("{method} /api/v1/{path} HTTP/1.1\r\n");
         self.send(&head, body).await?;
         let (status, length) = self.head().await?;
@@ -53,12 +80,7 @@ impl Connection {
         }
         let body = self.buffer.get(self.taken..self.taken + length).unwrap_or_default();
         self.taken += length;
-        ensure!(
-            (200..300).contains(&status),
-            "the node answered {method} {path} with {status}: {}",
-            String::from_utf8_lossy(body)
-        );
-        Ok(body)
+        Ok((status, body))
     }
 
     /// A call whose answer is read.
@@ -116,6 +138,11 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+fn refused(method: &str, path: &str, status: u16, answer: &[u8]) -> String {
+    let answer = String::from_utf8_lossy(answer);
+    format!("the node answered {method} {path} with {status}: {answer}")
 }
 
 fn parse_head(head: &str) -> Option<(u16, usize)> {

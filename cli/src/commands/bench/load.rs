@@ -105,7 +105,7 @@ impl Series {
         let body = serde_json::to_vec(&serde_json::json!({ "text": self.text(n) }))?;
         let mark = self.marks.get(n).context("a message outside its series")?;
         mark.asked.store(self.now(), Ordering::Relaxed);
-        connection.call("POST", path, &body).await?;
+        connection.call_patiently("POST", path, &body).await?;
         mark.answered.store(self.now(), Ordering::Relaxed);
         Ok(())
     }

@@ -89,3 +89,33 @@ fn a_clock_a_day_off_is_measured_on_both_sides_and_loses_nothing() {
         );
     }
 }
+
+#[test]
+fn who_writes_so_much_that_the_clock_runs_away_is_slowed_before_others_wait_for_it() {
+    let (mut sim, conversation) = Sim::friends(34);
+    let right = sim.nodes[0].ahead;
+    // As after 480 000 messages in no time.
+    sim.nodes[0].ahead += 8 * MINUTE as i64;
+    sim.tell(0, conversation, "ahead");
+    sim.nodes[0].ahead = right;
+    sim.schedule_tick(0);
+    sim.wait(5 * SECOND);
+    let say = |sim: &mut Sim, text: &str| {
+        let send = SendText::plain(conversation, text);
+        sim.ask(0, |reply| Command::Send(send, reply)).expect("up")
+    };
+    let taken = (0..2_000).take_while(|n| say(&mut sim, &format!("{n}")).is_ok());
+    assert_eq!(taken.count(), 1_000, "at once");
+    let refused = Some(SendError::Refused(Refusal::TooFast));
+    assert_eq!(say(&mut sim, "more").err(), refused);
+    sim.tell(1, conversation, "who wrote nothing need not wait");
+    sim.wait(SECOND);
+    assert!(say(&mut sim, "a second later").is_ok());
+    sim.wait(MINUTE);
+    let (here, there) = (sim.plain_texts(0, &conversation), sim.plain_texts(1, &conversation));
+    assert_eq!((here.len(), there.len()), (1_003, 1_003), "nothing waits for its time");
+    assert!(here == there, "the order is another");
+    sim.wait(5 * MINUTE);
+    let taken = (0..1_100).filter(|n| say(&mut sim, &format!("{n} again")).is_ok());
+    assert_eq!(taken.count(), 1_100, "the time has come near the clock");
+}

@@ -99,7 +99,7 @@ impl Talk {
             }
             let body = serde_json::to_vec(&serde_json::json!({ "text": self.text(n) }))?;
             note(self.0.asked.get(n), asked);
-            connection.call("POST", &path, &body).await?;
+            connection.call_patiently("POST", &path, &body).await?;
             note(self.0.answered.get(n), self.now());
         }
         Ok(())
