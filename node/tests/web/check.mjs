@@ -81,6 +81,7 @@ const parts = {
     await write(one, "Good **morning**, Ben");
     await bubble(other, "Good morning, Ben").waitFor();
     await one.locator(".status.read").waitFor();
+    await one.locator(".row .ticks.read").waitFor();
     check((await other.locator(".words strong").textContent()) === "morning", "no emphasis");
     await other.locator(".composer textarea").pressSequentially("Wri");
     await one.locator(".heading .writing").waitFor();

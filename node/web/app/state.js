@@ -77,7 +77,7 @@ export function apply(change) {
         timeline.drop(change.conversation, change.id);
         return again(change.conversation);
       case "receipt":
-        return timeline.receipt(change, conversations.value.get(change.conversation)?.kind === "direct");
+        return receipt(change);
       case "contact":
         return known(change.contact);
       case "conversation":
@@ -129,6 +129,24 @@ function updated(message) {
   timeline.replace(message);
   const conversation = conversations.value.get(message.conversation);
   if (conversation?.last?.id === message.id) keep(conversations, conversation.id, { ...conversation, last: message });
+}
+
+const waiting = new Set();
+
+function receipt(change) {
+  const { conversation: id, message_ids: ids, state } = change;
+  const conversation = conversations.value.get(id);
+  const direct = conversation?.kind === "direct";
+  timeline.receipt(change, direct);
+  const last = conversation?.last;
+  if (!last?.own || !ids.includes(last.id)) return;
+  if (direct) {
+    if (timeline.isFurther(state, last.status)) keep(conversations, id, { ...conversation, last: { ...last, status: state } });
+  } else if (!waiting.has(id)) {
+    // Each member confirms it; the node knows what they say together.
+    waiting.add(id);
+    setTimeout(() => again(id).finally(() => waiting.delete(id)), 400);
+  }
 }
 
 const asking = new Map();

@@ -150,12 +150,15 @@ export function drop(conversation, id) {
 
 const waiting = new Map();
 
+/** Whether a message that is so far has come further by this. */
+export const isFurther = (state, status) => STATES.indexOf(status) < STATES.indexOf(state);
+
 /** How far messages have come. With one other side a receipt says all; in a room the node knows the weakest. */
 export function receipt({ conversation, message_ids: ids, state }, direct) {
   if (!windows.has(conversation)) return;
   if (!direct) return readStates(conversation);
   const named = new Set(ids);
-  const later = (item) => named.has(item.id) && item.own && STATES.indexOf(item.status) < STATES.indexOf(state);
+  const later = (item) => named.has(item.id) && item.own && isFurther(state, item.status);
   renew(conversation, (item) => (later(item) ? { ...item, status: state } : item));
 }
 
