@@ -26,10 +26,11 @@ pub use api::{
 };
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
-    Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer, MadeInvite, MadeLink,
-    MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError, Refusal, RevokeError,
-    RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
+    AddContact, AddError, Added, Bootstrap, Change, ChangeError, ChangeMessage, Changed, ContactChange,
+    ConversationChange, Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer,
+    MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError,
+    Refusal, RevokeError, RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError,
+    Unreachable, UpTo,
 };
 pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};

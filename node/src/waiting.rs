@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::api::{self, BindError, Made, Registration, Setup};
 use crate::entrance::Entrance;
 use crate::gateways::Gateway;
-use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses};
+use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses, places};
 
 /// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ impl WaitingNode {
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let mut entrance = Entrance::open(&options).await?;
         listen_addresses(&options.listen, Path::new(""))?;
+        places(&options.announce)?;
+        places(&options.bootstrap)?;
         let (setup, made) = Setup::new(entrance.door.clone(), entrance.data.clone(), entrance.lock.clone());
         if let Some(account) = entrance.data.accounts()?.into_iter().next() {
             setup.found(account, options.password.clone()).await;

@@ -87,6 +87,23 @@ fn shown(stats: &Value, out: &Output) -> String {
         let address = peer["address"].as_str().unwrap_or_default();
         lines.push(format!("  connected to   {}", text::one_line(address)));
     }
+    for address in list(stats, "announced") {
+        lines.push(format!(
+            "  announces      {}",
+            text::one_line(address.as_str().unwrap_or_default())
+        ));
+    }
+    for bootstrap in list(stats, "bootstraps") {
+        let address = text::one_line(bootstrap["address"].as_str().unwrap_or_default());
+        lines.push(match bootstrap["reason"].as_str() {
+            Some(reason) => format!(
+                "  bootstrap      {address} cannot be reached: {}",
+                text::one_line(&text::dial_failures(reason))
+            ),
+            None if bootstrap["connected"] == json!(true) => format!("  bootstrap      {address}, connected"),
+            None => format!("  bootstrap      {address}"),
+        });
+    }
     for peer in list(stats, "unreachable") {
         let (id, reason) = (
             peer["peer_id"].as_str().unwrap_or_default(),

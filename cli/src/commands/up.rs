@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
+  parlour up --listen 0.0.0.0:4001 --announce ada.example:4001 --bootstrap bo.example:4001
   parlour up --gateway echoroom --gateway-ui echoroom=http://127.0.0.1:5173
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
@@ -47,6 +48,14 @@ pub(crate) struct Up {
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+    /// Where others reach this node besides, such as a name or a forwarded port: HOST:PORT or a multiaddr; repeatable. Told
+    /// before the rest, and not checked
+    #[arg(long, value_name = "ADDR", env = "PARLOUR_ANNOUNCE", value_delimiter = ',')]
+    announce: Vec<String>,
+    /// A node to stay connected to, whoever it is: HOST:PORT or a multiaddr; repeatable. Contacts who have one in common
+    /// find each other through it
+    #[arg(long, value_name = "ADDR", env = "PARLOUR_BOOTSTRAP", value_delimiter = ',')]
+    bootstrap: Vec<String>,
     /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There are
     /// echoroom (port 3000), socketchat (5000) and chatterbox (9002)
     #[arg(
@@ -101,6 +110,8 @@ impl Up {
         };
         let config = Config::read(&data)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let announce = config.announce(self.announce);
+        let bootstrap = config.bootstrap(self.bootstrap);
         let gateways = config.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
@@ -111,6 +122,8 @@ impl Up {
             password: None,
             api: self.api,
             listen: self.listen,
+            announce,
+            bootstrap,
             mdns: !self.no_mdns,
             network: true,
             limits: limits(&gateways),

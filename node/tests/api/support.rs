@@ -49,6 +49,8 @@ pub(crate) fn options(data: &TempDir) -> NodeOptions {
         password: None,
         api: "127.0.0.1:0".parse().unwrap(),
         listen: vec!["127.0.0.1:0".into()],
+        announce: Vec::new(),
+        bootstrap: Vec::new(),
         mdns: false,
         network: true,
         limits: ApiLimits::default(),

@@ -201,7 +201,7 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
         .filter(|contact| contact["state"] == "accepted")
         .count();
     let connected = format!("{peers} connected; accepted contacts: {accepted}");
-    vec![
+    let mut checks = vec![
         listening,
         if peers == 0 && accepted > 0 {
             Check::warn("network", "peers", "connected to nobody")
@@ -218,7 +218,28 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
                 "switched off: contacts on this network are found by known addresses only"
             },
         ),
-    ]
+    ];
+    checks.extend(list(&stats["bootstraps"]).map(bootstrap));
+    checks
+}
+
+/// A node that the configuration names.
+fn bootstrap(bootstrap: &Value) -> Check {
+    let address = text::one_line(bootstrap["address"].as_str().unwrap_or_default());
+    match bootstrap["reason"].as_str() {
+        Some(reason) => {
+            let reason = text::one_line(&text::dial_failures(reason));
+            Check::warn("network", "bootstrap", format!("{address} cannot be reached: {reason}"))
+                .since(bootstrap["since"].as_str())
+                .help("is it the right address, and does that node run? It is tried again by itself")
+        }
+        None if bootstrap["connected"] == true => Check::ok("network", "bootstrap", format!("{address} is connected")),
+        None => Check::ok(
+            "network",
+            "bootstrap",
+            format!("{address} is this node itself, or is being tried"),
+        ),
+    }
 }
 
 /// What strangers tried that was not let in.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
-use crate::engine::{Counters, Live};
+use crate::engine::{Bootstrap, Counters, Live};
 use crate::handle::Health;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -28,6 +28,8 @@ struct Stats {
     name: String,
     peer_id: String,
     listen: Vec<String>,
+    /// Told to others before these.
+    announced: Vec<String>,
     api: String,
     peers: Vec<Peer>,
     conversations: usize,
@@ -41,6 +43,7 @@ struct Stats {
     counters: CounterStats,
     refused: RefusedStats,
     unreachable: Vec<Unreachable>,
+    bootstraps: Vec<BootstrapStats>,
     clock_skew: Vec<ClockSkew>,
     /// Another copy of this disk that runs, as far as was ever seen.
     other_copy: Option<OtherCopy>,
@@ -76,6 +79,33 @@ struct Unreachable {
     peer_id: String,
     reason: String,
     since: Time,
+}
+
+/// A node that the configuration names.
+#[derive(Serialize)]
+struct BootstrapStats {
+    address: String,
+    /// Who answered there last.
+    peer_id: Option<String>,
+    connected: bool,
+    /// Why dials fail, and since when.
+    reason: Option<String>,
+    since: Option<Time>,
+}
+
+impl BootstrapStats {
+    fn of(bootstrap: &Bootstrap, live: &Live) -> Self {
+        let is_connected = |peer| live.peers.iter().any(|connected| connected.peer == peer);
+        let connected = bootstrap.peer.is_some_and(is_connected);
+        let failure = bootstrap.failure.as_ref().filter(|_| !connected);
+        Self {
+            address: bootstrap.place.clone(),
+            peer_id: bootstrap.peer.as_ref().map(parlour_net::peer_to_text),
+            connected,
+            reason: failure.map(|(reason, _)| reason.clone()),
+            since: failure.map(|(_, since)| Time(*since)),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -222,6 +252,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         name: state.account.name(),
         peer_id: parlour_net::peer_to_text(&facts.peer),
         listen: live.listening.iter().map(ToString::to_string).collect(),
+        announced: live.announced.iter().map(ToString::to_string).collect(),
         api: format!("http://{}", state.door.address),
         peers: live
             .peers
@@ -256,6 +287,11 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
                 reason: failed.reason.clone(),
                 since: Time(failed.since),
             })
+            .collect(),
+        bootstraps: live
+            .bootstraps
+            .iter()
+            .map(|one| BootstrapStats::of(one, &live))
             .collect(),
         clock_skew: clock_skews(&live),
         other_copy: crate::engine::other_copy(store)?.map(|copy| OtherCopy {
