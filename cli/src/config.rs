@@ -7,8 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use parlour_node::{Family, Gateway, Registration, Ui};
+use parlour_node::{Family, Gateway, Lan, Registration, Ui};
 use serde::Deserialize;
+
+use crate::lan::{LanOptions, LanPart};
 
 /// Its name in the data directory.
 pub(crate) const FILE: &str = "parlour.toml";
@@ -25,6 +27,8 @@ pub(crate) struct Config {
     /// Nodes to stay connected to.
     #[serde(default)]
     bootstrap: Vec<String>,
+    /// The door to the network.
+    lan: Option<LanPart>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -86,6 +90,14 @@ impl Config {
     pub(crate) fn registration(&self) -> Result<Option<Registration>> {
         let rule = self.registration.as_deref().map(str::parse).transpose();
         rule.with_context(|| format!("cannot use registration of {FILE}"))
+    }
+
+    /// The door to the network, if the options or the file open it.
+    ///
+    /// # Errors
+    /// They say what cannot be.
+    pub(crate) fn lan(&mut self, told: LanOptions) -> Result<Option<Lan>> {
+        told.with(self.lan.take())
     }
 
     /// What the options say of addresses to announce, or else the file.

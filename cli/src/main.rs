@@ -8,6 +8,7 @@ mod connect;
 mod events;
 mod failure;
 mod handles;
+mod lan;
 mod logs;
 mod memory;
 mod output;

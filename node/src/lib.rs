@@ -22,7 +22,8 @@ mod waiting;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
 pub use api::{
-    ApiConfig, ApiLimits, BindError, RateLimit, Registration, RegistrationError, bind as bind_api, serve as serve_api,
+    ApiConfig, ApiLimits, BindError, Certificate, CertificateError, HostName, HostNameError, Lan, LanError, RateLimit,
+    Registration, RegistrationError, bind as bind_api, serve as serve_api,
 };
 pub use data::DataDir;
 pub use engine::{
@@ -32,6 +33,7 @@ pub use engine::{
     Refusal, RevokeError, RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError,
     Unreachable, UpTo,
 };
+pub use entrance::LanFacts;
 pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
-use crate::api::{self, ApiLimits, BindError, Registration};
+use crate::api::{self, ApiLimits, BindError, Lan, LanError, Registration};
 use crate::data::DataDir;
 use crate::desk::Desk;
 use crate::engine::{Account, Ephemera, Live, Start};
-use crate::entrance::Entrance;
+use crate::entrance::{Entrance, LanFacts};
 use crate::gateways::Gateway;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
@@ -247,6 +247,14 @@ impl Node {
     /// The address cannot be had; the node goes on without it.
     pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
         self.entrance.open_gateway(gateway).await
+    }
+
+    /// Lets other machines of the network in to the API, over TLS; says where they find it.
+    ///
+    /// # Errors
+    /// The address cannot be had, or there is no certificate; the node goes on without it.
+    pub async fn open_lan(&mut self, lan: Lan) -> Result<LanFacts, LanError> {
+        self.entrance.open_lan(lan).await
     }
 
     /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.

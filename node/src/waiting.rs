@@ -6,8 +6,8 @@ use std::path::Path;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::api::{self, BindError, Made, Registration, Setup};
-use crate::entrance::Entrance;
+use crate::api::{self, BindError, Lan, LanError, Made, Registration, Setup};
+use crate::entrance::{Entrance, LanFacts};
 use crate::gateways::Gateway;
 use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses, places};
 
@@ -82,6 +82,14 @@ impl WaitingNode {
     /// The address cannot be had; the node goes on without it.
     pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
         self.entrance.open_gateway(gateway).await
+    }
+
+    /// Lets other machines of the network in to the API, over TLS; says where they find it.
+    ///
+    /// # Errors
+    /// The address cannot be had, or there is no certificate; the node goes on without it.
+    pub async fn open_lan(&mut self, lan: Lan) -> Result<LanFacts, LanError> {
+        self.entrance.open_lan(lan).await
     }
 
     /// Waits until there is an account. The wait may be given up and begun again.

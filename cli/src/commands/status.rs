@@ -73,6 +73,15 @@ fn shown(stats: &Value, out: &Output) -> String {
             field("version")
         ));
         lines.push(format!("  API            {}", field("api")));
+        for url in list(&stats["lan"], "urls") {
+            lines.push(format!(
+                "  network        {}",
+                text::one_line(url.as_str().unwrap_or_default())
+            ));
+        }
+        if let Some(fingerprint) = stats["lan"]["fingerprint"].as_str() {
+            lines.push(format!("  certificate    SHA-256 {}", text::one_line(fingerprint)));
+        }
     } else {
         lines.push(out.addressed("  not running    start it with `parlour up`"));
     }

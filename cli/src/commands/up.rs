@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use parlour_node::{
-    ApiLimits, BindError, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode,
+    ApiLimits, BindError, DataDir, Family, Gateway, Lan, LanFacts, NewAccount, Node, NodeOptions, Registration, Ui,
+    WaitingNode,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -21,6 +22,7 @@ use crate::config::{Config, Named, Told, of_gateway};
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
 use crate::failure::{PortInUse, holder_of_port, is_data_in_use, taken_port};
 use crate::handles;
+use crate::lan::{LanOptions, own_address};
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::text;
@@ -34,6 +36,7 @@ Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
   parlour up --listen 0.0.0.0:4001 --announce ada.example:4001 --bootstrap bo.example:4001
+  parlour up --lan --lan-host box.example
   parlour up --gateway echoroom --gateway-ui echoroom=http://127.0.0.1:5173
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
@@ -42,8 +45,10 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Up {
     /// Where programs of this machine talk to the node
-    #[arg(long, value_name = "IP:PORT", env = "PARLOUR_API", default_value = "127.0.0.1:7700")]
+    #[arg(long, value_name = "IP:PORT", env = "PARLOUR_API", default_value = "127.0.0.1:7700", value_parser = own_address)]
     api: SocketAddr,
+    #[command(flatten)]
+    lan: LanOptions,
     /// Where other nodes reach this one: IP:PORT (for QUIC and TCP) or a multiaddr; repeatable [default: the port of the
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
@@ -108,7 +113,8 @@ impl Up {
             uis: self.uis,
             origins: self.origins,
         };
-        let config = Config::read(&data)?;
+        let mut config = Config::read(&data)?;
+        let lan = config.lan(self.lan)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
         let announce = config.announce(self.announce);
         let bootstrap = config.bootstrap(self.bootstrap);
@@ -126,15 +132,16 @@ impl Up {
             bootstrap,
             mdns: !self.no_mdns,
             network: true,
-            limits: limits(&gateways),
+            limits: limits(&gateways, lan.is_some()),
         };
         let options = unlocked(global, options)?;
+        let doors = Doors { gateways, lan };
         let started = if has_account {
             Box::pin(patiently(&data, async || start(options.clone()).await))
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, rule, &gateways, &mut stop, out)).await
+            Box::pin(start_and_wait(options, rule, &doors, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
@@ -143,7 +150,19 @@ impl Up {
         };
         if has_account {
             node.set_registration(rule);
-            if let Err(error) = open_gateways(&gateways, async |gateway| node.open_gateway(gateway).await, out).await {
+            let opened = match &doors.lan {
+                Some(lan) => node
+                    .open_lan(lan.clone())
+                    .await
+                    .map(|facts| show_lan(&facts, out))
+                    .map_err(Into::into),
+                None => Ok(()),
+            };
+            let opened = match opened {
+                Ok(()) => open_gateways(&doors.gateways, async |gateway| node.open_gateway(gateway).await, out).await,
+                failed => failed,
+            };
+            if let Err(error) = opened {
                 node.stop().await;
                 return Err(error);
             }
@@ -156,6 +175,21 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
+}
+
+/// What is opened beside the API.
+struct Doors {
+    gateways: Vec<Gateway>,
+    lan: Option<Lan>,
+}
+
+/// Says where other machines of the network find the node, and how they know it.
+fn show_lan(facts: &LanFacts, out: &Output) {
+    out.note(&format!(
+        "  network     {}, with the certificate SHA-256 {}",
+        facts.urls.join(", "),
+        facts.fingerprint
+    ));
 }
 
 /// Opens the gateways, each with what it serves.
@@ -176,11 +210,11 @@ async fn open_gateways(
 }
 
 /// What the node serves at once, as far as the system gives it files for that.
-fn limits(gateways: &[Gateway]) -> ApiLimits {
+fn limits(gateways: &[Gateway], lan: bool) -> ApiLimits {
     let limits = ApiLimits::default();
     let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
     let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
-    let doors = doors.fold(1_u64, u64::saturating_add);
+    let doors = doors.fold(1 + u64::from(lan), u64::saturating_add);
     handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 
@@ -205,14 +239,33 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 async fn start_and_wait(
     options: NodeOptions,
     rule: Registration,
-    gateways: &[Gateway],
+    doors: &Doors,
     stop: &mut Stop,
     out: &Output,
 ) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
     waiting.set_registration(rule);
-    if let Err(error) = open_gateways(gateways, async |gateway| waiting.open_gateway(gateway).await, out).await {
+    let opened = match &doors.lan {
+        Some(lan) => waiting
+            .open_lan(lan.clone())
+            .await
+            .map(|facts| show_lan(&facts, out))
+            .map_err(Into::into),
+        None => Ok(()),
+    };
+    let opened = match opened {
+        Ok(()) => {
+            open_gateways(
+                &doors.gateways,
+                async |gateway| waiting.open_gateway(gateway).await,
+                out,
+            )
+            .await
+        }
+        failed => failed,
+    };
+    if let Err(error) = opened {
         waiting.stop().await;
         return Err(error);
     }

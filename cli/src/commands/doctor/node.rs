@@ -11,6 +11,8 @@ use crate::text;
 
 /// Clocks that differ by more are worth a word, and by more than that do harm, ms.
 const SKEW_MS: (u64, u64) = (60_000, 600_000);
+/// A TLS certificate from elsewhere that ends so soon should have been replaced.
+const TLS_MS: i64 = 14 * 86_400_000;
 /// The node renews its certificate half a year before the end: later than this it has failed to.
 const CERTIFICATE_MS: i64 = 90 * 24 * 3_600_000;
 /// Another copy is alive if it wrote something within this time, ms.
@@ -72,6 +74,7 @@ pub(crate) fn checks(stats: &Value, doctor: &Value, running: bool) -> Vec<Check>
     checks.push(certificate(doctor));
     if running {
         checks.push(api(stats));
+        checks.extend(lan(stats, doctor));
         checks.extend(network(stats, doctor));
         checks.push(refused(stats));
         checks.push(clock(doctor));
@@ -167,6 +170,23 @@ fn api(stats: &Value) -> Check {
         )
         .help("use --api 127.0.0.1:PORT, and a tunnel or a proxy with TLS for others"),
     }
+}
+
+/// The door to the network, if it is open.
+fn lan(stats: &Value, doctor: &Value) -> Option<Check> {
+    let end = stats["lan"]["expires_at"].as_str()?;
+    let (when, left) = (text::local_time(end), left_ms(doctor, end).unwrap_or(0));
+    let urls: Vec<String> = list(&stats["lan"]["urls"])
+        .filter_map(|url| Some(text::one_line(url.as_str()?)))
+        .collect();
+    let own = stats["lan"]["own_certificate"] == true;
+    Some(match left {
+        left if left <= 0 => Check::bad("api", "network", format!("its TLS certificate ended {when}"))
+            .help("is this clock right? put a new one in the place of the files that --tls-cert and --tls-key name"),
+        left if left < TLS_MS && !own => Check::warn("api", "network", format!("its TLS certificate ends {when}"))
+            .help("put a new one in the place of the files that --tls-cert and --tls-key name; the node takes it within an hour"),
+        _ => Check::ok("api", "network", format!("{}, over TLS; the certificate is good until {when}", urls.join(", "))),
+    })
 }
 
 fn network(stats: &Value, doctor: &Value) -> Vec<Check> {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
+use crate::api::tls::LanDoor;
 use crate::engine::{Bootstrap, Counters, Live};
 use crate::handle::Health;
 
@@ -31,6 +32,7 @@ struct Stats {
     /// Told to others before these.
     announced: Vec<String>,
     api: String,
+    lan: Option<LanStats>,
     peers: Vec<Peer>,
     conversations: usize,
     /// Messages and controls that some device still has to acknowledge, counted per device.
@@ -49,6 +51,27 @@ struct Stats {
     other_copy: Option<OtherCopy>,
     /// When this disk was last found to be an earlier state, or to have lost something.
     rolled_back_at: Option<Time>,
+}
+
+/// Where other machines of the network find the API.
+#[derive(Serialize)]
+struct LanStats {
+    urls: Vec<String>,
+    fingerprint: String,
+    expires_at: Time,
+    own_certificate: bool,
+}
+
+impl LanStats {
+    fn of(lan: &LanDoor) -> Self {
+        let facts = lan.tls.facts();
+        Self {
+            urls: lan.urls(),
+            fingerprint: facts.fingerprint,
+            expires_at: Time(facts.ends),
+            own_certificate: facts.own,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -254,6 +277,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         listen: live.listening.iter().map(ToString::to_string).collect(),
         announced: live.announced.iter().map(ToString::to_string).collect(),
         api: format!("http://{}", state.door.address),
+        lan: state.door.lan.get().map(LanStats::of),
         peers: live
             .peers
             .iter()
