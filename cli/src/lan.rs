@@ -108,9 +108,9 @@ mod tests {
 
     fn of(options: &[&str], file: Option<&str>) -> Result<Option<Lan>> {
         let typed = Typed::try_parse_from(["up"].iter().chain(options))?;
-        let part = file.map(|text| {
+        let part = file.map(|text| -> Result<LanPart> {
             use figment::providers::{Format, Toml};
-            figment::Figment::from(Toml::string(text)).extract::<LanPart>()
+            Ok(figment::Figment::from(Toml::string(text)).extract()?)
         });
         typed.lan.with(part.transpose()?)
     }

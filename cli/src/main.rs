@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod config;
 mod connect;
+mod doors;
 mod events;
 mod failure;
 mod handles;

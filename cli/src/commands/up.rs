@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{
-    ApiLimits, BindError, DataDir, Family, Gateway, Lan, LanFacts, NewAccount, Node, NodeOptions, Registration, Ui,
-    WaitingNode,
-};
+use parlour_node::{DataDir, Family, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -20,8 +17,8 @@ use crate::client::Client;
 use crate::commands::init;
 use crate::config::{Config, Named, Told, of_gateway};
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
+use crate::doors::Doors;
 use crate::failure::{PortInUse, holder_of_port, is_data_in_use, taken_port};
-use crate::handles;
 use crate::lan::{LanOptions, own_address};
 use crate::output::Output;
 use crate::stop::Stop;
@@ -118,7 +115,10 @@ impl Up {
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
         let announce = config.announce(self.announce);
         let bootstrap = config.bootstrap(self.bootstrap);
-        let gateways = config.gateways(told)?;
+        let doors = Doors {
+            gateways: config.gateways(told)?,
+            lan,
+        };
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
         let options = NodeOptions {
@@ -132,10 +132,9 @@ impl Up {
             bootstrap,
             mdns: !self.no_mdns,
             network: true,
-            limits: limits(&gateways, lan.is_some()),
+            limits: doors.limits(),
         };
         let options = unlocked(global, options)?;
-        let doors = Doors { gateways, lan };
         let started = if has_account {
             Box::pin(patiently(&data, async || start(options.clone()).await))
                 .await
@@ -150,19 +149,7 @@ impl Up {
         };
         if has_account {
             node.set_registration(rule);
-            let opened = match &doors.lan {
-                Some(lan) => node
-                    .open_lan(lan.clone())
-                    .await
-                    .map(|facts| show_lan(&facts, out))
-                    .map_err(Into::into),
-                None => Ok(()),
-            };
-            let opened = match opened {
-                Ok(()) => open_gateways(&doors.gateways, async |gateway| node.open_gateway(gateway).await, out).await,
-                failed => failed,
-            };
-            if let Err(error) = opened {
+            if let Err(error) = doors.open(&mut node, out).await {
                 node.stop().await;
                 return Err(error);
             }
@@ -175,47 +162,6 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
-}
-
-/// What is opened beside the API.
-struct Doors {
-    gateways: Vec<Gateway>,
-    lan: Option<Lan>,
-}
-
-/// Says where other machines of the network find the node, and how they know it.
-fn show_lan(facts: &LanFacts, out: &Output) {
-    out.note(&format!(
-        "  network     {}, with the certificate SHA-256 {}",
-        facts.urls.join(", "),
-        facts.fingerprint
-    ));
-}
-
-/// Opens the gateways, each with what it serves.
-async fn open_gateways(
-    gateways: &[Gateway],
-    mut open: impl AsyncFnMut(Gateway) -> Result<SocketAddr, BindError>,
-    out: &Output,
-) -> Result<()> {
-    for gateway in gateways {
-        let address = open(gateway.clone()).await?;
-        let what = match &gateway.ui {
-            Some(ui) => format!("{} with {ui}", gateway.family.name()),
-            None => gateway.family.name().to_owned(),
-        };
-        out.note(&format!("  gateway     {what} at http://{address}"));
-    }
-    Ok(())
-}
-
-/// What the node serves at once, as far as the system gives it files for that.
-fn limits(gateways: &[Gateway], lan: bool) -> ApiLimits {
-    let limits = ApiLimits::default();
-    let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
-    let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
-    let doors = doors.fold(1 + u64::from(lan), u64::saturating_add);
-    handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
@@ -246,26 +192,7 @@ async fn start_and_wait(
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
     waiting.set_registration(rule);
-    let opened = match &doors.lan {
-        Some(lan) => waiting
-            .open_lan(lan.clone())
-            .await
-            .map(|facts| show_lan(&facts, out))
-            .map_err(Into::into),
-        None => Ok(()),
-    };
-    let opened = match opened {
-        Ok(()) => {
-            open_gateways(
-                &doors.gateways,
-                async |gateway| waiting.open_gateway(gateway).await,
-                out,
-            )
-            .await
-        }
-        failed => failed,
-    };
-    if let Err(error) = opened {
+    if let Err(error) = doors.open(&mut waiting, out).await {
         waiting.stop().await;
         return Err(error);
     }

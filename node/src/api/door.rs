@@ -125,11 +125,17 @@ impl Door {
         }
     }
 
-    /// The same link for another machine of the network, if the door to it is open: by the first of its names.
+    /// The same link for another machine of the network, if the door to it is open: by the first of its names, and with the
+    /// fingerprint of a certificate that nobody else vouches for, to be compared with what a browser shows.
     pub(crate) fn link_from_lan(&self, link: &Until) -> Option<String> {
         let (_, fragment) = link.secret.split_once('#')?;
-        let url = self.lan.get()?.urls().into_iter().next()?;
-        Some(format!("{url}/#{fragment}"))
+        let lan = self.lan.get()?;
+        let (url, facts) = (lan.urls().into_iter().next()?, lan.tls.facts());
+        let fingerprint = match facts.own {
+            true => format!("&sha256={}", facts.fingerprint.replace(':', "").to_ascii_lowercase()),
+            false => String::new(),
+        };
+        Some(format!("{url}/#{fragment}{fingerprint}"))
     }
 
     /// Exchanges the code of a link for a token.

@@ -194,7 +194,9 @@ async fn a_link_for_the_network_pairs_a_browser_there() {
     let link = own.post("/api/v1/session/link", &json!({})).await.json();
     let there = link["lan_link"].as_str().unwrap();
     let url = format!("https://box.example:{}", open.lan.address.port());
-    let code = there.strip_prefix(&format!("{url}/#pair=")).unwrap();
+    let rest = there.strip_prefix(&format!("{url}/#pair=")).unwrap();
+    let (code, fingerprint) = rest.split_once("&sha256=").unwrap();
+    assert_eq!(fingerprint, open.facts.fingerprint.replace(':', "").to_lowercase());
     assert!(link["link"].as_str().unwrap().ends_with(code));
     let pair = open
         .lan

@@ -7,12 +7,11 @@ use parlour_net::{Multiaddr, Scope};
 use serde_json::Value;
 
 use super::check::Check;
+use super::reach::{bootstrap, lan};
 use crate::text;
 
 /// Clocks that differ by more are worth a word, and by more than that do harm, ms.
 const SKEW_MS: (u64, u64) = (60_000, 600_000);
-/// A TLS certificate from elsewhere that ends so soon should have been replaced.
-const TLS_MS: i64 = 14 * 86_400_000;
 /// The node renews its certificate half a year before the end: later than this it has failed to.
 const CERTIFICATE_MS: i64 = 90 * 24 * 3_600_000;
 /// Another copy is alive if it wrote something within this time, ms.
@@ -172,23 +171,6 @@ fn api(stats: &Value) -> Check {
     }
 }
 
-/// The door to the network, if it is open.
-fn lan(stats: &Value, doctor: &Value) -> Option<Check> {
-    let end = stats["lan"]["expires_at"].as_str()?;
-    let (when, left) = (text::local_time(end), left_ms(doctor, end).unwrap_or(0));
-    let urls: Vec<String> = list(&stats["lan"]["urls"])
-        .filter_map(|url| Some(text::one_line(url.as_str()?)))
-        .collect();
-    let own = stats["lan"]["own_certificate"] == true;
-    Some(match left {
-        left if left <= 0 => Check::bad("api", "network", format!("its TLS certificate ended {when}"))
-            .help("is this clock right? put a new one in the place of the files that --tls-cert and --tls-key name"),
-        left if left < TLS_MS && !own => Check::warn("api", "network", format!("its TLS certificate ends {when}"))
-            .help("put a new one in the place of the files that --tls-cert and --tls-key name; the node takes it within an hour"),
-        _ => Check::ok("api", "network", format!("{}, over TLS; the certificate is good until {when}", urls.join(", "))),
-    })
-}
-
 fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
     if doctor["network"] == false {
         return vec![Check::ok(
@@ -241,25 +223,6 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
     ];
     checks.extend(list(&stats["bootstraps"]).map(bootstrap));
     checks
-}
-
-/// A node that the configuration names.
-fn bootstrap(bootstrap: &Value) -> Check {
-    let address = text::one_line(bootstrap["address"].as_str().unwrap_or_default());
-    match bootstrap["reason"].as_str() {
-        Some(reason) => {
-            let reason = text::one_line(&text::dial_failures(reason));
-            Check::warn("network", "bootstrap", format!("{address} cannot be reached: {reason}"))
-                .since(bootstrap["since"].as_str())
-                .help("is it the right address, and does that node run? It is tried again by itself")
-        }
-        None if bootstrap["connected"] == true => Check::ok("network", "bootstrap", format!("{address} is connected")),
-        None => Check::ok(
-            "network",
-            "bootstrap",
-            format!("{address} is this node itself, or is being tried"),
-        ),
-    }
 }
 
 /// What strangers tried that was not let in.

@@ -201,3 +201,43 @@ async fn refuse_plain(socket: &mut TcpStream) -> io::Result<()> {
     while socket.read(&mut chunk).await? > 0 {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn of(folder: &Path) -> Source {
+        Source::Given {
+            certificate: folder.join("certificate.pem"),
+            key: folder.join("key.pem"),
+        }
+    }
+
+    #[test]
+    fn files_that_are_replaced_are_shown_and_broken_ones_are_not() {
+        let (here, there) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let names = ["localhost".to_owned()].into();
+        for folder in [&here, &there] {
+            certificate::kept(folder.path(), &names, now_ms()).unwrap();
+        }
+        let tls = Tls::open(of(here.path())).unwrap();
+        let before = tls.facts();
+        tls.look_again().unwrap();
+        assert_eq!(tls.facts(), before);
+        fs::write(here.path().join("key.pem"), "half of it is wri").unwrap();
+        assert!(tls.look_again().is_err());
+        assert_eq!(tls.facts(), before);
+        for file in ["key.pem", "certificate.pem"] {
+            fs::copy(there.path().join(file), here.path().join(file)).unwrap();
+        }
+        tls.look_again().unwrap();
+        let next = Tls::open(of(there.path())).unwrap().facts();
+        assert_eq!(tls.facts(), next);
+        assert_ne!(tls.facts(), before);
+    }
+}

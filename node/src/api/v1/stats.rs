@@ -1,5 +1,7 @@
 //! How the node is doing.
 
+mod reach;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -12,11 +14,11 @@ use parlour_store::view::{self, Own};
 use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
 use serde::Serialize;
 
+use self::reach::{BootstrapStats, LanStats};
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
-use crate::api::tls::LanDoor;
-use crate::engine::{Bootstrap, Counters, Live};
+use crate::engine::{Counters, Live};
 use crate::handle::Health;
 
 pub(crate) fn router() -> Router<ApiState> {
@@ -53,27 +55,6 @@ struct Stats {
     rolled_back_at: Option<Time>,
 }
 
-/// Where other machines of the network find the API.
-#[derive(Serialize)]
-struct LanStats {
-    urls: Vec<String>,
-    fingerprint: String,
-    expires_at: Time,
-    own_certificate: bool,
-}
-
-impl LanStats {
-    fn of(lan: &LanDoor) -> Self {
-        let facts = lan.tls.facts();
-        Self {
-            urls: lan.urls(),
-            fingerprint: facts.fingerprint,
-            expires_at: Time(facts.ends),
-            own_certificate: facts.own,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct OtherCopy {
     since: Time,
@@ -102,33 +83,6 @@ struct Unreachable {
     peer_id: String,
     reason: String,
     since: Time,
-}
-
-/// A node that the configuration names.
-#[derive(Serialize)]
-struct BootstrapStats {
-    address: String,
-    /// Who answered there last.
-    peer_id: Option<String>,
-    connected: bool,
-    /// Why dials fail, and since when.
-    reason: Option<String>,
-    since: Option<Time>,
-}
-
-impl BootstrapStats {
-    fn of(bootstrap: &Bootstrap, live: &Live) -> Self {
-        let is_connected = |peer| live.peers.iter().any(|connected| connected.peer == peer);
-        let connected = bootstrap.peer.is_some_and(is_connected);
-        let failure = bootstrap.failure.as_ref().filter(|_| !connected);
-        Self {
-            address: bootstrap.place.clone(),
-            peer_id: bootstrap.peer.as_ref().map(parlour_net::peer_to_text),
-            connected,
-            reason: failure.map(|(reason, _)| reason.clone()),
-            since: failure.map(|(_, since)| Time(*since)),
-        }
-    }
 }
 
 #[derive(Serialize)]
