@@ -21,8 +21,9 @@ use crate::commands::thread::Thread;
 use crate::commands::token::Token;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, conversation::Conversation, demo::Demo,
-    doctor::Doctor, history::History, init::Init, invite::Invite, message::Message, open::Open, pins::Pins,
-    search::Search, send::Send, status::Status, store::Store, tail::Tail, timer::Timer, up::Up, whoami::Whoami,
+    doctor::Doctor, health::Health, history::History, init::Init, invite::Invite, message::Message, open::Open,
+    pins::Pins, search::Search, send::Send, status::Status, store::Store, tail::Tail, timer::Timer, up::Up,
+    whoami::Whoami,
 };
 use crate::text;
 
@@ -120,6 +121,7 @@ pub(crate) enum Command {
     Presence(Presence),
     Settings(Settings),
     Status(Status),
+    Health(Health),
     Doctor(Doctor),
     Store(Store),
     Message(Message),

@@ -143,6 +143,19 @@ impl Client {
             .map(drop)
     }
 
+    /// Whether the node can take and keep messages: a `status`, and a `detail` if it is not `ok`.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn health(&self) -> Result<Value, CallError> {
+        let mut url = self.base.clone();
+        url.set_path("/health/ready");
+        let response = self.http.get(url).timeout(ANSWER).send().await;
+        let body = response.map_err(CallError::Unreachable)?.bytes().await;
+        let body = body.map_err(CallError::Unreachable)?;
+        serde_json::from_slice(&body).map_err(|error| CallError::Unreadable(error.to_string()))
+    }
+
     /// The last feed seq.
     ///
     /// # Errors

@@ -7,8 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use parlour_node::{Family, Gateway, Registration, Ui};
+use parlour_node::{Family, Gateway, Lan, Registration, Ui};
 use serde::Deserialize;
+
+use crate::lan::{LanOptions, LanPart};
 
 /// Its name in the data directory.
 pub(crate) const FILE: &str = "parlour.toml";
@@ -19,6 +21,14 @@ pub(crate) const FILE: &str = "parlour.toml";
 pub(crate) struct Config {
     /// Who may make an account through the API and the gateways.
     registration: Option<String>,
+    /// Where others reach this node besides.
+    #[serde(default)]
+    announce: Vec<String>,
+    /// Nodes to stay connected to.
+    #[serde(default)]
+    bootstrap: Vec<String>,
+    /// The door to the network.
+    lan: Option<LanPart>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -82,6 +92,24 @@ impl Config {
         rule.with_context(|| format!("cannot use registration of {FILE}"))
     }
 
+    /// The door to the network, if the options or the file open it.
+    ///
+    /// # Errors
+    /// They say what cannot be.
+    pub(crate) fn lan(&mut self, told: LanOptions) -> Result<Option<Lan>> {
+        told.with(self.lan.take())
+    }
+
+    /// What the options say of addresses to announce, or else the file.
+    pub(crate) fn announce(&self, told: Vec<String>) -> Vec<String> {
+        told_or(told, &self.announce)
+    }
+
+    /// What the options say of nodes to stay connected to, or else the file.
+    pub(crate) fn bootstrap(&self, told: Vec<String>) -> Vec<String> {
+        told_or(told, &self.bootstrap)
+    }
+
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.
     ///
     /// # Errors
@@ -123,6 +151,12 @@ impl GatewayPart {
         }
         Ok(gateway)
     }
+}
+
+/// A list of an option stands for the file's; one that is empty, as compose files give it, is none.
+fn told_or(told: Vec<String>, file: &[String]) -> Vec<String> {
+    let told: Vec<String> = told.into_iter().filter(|one| !one.trim().is_empty()).collect();
+    if told.is_empty() { file.to_vec() } else { told }
 }
 
 /// `NAME=VALUE` of an option for a gateway.
@@ -182,6 +216,17 @@ mod tests {
             panic!("one gateway");
         };
         assert_eq!(*gateway, Gateway::of(Family::EchoRoom));
+    }
+
+    #[test]
+    fn addresses_of_options_stand_for_those_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "announce = [\"ada.example:1\"]\nbootstrap = [\"bo:2\", \"cy:3\"]\n";
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        let config = Config::read(folder.path()).unwrap();
+        assert_eq!(config.announce(vec![String::new()]), ["ada.example:1"]);
+        assert_eq!(config.bootstrap(Vec::new()), ["bo:2", "cy:3"]);
+        assert_eq!(config.bootstrap(vec!["dee:4".into()]), ["dee:4"]);
     }
 
     #[test]

@@ -134,6 +134,8 @@ fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
         password: None,
         api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         listen: Vec::new(),
+        announce: Vec::new(),
+        bootstrap: Vec::new(),
         mdns: reach == Reach::Network,
         network: reach == Reach::Network,
         limits: ApiLimits::default(),
@@ -197,6 +199,13 @@ pub(crate) async fn waiting(data: &Path) -> Option<Client> {
     match probe(data, None).await? {
         Found::Waiting(client) => Some(client),
         Found::Accounts(..) => None,
+    }
+}
+
+/// The node that runs on a data directory, whether it has accounts or waits for one.
+pub(crate) async fn answering(data: &Path) -> Option<Client> {
+    match probe(data, None).await? {
+        Found::Waiting(client) | Found::Accounts(client, _) => Some(client),
     }
 }
 

@@ -6,6 +6,7 @@
 //! DATA/node/invitations            hashes of the invitations to make an account
 //! DATA/api/address                 where the running node's API is, and whose
 //! DATA/api/cookie, api/NAME.cookie how the command line is let in there: for the first account, and for each
+//! DATA/tls/certificate.pem, key.pem what the node shows to other machines of the network
 //! DATA/accounts/NAME/keystore      identity and device keys
 //! DATA/accounts/NAME/access        hashes of the tokens that open it
 //! DATA/accounts/NAME/peer          32 bytes, the transport key

@@ -14,11 +14,29 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, BindError, Door, Keeper, Rooms};
+use crate::api::{self, ApiConfig, BindError, CertificateError, Door, Keeper, Lan, LanDoor, LanError, Rooms};
 use crate::data::{DataDir, write_private};
 use crate::gateways::{Gateway, Open};
 use crate::node::{NodeError, NodeOptions};
 use crate::runner::now_ms;
+
+/// Where other machines of the network find the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanFacts {
+    /// `https://HOST:PORT`, the best first.
+    pub urls: Vec<String>,
+    /// SHA-256 of the certificate, as browsers show it.
+    pub fingerprint: String,
+}
+
+impl LanFacts {
+    fn of(lan: &LanDoor) -> Self {
+        Self {
+            urls: lan.urls(),
+            fingerprint: lan.tls.facts().fingerprint,
+        }
+    }
+}
 
 /// A data directory and an address that are ours.
 pub(crate) struct Entrance {
@@ -104,6 +122,21 @@ impl Entrance {
         let served = open.run(self.door.clone(), self.rooms.subscribe());
         self.services.spawn(served);
         Ok(address)
+    }
+
+    /// Opens the door to the network beside the API: the same rooms, over TLS. Once.
+    pub(crate) async fn open_lan(&mut self, lan: Lan) -> Result<LanFacts, LanError> {
+        let listener = api::bind(lan.listen).await?;
+        let address = listener.local_addr().unwrap_or(lan.listen);
+        let folder = self.data.root().join("tls");
+        let open = tokio::task::spawn_blocking(move || lan.door(address, &folder)).await;
+        let lan = open.map_err(|error| CertificateError::Write(io::Error::other(error)))??;
+        let door = self.door.lan(&lan);
+        self.services.spawn(lan.tls.clone().keep(self.stop.child_token()));
+        self.services.spawn(api::run(listener, door, self.rooms.subscribe()));
+        let facts = LanFacts::of(&lan);
+        let _ = self.door.lan.set(lan);
+        Ok(facts)
     }
 
     /// Ends the services; requests under way are answered.

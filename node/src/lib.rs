@@ -22,15 +22,18 @@ mod waiting;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
 pub use api::{
-    ApiConfig, ApiLimits, BindError, RateLimit, Registration, RegistrationError, bind as bind_api, serve as serve_api,
+    ApiConfig, ApiLimits, BindError, Certificate, CertificateError, HostName, HostNameError, Lan, LanError, RateLimit,
+    Registration, RegistrationError, bind as bind_api, serve as serve_api,
 };
 pub use data::DataDir;
 pub use engine::{
-    AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Changed, ContactChange, ConversationChange,
-    Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer, MadeInvite, MadeLink,
-    MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError, Refusal, RevokeError,
-    RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, Unreachable, UpTo,
+    AddContact, AddError, Added, Bootstrap, Change, ChangeError, ChangeMessage, Changed, ContactChange,
+    ConversationChange, Counters, Decision, DecisionError, Ephemera, Expiry, LinkKind, ListCode, Live, LivePeer,
+    MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, PolicyChange, ProfileChange, PublicRoom, ReadMarkError,
+    Refusal, RevokeError, RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError,
+    Unreachable, UpTo,
 };
+pub use entrance::LanFacts;
 pub use gateways::{Family, Gateway, GatewayError, Ui, UiError};
 pub use handle::{AccountHandle, Facts, Health};
 pub use node::{Node, NodeError, NodeOptions};

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
-use crate::api::{self, ApiLimits, BindError, Registration};
+use crate::api::{self, ApiLimits, BindError, Lan, LanError, Registration};
 use crate::data::DataDir;
 use crate::desk::Desk;
 use crate::engine::{Account, Ephemera, Live, Start};
-use crate::entrance::Entrance;
+use crate::entrance::{Entrance, LanFacts};
 use crate::gateways::Gateway;
 use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
@@ -44,6 +44,11 @@ pub struct NodeOptions {
     pub api: SocketAddr,
     /// Where peers are awaited: `IP:PORT` or a multiaddr; the remembered port on all interfaces if empty.
     pub listen: Vec<String>,
+    /// Where others reach this node besides where it listens: `HOST:PORT` or a multiaddr; told before the rest. Of several
+    /// accounts the first one's.
+    pub announce: Vec<String>,
+    /// Nodes to stay connected to: `HOST:PORT` or a multiaddr.
+    pub bootstrap: Vec<String>,
     /// Whether to look for peers on the LAN.
     pub mdns: bool,
     /// Whether to connect to anybody at all.
@@ -81,6 +86,9 @@ pub enum NodeError {
     /// An address to listen on is malformed.
     #[error(transparent)]
     Listen(#[from] parlour_net::ListenError),
+    /// An address of another node, or one to announce, is malformed.
+    #[error(transparent)]
+    Place(#[from] parlour_net::PlaceError),
     /// The network did not start.
     #[error("the network could not be started")]
     Net(#[from] NetError),
@@ -241,6 +249,14 @@ impl Node {
         self.entrance.open_gateway(gateway).await
     }
 
+    /// Lets other machines of the network in to the API, over TLS; says where they find it.
+    ///
+    /// # Errors
+    /// The address cannot be had, or there is no certificate; the node goes on without it.
+    pub async fn open_lan(&mut self, lan: Lan) -> Result<LanFacts, LanError> {
+        self.entrance.open_lan(lan).await
+    }
+
     /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.
     pub fn hide(&self) {
         self.entrance.forget_where();
@@ -319,6 +335,12 @@ impl Resident {
         let peer = keypair.peer();
         let port = data.port(&name);
 
+        // Those that were given are the first one's.
+        let announce = if ports.is_empty() {
+            places(&options.announce)?
+        } else {
+            Vec::new()
+        };
         let config = net_config(options, &port, ports, keypair)?;
         let (net, events) = parlour_net::start(config, stop.child_token())?;
         let refused = net.refused();
@@ -338,6 +360,8 @@ impl Resident {
         let start = Start {
             damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
             online: options.network,
+            announce,
+            bootstraps: options.bootstrap.clone(),
         };
         for damage in &report.damage {
             tracing::error!(%damage, set_aside = ?report.set_aside, "the account's database was damaged");
@@ -424,6 +448,7 @@ fn net_config(
     let mut config = NetConfig::new(keypair, now_ms);
     if options.network {
         config.mdns = options.mdns;
+        config.bootstrap = each_place(&options.bootstrap)?;
         let given = listen_addresses(&options.listen, port)?;
         config.listen = if ports.is_empty() {
             given
@@ -462,6 +487,16 @@ pub(crate) fn listen_addresses(given: &[String], port: &Path) -> Result<Vec<Mult
         addresses.extend(parlour_net::parse_listen(text)?);
     }
     Ok(addresses)
+}
+
+/// Where each of these is.
+fn each_place(given: &[String]) -> Result<Vec<Vec<Multiaddr>>, NodeError> {
+    given.iter().map(|text| Ok(parlour_net::parse_place(text)?)).collect()
+}
+
+/// All addresses of these, QUIC before TCP of each.
+pub(crate) fn places(given: &[String]) -> Result<Vec<Multiaddr>, NodeError> {
+    Ok(each_place(given)?.into_iter().flatten().collect())
 }
 
 fn run_on_own_thread(

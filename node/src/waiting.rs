@@ -6,10 +6,10 @@ use std::path::Path;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::api::{self, BindError, Made, Registration, Setup};
-use crate::entrance::Entrance;
+use crate::api::{self, BindError, Lan, LanError, Made, Registration, Setup};
+use crate::entrance::{Entrance, LanFacts};
 use crate::gateways::Gateway;
-use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses};
+use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses, places};
 
 /// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ impl WaitingNode {
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let mut entrance = Entrance::open(&options).await?;
         listen_addresses(&options.listen, Path::new(""))?;
+        places(&options.announce)?;
+        places(&options.bootstrap)?;
         let (setup, made) = Setup::new(entrance.door.clone(), entrance.data.clone(), entrance.lock.clone());
         if let Some(account) = entrance.data.accounts()?.into_iter().next() {
             setup.found(account, options.password.clone()).await;
@@ -80,6 +82,14 @@ impl WaitingNode {
     /// The address cannot be had; the node goes on without it.
     pub async fn open_gateway(&mut self, gateway: Gateway) -> Result<SocketAddr, BindError> {
         self.entrance.open_gateway(gateway).await
+    }
+
+    /// Lets other machines of the network in to the API, over TLS; says where they find it.
+    ///
+    /// # Errors
+    /// The address cannot be had, or there is no certificate; the node goes on without it.
+    pub async fn open_lan(&mut self, lan: Lan) -> Result<LanFacts, LanError> {
+        self.entrance.open_lan(lan).await
     }
 
     /// Waits until there is an account. The wait may be given up and begun again.

@@ -129,6 +129,8 @@ impl Guest {
             password: None,
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             listen: vec!["127.0.0.1:0".to_owned()],
+            announce: Vec::new(),
+            bootstrap: Vec::new(),
             mdns: false,
             network: true,
             limits: ApiLimits::default(),

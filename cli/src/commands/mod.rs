@@ -10,6 +10,7 @@ pub(crate) mod conversation;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod draft;
+pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod invite;
@@ -117,6 +118,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
             Some(code) => Ok(code),
             None => with_node(global, Reach::Disk, async |client| status.run(client, out).await).await,
         },
+        Command::Health(health) => health.run(global, out).await,
         Command::Store(store) => tokio::task::block_in_place(|| store.run(global, out)),
         Command::Doctor(doctor) => Box::pin(doctor.run(global, out)).await,
         Command::Message(message) => {

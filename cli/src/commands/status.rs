@@ -73,6 +73,15 @@ fn shown(stats: &Value, out: &Output) -> String {
             field("version")
         ));
         lines.push(format!("  API            {}", field("api")));
+        for url in list(&stats["lan"], "urls") {
+            lines.push(format!(
+                "  network        {}",
+                text::one_line(url.as_str().unwrap_or_default())
+            ));
+        }
+        if let Some(fingerprint) = stats["lan"]["fingerprint"].as_str() {
+            lines.push(format!("  certificate    SHA-256 {}", text::one_line(fingerprint)));
+        }
     } else {
         lines.push(out.addressed("  not running    start it with `parlour up`"));
     }
@@ -86,6 +95,23 @@ fn shown(stats: &Value, out: &Output) -> String {
     for peer in list(stats, "peers") {
         let address = peer["address"].as_str().unwrap_or_default();
         lines.push(format!("  connected to   {}", text::one_line(address)));
+    }
+    for address in list(stats, "announced") {
+        lines.push(format!(
+            "  announces      {}",
+            text::one_line(address.as_str().unwrap_or_default())
+        ));
+    }
+    for bootstrap in list(stats, "bootstraps") {
+        let address = text::one_line(bootstrap["address"].as_str().unwrap_or_default());
+        lines.push(match bootstrap["reason"].as_str() {
+            Some(reason) => format!(
+                "  bootstrap      {address} cannot be reached: {}",
+                text::one_line(&text::dial_failures(reason))
+            ),
+            None if bootstrap["connected"] == json!(true) => format!("  bootstrap      {address}, connected"),
+            None => format!("  bootstrap      {address}"),
+        });
     }
     for peer in list(stats, "unreachable") {
         let (id, reason) = (

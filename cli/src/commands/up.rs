@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use parlour_node::{
-    ApiLimits, BindError, DataDir, Family, Gateway, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode,
-};
+use parlour_node::{DataDir, Family, NewAccount, Node, NodeOptions, Registration, Ui, WaitingNode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -19,8 +17,9 @@ use crate::client::Client;
 use crate::commands::init;
 use crate::config::{Config, Named, Told, of_gateway};
 use crate::connect::{HELD, HELD_STEP, clients_of, data_dir, is_complete, running, start, unlocked, waiting};
+use crate::doors::Doors;
 use crate::failure::{PortInUse, holder_of_port, is_data_in_use, taken_port};
-use crate::handles;
+use crate::lan::{LanOptions, own_address};
 use crate::output::Output;
 use crate::stop::Stop;
 use crate::text;
@@ -33,6 +32,8 @@ const EXAMPLES: &str = "\
 Examples:
   parlour up
   parlour up --listen 0.0.0.0:4001 --listen '[::]:4001'
+  parlour up --listen 0.0.0.0:4001 --announce ada.example:4001 --bootstrap bo.example:4001
+  parlour up --lan --lan-host box.example
   parlour up --gateway echoroom --gateway-ui echoroom=http://127.0.0.1:5173
   parlour --data /srv/ada up --api 127.0.0.1:7701 --no-mdns --log-json";
 
@@ -41,12 +42,22 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Up {
     /// Where programs of this machine talk to the node
-    #[arg(long, value_name = "IP:PORT", env = "PARLOUR_API", default_value = "127.0.0.1:7700")]
+    #[arg(long, value_name = "IP:PORT", env = "PARLOUR_API", default_value = "127.0.0.1:7700", value_parser = own_address)]
     api: SocketAddr,
+    #[command(flatten)]
+    lan: LanOptions,
     /// Where other nodes reach this one: IP:PORT (for QUIC and TCP) or a multiaddr; repeatable [default: the port of the
     /// first start, on all interfaces]
     #[arg(long, value_name = "ADDR", env = "PARLOUR_LISTEN", value_delimiter = ',')]
     listen: Vec<String>,
+    /// Where others reach this node besides, such as a name or a forwarded port: HOST:PORT or a multiaddr; repeatable. Told
+    /// before the rest, and not checked
+    #[arg(long, value_name = "ADDR", env = "PARLOUR_ANNOUNCE", value_delimiter = ',')]
+    announce: Vec<String>,
+    /// A node to stay connected to, whoever it is: HOST:PORT or a multiaddr; repeatable. Contacts who have one in common
+    /// find each other through it
+    #[arg(long, value_name = "ADDR", env = "PARLOUR_BOOTSTRAP", value_delimiter = ',')]
+    bootstrap: Vec<String>,
     /// Also speak for another chat backend, to web UIs that were written for it: NAME or NAME=IP:PORT; repeatable. There are
     /// echoroom (port 3000), socketchat (5000) and chatterbox (9002)
     #[arg(
@@ -99,9 +110,15 @@ impl Up {
             uis: self.uis,
             origins: self.origins,
         };
-        let config = Config::read(&data)?;
+        let mut config = Config::read(&data)?;
+        let lan = config.lan(self.lan)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
-        let gateways = config.gateways(told)?;
+        let announce = config.announce(self.announce);
+        let bootstrap = config.bootstrap(self.bootstrap);
+        let doors = Doors {
+            gateways: config.gateways(told)?,
+            lan,
+        };
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
         let options = NodeOptions {
@@ -111,9 +128,11 @@ impl Up {
             password: None,
             api: self.api,
             listen: self.listen,
+            announce,
+            bootstrap,
             mdns: !self.no_mdns,
             network: true,
-            limits: limits(&gateways),
+            limits: doors.limits(),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -121,7 +140,7 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, rule, &gateways, &mut stop, out)).await
+            Box::pin(start_and_wait(options, rule, &doors, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
@@ -130,7 +149,7 @@ impl Up {
         };
         if has_account {
             node.set_registration(rule);
-            if let Err(error) = open_gateways(&gateways, async |gateway| node.open_gateway(gateway).await, out).await {
+            if let Err(error) = doors.open(&mut node, out).await {
                 node.stop().await;
                 return Err(error);
             }
@@ -143,32 +162,6 @@ impl Up {
             () = stop.asked() => bail!("stopped before all was in order; nothing accepted is lost"),
         }
     }
-}
-
-/// Opens the gateways, each with what it serves.
-async fn open_gateways(
-    gateways: &[Gateway],
-    mut open: impl AsyncFnMut(Gateway) -> Result<SocketAddr, BindError>,
-    out: &Output,
-) -> Result<()> {
-    for gateway in gateways {
-        let address = open(gateway.clone()).await?;
-        let what = match &gateway.ui {
-            Some(ui) => format!("{} with {ui}", gateway.family.name()),
-            None => gateway.family.name().to_owned(),
-        };
-        out.note(&format!("  gateway     {what} at http://{address}"));
-    }
-    Ok(())
-}
-
-/// What the node serves at once, as far as the system gives it files for that.
-fn limits(gateways: &[Gateway]) -> ApiLimits {
-    let limits = ApiLimits::default();
-    let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
-    let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
-    let doors = doors.fold(1_u64, u64::saturating_add);
-    handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
@@ -192,14 +185,14 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 async fn start_and_wait(
     options: NodeOptions,
     rule: Registration,
-    gateways: &[Gateway],
+    doors: &Doors,
     stop: &mut Stop,
     out: &Output,
 ) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
     waiting.set_registration(rule);
-    if let Err(error) = open_gateways(gateways, async |gateway| waiting.open_gateway(gateway).await, out).await {
+    if let Err(error) = doors.open(&mut waiting, out).await {
         waiting.stop().await;
         return Err(error);
     }

@@ -15,7 +15,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The program, with nothing of the environment that could change what it does.
 pub(crate) fn parlour() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
-    for name in ["DATA", "ACCOUNT", "PASSWORD_FILE", "API", "LISTEN", "LOG"] {
+    for name in [
+        "DATA",
+        "ACCOUNT",
+        "PASSWORD_FILE",
+        "API",
+        "LISTEN",
+        "ANNOUNCE",
+        "BOOTSTRAP",
+        "LAN",
+        "LOG",
+    ] {
         command.env_remove(format!("PARLOUR_{name}"));
     }
     command.stdin(Stdio::null());

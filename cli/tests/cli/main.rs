@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod errors;
 mod harness;
+mod network;
 mod offline;
 mod pair;
 mod personal;

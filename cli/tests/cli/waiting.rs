@@ -48,6 +48,7 @@ fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
         (&true.into(), &Value::Null, &"no_account".into()),
         "{status}"
     );
+    assert_eq!(box_.json(&["health"])["status"], "no_account");
     let shown = box_.run(&["status"]);
     assert!(shown.done().stdout.contains("no account yet"), "{shown:?}");
     assert!(shown.stdout.contains(" init --name NAME`"), "{shown:?}");
@@ -61,6 +62,8 @@ fn a_node_without_an_account_is_given_one_beside_it_and_talks() {
     assert_eq!(made["words"].as_array().unwrap().len(), 24, "{made}");
     up.note(|line| line == "ready");
     assert_eq!(box_.json(&["whoami"])["user_id"], made["user_id"]);
+    assert_eq!(box_.json(&["health"])["status"], "ok");
+    Home::empty().run(&["health"]).failed(1, "no node answers");
     box_.run(&["init", "--name", "again", "--no-password"])
         .failed(1, "in use by pid");
 

@@ -110,6 +110,66 @@ pub fn parse_listen(text: &str) -> Result<Vec<Multiaddr>, ListenError> {
     ])
 }
 
+/// Why the address of somebody else was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} leads nowhere: expected HOST:PORT such as bo.example:4100 or 192.0.2.7:4100, or a multiaddr such as /dns/bo.example/udp/4100/quic-v1"
+)]
+pub struct PlaceError {
+    /// What was given.
+    pub text: String,
+}
+
+/// Reads where a node is reached from elsewhere: `HOST:PORT` means QUIC and TCP on that port of an IP address or a name, a
+/// multiaddr (which may name the peer at its end) means itself.
+/// # Errors
+/// Names what is expected.
+pub fn parse_place(text: &str) -> Result<Vec<Multiaddr>, PlaceError> {
+    let bad = || PlaceError { text: text.to_owned() };
+    if text.starts_with('/') {
+        let address: Multiaddr = text.parse().map_err(|_| bad())?;
+        let fits =
+            address.len() <= MAX_ADDRESS_BYTES && address.iter().any(|part| port_of(&part).is_some_and(|p| p != 0));
+        return if fits { Ok(vec![address]) } else { Err(bad()) };
+    }
+    let (host, port) = match text.parse::<SocketAddr>() {
+        Ok(socket) if !socket.ip().is_unspecified() => (Protocol::from(socket.ip()), socket.port()),
+        Ok(_) => return Err(bad()),
+        Err(_) => {
+            let (name, port) = text.rsplit_once(':').ok_or_else(bad)?;
+            if !is_host_name(name) {
+                return Err(bad());
+            }
+            (Protocol::Dns(name.into()), port.parse().map_err(|_| bad())?)
+        }
+    };
+    if port == 0 {
+        return Err(bad());
+    }
+    let host = Multiaddr::empty().with(host);
+    Ok(vec![
+        host.clone().with(Protocol::Udp(port)).with(Protocol::QuicV1),
+        host.with(Protocol::Tcp(port)),
+    ])
+}
+
+fn port_of(part: &Protocol<'_>) -> Option<u16> {
+    match part {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some(*port),
+        _ => None,
+    }
+}
+
+/// Letters, digits, `-` and `_` between dots, not all of them digits: those would be a malformed IP address.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        !label.is_empty() && label.len() <= 63 && label.chars().all(known)
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name.len() <= 253 && name.split('.').all(label) && last.chars().any(|c| !c.is_ascii_digit())
+}
+
 /// The same address with another port; 0 = any that is free.
 pub fn with_port(address: &Multiaddr, port: u16) -> Multiaddr {
     address
@@ -218,6 +278,46 @@ mod tests {
         for text in ["", "4100", "localhost:4100", "1.2.3.4", "1.2.3.4:70000", "/ip4/x"] {
             let error = parse_listen(text).unwrap_err().to_string();
             assert!(error.contains("expected IP:PORT"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_host_with_a_port_or_a_multiaddr() {
+        let got = parse_place("bo:4100").unwrap();
+        assert_eq!(got, [addr("/dns/bo/udp/4100/quic-v1"), addr("/dns/bo/tcp/4100")]);
+        let got = parse_place("[2001:db8::1]:9").unwrap();
+        assert_eq!(
+            got,
+            [addr("/ip6/2001:db8::1/udp/9/quic-v1"), addr("/ip6/2001:db8::1/tcp/9")]
+        );
+        assert_eq!(
+            parse_place("/dns4/bo.example/tcp/9").unwrap(),
+            [addr("/dns4/bo.example/tcp/9")]
+        );
+    }
+
+    #[test]
+    fn what_leads_nowhere_says_what_is_expected() {
+        let long = format!("{}:1", "a.".repeat(200));
+        for text in [
+            "",
+            "bo",
+            ":1",
+            "bo:",
+            "bo:0",
+            "bo:65536",
+            "0.0.0.0:1",
+            "[::]:1",
+            "1.2.3:1",
+            "b o:1",
+            "bo/x:1",
+            "/dns4/bo",
+            "/dns4/bo/tcp/0",
+            "http://bo:1",
+            &long,
+        ] {
+            let error = parse_place(text).unwrap_err().to_string();
+            assert!(error.contains("expected HOST:PORT"), "{error}");
         }
     }
 

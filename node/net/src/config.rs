@@ -53,6 +53,8 @@ pub struct NetConfig {
     pub listen: Vec<Multiaddr>,
     /// Addresses to announce without proof (compose files, port forwards).
     pub external: Vec<Multiaddr>,
+    /// Nodes to stay connected to, each by its addresses, which are tried in turn; see [`parse_place`](crate::parse_place).
+    pub bootstrap: Vec<Vec<Multiaddr>>,
     /// Whether to announce and search on the LAN (IPv4).
     pub mdns: bool,
     /// Gossip topics, at most 255; commands and events name them by index. All are subscribed.
@@ -74,6 +76,7 @@ impl NetConfig {
             keypair,
             listen: Vec::new(),
             external: Vec::new(),
+            bootstrap: Vec::new(),
             mdns: false,
             topics: Vec::new(),
             validate: |_, _| Verdict::Accept,

@@ -47,6 +47,13 @@ pub enum NetEvent {
         /// One line for people, all addresses tried included.
         reason: String,
     },
+    /// What became of dialling a node that the configuration names; it is dialled again whenever it is not connected.
+    Bootstrap {
+        /// Which one: index into [`NetConfig::bootstrap`](crate::NetConfig::bootstrap).
+        number: usize,
+        /// Who is there, or one line for people.
+        result: Result<PeerId, String>,
+    },
     /// mDNS found a peer on the LAN.
     DiscoveredLan {
         /// Who claims to be there.

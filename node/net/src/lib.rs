@@ -24,8 +24,8 @@ mod streams;
 mod whereabouts;
 
 pub use address::{
-    AddressError, ListenError, MAX_ADDRESS_BYTES, Scope, address_from_bytes, address_to_bytes, parse_listen,
-    peer_from_bytes, peer_from_text, peer_to_bytes, peer_to_text, scope, with_port,
+    AddressError, ListenError, MAX_ADDRESS_BYTES, PlaceError, Scope, address_from_bytes, address_to_bytes,
+    parse_listen, parse_place, peer_from_bytes, peer_from_text, peer_to_bytes, peer_to_text, scope, with_port,
 };
 pub use command::NetCommand;
 pub use config::{NetConfig, NetLimits, NodeKey, Verdict};

@@ -31,6 +31,10 @@ const YAMUX_STREAMS: usize = 64;
 /// Inbound streams of one connection that have not said their protocol yet.
 const NEGOTIATING: usize = 32;
 
+/// How long the address of a name is kept, and that there is none.
+const NAME_KEPT: Duration = Duration::from_secs(30);
+const NO_NAME_KEPT: Duration = Duration::from_secs(5);
+
 /// Why the network did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -68,7 +72,7 @@ pub fn start(config: NetConfig, cancel: CancellationToken) -> Result<(NetHandle,
     let (events, event_queue) = mpsc::channel(EVENTS);
     let handle = NetHandle::new(commands, *swarm.local_peer_id(), refusals.clone());
     let event_loop = EventLoop::new(swarm, topics, &config, command_queue, &events, cancel, refusals);
-    runtime.spawn(event_loop.run(events, config.listen, config.external));
+    runtime.spawn(event_loop.run(events, config.listen, config.external, config.bootstrap));
     Ok((handle, event_queue))
 }
 
@@ -87,23 +91,25 @@ fn build(config: &NetConfig, topics: &Topics, refusals: &Counter) -> Result<Swar
             .with_max_negotiating_inbound_streams(NEGOTIATING)
             .with_smart_dial()
     };
+    let (servers, names) = name_resolution();
+    Ok(transports()?
+        .with_dns_config(servers, names)
+        .with_behaviour(|_| behaviour)
+        .unwrap_or_else(|never| match never {})
+        .with_swarm_config(swarm_config)
+        .build())
+}
+
+/// The system's servers for names, asked again soon: whoever moves keeps the name, and some servers give it for a day.
+fn name_resolution() -> (dns::ResolverConfig, dns::ResolverOpts) {
     // Without /etc/resolv.conf (bare containers) names do not resolve and everything else works.
-    match transports()?.with_dns() {
-        Ok(builder) => Ok(builder
-            .with_behaviour(|_| behaviour)
-            .unwrap_or_else(|never| match never {})
-            .with_swarm_config(swarm_config)
-            .build()),
-        Err(cause) => {
-            tracing::warn!(error = %cause, "the system's DNS settings cannot be read");
-            Ok(transports()?
-                .with_dns_config(dns::ResolverConfig::default(), dns::ResolverOpts::default())
-                .with_behaviour(|_| behaviour)
-                .unwrap_or_else(|never| match never {})
-                .with_swarm_config(swarm_config)
-                .build())
-        }
-    }
+    let (servers, mut options) = hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|cause| {
+        tracing::warn!(error = %cause, "the system's DNS settings cannot be read");
+        Default::default()
+    });
+    options.positive_max_ttl = Some(NAME_KEPT);
+    options.negative_max_ttl = Some(NO_NAME_KEPT);
+    (servers, options)
 }
 
 fn yamux_config() -> yamux::Config {

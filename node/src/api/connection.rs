@@ -1,7 +1,7 @@
 //! One TCP connection: reading a head, a rest between requests, and a client that takes nothing are each limited in time.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -38,14 +37,17 @@ enum Phase {
 pub(crate) struct Connection {
     /// The client's address.
     pub(crate) from: IpAddr,
+    /// Where it came to, at a door that may be called by any address of this machine.
+    pub(crate) to: Option<SocketAddr>,
     phase: AtomicU8,
     lingers: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(from: IpAddr) -> Self {
+    pub(crate) fn new(from: IpAddr, to: Option<SocketAddr>) -> Self {
         Self {
             from,
+            to,
             phase: AtomicU8::new(Phase::Head as u8),
             lingers: AtomicBool::new(false),
         }
@@ -83,8 +85,8 @@ impl Connection {
 }
 
 /// A socket with the time limits of its connection.
-pub(crate) struct TimedStream {
-    socket: TcpStream,
+pub(crate) struct TimedStream<S> {
+    socket: S,
     connection: Arc<Connection>,
     header_timeout: Duration,
     write_timeout: Duration,
@@ -95,9 +97,9 @@ pub(crate) struct TimedStream {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-impl TimedStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
     pub(crate) fn new(
-        socket: TcpStream,
+        socket: S,
         connection: Arc<Connection>,
         limits: &ApiLimits,
         place: Option<OwnedSemaphorePermit>,
@@ -166,7 +168,7 @@ impl TimedStream {
     }
 }
 
-impl AsyncRead for TimedStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.socket).poll_read(cx, buffer);
@@ -178,7 +180,7 @@ impl AsyncRead for TimedStream {
     }
 }
 
-impl AsyncWrite for TimedStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.watch_write(cx, outcome)

@@ -1,7 +1,7 @@
 //! What every request meets first, whatever is behind it: the guard, the limits, the pairing.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use axum::extract::FromRef;
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::newcomers::Newcomers;
 use super::pairing::Pairing;
 use super::server::ApiConfig;
 use super::state::{ApiState, Neighbours, Shared};
+use super::tls::{LanDoor, Tls};
 use crate::runner::now_ms;
 
 /// One API's door. It stays the same when a node gets its account. Cheap to clone.
@@ -34,6 +35,10 @@ pub(crate) struct Door {
     /// People who make accounts for themselves.
     pub(crate) newcomers: Arc<Newcomers>,
     pub(super) neighbours: Arc<Neighbours>,
+    /// What is said on it is encrypted.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// The door to the network beside the API's, if it is open.
+    pub(crate) lan: Arc<OnceLock<LanDoor>>,
 }
 
 /// A secret with its end, ms since 1970.
@@ -58,6 +63,8 @@ impl Door {
             pairing: Arc::new(Pairing::new(&limits)),
             newcomers: Arc::new(Newcomers::new(limits.logins)),
             neighbours: Arc::default(),
+            tls: None,
+            lan: Arc::default(),
             limits: Arc::new(limits),
             address,
             started: Instant::now(),
@@ -74,6 +81,18 @@ impl Door {
             address,
             tasks: TaskTracker::new(),
             stop: self.stop.child_token(),
+            ..self.clone()
+        }
+    }
+
+    /// The door to the network: the same tokens, the same rooms.
+    pub(crate) fn lan(&self, lan: &LanDoor) -> Self {
+        Self {
+            guard: Arc::new(self.guard.lan(lan.authorities(), &self.limits)),
+            address: lan.address,
+            tasks: TaskTracker::new(),
+            stop: self.stop.child_token(),
+            tls: Some(lan.tls.clone()),
             ..self.clone()
         }
     }
@@ -104,6 +123,19 @@ impl Door {
             secret: Zeroizing::new(format!("{}/#pair={}", self.url(), code.as_str())),
             until,
         }
+    }
+
+    /// The same link for another machine of the network, if the door to it is open: by the first of its names, and with the
+    /// fingerprint of a certificate that nobody else vouches for, to be compared with what a browser shows.
+    pub(crate) fn link_from_lan(&self, link: &Until) -> Option<String> {
+        let (_, fragment) = link.secret.split_once('#')?;
+        let lan = self.lan.get()?;
+        let (url, facts) = (lan.urls().into_iter().next()?, lan.tls.facts());
+        let fingerprint = match facts.own {
+            true => format!("&sha256={}", facts.fingerprint.replace(':', "").to_ascii_lowercase()),
+            false => String::new(),
+        };
+        Some(format!("{url}/#{fragment}{fingerprint}"))
     }
 
     /// Exchanges the code of a link for a token.

@@ -11,10 +11,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::auth::{Auth, Caller, Program};
+use super::connection::Connection;
 use super::error::ApiError;
 use super::limits::ApiLimits;
 use super::operations;
 use super::rate::{Buckets, client};
+use super::tls::authority_of;
 use super::web;
 use crate::runner::now_ms;
 
@@ -37,6 +39,8 @@ enum Before {
 /// The checks before routing.
 pub(crate) struct Guard {
     before: Before,
+    /// `http`, or `https` at a door to the network.
+    scheme: &'static str,
     hosts: Vec<String>,
     origins: Vec<String>,
     auth: Arc<Auth>,
@@ -71,6 +75,7 @@ impl Guard {
             .collect();
         Self {
             before: Before::Api,
+            scheme: "http",
             hosts: own,
             origins,
             auth,
@@ -89,6 +94,21 @@ impl Guard {
         }
     }
 
+    /// The same in front of a door to the network, which may be called by these and by the address a request came to.
+    pub(crate) fn lan(&self, hosts: Vec<String>, limits: &ApiLimits) -> Self {
+        Self {
+            before: Before::Api,
+            scheme: "https",
+            origins: hosts.iter().map(|host| format!("https://{host}")).collect(),
+            hosts,
+            auth: self.auth.clone(),
+            body_bytes: limits.body_bytes,
+            anonymous: Buckets::new(limits.anonymous),
+            cookie: Buckets::new(limits.cookie),
+            paired: Buckets::new(limits.paired),
+        }
+    }
+
     pub(crate) fn is_gateway(&self) -> bool {
         self.before != Before::Api
     }
@@ -102,12 +122,15 @@ impl Guard {
     pub(crate) fn check<B>(
         &self,
         request: &Request<B>,
-        from: IpAddr,
+        connection: &Connection,
         now: Instant,
     ) -> Result<Option<Caller>, ApiError> {
-        self.check_target(request)?;
-        self.check_host(request)?;
-        self.check_origin(request.headers())?;
+        let from = connection.from;
+        // No name leads here: whoever gives the very address a connection came to can only mean this door.
+        let here = connection.to.map(authority_of);
+        self.check_target(request, here.as_deref())?;
+        self.check_host(request, here.as_deref())?;
+        self.check_origin(request.headers(), here.as_deref())?;
         if self.is_gateway() {
             self.check_length(request.headers())?;
             return Ok(None);
@@ -159,7 +182,7 @@ impl Guard {
         &self.auth
     }
 
-    fn check_target<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+    fn check_target<B>(&self, request: &Request<B>, here: Option<&str>) -> Result<(), ApiError> {
         let uri = request.uri();
         if request.version() < Version::HTTP_10 || !uri.path().starts_with('/') {
             return Err(ApiError::bad_request("bad_target", "the request target must be a path"));
@@ -167,7 +190,7 @@ impl Guard {
         let Some(authority) = uri.authority() else {
             return Ok(());
         };
-        if uri.scheme_str() != Some("http") || !self.is_own_host(authority.as_str()) {
+        if uri.scheme_str() != Some(self.scheme) || !self.is_own_host(authority.as_str(), here) {
             return Err(ApiError::forbidden(
                 "host_not_allowed",
                 "the request target names a host this node does not answer for",
@@ -176,11 +199,11 @@ impl Guard {
         Ok(())
     }
 
-    fn check_host<B>(&self, request: &Request<B>) -> Result<(), ApiError> {
+    fn check_host<B>(&self, request: &Request<B>, here: Option<&str>) -> Result<(), ApiError> {
         let host = single(request.headers(), header::HOST)?;
         let host = host.ok_or_else(|| ApiError::bad_request("no_host", "the request has no Host header"))?;
         let host = host.to_str().unwrap_or_default();
-        if !self.is_own_host(host) {
+        if !self.is_own_host(host, here) {
             return Err(ApiError::forbidden(
                 "host_not_allowed",
                 "the Host header names a host this node does not answer for",
@@ -195,14 +218,20 @@ impl Guard {
         }
     }
 
-    fn is_own_host(&self, host: &str) -> bool {
-        self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+    fn is_own_host(&self, host: &str, here: Option<&str>) -> bool {
+        let mut own = self.hosts.iter().map(String::as_str).chain(here);
+        own.any(|own| own.eq_ignore_ascii_case(host))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_origin(&self, headers: &HeaderMap, here: Option<&str>) -> Result<(), ApiError> {
         let origin = single(headers, header::ORIGIN)?;
+        let is_here = |origin: &HeaderValue| {
+            let rest = origin.as_bytes().strip_prefix(b"https://");
+            here.is_some() && rest == here.map(str::as_bytes)
+        };
         if let Some(origin) = origin
             && !self.origins.iter().any(|own| own.as_bytes() == origin.as_bytes())
+            && !is_here(origin)
         {
             return Err(ApiError::forbidden(
                 "origin_not_allowed",

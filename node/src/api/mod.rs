@@ -21,6 +21,7 @@ mod rate;
 mod server;
 mod setup;
 mod state;
+mod tls;
 mod v1;
 mod web;
 
@@ -37,4 +38,6 @@ pub(crate) use operations::is_open;
 pub use server::{ApiConfig, BindError, bind, serve};
 pub(crate) use server::{Rooms, account_room, account_rooms, run, setup_rooms};
 pub(crate) use setup::{Made, Setup, serve_first};
+pub(crate) use tls::LanDoor;
+pub use tls::{Certificate, CertificateError, HostName, HostNameError, Lan, LanError};
 pub(crate) use v1::cursor_before;

@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -143,7 +143,9 @@ pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receive
         match accepted {
             Ok((socket, from)) => match places.clone().try_acquire_owned() {
                 Ok(place) => {
-                    let connection = Arc::new(Connection::new(from.ip()));
+                    let to = door.tls.as_ref().and_then(|_| socket.local_addr().ok());
+                    let to = to.map(|to| SocketAddr::new(to.ip().to_canonical(), to.port()));
+                    let connection = Arc::new(Connection::new(from.ip().to_canonical(), to));
                     let served = converse(socket, connection, door.clone(), rooms.clone(), abort.clone(), place);
                     door.tasks.spawn(served);
                 }
@@ -214,7 +216,7 @@ async fn refuse(mut socket: TcpStream) {
     let _ = tokio::time::timeout(ACCEPT_PAUSE, socket.write_all(FULL)).await;
 }
 
-/// One connection, from its first request to its end.
+/// One connection, from its handshake, where there is one, to its end.
 async fn converse(
     socket: TcpStream,
     connection: Arc<Connection>,
@@ -225,6 +227,27 @@ async fn converse(
 ) {
     // Without it, small answers may wait for the acknowledgement of earlier ones.
     let _ = socket.set_nodelay(true);
+    let Some(tls) = door.tls.clone() else {
+        return speak(socket, connection, door, rooms, abort, place).await;
+    };
+    let greeted = tokio::select! {
+        () = door.stop.cancelled() => None,
+        greeted = tls.greet(socket, door.limits.header_timeout) => greeted,
+    };
+    if let Some(stream) = greeted {
+        speak(stream, connection, door, rooms, abort, place).await;
+    }
+}
+
+/// A connection from its first request on.
+async fn speak(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    connection: Arc<Connection>,
+    door: Door,
+    rooms: watch::Receiver<Rooms>,
+    abort: CancellationToken,
+    place: OwnedSemaphorePermit,
+) {
     let limits = &door.limits;
     // The API counts its WebSockets by themselves; behind a gateway whatever was upgraded goes on counting here.
     let (_place, kept) = match door.guard.is_gateway() {
@@ -271,7 +294,7 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     let (gateway, shares) = (door.guard.is_gateway(), door.guard.shares());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = asks_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match door.guard.check(&request, connection.from, Instant::now()) {
+    let mut response = match door.guard.check(&request, connection, Instant::now()) {
         Err(refused) if gateway => return finish(refused.for_gateway(), connection, has_body),
         Err(refused) => refused.into_response(),
         Ok(_) if shares && is_preflight => StatusCode::NO_CONTENT.into_response(),

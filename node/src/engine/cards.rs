@@ -33,7 +33,11 @@ const CARDS_AT_ONCE: u64 = 6;
 
 impl Engine {
     pub(crate) fn best_addresses(&self, max: usize) -> Vec<Multiaddr> {
-        best_first(&self.listening, max)
+        // What the configuration says is meant; what is seen here may lead nowhere from elsewhere.
+        let mut addresses = self.announced.clone();
+        addresses.extend(best_first(&self.listening, max));
+        addresses.truncate(max);
+        addresses
     }
 
     pub(crate) fn card(&self, now: u64) -> Profile {

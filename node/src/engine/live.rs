@@ -49,6 +49,38 @@ pub struct Unreachable {
     pub since: u64,
 }
 
+/// A node that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// As the configuration names it.
+    pub place: String,
+    /// Who answered there last.
+    pub peer: Option<PeerId>,
+    /// Why dials fail, and since when, ms; nothing once one did not.
+    pub failure: Option<(String, u64)>,
+}
+
+impl Bootstrap {
+    pub(crate) fn new(place: String) -> Self {
+        Self {
+            place,
+            peer: None,
+            failure: None,
+        }
+    }
+
+    /// What became of a dial.
+    pub(crate) fn note(&mut self, result: Result<PeerId, String>, now: u64) {
+        match result {
+            Ok(peer) => (self.peer, self.failure) = (Some(peer), None),
+            Err(reason) => {
+                let since = self.failure.as_ref().map_or(now, |(_, since)| *since);
+                self.failure = Some((reason, since));
+            }
+        }
+    }
+}
+
 /// A snapshot of the volatile state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
@@ -56,6 +88,10 @@ pub struct Live {
     pub name: String,
     /// Our addresses.
     pub listening: Vec<Multiaddr>,
+    /// Those that the configuration tells others.
+    pub announced: Vec<Multiaddr>,
+    /// The nodes that the configuration names.
+    pub bootstraps: Vec<Bootstrap>,
     /// Connected peers.
     pub peers: Vec<LivePeer>,
     /// Devices with a ready stream: device, since (ms), how far their clock is ahead of ours (ms).
@@ -121,6 +157,8 @@ impl Engine {
         Some(Live {
             name: self.account.name.clone(),
             listening: self.listening.clone(),
+            announced: self.announced.clone(),
+            bootstraps: self.bootstraps.clone(),
             peers,
             linked,
             unreachable,

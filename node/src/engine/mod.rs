@@ -69,7 +69,7 @@ pub use input::{
     SendError, SendText, Sent, UpTo,
 };
 pub(crate) use input::{Command, Input};
-pub use live::{Counters, Live, LivePeer, Unreachable};
+pub use live::{Bootstrap, Counters, Live, LivePeer, Unreachable};
 pub(crate) use requests::is_open as is_open_request;
 pub(crate) use rollback::{other_copy, rolled_back};
 pub(crate) use rooms::sets_timer;
@@ -94,12 +94,16 @@ use timers::{Allowance, Backoff, Timer, Timers};
 pub(crate) type EngineRng = Box<dyn CryptoRng + Send>;
 
 /// What the engine has to know about how it is started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Start {
     /// The store reported a loss when it was opened.
     pub(crate) damaged: bool,
     /// Whether to connect to anybody.
     pub(crate) online: bool,
+    /// Where others reach us besides where we listen, told before it.
+    pub(crate) announce: Vec<Multiaddr>,
+    /// Nodes that the configuration names, as it names them.
+    pub(crate) bootstraps: Vec<String>,
 }
 
 /// Timers handled in one turn; the others are due in the next.
@@ -117,6 +121,9 @@ pub(crate) struct Engine {
     peer: PeerId,
     rng: EngineRng,
     listening: Vec<Multiaddr>,
+    /// Told before where we listen.
+    announced: Vec<Multiaddr>,
+    bootstraps: Vec<Bootstrap>,
     /// The name the account was made with.
     first_name: String,
     details: CardDetails,
@@ -201,6 +208,8 @@ impl Engine {
             peer,
             rng,
             listening: Vec::new(),
+            announced: start.announce,
+            bootstraps: start.bootstraps.into_iter().map(Bootstrap::new).collect(),
             first_name: account.name.clone(),
             details: CardDetails::default(),
             bundle: Vec::new(),

@@ -120,6 +120,13 @@ impl Engine {
                 self.on_dial_failed(peer, reason, turn.now);
                 Ok(())
             }
+            NetEvent::Bootstrap { number, result } => {
+                self.live_changed = true;
+                if let Some(bootstrap) = self.bootstraps.get_mut(number) {
+                    bootstrap.note(result, turn.now);
+                }
+                Ok(())
+            }
             NetEvent::DiscoveredLan { peer, addresses } => {
                 self.rooms.directory.is_near(peer, addresses, turn.now);
                 self.dial_now(turn, peer);

@@ -207,7 +207,7 @@ impl Inside {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(bytes))
             .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "this id is not valid"))?;
-        request.extensions_mut().insert(Arc::new(Connection::new(from)));
+        request.extensions_mut().insert(Arc::new(Connection::new(from, None)));
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller.clone());
         }

@@ -225,6 +225,8 @@ impl SimNode {
         let begun = Start {
             damaged: report.damage.iter().any(parlour_store::Damage::is_loss),
             online: true,
+            announce: Vec::new(),
+            bootstraps: Vec::new(),
         };
         let rng = Box::new(ChaCha8Rng::seed_from_u64(seed));
         let (engine, batch, effects) =

@@ -11,6 +11,7 @@ mod changes;
 mod chatterbox;
 mod echoroom;
 mod house;
+mod lan;
 mod limits;
 mod logins;
 mod newcomers;

@@ -10,7 +10,7 @@ use parlour_node::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ pub(crate) struct TestApi {
     pub(crate) stop: CancellationToken,
     pub(crate) served: Option<JoinHandle<()>>,
     node: Option<Node>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 /// What a node of tests is started with: all its accounts, and nothing but loopback.
@@ -49,6 +49,8 @@ pub(crate) fn options(data: &TempDir) -> NodeOptions {
         password: None,
         api: "127.0.0.1:0".parse().unwrap(),
         listen: vec!["127.0.0.1:0".into()],
+        announce: Vec::new(),
+        bootstrap: Vec::new(),
         mdns: false,
         network: true,
         limits: ApiLimits::default(),
@@ -97,7 +99,7 @@ impl TestApi {
             stop,
             served: Some(served),
             node: Some(node),
-            _data: data,
+            data,
         };
         let add = parlour_node::AddContact {
             link: invite_link(7),
@@ -108,6 +110,16 @@ impl TestApi {
         let own = api.account().facts().own.user;
         api.conversation = parlour_crypto::ConversationId::direct(&own, &user).to_string();
         (api, created.phrase)
+    }
+
+    /// The node itself.
+    pub(crate) fn node(&mut self) -> &mut Node {
+        self.node.as_mut().unwrap()
+    }
+
+    /// Where the node keeps everything.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     /// Opens a gateway of the node: where it is, with a token that it takes.
@@ -335,7 +347,7 @@ impl Reply {
 }
 
 /// Reads the head of an answer; status 0 if the connection ended without one.
-pub(crate) async fn read_head(socket: &mut TcpStream) -> Reply {
+pub(crate) async fn read_head(socket: &mut (impl AsyncRead + Unpin)) -> Reply {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match socket.read_u8().await {
@@ -364,7 +376,7 @@ pub(crate) async fn read_head(socket: &mut TcpStream) -> Reply {
 }
 
 /// Reads one answer with its body.
-pub(crate) async fn read_reply(socket: &mut TcpStream) -> Reply {
+pub(crate) async fn read_reply(socket: &mut (impl AsyncRead + Unpin)) -> Reply {
     let mut reply = read_head(socket).await;
     let length = reply
         .header("content-length")

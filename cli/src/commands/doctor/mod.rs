@@ -5,6 +5,7 @@ mod check;
 mod contacts;
 mod files;
 mod node;
+mod reach;
 
 use std::process::ExitCode;
 

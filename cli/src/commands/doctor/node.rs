@@ -7,6 +7,7 @@ use parlour_net::{Multiaddr, Scope};
 use serde_json::Value;
 
 use super::check::Check;
+use super::reach::{bootstrap, lan};
 use crate::text;
 
 /// Clocks that differ by more are worth a word, and by more than that do harm, ms.
@@ -72,6 +73,7 @@ pub(crate) fn checks(stats: &Value, doctor: &Value, running: bool) -> Vec<Check>
     checks.push(certificate(doctor));
     if running {
         checks.push(api(stats));
+        checks.extend(lan(stats, doctor));
         checks.extend(network(stats, doctor));
         checks.push(refused(stats));
         checks.push(clock(doctor));
@@ -201,7 +203,7 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
         .filter(|contact| contact["state"] == "accepted")
         .count();
     let connected = format!("{peers} connected; accepted contacts: {accepted}");
-    vec![
+    let mut checks = vec![
         listening,
         if peers == 0 && accepted > 0 {
             Check::warn("network", "peers", "connected to nobody")
@@ -218,7 +220,9 @@ fn network(stats: &Value, doctor: &Value) -> Vec<Check> {
                 "switched off: contacts on this network are found by known addresses only"
             },
         ),
-    ]
+    ];
+    checks.extend(list(&stats["bootstraps"]).map(bootstrap));
+    checks
 }
 
 /// What strangers tried that was not let in.

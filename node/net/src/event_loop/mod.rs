@@ -4,6 +4,7 @@
 //! out, and the task waits for room in the event queue only as one arm of `select!`. When the backlog is full the swarm
 //! is not polled, which stops the peers, not the engine.
 
+mod bootstrap;
 mod busy;
 mod execute;
 mod translate;
@@ -23,6 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use bootstrap::Bootstrap;
 use busy::Busy;
 
 use crate::{
@@ -74,6 +76,7 @@ pub(crate) struct EventLoop {
     /// Neighbours whose queue overflowed: when last, and how often in a row.
     slow: HashMap<PeerId, (Instant, u8)>,
     busy: Busy,
+    bootstraps: Vec<Bootstrap>,
     whereabouts: Whereabouts,
     refusals: Counter,
     cancel: CancellationToken,
@@ -107,6 +110,7 @@ impl EventLoop {
             connected_from: HashMap::new(),
             slow: HashMap::new(),
             busy: Busy::default(),
+            bootstraps: Vec::new(),
             whereabouts: Whereabouts::default(),
             refusals,
             cancel,
@@ -120,8 +124,11 @@ impl EventLoop {
         events: mpsc::Sender<NetEvent>,
         listen: Vec<Multiaddr>,
         external: Vec<Multiaddr>,
+        bootstraps: Vec<Vec<Multiaddr>>,
     ) {
         self.listen(listen, external);
+        let now = Instant::now();
+        self.bootstraps = bootstraps.into_iter().map(|one| Bootstrap::new(one, now)).collect();
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -175,6 +182,7 @@ impl EventLoop {
         behaviour.gossip.rates.sweep(now);
         behaviour.gossip.rates.keep_up(self.busy.longest(now), now);
         behaviour.limits.sweep(now);
+        self.dial_bootstraps(now);
         if now.duration_since(self.told_since) >= TOLD_FOR {
             self.told.clear();
             self.told_since = now;

@@ -42,13 +42,19 @@ impl EventLoop {
             SwarmEvent::Behaviour(event) => self.behaviour(event),
             SwarmEvent::ConnectionEstablished {
                 peer_id: peer,
+                connection_id,
                 endpoint,
                 num_established,
                 ..
-            } if num_established.get() == 1 => {
+            } => {
                 let outbound = endpoint.is_dialer();
-                let address = endpoint.get_remote_address().clone();
-                self.connected(peer, address, outbound);
+                if num_established.get() == 1 {
+                    let address = endpoint.get_remote_address().clone();
+                    self.connected(peer, address, outbound);
+                }
+                if outbound {
+                    self.bootstrap_reached(connection_id, peer);
+                }
             }
             SwarmEvent::ConnectionClosed {
                 peer_id: peer,
@@ -67,13 +73,16 @@ impl EventLoop {
                 }
             }
             SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer),
+                peer_id,
+                connection_id,
                 error,
-                ..
             } => {
-                let reason = dial_error(&error);
-                debug!(peer.id = %peer, reason, "dial failed");
-                self.tell(NetEvent::DialFailed { peer, reason });
+                self.bootstrap_missed(connection_id, &error);
+                if let Some(peer) = peer_id {
+                    let reason = dial_error(&error);
+                    debug!(peer.id = %peer, reason, "dial failed");
+                    self.tell(NetEvent::DialFailed { peer, reason });
+                }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.tell(NetEvent::Listening { address });

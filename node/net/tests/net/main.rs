@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod bootstrap;
 mod connect;
 mod gossip;
 mod harness;

@@ -31,6 +31,7 @@ async fn link(
 ) -> Result<(StatusCode, Json<dto::Link>), ApiError> {
     let link = door.link(caller.account);
     let link = dto::Link {
+        lan_link: door.link_from_lan(&link),
         link: link.secret.as_str().to_owned(),
         expires_at: Time(link.until),
     };

@@ -1,5 +1,7 @@
 //! How the node is doing.
 
+mod reach;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -12,6 +14,7 @@ use parlour_store::view::{self, Own};
 use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outbox};
 use serde::Serialize;
 
+use self::reach::{BootstrapStats, LanStats};
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
@@ -28,7 +31,10 @@ struct Stats {
     name: String,
     peer_id: String,
     listen: Vec<String>,
+    /// Told to others before these.
+    announced: Vec<String>,
     api: String,
+    lan: Option<LanStats>,
     peers: Vec<Peer>,
     conversations: usize,
     /// Messages and controls that some device still has to acknowledge, counted per device.
@@ -41,6 +47,7 @@ struct Stats {
     counters: CounterStats,
     refused: RefusedStats,
     unreachable: Vec<Unreachable>,
+    bootstraps: Vec<BootstrapStats>,
     clock_skew: Vec<ClockSkew>,
     /// Another copy of this disk that runs, as far as was ever seen.
     other_copy: Option<OtherCopy>,
@@ -222,7 +229,9 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
         name: state.account.name(),
         peer_id: parlour_net::peer_to_text(&facts.peer),
         listen: live.listening.iter().map(ToString::to_string).collect(),
+        announced: live.announced.iter().map(ToString::to_string).collect(),
         api: format!("http://{}", state.door.address),
+        lan: state.door.lan.get().map(LanStats::of),
         peers: live
             .peers
             .iter()
@@ -256,6 +265,11 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
                 reason: failed.reason.clone(),
                 since: Time(failed.since),
             })
+            .collect(),
+        bootstraps: live
+            .bootstraps
+            .iter()
+            .map(|one| BootstrapStats::of(one, &live))
             .collect(),
         clock_skew: clock_skews(&live),
         other_copy: crate::engine::other_copy(store)?.map(|copy| OtherCopy {

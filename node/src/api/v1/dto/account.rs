@@ -36,6 +36,8 @@ pub(crate) struct MadeAccount {
 #[derive(Serialize)]
 pub(crate) struct Link {
     pub(crate) link: String,
+    /// The same for another machine of the network.
+    pub(crate) lan_link: Option<String>,
     pub(crate) expires_at: Time,
 }
 
