@@ -33,6 +33,7 @@ mod rooms_history;
 mod rooms_large;
 mod rooms_links;
 mod rooms_order;
+mod rooms_picture;
 mod rooms_public;
 mod rooms_reports;
 mod rooms_rules;
