@@ -1,7 +1,7 @@
 //! A history of many messages of 200 bytes, with every row that a node writes for them: how fast it grows, what it takes on the
-//! disk and in memory, how long it takes to open, to read and to search.
+//! disk and in memory, how long it takes to open, to read and to search; then one room with as many messages, how long it takes to open.
 //!
-//! `PARLOUR_BENCH_MESSAGES` is their number, 100 000 by default; `PARLOUR_BENCH_DIR` where the files go. `-- --json` prints JSON.
+//! `PARLOUR_BENCH_MESSAGES` is their number, 100 000 by default; `PARLOUR_BENCH_DIR` where the files go. `-- --json` prints JSON, `-- --room` leaves all but the room away.
 //! What reads runs in a process of its own with the node's own memory settings, so that its memory is that of reading alone.
 
 #![allow(
@@ -24,6 +24,7 @@ use words::{CLASSES, WORDS, question};
 
 mod account;
 mod figures;
+mod opening;
 mod words;
 
 /// As many as a node takes in one turn.
@@ -41,23 +42,33 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--read") {
         let mut figures = Figures::default();
-        read(Path::new(&arguments[at + 1]), &mut figures);
+        match arguments[at + 2].as_str() {
+            "room" => opening::read(Path::new(&arguments[at + 1]), &mut figures),
+            _ => read(Path::new(&arguments[at + 1]), &mut figures),
+        }
         print!("{}", figures.lines());
         return;
     }
     // Its cost is that of nobody.
     assert!(WORDS.len() > 1_000);
     let root = std::env::var_os("PARLOUR_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let dir = tempfile::Builder::new()
-        .prefix("parlour-history-")
-        .tempdir_in(root)
-        .unwrap();
+    let folder = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("parlour-history-").tempdir_in(&root).unwrap()
+    };
     let mut figures = Figures::default();
     figures.load("load");
     figures.number("messages", messages() as f64);
-    write(dir.path(), &mut figures);
-    read_apart(dir.path(), &mut figures);
-    compact(dir.path(), &mut figures);
+    // One after the other, so that there is room on the disk for one.
+    if arguments.iter().all(|argument| argument != "--room") {
+        let dir = folder();
+        write(dir.path(), &mut figures);
+        read_apart(dir.path(), "account", &mut figures);
+        compact(dir.path(), &mut figures);
+    }
+    let dir = folder();
+    opening::write(dir.path(), &mut figures);
+    read_apart(dir.path(), "room", &mut figures);
     figures.load("load_after");
     if arguments.iter().any(|argument| argument == "--json") {
         println!("{}", figures.json());
@@ -147,9 +158,9 @@ fn compact(dir: &Path, figures: &mut Figures) {
 }
 
 /// Reads in a process of its own.
-fn read_apart(dir: &Path, figures: &mut Figures) {
+fn read_apart(dir: &Path, what: &str, figures: &mut Figures) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.arg("--read").arg(dir);
+    child.arg("--read").arg(dir).arg(what);
     child
         .env("MALLOC_ARENA_MAX", "2")
         .env("MALLOC_TRIM_THRESHOLD_", "131072");

@@ -159,6 +159,7 @@ pub(crate) enum Kind {
     RoomRequest = 0xB9,
     Report = 0xBA,
     Banned = 0xBB,
+    RoomPicture = 0xBC,
 }
 
 /// Builds one key.

@@ -184,7 +184,8 @@ impl Avatar {
     }
 }
 
-fn read_picture(file: &std::path::Path) -> Result<Vec<u8>> {
+/// Reads a picture from a file that is small enough to be one.
+pub(super) fn read_picture(file: &std::path::Path) -> Result<Vec<u8>> {
     let name = file.display();
     let size = std::fs::metadata(file)
         .with_context(|| format!("cannot read {name}"))?

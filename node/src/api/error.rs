@@ -281,6 +281,7 @@ impl From<RoomError> for ApiError {
             RoomError::AliasTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", detail).at("slug"),
             RoomError::BadAlias { .. } => Self::bad_field("slug", detail),
             RoomError::BadRank => Self::bad_field("role", detail),
+            RoomError::Picture(_) => Self::bad_request("bad_image", detail).at("avatar"),
             RoomError::BadPolicy => Self::bad_field("policy", detail),
             RoomError::Link(_) | RoomError::NotARoom => Self::bad_request("bad_link", detail).at("link"),
             RoomError::OwnLink => Self::new(StatusCode::CONFLICT, "own_link", detail).at("link"),

@@ -20,8 +20,10 @@ use super::tls::authority_of;
 use super::web;
 use crate::runner::now_ms;
 
-/// Takes a picture instead of JSON.
+/// Takes a picture instead of JSON, and so does a room's.
 const AVATAR: &str = "/api/v1/me/avatar";
+const ROOMS: &str = "/api/v1/rooms/";
+const OF_ROOM: &str = "/avatar";
 /// Takes its token in the first frame.
 pub(crate) const SOCKET: &str = "/api/v1/ws";
 
@@ -293,7 +295,7 @@ impl Guard {
     fn check_body(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
         let length = self.check_length(headers)?;
         let writes = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
-        if path == AVATAR && *method == Method::PUT {
+        if takes_picture(path) && *method == Method::PUT {
             if is_image(headers)? {
                 return Ok(());
             }
@@ -324,6 +326,15 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>,
         ));
     }
     Ok(first)
+}
+
+/// Whether what is put there is a picture.
+fn takes_picture(path: &str) -> bool {
+    let of_room = path
+        .strip_prefix(ROOMS)
+        .and_then(|rest| rest.strip_suffix(OF_ROOM))
+        .is_some_and(|room| !room.is_empty() && !room.contains('/'));
+    path == AVATAR || of_room
 }
 
 /// None of these is a type that a browser's form could send.

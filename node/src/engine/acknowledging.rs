@@ -1,11 +1,14 @@
 //! Acknowledgements: what we hold, said to every link that shares it, soon and with others (PROTOCOL.md section 9).
 
-use parlour_crypto::{Frame, Have, LogHave};
+use std::collections::BTreeSet;
+
+use parlour_crypto::LogHave;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, logs};
 
 use super::Engine;
 use super::effects::Turn;
 use super::link::Phase;
+use super::rooms::holds_operations;
 use super::timers::Timer;
 
 /// Acknowledgements wait at most this long for company.
@@ -23,11 +26,18 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let EventKey { log, seq, .. } = key;
         let mut author_is_linked = author == self.own.device;
+        let members = self.members(turn, log.conversation)?;
+        // In a large room third devices are told with everything else that is held, to keep what is said of a message in bounds.
+        let quietly = !holds_operations(&log) && members.is_some_and(|members| members.is_large());
         for stream in self.links_sharing(turn, log.conversation)? {
             let Some(link) = self.link(stream) else { continue };
             author_is_linked |= link.device == author;
             if link.device == author {
                 link.peer_has.entry(log).or_default().insert(seq);
+            }
+            if quietly && link.device != author {
+                link.quiet.insert(log);
+                continue;
             }
             link.unacknowledged.insert(log);
             link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
@@ -67,7 +77,11 @@ impl Engine {
 
     /// The end of a turn: acknowledgements that are due and whatever fits into the windows.
     pub(crate) fn flush_links(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let streams: Vec<u64> = self.link_of.values().copied().collect();
+        let has_work = |stream: &&u64| match self.streams.get(stream).map(|stream| &stream.phase) {
+            Some(Phase::Ready(link)) => !link.unacknowledged.is_empty() || !link.wanting.is_empty(),
+            _ => false,
+        };
+        let streams: Vec<u64> = self.link_of.values().filter(has_work).copied().collect();
         for stream in streams {
             self.acknowledge(turn, stream, false)?;
             self.pump(turn, stream)?;
@@ -96,7 +110,13 @@ impl Engine {
         }
         link.acknowledged_at = turn.now;
         link.unacknowledged_events = 0;
-        let logs = std::mem::take(&mut link.unacknowledged);
+        let mut logs = std::mem::take(&mut link.unacknowledged);
+        // Whatever is told of a conversation is all that is new of it, so that its time says something.
+        let conversations: BTreeSet<ConversationNo> = logs.iter().map(|log| log.conversation).collect();
+        logs.extend(
+            link.quiet
+                .extract_if(.., |log| conversations.contains(&log.conversation)),
+        );
         let mut by_conversation: Vec<(ConversationNo, Vec<LogHave>)> = Vec::new();
         for log in logs {
             let Some(have) = self.log_have(&log, &logs::get(turn.txn, &log)?.have) else {
@@ -111,12 +131,7 @@ impl Engine {
             let Some(members) = self.members(turn, conversation)? else {
                 continue;
             };
-            let have = Have {
-                conversation: members.id,
-                full: false,
-                logs,
-            };
-            self.send_frame(turn, stream, &Frame::Have(have));
+            self.tell_logs(turn, stream, &members.id, (false, logs));
         }
         Ok(())
     }

@@ -20,12 +20,16 @@ impl Engine {
         self.timers.set_back(back);
         self.gossip.set_back(back);
         self.envelopes.set_back(back);
+        self.offering.set_back(back);
         self.ephemera.set_back(back);
         self.rooms.set_back(back);
         for stream in self.streams.values_mut() {
             if let Phase::Ready(link) = &mut stream.phase {
                 link.since = link.since.saturating_sub(back);
                 link.acknowledged_at = link.acknowledged_at.saturating_sub(back);
+                for at in link.told.values_mut() {
+                    *at = at.saturating_sub(back);
+                }
             }
         }
         let single = [

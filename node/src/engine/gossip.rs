@@ -10,7 +10,7 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, even
 
 use super::Engine;
 use super::effects::Turn;
-use super::rooms::OPERATIONS;
+use super::rooms::{OPERATIONS, holds_operations};
 use super::timers::{Timer, jitter};
 
 /// Unacknowledged envelopes per conversation and device; what exceeds them goes by stream.
@@ -105,7 +105,12 @@ impl Engine {
             waiting = waiting.difference(denied);
         }
         let linked = self.link_to(device).is_some();
-        if linked && waiting.count() > MAX_IN_FLIGHT as u64 {
+        // An envelope for each member of a large room would be carried by all the others.
+        let by_stream = holds_operations(log)
+            && self
+                .members(turn, log.conversation)?
+                .is_some_and(|members| members.is_large());
+        if linked && (by_stream || waiting.count() > MAX_IN_FLIGHT as u64) {
             return Ok(Vec::new());
         }
         let flying = self.gossip.in_flight(log, device).unwrap_or_default();

@@ -54,8 +54,10 @@ pub(crate) struct Link {
     pub(crate) since: u64,
     /// What the other side said it holds; only logs of conversations in `told` can be compared.
     pub(crate) peer_has: BTreeMap<LogKey, Intervals>,
-    /// Conversations of which the other side has told everything it holds.
-    pub(crate) told: BTreeSet<ConversationNo>,
+    /// Conversations of which the other side has told everything it holds, and when it told last what was new, ms.
+    pub(crate) told: BTreeMap<ConversationNo, u64>,
+    /// Conversations of which we have told everything we hold.
+    pub(crate) all_told: BTreeSet<ConversationNo>,
     /// Sent on this stream and not acknowledged.
     pub(crate) in_flight: BTreeMap<(LogKey, u64), InFlight>,
     /// Sent and, two full statements later, still not held: the other side does not take them.
@@ -69,6 +71,8 @@ pub(crate) struct Link {
     /// Logs of which we hold more than we told.
     pub(crate) unacknowledged: BTreeSet<LogKey>,
     pub(crate) unacknowledged_events: usize,
+    /// Logs of large rooms of which we hold more than we told, by others than the other side: told with whatever is told next.
+    pub(crate) quiet: BTreeSet<LogKey>,
     /// When we last acknowledged, ms.
     pub(crate) acknowledged_at: u64,
     /// Highest seq of each log when it was first compared: what is above was written since.
@@ -89,7 +93,8 @@ impl Link {
             greeted: false,
             since: now,
             peer_has: BTreeMap::new(),
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
+            all_told: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             untaken: BTreeMap::new(),
             round: 0,
@@ -98,6 +103,7 @@ impl Link {
             frames: 0,
             unacknowledged: BTreeSet::new(),
             unacknowledged_events: 0,
+            quiet: BTreeSet::new(),
             acknowledged_at: 0,
             live_from: BTreeMap::new(),
             served: None,

@@ -26,6 +26,7 @@ mod invites;
 mod keeping;
 mod link;
 mod live;
+mod offering;
 mod parting;
 mod people;
 mod polls;
@@ -85,6 +86,7 @@ use envelopes::Envelopes;
 use ephemera::EphemeraState;
 use gossip::Gossip;
 use link::Stream;
+use offering::Offering;
 use people::{Known, Members, own_device};
 use rooms::Rooms;
 use sessions::Sessions;
@@ -162,6 +164,7 @@ pub(crate) struct Engine {
     control_tries: BTreeMap<DeviceNo, u32>,
     cards: BTreeMap<DeviceNo, Allowance>,
     gossip: Gossip,
+    offering: Offering,
     envelopes: Envelopes,
     ephemera: EphemeraState,
     timers: Timers,
@@ -243,6 +246,7 @@ impl Engine {
             control_tries: BTreeMap::new(),
             cards: BTreeMap::new(),
             gossip: Gossip::default(),
+            offering: Offering::default(),
             envelopes: Envelopes::default(),
             ephemera: EphemeraState::default(),
             timers: Timers::default(),

@@ -174,6 +174,7 @@ impl Engine {
                 Timer::Asking => self.on_asking_timer(turn)?,
                 Timer::Presence => self.tell_presence(turn)?,
                 Timer::Ephemera => self.on_ephemera_timer(turn.now),
+                Timer::Offer => self.on_offer_timer(turn)?,
                 Timer::Card => self.tell_card(turn)?,
                 Timer::Erase => self.erase_due(turn)?,
                 Timer::Joining => self.on_joining_timer(turn)?,

@@ -41,7 +41,7 @@ impl Engine {
                 .copied();
             let Some(conversation) = next else { return Ok(()) };
             link.served = Some(conversation);
-            let done = !link.told.contains(&conversation)
+            let done = !link.told.contains_key(&conversation)
                 || !self.is_shared(turn, device, conversation)?
                 || !self.send_batch(turn, stream, conversation)?;
             if done && let Some(link) = self.link(stream) {
@@ -77,7 +77,7 @@ impl Engine {
         let mut logs = logs.into_iter();
         let mut next = logs.next();
         while let Some((log, held)) = next.take() {
-            let chosen = self.lacking(stream, &log, &held.have);
+            let chosen = self.lacking(turn.now, stream, &log, &held.have);
             let looked_at = !chosen.is_empty();
             let Some(link) = self.link(stream) else {
                 return Ok(false);
@@ -147,11 +147,12 @@ impl Engine {
     }
 
     /// The seqs to send next: what was written since the link stands in order, what was missed before newest first.
-    fn lacking(&mut self, stream: u64, log: &LogKey, held: &Intervals) -> Vec<u64> {
+    fn lacking(&mut self, now: u64, stream: u64, log: &LogKey, held: &Intervals) -> Vec<u64> {
         let Some(link) = self.link(stream) else {
             return Vec::new();
         };
         let (device, user) = (link.device, link.user);
+        let told = link.told.get(&log.conversation).copied().unwrap_or_default();
         let room = WINDOW_EVENTS.saturating_sub(link.in_flight.len()).min(FRAME_EVENTS);
         let live_from = *link.live_from.entry(*log).or_insert_with(|| held.max().unwrap_or(0));
         let mut missing = match link.peer_has.get(log) {
@@ -170,6 +171,7 @@ impl Engine {
         if let Some(denied) = self.denied(log, &user) {
             missing = missing.difference(denied);
         }
+        missing = missing.difference(&self.offering.held_back(log, now, told));
         let live: Vec<u64> = missing
             .difference(&Intervals::range(1, live_from))
             .values()

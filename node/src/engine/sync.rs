@@ -162,7 +162,18 @@ impl Engine {
             return Ok(());
         };
         for (no, id) in self.shared(turn, device)? {
-            self.tell_conversation(turn, stream, no, &id)?;
+            // All of a large room is much to say again and again. Who did not take something has to be heard of all, though.
+            let members = self.members(turn, no)?;
+            let large = members.is_some_and(|members| members.is_large());
+            let undecided = self.is_undecided_device(device);
+            let known = !undecided
+                && self
+                    .link(stream)
+                    .is_some_and(|link| !link.all_told.insert(no) && link.refused == 0);
+            match large && known {
+                true => self.tell_new(turn, stream, no, &id)?,
+                false => self.tell_conversation(turn, stream, no, &id)?,
+            }
         }
         self.timers
             .set_earliest(Timer::Want(stream), turn.now.saturating_add(WANT_MS));
@@ -192,11 +203,41 @@ impl Engine {
             true => Vec::new(),
             false => logs::of_conversation(turn.txn, no)?,
         };
-        let mut logs: Vec<_> = held
-            .iter()
-            .filter_map(|(log, row)| self.log_have(log, &row.have))
-            .collect();
-        let mut full = true;
+        let logs = held.iter().filter_map(|(log, row)| self.log_have(log, &row.have));
+        let logs = logs.collect();
+        if let Some(link) = self.link(stream) {
+            link.quiet.retain(|log| log.conversation != no);
+        }
+        self.tell_logs(turn, stream, id, (true, logs));
+        Ok(())
+    }
+
+    /// Says what is new of a conversation since the last time that something was said of it.
+    fn tell_new(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        no: ConversationNo,
+        id: &ConversationId,
+    ) -> Result<(), StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(()) };
+        let quiet: Vec<LogKey> = link.quiet.extract_if(.., |log| log.conversation == no).collect();
+        let mut logs = Vec::with_capacity(quiet.len());
+        for log in quiet {
+            logs.extend(self.log_have(&log, &logs::get(turn.txn, &log)?.have));
+        }
+        self.tell_logs(turn, stream, id, (false, logs));
+        Ok(())
+    }
+
+    /// Says what we hold of logs of a conversation, in as many frames as it takes.
+    pub(crate) fn tell_logs(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        id: &ConversationId,
+        (mut full, mut logs): (bool, Vec<LogHave>),
+    ) {
         loop {
             let rest = logs.split_off(logs.len().min(MAX_LOGS));
             let conversation = *id;
@@ -210,7 +251,7 @@ impl Engine {
                 }),
             );
             if rest.is_empty() {
-                return Ok(());
+                return;
             }
             (logs, full) = (rest, false);
         }
@@ -275,6 +316,7 @@ impl Engine {
         let Some(conversation) = self.shared_number(turn, device, &have.conversation)? else {
             return self.tell_gone(turn, device, have);
         };
+        let now = turn.now;
         let mut told = Vec::new();
         for log in &have.logs {
             if let Some((author, _)) = self.known_device(&log.device) {
@@ -296,8 +338,10 @@ impl Engine {
         if let Some((_, link)) = self.link_to(device) {
             if have.full {
                 link.peer_has.retain(|key, _| key.conversation != conversation);
-                link.told.insert(conversation);
                 link.begin_round(conversation);
+            }
+            if have.full || link.told.contains_key(&conversation) {
+                link.told.insert(conversation, now);
             }
             let mut learned = false;
             for (key, held) in told {

@@ -45,6 +45,11 @@ impl Engine {
             match (taken, self.link(stream)) {
                 (Some(key), Some(link)) => {
                     link.peer_has.entry(key.log).or_default().insert(key.seq);
+                    // Their window is to open soon, whoever wrote it.
+                    if link.quiet.remove(&key.log) {
+                        link.unacknowledged.insert(key.log);
+                        link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
+                    }
                 }
                 (None, Some(link)) => {
                     // Their window is open again when we have said twice that we do not hold it.
@@ -126,6 +131,7 @@ impl Engine {
                 } else {
                     self.lower_waiting_marks(turn, conversation, &position(event))?;
                     self.mark_if_late(turn, conversation, event)?;
+                    self.let_rest(turn, &key)?;
                 }
                 key
             }

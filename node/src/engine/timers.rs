@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     Presence,
     /// Forget typing and presence that were not said again.
     Ephemera,
+    /// Give what others wrote to those who still lack it.
+    Offer,
     /// Write down what was handed to the network.
     FlushSent,
     /// Tell contacts our changed card.

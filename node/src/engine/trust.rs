@@ -168,9 +168,10 @@ impl Engine {
         self.timers.set_earliest(Timer::Distribute(device), turn.now);
         self.timers.set_earliest(Timer::Controls(device), turn.now);
         self.timers.set_earliest(Timer::GossipAcknowledge(device), turn.now);
-        let Some((stream, _)) = self.link_to(device) else {
+        let Some((stream, link)) = self.link_to(device) else {
             return Ok(());
         };
+        link.all_told.clear();
         self.tell_everything(turn, stream)?;
         self.tell_presence_to(turn, stream)?;
         for row in outbox::of_device(turn.txn, device)? {

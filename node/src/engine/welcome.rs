@@ -427,6 +427,10 @@ impl Engine {
         row.addresses = profile.addresses.clone();
         devices::put(turn.txn, &row)?;
         self.learn_devices(turn)?;
+        // A stream under the keys of an older session would carry everything, and nothing would ever show them that we have this one.
+        if let Some(stream) = self.link_of.get(&device).copied() {
+            self.close_stream(turn, stream);
+        }
         self.admit_session(turn, device, session)?;
         // Both began at once: one session is enough, and nothing else would end what was kept to repeat ours.
         self.forget_first_contact(turn, device)?;

@@ -32,6 +32,8 @@ pub(super) struct Network {
     requests: BTreeMap<u64, (usize, u64, usize)>,
     /// Bytes of frames that each node sent.
     pub(super) sent: BTreeMap<usize, u64>,
+    /// Bytes of envelopes that each node published, each counted once, whoever passes them on.
+    pub(super) published: BTreeMap<usize, u64>,
     last: u64,
 }
 
@@ -298,6 +300,7 @@ impl Sim {
             edge.extend(self.neighbours(node).into_iter().filter(|n| reached.insert(*n)));
         }
         self.wire.push(Wire::Envelope(data.clone()));
+        *self.network.published.entry(from).or_default() += data.len() as u64;
         let held = self.network.connected.keys();
         let result = match held.filter(|(at, _)| *at == from).count() {
             0 => PublishResult::NoPeers,

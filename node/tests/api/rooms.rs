@@ -303,3 +303,50 @@ async fn the_timer_of_a_room_is_one_of_its_rules_and_set_like_any_timer() {
     assert!(set.starts_with("you set messages to disappear after 1"), "{set}");
     assert_eq!(happened[4]["text"], "you set messages to stay");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_has_a_picture_whose_type_its_bytes_say() {
+    const GIF: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0\x2c\0\0\0\0\x09\0\x09\0\0\x02\x02ab\0\x3b";
+    const PATH: &str = "/api/v1/rooms/garden/avatar";
+    let api = TestApi::start().await;
+    let room = made(&api, &json!({ "name": "garden" })).await;
+    assert_eq!(room["avatar"], Value::Null);
+    assert_eq!(api.get(PATH).await.status, 404);
+    let put = async |path: &str, kind: &str, bytes: &[u8]| {
+        let request = api.request("PUT", path).set("Content-Type", kind);
+        let reply = api.send(&request.body_bytes(bytes)).await;
+        (
+            reply.status,
+            if reply.status == 204 {
+                Value::Null
+            } else {
+                reply.json()["code"].clone()
+            },
+        )
+    };
+    assert_eq!(put(PATH, "image/png", GIF).await, (204, Value::Null));
+    let picture = api.get(PATH).await;
+    assert_eq!((picture.status, picture.body.as_slice()), (200, GIF));
+    assert_eq!(picture.header("content-type"), Some("image/gif"));
+    assert_eq!(picture.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(api.get("/api/v1/rooms/garden").await.json()["avatar"], "image/gif");
+    assert_eq!(put(PATH, "application/json", GIF).await, (415, json!("not_an_image")));
+    assert_eq!(put(PATH, "image/png", b"<svg/>").await, (400, json!("bad_image")));
+    let nowhere = "/api/v1/rooms/nowhere/avatar";
+    assert_eq!(put(nowhere, "image/png", GIF).await.0, 404);
+    // A picture is put there, and nowhere below a room.
+    assert_eq!(
+        put("/api/v1/rooms/garden/x/avatar", "image/png", GIF).await,
+        (415, json!("not_json"))
+    );
+    let history = api.get("/api/v1/conversations/garden/messages").await.json();
+    let said = history["items"].as_array().unwrap().last().unwrap()["system"].clone();
+    assert_eq!(
+        said["text"].as_str().map(|text| text.contains("changed the picture")),
+        Some(true),
+        "{said}"
+    );
+    let gone = api.send(&api.request("DELETE", PATH)).await;
+    assert_eq!((gone.status, api.get(PATH).await.status), (204, 404));
+    assert_eq!(api.get("/api/v1/rooms/garden").await.json()["avatar"], Value::Null);
+}

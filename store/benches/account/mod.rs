@@ -1,6 +1,8 @@
 //! An account with forty contacts, and messages taken in the way a node takes them in: everything that the engine writes for a
 //! message goes in, with the ratchet's state, and what recipients hold of own messages.
 
+pub(crate) mod room;
+
 use std::path::Path;
 
 use parlour_crypto::{

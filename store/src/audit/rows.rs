@@ -84,6 +84,7 @@ const NOUNS: &[(Kind, &str)] = &[
     (Kind::Parted, "member that left"),
     (Kind::LetInBy, "who let somebody in"),
     (Kind::RoomRequest, "request to join"),
+    (Kind::RoomPicture, "picture of a room"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {

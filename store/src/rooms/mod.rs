@@ -7,12 +7,14 @@ use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 mod links;
+mod picture;
 mod reports;
 
 pub use links::{
     JoiningRow, RequestRow, TokenRow, all_joining, delete_joining, delete_request, delete_token, joining, put_joining,
     put_request, put_token, request, requests, tokens,
 };
+pub use picture::{picture, set_picture};
 pub use reports::{ReportRow, delete_report, put_report, report, reports};
 
 use crate::contacts;
@@ -148,6 +150,7 @@ pub fn put(txn: &mut Txn<'_>, no: ConversationNo, row: &RoomRow) {
 pub fn forget(txn: &mut Txn<'_>, no: ConversationNo) -> Result<(), StoreError> {
     set_members(txn, no, &BTreeMap::new())?;
     links::delete_joining(txn, no);
+    set_picture(txn, no, &[])?;
     txn.delete(key(no));
     Ok(())
 }

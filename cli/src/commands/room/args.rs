@@ -1,5 +1,6 @@
 //! What can be asked of rooms, as it is typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -190,6 +191,17 @@ pub(super) enum Action {
         room: String,
         /// What it is about
         topic: Option<String>,
+    },
+    /// Set its picture; with --remove: take it away
+    Avatar {
+        /// Its name here, its id, or the beginning of it
+        room: String,
+        /// PNG, JPEG, GIF or WebP; at most 512 × 512 pixels and 24 KiB
+        #[arg(value_name = "FILE", required_unless_present = "remove", conflicts_with = "remove")]
+        file: Option<PathBuf>,
+        /// Take the picture away
+        #[arg(long)]
+        remove: bool,
     },
     /// Say what those who join are given of what was said before
     HistoryPolicy {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use parlour_crypto::image_kind;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use args::{Action, Removal, word};
 
 use crate::client::Client;
 use crate::commands::contacts::{kept, with_kept};
+use crate::commands::profile::read_picture;
 use crate::connect::Reach;
 use crate::output::Output;
 use crate::text;
@@ -51,6 +53,7 @@ Examples:
   parlour room history-policy garden last100
   parlour room rename garden \"Garden Club\"
   parlour room topic garden \"beans\"
+  parlour room avatar garden beans.png     --remove takes it away
   parlour room alias garden allotment      on this node alone
   parlour room pin garden msg_ab3cde7h
   parlour room pin garden msg_ab3cde7h --remove";
@@ -203,6 +206,18 @@ impl Room {
             Action::Topic { room, topic } => {
                 let wish = json!({ "topic": topic.as_deref().unwrap_or_default() });
                 changed(client, out, room, &wish).await?;
+            }
+            Action::Avatar { room, file, .. } => {
+                let path = ["rooms", room.as_str(), "avatar"];
+                match file {
+                    Some(file) => {
+                        let bytes = read_picture(file)?;
+                        let kind = image_kind(&bytes)?;
+                        client.put_bytes(&path, kind.media_type(), bytes).await?;
+                    }
+                    None => client.delete(&path).await?,
+                }
+                tell(client, out, room, described).await?;
             }
             Action::HistoryPolicy { room, history } => {
                 let wish = json!({ "policy": { "history": word(*history) } });
@@ -386,6 +401,9 @@ fn described(room: &Value) -> String {
         room["members"],
         field(room, "role")
     );
+    if let Some(kind) = room["avatar"].as_str() {
+        text.push_str(&format!("  picture  {kind}\n"));
+    }
     for rule in ["post", "invite", "pin", "info", "remove", "roles", "join", "history"] {
         text.push_str(&format!("  {rule:<8} {}\n", field(&room["policy"], rule)));
     }

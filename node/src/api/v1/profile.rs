@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use parlour_crypto::CardDetails;
+use parlour_crypto::{CardDetails, ImageKind};
 use parlour_store::contacts;
 use parlour_store::registers::{self, OwnProfile, Register};
 
@@ -83,13 +83,17 @@ async fn clear_avatar(State(state): State<ApiState>) -> Result<StatusCode, ApiEr
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The type is told by the bytes, never by who sent them; every answer forbids guessing and scripts besides.
 fn picture(details: &CardDetails) -> Result<Response, ApiError> {
     let kind = details.avatar_kind();
     let kind = kind.ok_or_else(|| ApiError::not_found("there is no picture"))?;
+    Ok(image(kind, details.avatar.to_vec()))
+}
+
+/// The type is told by the bytes, never by who sent them; every answer forbids guessing and scripts besides.
+pub(super) fn image(kind: ImageKind, bytes: Vec<u8>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind.media_type()),
         (header::CONTENT_DISPOSITION, "inline; filename=\"avatar\""),
     ];
-    Ok((headers, details.avatar.to_vec()).into_response())
+    (headers, bytes).into_response()
 }

@@ -2,17 +2,19 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
-use parlour_crypto::{ConversationId, EventId, History, JoinRule, Policy, Rank, UserId};
+use parlour_crypto::{ConversationId, EventId, History, ImageKind, JoinRule, Policy, Rank, UserId, image_kind};
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::{ConversationNo, Store, conversations};
 
 use super::dto::{self, Time};
 use super::naming::{check_alias, check_texts};
+use super::profile::image;
 use super::reader::Reader;
 use crate::api::error::ApiError;
-use crate::api::extract::{Body, Part, TwoParts};
+use crate::api::extract::{Body, Part, Raw, TwoParts};
 use crate::api::state::{ApiState, Shared};
 use crate::engine::{ContactChange, Decision, LinkKind, NewRoom, PolicyChange, RoomAct, RoomError};
 use crate::resolve;
@@ -24,6 +26,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/room-links", post(open_link))
         .route("/public-rooms", post(public_rooms))
         .route("/rooms/{room}", get(one).patch(change))
+        .route("/rooms/{room}/avatar", get(avatar).put(set_avatar).delete(clear_avatar))
         .route("/rooms/{room}/members", get(members))
         .route("/rooms/{room}/members/{user}", patch(give_rank))
         .route("/rooms/{room}/members/{user}/remove", post(remove))
@@ -121,6 +124,7 @@ fn shown(state: &Shared, reader: &mut Reader<'_>, no: ConversationNo, row: &Room
         slug: row.slug.clone(),
         name: text::name(&row.name),
         topic: text::lines(&row.topic),
+        avatar: picture_of(store, no)?.map(|(kind, _)| kind.media_type()),
         standing,
         reason,
         role: rank_name(rank),
@@ -255,6 +259,31 @@ async fn change(
         state.account.act_in_room(id, RoomAct::Policy(rules(wish)?)).await?;
     }
     Ok(Json(by_id(&state, &id)?))
+}
+
+/// The picture of a room, if its bytes are one: any member with the right could have sent anything.
+fn picture_of(store: &Store, no: ConversationNo) -> Result<Option<(ImageKind, Vec<u8>)>, ApiError> {
+    let bytes = rooms::picture(store, no)?;
+    Ok(bytes.and_then(|bytes| Some((image_kind(&bytes).ok()?, bytes))))
+}
+
+async fn avatar(State(state): State<ApiState>, Part(room): Part) -> Result<Response, ApiError> {
+    let (no, _) = resolve_room(&state, &room)?;
+    let picture = picture_of(state.account.store(), no)?;
+    let (kind, bytes) = picture.ok_or_else(|| ApiError::not_found("there is no picture"))?;
+    Ok(image(kind, bytes))
+}
+
+async fn set_avatar(State(state): State<ApiState>, Part(room): Part, Raw(bytes): Raw) -> Result<StatusCode, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    state.account.act_in_room(id, RoomAct::Picture(Some(bytes))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn clear_avatar(State(state): State<ApiState>, Part(room): Part) -> Result<StatusCode, ApiError> {
+    let (_, id) = resolve_room(&state, &room)?;
+    state.account.act_in_room(id, RoomAct::Picture(None)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn members(

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use parlour_crypto::{
     Act, ConversationId, Draft, EventId, Ext, Info, KIND_OPERATION, MAX_OP_PARENTS, Operation, Policy, RoomLink,
-    RoomOperation, RoomState, UserId, VerifiedEvent, link_token_hash, room_id,
+    RoomOperation, RoomState, UserId, VerifiedEvent, link_token_hash, plain_image, room_id,
 };
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::rooms::{self, RoomRow, Standing};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, contacts, events, logs};
+use serde_bytes::ByteBuf;
 
 use super::OPERATIONS;
 use super::acts::{NewRoom, RoomAct, RoomError};
@@ -26,6 +27,12 @@ const EXT_TIMER: u16 = 3;
 /// Whether whoever changed the rules of a room says that they set its timer.
 pub(crate) fn sets_timer(ext: &Ext) -> bool {
     ext.iter().any(|(number, _)| *number == EXT_TIMER)
+}
+
+/// A picture that was looked at, without what its maker wrote into it.
+fn plain_picture(picture: Option<&[u8]>) -> ByteBuf {
+    let plain = picture.and_then(|bytes| plain_image(bytes).ok());
+    ByteBuf::from(plain.unwrap_or_default())
 }
 
 /// Whether rules differ in their timer alone.
@@ -221,6 +228,11 @@ impl Engine {
                 name,
                 topic,
                 avatar: None,
+            }),
+            // Members see the picture, and not where and with what it was made. Without any bytes it is taken away.
+            RoomAct::Picture(picture) => Act::Info(Info {
+                avatar: Some(plain_picture(picture.as_deref())),
+                ..Info::default()
             }),
             RoomAct::RevokeLink(link) => match open_link(state, room, &link) {
                 Some(link) => Act::RevokeLink { link },

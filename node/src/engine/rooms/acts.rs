@@ -1,6 +1,6 @@
 //! What can be done in a room, and why it was not.
 
-use parlour_crypto::{EventId, History, InviteError, JoinRule, Policy, Rank, UserId};
+use parlour_crypto::{EventId, History, ImageError, InviteError, JoinRule, Policy, Rank, UserId};
 
 use crate::engine::effects::StorageFailed;
 
@@ -48,6 +48,8 @@ pub enum RoomAct {
         /// Its topic; empty: none.
         topic: Option<String>,
     },
+    /// Sets its picture, or takes it away.
+    Picture(Option<Vec<u8>>),
     /// Changes the rules.
     Policy(PolicyChange),
     /// What the room is called on this node, and nowhere else.
@@ -215,6 +217,9 @@ pub enum RoomError {
     /// Rules out of bounds.
     #[error("the rules are out of their bounds")]
     BadPolicy,
+    /// Not a picture that a room can have.
+    #[error(transparent)]
+    Picture(ImageError),
     /// Not a link into a room.
     #[error(transparent)]
     Link(InviteError),

@@ -35,6 +35,7 @@ impl Engine {
         let again = came_again(&before, &members);
         let (heads, view) = (folded.heads(), folded.view());
         let banned = folded.state().banned.clone();
+        let picture = folded.state().info.avatar.clone().unwrap_or_default();
         let made = folded.last_of(&device).map_or(0, |(op_seq, _)| op_seq);
         let row = row_after(turn, no, folded.state(), old.as_ref(), (own, &members))?;
         rooms::put_view(turn.txn, no, &view, &heads);
@@ -51,6 +52,7 @@ impl Engine {
         if old.as_ref() != Some(&row) {
             rooms::put(turn.txn, no, &row);
         }
+        rooms::set_picture(turn.txn, no, &picture)?;
         rooms::set_members(turn.txn, no, &members)?;
         if !lost {
             rooms::set_banned(turn.txn, no, &banned)?;

@@ -197,6 +197,10 @@ impl Engine {
         let Some(device) = devices::number(turn.txn, &certificate.device())? else {
             return Ok(());
         };
+        // They have begun while we asked for their keys.
+        if self.link_to(device).is_some() {
+            return Ok(());
+        }
         let Some(mut row) = devices::get(turn.txn, device)? else {
             return Ok(());
         };

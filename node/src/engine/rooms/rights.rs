@@ -1,6 +1,8 @@
 //! Who may do what in a room, said before it is signed: what the fold would not count is not done.
 
-use parlour_crypto::{JoinRule, MAX_REASON, MAX_ROOM_NAME, MAX_TOPIC, Rank, RoomState, UserId};
+use parlour_crypto::{
+    JoinRule, MAX_AVATAR, MAX_REASON, MAX_ROOM_NAME, MAX_TOPIC, Rank, RoomState, UserId, plain_image,
+};
 
 use super::acts::{RoomAct, RoomError};
 
@@ -116,6 +118,18 @@ pub(super) fn may(state: &RoomState, own: &UserId, act: &RoomAct) -> Result<(), 
                 return Err(RoomError::Nameless);
             }
             check_texts(name.as_deref(), topic.as_deref())
+        }
+        RoomAct::Picture(picture) => {
+            needs(policy.info)?;
+            let plain = picture.as_deref().map(plain_image).transpose();
+            match plain.map_err(RoomError::Picture)?.map_or(0, |plain| plain.len()) {
+                got if got > MAX_AVATAR => Err(RoomError::TooLong {
+                    field: "avatar",
+                    got,
+                    max: MAX_AVATAR,
+                }),
+                _ => Ok(()),
+            }
         }
         RoomAct::Policy(_) => needs(Rank::Admin.number()),
     }

@@ -117,6 +117,7 @@ impl Engine {
             self.on_own_event_returned(turn, key.log.log & !super::OPERATIONS, clock)?;
         }
         self.fold_in(turn, no, operation)?;
+        self.let_rest(turn, &key)?;
         Ok(Some(key))
     }
 

@@ -15,7 +15,7 @@ impl Sim {
     }
 
     /// The chain a node writes a room with: its id, its next message, and how many were handed it.
-    fn own_chain(&self, who: usize, room: &ConversationId) -> Option<([u8; 16], u32, usize)> {
+    pub(super) fn own_chain(&self, who: usize, room: &ConversationId) -> Option<([u8; 16], u32, usize)> {
         self.chain_of(who, room, Which::Current)
     }
 
@@ -26,7 +26,7 @@ impl Sim {
     }
 
     /// How many senders' chains of rooms a node has.
-    fn senders(&self, who: usize) -> usize {
+    pub(super) fn senders(&self, who: usize) -> usize {
         chains::all_records(self.nodes[who].store()).expect("readable").len()
     }
 }

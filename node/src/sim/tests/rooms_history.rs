@@ -28,6 +28,19 @@ fn a_newcomer_is_given_the_last_hundred_messages_and_not_one_more() {
 }
 
 #[test]
+fn a_newcomer_is_given_by_others_what_somebody_said_who_is_away() {
+    let (mut sim, _) = Sim::people(533);
+    let room = sim.make_room(1, "garden", History::Last100);
+    sim.let_in(1, room, 0);
+    sim.tell(0, room, "gone for a year");
+    sim.wait(10 * SECOND);
+    sim.down(0, Crash::Killed);
+    sim.let_in(1, room, 2);
+    sim.wait(MINUTE);
+    assert_eq!(sim.plain_texts(2, &room), ["gone for a year"]);
+}
+
+#[test]
 fn a_newcomer_is_given_what_was_said_within_thirty_days_and_nothing_older() {
     let (mut sim, _) = Sim::people(532);
     let room = sim.make_room(1, "garden", History::Days30);

@@ -12,6 +12,9 @@ pub(crate) struct Room {
     pub(crate) slug: String,
     pub(crate) name: String,
     pub(crate) topic: String,
+    /// The media type of its picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) avatar: Option<&'static str>,
     /// `member`, `invited`, `joining`, `refused` or `gone`.
     pub(crate) standing: &'static str,
     /// Why nobody let us in.
