@@ -113,7 +113,7 @@ impl Up {
             listen: self.listen,
             mdns: !self.no_mdns,
             network: true,
-            limits: limits(&gateways),
+            limits: limits(&gateways, out),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -163,12 +163,20 @@ async fn open_gateways(
 }
 
 /// What the node serves at once, as far as the system gives it files for that.
-fn limits(gateways: &[Gateway]) -> ApiLimits {
-    let limits = ApiLimits::default();
+fn limits(gateways: &[Gateway], out: &Output) -> ApiLimits {
+    let usual = ApiLimits::default();
     let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
     let doors = gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
     let doors = doors.fold(1_u64, u64::saturating_add);
-    handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
+    let Some(files) = handles::raise() else { return usual };
+    let limits = usual.clone().within(files, doors);
+    if limits.sockets < usual.sockets {
+        out.note(&format!(
+            "the system lets this program open {files} files: {} WebSockets at once; `ulimit -n` raises it",
+            limits.sockets
+        ));
+    }
+    limits
 }
 
 async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()> {
