@@ -19,6 +19,8 @@ pub(crate) const FILE: &str = "parlour.toml";
 pub(crate) struct Config {
     /// Who may make an account through the API and the gateways.
     registration: Option<String>,
+    /// Whether the node's people become contacts of each other by themselves.
+    local_contacts: Option<bool>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -80,6 +82,11 @@ impl Config {
     pub(crate) fn registration(&self) -> Result<Option<Registration>> {
         let rule = self.registration.as_deref().map(str::parse).transpose();
         rule.with_context(|| format!("cannot use registration of {FILE}"))
+    }
+
+    /// Whether the node's people become contacts of each other by themselves, if the file says it.
+    pub(crate) fn local_contacts(&self) -> Option<bool> {
+        self.local_contacts
     }
 
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.
@@ -192,6 +199,8 @@ mod tests {
             Config::read(folder.path()).unwrap().registration()
         };
         assert_eq!(read("").unwrap(), None);
+        std::fs::write(folder.path().join(FILE), "local_contacts = false").unwrap();
+        assert_eq!(Config::read(folder.path()).unwrap().local_contacts(), Some(false));
         assert_eq!(read("registration = \"invite\"").unwrap(), Some(Registration::Invite));
         assert!(format!("{:#}", read("registration = \"all\"").unwrap_err()).contains("all"));
     }

@@ -231,6 +231,14 @@ impl Node {
     /// Says who may make an account through the API and the gateways, from now on; nobody may before.
     pub fn set_registration(&self, rule: Registration) {
         self.entrance.door.newcomers.set_rule(rule);
+        self.entrance.door.introduce();
+    }
+
+    /// Says whether the people of this node become contacts of each other by themselves and find each other's public rooms; if
+    /// nothing is said, they do where newcomers are taken.
+    pub fn set_local_contacts(&self, local: Option<bool>) {
+        self.entrance.door.newcomers.set_local(local);
+        self.entrance.door.introduce();
     }
 
     /// Opens a gateway for UIs of another backend's family; returns where it listens.

@@ -78,6 +78,10 @@ pub(crate) struct Up {
     /// none), invite (with a code of `parlour accounts invite`), open (whoever can reach them) [default: closed]
     #[arg(long, value_name = "RULE", env = "PARLOUR_REGISTRATION")]
     registration: Option<Registration>,
+    /// Whether the accounts of this node become contacts of each other by themselves, and find each other's public rooms
+    /// [default: true where the rule of registration is invite or open]
+    #[arg(long, value_name = "BOOL", env = "PARLOUR_LOCAL_CONTACTS")]
+    local_contacts: Option<bool>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -101,6 +105,7 @@ impl Up {
         };
         let config = Config::read(&data)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let local = self.local_contacts.or(config.local_contacts());
         let gateways = config.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
         let mut stop = Stop::new()?;
@@ -121,7 +126,7 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, rule, &gateways, &mut stop, out)).await
+            Box::pin(start_and_wait(options, (rule, local), &gateways, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
@@ -129,6 +134,7 @@ impl Up {
             Err(error) => return Err(explained(error, &data).await),
         };
         if has_account {
+            node.set_local_contacts(local);
             node.set_registration(rule);
             if let Err(error) = open_gateways(&gateways, async |gateway| node.open_gateway(gateway).await, out).await {
                 node.stop().await;
@@ -199,13 +205,14 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
 async fn start_and_wait(
     options: NodeOptions,
-    rule: Registration,
+    (rule, local): (Registration, Option<bool>),
     gateways: &[Gateway],
     stop: &mut Stop,
     out: &Output,
 ) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
+    waiting.set_local_contacts(local);
     waiting.set_registration(rule);
     if let Err(error) = open_gateways(gateways, async |gateway| waiting.open_gateway(gateway).await, out).await {
         waiting.stop().await;

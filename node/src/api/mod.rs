@@ -13,6 +13,7 @@ mod extract;
 mod guard;
 mod health;
 mod limits;
+mod neighbours;
 mod newcomers;
 mod openapi;
 mod operations;

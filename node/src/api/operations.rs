@@ -276,8 +276,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/api/v1/rooms", "Rooms", "The rooms you are in, or are invited into"),
     admin("POST", "/api/v1/rooms", "Room", "Make a room").takes("MakeRoom").makes(),
     admin("POST", "/api/v1/room-links", "Room", "Open a link into a room").takes("OpenRoomLink").starts(),
-    admin("POST", "/api/v1/public-rooms", "PublicRooms", "The public rooms of contacts and of nodes on the LAN, who are asked again")
+    admin("POST", "/api/v1/public-rooms", "PublicRooms", "The public rooms of this node's people, of contacts and of nodes on the LAN, who are asked again")
         .takes("Nothing"),
+    admin("POST", "/api/v1/public-rooms/{room}/join", "Room", "Come into a public room, by its id or by a slug that no other listed one has; 202: not let in yet")
+        .takes("Nothing").or(202),
     read("/api/v1/rooms/{room}", "Room", "One room").at(Conversation),
     admin("PATCH", "/api/v1/rooms/{room}", "Room", "Change its name, topic, rules, or what it is called here").takes("ChangeRoom"),
     read("/api/v1/rooms/{room}/members", "RoomMembers", "Its members").at(Conversation),

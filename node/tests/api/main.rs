@@ -13,6 +13,7 @@ mod echoroom;
 mod house;
 mod limits;
 mod logins;
+mod neighbours;
 mod newcomers;
 mod openapi;
 mod pages;
