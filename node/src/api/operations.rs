@@ -251,7 +251,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes("SetTimer").at(Conversation),
     send("DELETE", "/api/v1/conversations/{conversation}/timer", "Timer", "Let new messages stay").at(Conversation),
     read("/api/v1/conversations/{conversation}/messages", "MessagePage", "A page of messages, the oldest first")
-        .query(&["limit", "before", "after", "around", "thread"]).at(Conversation),
+        .query(&["limit", "before", "after", "around", "after_room_seq", "thread"]).at(Conversation),
     send("POST", "/api/v1/conversations/{conversation}/messages", "Message", "Write a message")
         .takes("SendMessage").makes().or(200).at(Conversation),
     // messages
