@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
-use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
+use parlour_store::{DataLock, DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +116,7 @@ impl Node {
     /// See [`NodeError`]; nothing keeps running.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let data = DataDir::new(&options.data);
+        erase_removed(&data)?;
         let (first, others) = match &options.account {
             None if options.all_accounts => all_of(&data)?,
             name => (Choice::only(choose_account(&data, name.as_deref())?), Vec::new()),
@@ -290,6 +291,31 @@ impl Choice {
             with_password: true,
         }
     }
+}
+
+/// Erases the accounts that were removed while the node ran. Nothing is done where another process has the directory.
+fn erase_removed(data: &DataDir) -> io::Result<()> {
+    let file = data.node("roles");
+    if !file.exists() {
+        return Ok(());
+    }
+    let Ok(_lock) = DataLock::acquire(data.root()) else {
+        return Ok(());
+    };
+    let roles = api::Roles::open(file);
+    let there = data.accounts()?;
+    for account in roles.removed() {
+        if !there.contains(&account) {
+            roles.forget(&account)?;
+            continue;
+        }
+        match std::fs::remove_dir_all(data.account(&account)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => roles.forget(&account)?,
+        }
+        tracing::info!("an account that was removed is erased");
+    }
+    Ok(())
 }
 
 /// All accounts. Of several, the password is for those that need one.

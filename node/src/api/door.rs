@@ -125,6 +125,9 @@ impl Door {
     pub(crate) fn pair(&self, code: &str, from: IpAddr) -> Result<Until, ApiError> {
         let now = now_ms();
         let account = self.pairing.redeem(code, from, Instant::now(), now)?;
+        if let Some(suspension) = self.guard.auth().suspension(account) {
+            return Err(ApiError::forbidden("suspended", suspension.text()));
+        }
         let until = now.saturating_add(ms(self.limits.paired_session));
         Ok(Until {
             secret: self.guard.auth().open_session(account, now, until),

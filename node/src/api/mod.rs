@@ -25,7 +25,7 @@ mod state;
 mod v1;
 mod web;
 
-pub(crate) use auth::{Caller, Keeper, random_token};
+pub(crate) use auth::{Caller, Keeper, Roles, random_token};
 pub(crate) use connection::Connection;
 pub(crate) use door::Door;
 pub(crate) use error::ApiError;

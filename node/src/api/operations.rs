@@ -197,6 +197,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // accounts
     read("/api/v1/accounts", "Accounts", "The account that the token is for"),
     admin("POST", "/api/v1/accounts", "MadeAccount", "Make the node's account, while it has none").takes("MakeAccount").makes(),
+    admin("GET", "/api/v1/node/accounts", "NodeAccounts", "The accounts of this node, for whoever looks after it"),
+    admin("PATCH", "/api/v1/node/accounts/{account}", "NodeAccount", "Give an account a role, keep it out, or let it in again").takes("ChangeNodeAccount"),
+    admin("DELETE", "/api/v1/node/accounts/{account}", "", "Keep an account out, and erase it when the node starts next"),
     command_line("POST", "/api/v1/accounts/invites", "AccountInvite", "Make an invitation to make an account; it is good once")
         .takes("InviteAccount").makes(),
     read("/api/v1/me", "Me", "Who this account is"),

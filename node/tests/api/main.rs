@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod administration;
 mod attacks;
 mod changes;
 mod chatterbox;
