@@ -29,6 +29,8 @@ pub(crate) struct Config {
     bootstrap: Vec<String>,
     /// The door to the network.
     lan: Option<LanPart>,
+    /// Whether the node's people become contacts of each other by themselves.
+    local_contacts: Option<bool>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -108,6 +110,11 @@ impl Config {
     /// What the options say of nodes to stay connected to, or else the file.
     pub(crate) fn bootstrap(&self, told: Vec<String>) -> Vec<String> {
         told_or(told, &self.bootstrap)
+    }
+
+    /// Whether the node's people become contacts of each other by themselves, if the file says it.
+    pub(crate) fn local_contacts(&self) -> Option<bool> {
+        self.local_contacts
     }
 
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.
@@ -237,6 +244,8 @@ mod tests {
             Config::read(folder.path()).unwrap().registration()
         };
         assert_eq!(read("").unwrap(), None);
+        std::fs::write(folder.path().join(FILE), "local_contacts = false").unwrap();
+        assert_eq!(Config::read(folder.path()).unwrap().local_contacts(), Some(false));
         assert_eq!(read("registration = \"invite\"").unwrap(), Some(Registration::Invite));
         assert!(format!("{:#}", read("registration = \"all\"").unwrap_err()).contains("all"));
     }

@@ -67,12 +67,20 @@ impl Doors {
     }
 
     /// What the node serves at once, as far as the system gives it files for that.
-    pub(crate) fn limits(&self) -> ApiLimits {
-        let limits = ApiLimits::default();
+    pub(crate) fn limits(&self, out: &Output) -> ApiLimits {
+        let usual = ApiLimits::default();
         let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
         let doors = self.gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
         let first = 1_u64.saturating_add(u64::from(self.lan.is_some()));
         let doors = doors.fold(first, u64::saturating_add);
-        handles::raise().map_or(limits.clone(), |files| limits.within(files, doors))
+        let Some(files) = handles::raise() else { return usual };
+        let limits = usual.clone().within(files, doors);
+        if limits.sockets < usual.sockets {
+            out.note(&format!(
+                "the system lets this program open {files} files: {} WebSockets at once; `ulimit -n` raises it",
+                limits.sockets
+            ));
+        }
+        limits
     }
 }

@@ -120,6 +120,7 @@ impl Desk {
             tracing::warn!(%error, "the command line could not be told of a new account");
         }
         self.residents.push(resident);
+        hall.door.introduce();
         Ok(())
     }
 }

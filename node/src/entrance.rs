@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::api::{self, ApiConfig, BindError, CertificateError, Door, Keeper, Lan, LanDoor, LanError, Rooms};
+use crate::api::{self, ApiConfig, BindError, CertificateError, Door, Keeper, Lan, LanDoor, LanError, Roles, Rooms};
 use crate::data::{DataDir, write_private};
 use crate::gateways::{Gateway, Open};
 use crate::node::{NodeError, NodeOptions};
@@ -91,6 +91,7 @@ impl Entrance {
         let stop = CancellationToken::new();
         let door = Door::new(listener.local_addr()?, config, stop.child_token());
         door.newcomers.keep_in(data.node("invitations"));
+        door.guard.auth().keep_roles(Roles::open(data.node("roles")));
         Ok(Self {
             hall: Hall {
                 data,
@@ -166,6 +167,8 @@ impl Hall {
             self.door.guard.auth().admit_kept(tokens.len(), keeper, now_ms());
             tokens.push((name.clone(), token));
         }
+        let names: Vec<&str> = tokens.iter().map(|(name, _)| name.as_str()).collect();
+        self.door.guard.auth().know(&names);
     }
 
     /// The command line's token for an account.

@@ -220,6 +220,14 @@ impl AccountHandle {
         self.ask(Command::PublicRooms).await
     }
 
+    /// The public rooms into which this account lets others.
+    ///
+    /// # Errors
+    /// The account has stopped.
+    pub(crate) async fn own_public_rooms(&self) -> Result<Vec<crate::engine::PublicRoom>, RoomError> {
+        self.ask(Command::OwnPublicRooms).await
+    }
+
     /// Does something in a room; returns when it is written.
     ///
     /// # Errors

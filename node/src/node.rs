@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parlour_crypto::{RelayVerdict, SHARDS, day_of, relay_verdict};
 use parlour_net::{Multiaddr, NetConfig, NetError, NodeKey, Verdict};
-use parlour_store::{DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
+use parlour_store::{DataLock, DbOptions, LockError, OpenReport, Store, StoreError, StoreOpenError, devices};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -124,6 +124,7 @@ impl Node {
     /// See [`NodeError`]; nothing keeps running.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let data = DataDir::new(&options.data);
+        erase_removed(&data)?;
         let (first, others) = match &options.account {
             None if options.all_accounts => all_of(&data)?,
             name => (Choice::only(choose_account(&data, name.as_deref())?), Vec::new()),
@@ -239,6 +240,14 @@ impl Node {
     /// Says who may make an account through the API and the gateways, from now on; nobody may before.
     pub fn set_registration(&self, rule: Registration) {
         self.entrance.door.newcomers.set_rule(rule);
+        self.entrance.door.introduce();
+    }
+
+    /// Says whether the people of this node become contacts of each other by themselves and find each other's public rooms; if
+    /// nothing is said, they do where newcomers are taken.
+    pub fn set_local_contacts(&self, local: Option<bool>) {
+        self.entrance.door.newcomers.set_local(local);
+        self.entrance.door.introduce();
     }
 
     /// Opens a gateway for UIs of another backend's family; returns where it listens.
@@ -298,6 +307,31 @@ impl Choice {
             with_password: true,
         }
     }
+}
+
+/// Erases the accounts that were removed while the node ran. Nothing is done where another process has the directory.
+fn erase_removed(data: &DataDir) -> io::Result<()> {
+    let file = data.node("roles");
+    if !file.exists() {
+        return Ok(());
+    }
+    let Ok(_lock) = DataLock::acquire(data.root()) else {
+        return Ok(());
+    };
+    let roles = api::Roles::open(file);
+    let there = data.accounts()?;
+    for account in roles.removed() {
+        if !there.contains(&account) {
+            roles.forget(&account)?;
+            continue;
+        }
+        match std::fs::remove_dir_all(data.account(&account)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => roles.forget(&account)?,
+        }
+        tracing::info!("an account that was removed is erased");
+    }
+    Ok(())
 }
 
 /// All accounts. Of several, the password is for those that need one.

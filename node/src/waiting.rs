@@ -76,6 +76,11 @@ impl WaitingNode {
         self.entrance.door.newcomers.set_rule(rule);
     }
 
+    /// Says whether the people of this node become contacts of each other by themselves, as [`Node::set_local_contacts`].
+    pub fn set_local_contacts(&self, local: Option<bool>) {
+        self.entrance.door.newcomers.set_local(local);
+    }
+
     /// Opens a gateway for UIs of another backend's family; returns where it listens. The complete node has it, too.
     ///
     /// # Errors

@@ -19,9 +19,14 @@ Examples:
   parlour account set --password-stdin < FILE
   parlour account show
   parlour account logins
-  parlour account logout login_4f2c...";
+  parlour account logout login_4f2c...
+  parlour account list                             the accounts of this node, with their roles
+  parlour account set bo --role admin              bo looks after the accounts of others
+  parlour account suspend cy --reason spam         cy is kept out, and told why
+  parlour account suspend cy --undo
+  parlour account remove cy --yes                  erased when the node starts next";
 
-/// How you log in to this node from a browser: name or e-mail address, and a password
+/// How you log in to this node from a browser (name or e-mail address, and a password), and who else may
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Account {
@@ -31,11 +36,37 @@ pub(crate) struct Account {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set the password, and an e-mail address to log in with; whoever is logged in is logged out
+    /// Set the password, and an e-mail address to log in with; whoever is logged in is logged out. With --role: what an account may do
+    /// with this node
     Set {
+        /// Whose role it is
+        #[arg(value_name = "ACCOUNT", requires = "role")]
+        account: Option<String>,
+        /// user (nothing), admin (looks after the accounts of users), owner (says who does)
+        #[arg(long, value_name = "ROLE", requires = "account", conflicts_with = "email", value_parser = ["user", "admin", "owner"])]
+        role: Option<String>,
         /// Stays as it is if not given
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
+    },
+    /// List the accounts of this node, their roles, and who is kept out
+    List,
+    /// Keep an account out: its sockets are cut, and it can log in no more; it goes on receiving
+    Suspend {
+        account: String,
+        /// What it is told
+        #[arg(long, value_name = "TEXT", default_value = "", conflicts_with = "undo")]
+        reason: String,
+        /// Let it in again
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Keep an account out, and erase it with all it has when the node starts next
+    Remove {
+        account: String,
+        /// It cannot be brought back then, but for the identity, by its 24 words
+        #[arg(long, required = true)]
+        yes: bool,
     },
     /// Show the name and the address to log in with
     Show,
@@ -62,7 +93,7 @@ impl Account {
     pub(crate) fn read(self, global: &Global) -> Result<(Wish, Global)> {
         let mut rest = global.clone();
         let password = match &self.command {
-            Command::Set { .. } => {
+            Command::Set { role: None, .. } => {
                 let password = match password::given(global)? {
                     Some(password) => password,
                     None => password::ask_login()?,
@@ -84,7 +115,35 @@ impl Account {
 impl Wish {
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         match &self.command {
-            Command::Set { email } => {
+            Command::Set {
+                account: Some(account),
+                role: Some(role),
+                ..
+            } => {
+                let one = client
+                    .patch(&["node", "accounts", account], &json!({ "role": role }))
+                    .await?;
+                out.data(&one, || accounts(&json!([one])))?;
+            }
+            Command::List => {
+                let all = Value::Array(client.items(&["node", "accounts"], &[]).await?);
+                out.data(&all, || accounts(&all))?;
+            }
+            Command::Suspend { account, reason, undo } => {
+                let wish = match undo {
+                    true => json!({ "suspended": false }),
+                    false => json!({ "suspended": true, "reason": reason }),
+                };
+                let one = client.patch(&["node", "accounts", account], &wish).await?;
+                out.data(&one, || accounts(&json!([one])))?;
+            }
+            Command::Remove { account, .. } => {
+                client.delete(&["node", "accounts", account]).await?;
+                out.data(&json!({ "removed": account }), || {
+                    "kept out; erased when the node starts next\n".to_owned()
+                })?;
+            }
+            Command::Set { email, .. } => {
                 let mut wish = json!({ "password": self.password.as_ref().map(|password| password.as_str()) });
                 if let Some(email) = email {
                     wish["email"] = json!(email);
@@ -123,6 +182,29 @@ fn shown(login: &Value, out: &Output) -> String {
             None => out.addressed("none: `parlour account set` sets one"),
         }
     )
+}
+
+fn accounts(all: &Value) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["ACCOUNT", "ROLE", "STATE", "NAME", "USER"]);
+    for one in all.as_array().into_iter().flatten() {
+        let field = |name: &str| text::one_line(one[name].as_str().unwrap_or_default());
+        let state = match (one["removed"] == true, one["suspended_at"].as_str()) {
+            (true, _) => "removed".to_owned(),
+            (false, Some(since)) => match field("reason") {
+                why if why.is_empty() => format!("suspended since {}", text::local_time(since)),
+                why => format!("suspended since {}: {why}", text::local_time(since)),
+            },
+            (false, None) => "may log in".to_owned(),
+        };
+        table.add_row([field("account"), field("role"), state, field("name"), field("user_id")]);
+    }
+    match table.is_empty() {
+        true => String::new(),
+        false => format!("{}\n", table.trim_fmt()),
+    }
 }
 
 fn table(logins: &Value) -> String {

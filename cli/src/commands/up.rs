@@ -89,6 +89,10 @@ pub(crate) struct Up {
     /// none), invite (with a code of `parlour accounts invite`), open (whoever can reach them) [default: closed]
     #[arg(long, value_name = "RULE", env = "PARLOUR_REGISTRATION")]
     registration: Option<Registration>,
+    /// Whether the accounts of this node become contacts of each other by themselves, and find each other's public rooms
+    /// [default: true where the rule of registration is invite or open]
+    #[arg(long, value_name = "BOOL", env = "PARLOUR_LOCAL_CONTACTS")]
+    local_contacts: Option<bool>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -113,6 +117,7 @@ impl Up {
         let mut config = Config::read(&data)?;
         let lan = config.lan(self.lan)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let local = self.local_contacts.or(config.local_contacts());
         let announce = config.announce(self.announce);
         let bootstrap = config.bootstrap(self.bootstrap);
         let doors = Doors {
@@ -132,7 +137,7 @@ impl Up {
             bootstrap,
             mdns: !self.no_mdns,
             network: true,
-            limits: doors.limits(),
+            limits: doors.limits(out),
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
@@ -140,7 +145,7 @@ impl Up {
                 .await
                 .map(Some)
         } else {
-            Box::pin(start_and_wait(options, rule, &doors, &mut stop, out)).await
+            Box::pin(start_and_wait(options, (rule, local), &doors, &mut stop, out)).await
         };
         let mut node = match started {
             Ok(Some(node)) => node,
@@ -148,6 +153,7 @@ impl Up {
             Err(error) => return Err(explained(error, &data).await),
         };
         if has_account {
+            node.set_local_contacts(local);
             node.set_registration(rule);
             if let Err(error) = doors.open(&mut node, out).await {
                 node.stop().await;
@@ -184,13 +190,14 @@ async fn first_account(data: &Path, global: &Global, out: &Output) -> Result<()>
 /// Starts without an account, and goes on as soon as somebody has made one. `None` if asked to stop before.
 async fn start_and_wait(
     options: NodeOptions,
-    rule: Registration,
+    (rule, local): (Registration, Option<bool>),
     doors: &Doors,
     stop: &mut Stop,
     out: &Output,
 ) -> Result<Option<Node>> {
     let path = options.data.display().to_string();
     let mut waiting = patiently(&options.data, async || Ok(WaitingNode::start(options.clone()).await?)).await?;
+    waiting.set_local_contacts(local);
     waiting.set_registration(rule);
     if let Err(error) = doors.open(&mut waiting, out).await {
         waiting.stop().await;

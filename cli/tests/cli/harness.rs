@@ -2,7 +2,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -185,6 +185,13 @@ impl Running {
             Lines::of(child.stderr.take().unwrap()),
         );
         Self { child, stdout, stderr }
+    }
+
+    /// With a pipe to say something into.
+    pub(crate) fn with_stdin(command: &mut Command) -> (Self, ChildStdin) {
+        let mut running = Self::start(command.stdin(Stdio::piped()));
+        let stdin = running.child.stdin.take().unwrap();
+        (running, stdin)
     }
 
     fn ready(mut self) -> Self {

@@ -7,6 +7,7 @@ mod demo;
 #[cfg(unix)]
 mod doctor;
 mod errors;
+mod gateways;
 mod harness;
 mod network;
 mod offline;

@@ -13,6 +13,7 @@ use super::auth::Auth;
 use super::error::ApiError;
 use super::guard::Guard;
 use super::limits::ApiLimits;
+use super::neighbours::introduce_all;
 use super::newcomers::Newcomers;
 use super::pairing::Pairing;
 use super::server::ApiConfig;
@@ -103,6 +104,20 @@ impl Door {
         neighbours.get(account)?.upgrade()
     }
 
+    /// All accounts behind it that run.
+    pub(crate) fn accounts(&self) -> Vec<Arc<Shared>> {
+        let all = self.neighbours.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(std::sync::Weak::upgrade).collect()
+    }
+
+    /// Has the people of this node introduced to each other, if that is its rule, beside everything else.
+    pub(crate) fn introduce(&self) {
+        if self.newcomers.are_neighbours() {
+            let door = self.clone();
+            self.tasks.spawn(async move { introduce_all(&door).await });
+        }
+    }
+
     /// Where a program of this machine finds the API: `http://IP:PORT`.
     pub(crate) fn url(&self) -> String {
         let mut address = self.address;
@@ -142,6 +157,9 @@ impl Door {
     pub(crate) fn pair(&self, code: &str, from: IpAddr) -> Result<Until, ApiError> {
         let now = now_ms();
         let account = self.pairing.redeem(code, from, Instant::now(), now)?;
+        if let Some(suspension) = self.guard.auth().suspension(account) {
+            return Err(ApiError::forbidden("suspended", suspension.text()));
+        }
         let until = now.saturating_add(ms(self.limits.paired_session));
         Ok(Until {
             secret: self.guard.auth().open_session(account, now, until),

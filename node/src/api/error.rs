@@ -7,7 +7,7 @@ use parlour_crypto::CardError;
 use parlour_store::{FindError, QueryError, StoreError};
 use serde::Serialize;
 
-use super::auth::{LoginError, TokenError};
+use super::auth::{LoginError, RoleError, TokenError};
 use crate::engine::{
     AddError, ChangeError, DecisionError, MakeInviteError, ReadMarkError, Refusal, RevokeError, RoomError, SendError,
     StorageFailed, TimerError,
@@ -307,9 +307,28 @@ impl From<LoginError> for ApiError {
             LoginError::Unknown(_) => Self::not_found(detail),
             LoginError::BadPassword => Self::bad_field("password", detail),
             LoginError::BadEmail => Self::bad_field("email", detail),
+            LoginError::Suspended(_) => Self::forbidden("suspended", detail),
             LoginError::EmailTaken => Self::new(StatusCode::CONFLICT, "email_taken", detail).at("email"),
             LoginError::Io(cause) => {
                 tracing::error!(error = %cause, "an account's logins could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
+        }
+    }
+}
+
+impl From<RoleError> for ApiError {
+    fn from(error: RoleError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RoleError::NotAllowed => Self::forbidden("not_node_admin", detail),
+            RoleError::NotOwner => Self::forbidden("not_node_owner", detail),
+            RoleError::LastAdmin => Self::new(StatusCode::CONFLICT, "last_admin", detail),
+            RoleError::Unknown(_) => Self::not_found(detail),
+            RoleError::NotSuspended(_) => Self::new(StatusCode::CONFLICT, "not_suspended", detail),
+            RoleError::BadReason => Self::bad_field("reason", detail),
+            RoleError::Io(cause) => {
+                tracing::error!(error = %cause, "the roles of this node's accounts could not be read or written");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
             }
         }

@@ -70,11 +70,11 @@ impl ApiLimits {
     /// door that passes requests on counts twice.
     #[must_use]
     pub fn within(mut self, files: u64, doors: u64) -> Self {
-        // A door has connections and sockets.
-        let share = files.saturating_sub(OTHER_FILES.min(files / 2)) / doors.max(1).saturating_mul(2);
-        let share = usize::try_from(share).unwrap_or(usize::MAX).max(1);
-        self.connections = self.connections.min(share);
-        self.sockets = self.sockets.min(share);
+        let share = files.saturating_sub(OTHER_FILES.min(files / 2)) / doors.max(1);
+        let share = usize::try_from(share).unwrap_or(usize::MAX).max(2);
+        // Connections first, up to a half: without one, no socket is asked for.
+        self.connections = self.connections.min(share / 2);
+        self.sockets = self.sockets.min(share.saturating_sub(self.connections));
         self
     }
 }
@@ -84,7 +84,7 @@ impl Default for ApiLimits {
         let seconds = Duration::from_secs;
         Self {
             connections: 1024,
-            sockets: 1024,
+            sockets: 8192,
             searches: 4,
             header_bytes: 16 * 1024,
             headers: 64,
@@ -138,6 +138,8 @@ mod tests {
             assert!(taken <= files.max(2 * doors), "{files} files, {doors} doors: {taken}");
             assert!(limits.connections >= 1 && limits.sockets >= 1);
         }
+        // What Linux lets every process have, where nobody has changed it.
+        assert!(usual.clone().within(4_096, 1).sockets >= 2_000);
         let plenty = usual.clone().within(65_536, 4);
         assert_eq!((plenty.connections, plenty.sockets), (usual.connections, usual.sockets));
     }

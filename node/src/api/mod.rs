@@ -13,6 +13,7 @@ mod extract;
 mod guard;
 mod health;
 mod limits;
+mod neighbours;
 mod newcomers;
 mod openapi;
 mod operations;
@@ -25,7 +26,7 @@ mod tls;
 mod v1;
 mod web;
 
-pub(crate) use auth::{Caller, Keeper, random_token};
+pub(crate) use auth::{Caller, Keeper, Roles, random_token};
 pub(crate) use connection::Connection;
 pub(crate) use door::Door;
 pub(crate) use error::ApiError;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -138,6 +138,9 @@ pub(crate) struct Newcomers {
     rule: Mutex<Registration>,
     desk: Mutex<Option<mpsc::Sender<Newcomer>>>,
     tries: Buckets<IpAddr>,
+    /// Whether people of this node are introduced; unless it is said, where newcomers are taken.
+    local: Mutex<Option<bool>>,
+    introducing: AsyncMutex<()>,
     /// Where invitations are kept; nowhere in tests of the API alone.
     file: Mutex<Option<PathBuf>>,
 }
@@ -160,6 +163,8 @@ impl Newcomers {
             rule: Mutex::default(),
             desk: Mutex::default(),
             tries: Buckets::new(tries),
+            local: Mutex::default(),
+            introducing: AsyncMutex::default(),
             file: Mutex::default(),
         }
     }
@@ -171,6 +176,22 @@ impl Newcomers {
 
     pub(crate) fn set_rule(&self, rule: Registration) {
         *locked(&self.rule) = rule;
+    }
+
+    /// Says whether people of this node are introduced to each other.
+    pub(crate) fn set_local(&self, local: Option<bool>) {
+        *locked(&self.local) = local;
+    }
+
+    /// Whether they are.
+    pub(crate) fn are_neighbours(&self) -> bool {
+        let takes = matches!(self.rule(), Registration::Invite | Registration::Open);
+        locked(&self.local).unwrap_or(takes)
+    }
+
+    /// Nobody else introduces anybody meanwhile.
+    pub(crate) async fn introducing(&self) -> AsyncMutexGuard<'_, ()> {
+        self.introducing.lock().await
     }
 
     fn rule(&self) -> Registration {
@@ -306,8 +327,13 @@ mod tests {
             ("open", true, true),
         ] {
             let newcomers = Newcomers::new(crate::api::ApiLimits::default().logins);
-            assert!(!newcomers.may_serve(0));
+            assert!(!newcomers.may_serve(0) && !newcomers.are_neighbours());
             newcomers.set_rule(name.parse().unwrap());
+            assert_eq!(newcomers.are_neighbours(), of_one, "{name}");
+            for local in [true, false] {
+                newcomers.set_local(Some(local));
+                assert_eq!(newcomers.are_neighbours(), local, "what is said goes before");
+            }
             assert_eq!(
                 (newcomers.may_serve(0), newcomers.may_serve(1)),
                 (of_none, of_one),

@@ -197,6 +197,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     // accounts
     read("/api/v1/accounts", "Accounts", "The account that the token is for"),
     admin("POST", "/api/v1/accounts", "MadeAccount", "Make the node's account, while it has none").takes("MakeAccount").makes(),
+    admin("GET", "/api/v1/node/accounts", "NodeAccounts", "The accounts of this node, for whoever looks after it"),
+    admin("PATCH", "/api/v1/node/accounts/{account}", "NodeAccount", "Give an account a role, keep it out, or let it in again").takes("ChangeNodeAccount"),
+    admin("DELETE", "/api/v1/node/accounts/{account}", "", "Keep an account out, and erase it when the node starts next"),
     command_line("POST", "/api/v1/accounts/invites", "AccountInvite", "Make an invitation to make an account; it is good once")
         .takes("InviteAccount").makes(),
     read("/api/v1/me", "Me", "Who this account is"),
@@ -251,7 +254,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes("SetTimer").at(Conversation),
     send("DELETE", "/api/v1/conversations/{conversation}/timer", "Timer", "Let new messages stay").at(Conversation),
     read("/api/v1/conversations/{conversation}/messages", "MessagePage", "A page of messages, the oldest first")
-        .query(&["limit", "before", "after", "around", "thread"]).at(Conversation),
+        .query(&["limit", "before", "after", "around", "after_room_seq", "thread"]).at(Conversation),
     send("POST", "/api/v1/conversations/{conversation}/messages", "Message", "Write a message")
         .takes("SendMessage").makes().or(200).at(Conversation),
     // messages
@@ -276,8 +279,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/api/v1/rooms", "Rooms", "The rooms you are in, or are invited into"),
     admin("POST", "/api/v1/rooms", "Room", "Make a room").takes("MakeRoom").makes(),
     admin("POST", "/api/v1/room-links", "Room", "Open a link into a room").takes("OpenRoomLink").starts(),
-    admin("POST", "/api/v1/public-rooms", "PublicRooms", "The public rooms of contacts and of nodes on the LAN, who are asked again")
+    admin("POST", "/api/v1/public-rooms", "PublicRooms", "The public rooms of this node's people, of contacts and of nodes on the LAN, who are asked again")
         .takes("Nothing"),
+    admin("POST", "/api/v1/public-rooms/{room}/join", "Room", "Come into a public room, by its id or by a slug that no other listed one has; 202: not let in yet")
+        .takes("Nothing").or(202),
     read("/api/v1/rooms/{room}", "Room", "One room").at(Conversation),
     admin("PATCH", "/api/v1/rooms/{room}", "Room", "Change its name, topic, rules, or what it is called here").takes("ChangeRoom"),
     read("/api/v1/rooms/{room}/avatar", "Image", "Its picture").at(Conversation),

@@ -37,8 +37,7 @@ impl Shared {
 
     /// All accounts behind the same door.
     pub(crate) fn all(&self) -> Vec<Arc<Self>> {
-        let all = self.door.neighbours.read().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter_map(Weak::upgrade).collect()
+        self.door.accounts()
     }
 
     fn new(door: Door, account: AccountHandle) -> Self {

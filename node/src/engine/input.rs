@@ -61,6 +61,8 @@ pub(crate) enum Command {
     JoinByLink(String, oneshot::Sender<Result<ConversationId, RoomError>>),
     /// Public rooms that others list.
     PublicRooms(oneshot::Sender<Result<Vec<super::PublicRoom>, RoomError>>),
+    /// Public rooms that this account lists.
+    OwnPublicRooms(oneshot::Sender<Result<Vec<super::PublicRoom>, RoomError>>),
     /// Does something in a room.
     ActInRoom(ConversationId, RoomAct, oneshot::Sender<Result<(), RoomError>>),
     /// Carries out what a user decided.
@@ -390,7 +392,7 @@ impl Command {
             Self::MakeRoom(_, reply) => effects.reply(reply, Err(why.into())),
             Self::MakeRoomLink { reply, .. } => effects.reply(reply, Err(why.into())),
             Self::JoinByLink(_, reply) => effects.reply(reply, Err(why.into())),
-            Self::PublicRooms(reply) => effects.reply(reply, Err(why.into())),
+            Self::PublicRooms(reply) | Self::OwnPublicRooms(reply) => effects.reply(reply, Err(why.into())),
             Self::ActInRoom(_, _, reply) => effects.reply(reply, Err(why.into())),
             Self::Decide(_, reply) => effects.reply(reply, Err(why.into())),
             // It is on the disk, and said again.

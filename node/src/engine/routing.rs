@@ -68,6 +68,10 @@ impl Engine {
                 let answer = self.public_rooms(turn)?;
                 turn.effects.reply(reply, Ok(answer));
             }
+            Command::OwnPublicRooms(reply) => {
+                let answer = self.own_public_rooms(turn)?;
+                turn.effects.reply(reply, Ok(answer));
+            }
             Command::ActInRoom(room, act, reply) => {
                 let answer = self.act_in_room(turn, &room, &act)?;
                 turn.effects.reply(reply, answer);

@@ -34,6 +34,9 @@ const MAX_WAITING: usize = 64;
 /// Between tries to tell a client that it is cut off, for whose word there is no room.
 const FAREWELL_PAUSE: Duration = Duration::from_millis(200);
 
+/// Tries to tell a client something for which it has no room: ten seconds.
+const MAX_TRIES: usize = 50;
+
 /// Between words that somebody is still there, which count for five minutes.
 const STILL_THERE: Duration = Duration::from_secs(240);
 
@@ -219,6 +222,25 @@ impl<D: Dialect> Peer<D> {
         if self.socket.emit(event, data).is_err() {
             self.cut.cancel();
         }
+    }
+
+    /// Tells the client something long, as soon as it has room for it; `false` if it has gone or takes nothing.
+    pub(super) async fn say_patiently(&self, event: &str, data: &Value) -> bool {
+        for _ in 0..MAX_TRIES {
+            if self.cut.is_cancelled() || self.gone.is_cancelled() {
+                return false;
+            }
+            if self.socket.emit(event, data).is_ok() {
+                return true;
+            }
+            tokio::select! {
+                () = self.gone.cancelled() => return false,
+                () = self.cut.cancelled() => return false,
+                () = tokio::time::sleep(FAREWELL_PAUSE) => {}
+            }
+        }
+        self.cut.cancel();
+        false
     }
 
     /// Tells contacts whether the user is there, as the user says.

@@ -9,6 +9,7 @@ mod history;
 mod inside;
 mod live;
 mod people;
+mod public;
 mod request;
 mod socketchat;
 mod ui;

@@ -64,16 +64,7 @@ impl House {
 
     /// What a look says, as soon as it says something; it looks whenever something has changed in the account.
     pub(crate) async fn seen<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        let looking = async {
-            let mut feed = feed(&self.native).await;
-            loop {
-                if let Some(found) = look().await {
-                    return found;
-                }
-                something(&mut feed).await;
-            }
-        };
-        patient(what, looking).await
+        seen(&self.native, what, look).await
     }
 
     /// Invites a contact into a room, and waits until they know.
@@ -87,6 +78,20 @@ impl House {
         };
         guest.seen("the invitation", invited).await;
     }
+}
+
+/// As [`House::seen`], in the account of a token.
+pub(crate) async fn seen<T>(program: &Program, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let looking = async {
+        let mut feed = feed(program).await;
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            something(&mut feed).await;
+        }
+    };
+    patient(what, looking).await
 }
 
 /// What changes in an account, from its beginning on.

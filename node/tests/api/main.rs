@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod administration;
 mod attacks;
 mod changes;
 mod chatterbox;
@@ -14,6 +15,7 @@ mod house;
 mod lan;
 mod limits;
 mod logins;
+mod neighbours;
 mod newcomers;
 mod openapi;
 mod pages;

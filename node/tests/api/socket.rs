@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::support::{Program, TestApi, patient, read_head};
-use parlour_node::{ApiLimits, RateLimit};
+use parlour_node::{ApiLimits, RateLimit, SendText};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -27,13 +27,29 @@ enum Frame {
 
 impl Socket {
     pub(crate) async fn open(api: &Program) -> Self {
+        Self::at(api, "/api/v1/ws").await
+    }
+
+    /// That of a gateway.
+    pub(crate) async fn at(api: &Program, path: &str) -> Self {
+        Self::over(TcpSocket::new_v4().unwrap(), api, path).await
+    }
+
+    /// For which the system keeps little.
+    async fn narrow(api: &Program) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self::over(socket, api, "/api/v1/ws").await
+    }
+
+    async fn over(socket: TcpSocket, api: &Program, path: &str) -> Self {
         let request = api
-            .request("GET", "/api/v1/ws")
+            .request("GET", path)
             .without("Authorization")
             .set("Connection", "Upgrade");
         let request = request.add("Upgrade", "websocket").add("Sec-WebSocket-Version", "13");
         let request = request.add("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        let mut stream = socket.connect(api.address).await.unwrap();
         stream.write_all(&request.bytes()).await.unwrap();
         let head = patient("the upgrade", read_head(&mut stream)).await;
         assert_eq!(
@@ -53,6 +69,23 @@ impl Socket {
 
     pub(crate) async fn say(&mut self, value: &Value) {
         self.write(TEXT, value.to_string().as_bytes()).await;
+    }
+
+    /// A text of any kind.
+    pub(crate) async fn put(&mut self, text: &str) {
+        self.write(TEXT, text.as_bytes()).await;
+    }
+
+    /// The next text of any kind; `None` at the end.
+    pub(crate) async fn packet(&mut self) -> Option<String> {
+        loop {
+            let (kind, data) = patient("a packet", self.read()).await?;
+            match kind {
+                TEXT => return Some(String::from_utf8(data).unwrap()),
+                CLOSE => return None,
+                _ => {}
+            }
+        }
     }
 
     async fn write(&mut self, kind: u8, data: &[u8]) {
@@ -398,4 +431,39 @@ async fn the_stop_says_goodbye() {
     assert_eq!(fresh.close_code().await, 1001);
     drop((open, fresh));
     patient("the API to end", api.served.take().unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_did_not_read_is_told_that_it_lags_and_misses_nothing() {
+    const MESSAGES: u64 = 2_000;
+    let api = TestApi::start().await;
+    let mut absent = Socket::narrow(&api).await;
+    absent.say(&json!({ "type": "auth", "token": api.token })).await;
+    assert_eq!(absent.text().await["type"], "ready");
+    let start = api.feed();
+    absent.say(&json!({ "type": "subscribe", "after": start })).await;
+    assert_eq!(absent.text().await["type"], "reply");
+    // More than the system keeps for a socket, and than is kept encoded.
+    let text = "x".repeat(8_000);
+    for n in 0..MESSAGES {
+        let send = SendText::plain(api.conversation.parse().unwrap(), format!("{n} {text}"));
+        api.account().send(send).await.unwrap();
+    }
+    let last = api.feed();
+    let (mut lagged, mut next) = (0, start + 1);
+    while next <= last {
+        let frame = absent.text().await;
+        if frame["type"] == "lagged" {
+            lagged += 1;
+            assert_eq!(frame["after"], next - 1, "from where it goes on");
+            assert!(frame["last"].as_u64().unwrap() > next + 1_000, "{frame}");
+        } else {
+            assert_eq!((&frame["type"], frame["seq"].as_u64()), (&json!("event"), Some(next)));
+            next += 1;
+        }
+    }
+    assert_eq!(lagged, 1, "told once");
+    // Whoever has caught up is not told any more.
+    api.post_text("after all").await;
+    assert_eq!(absent.text().await["seq"], last + 1);
 }

@@ -46,6 +46,15 @@ impl Stream {
     }
 
     async fn next(&mut self) -> Option<Event> {
+        loop {
+            // What has no id is no change.
+            if let (Some(id), name, data) = self.any().await? {
+                return Some(Event { id, name, data });
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Option<(Option<u64>, String, Value)> {
         let (mut id, mut name) = (None, None);
         loop {
             let line = self.line().await?;
@@ -55,11 +64,7 @@ impl Stream {
                 name = Some(value.to_owned());
             } else if let Some(value) = line.strip_prefix("data: ") {
                 let data = serde_json::from_str(value).unwrap();
-                return Some(Event {
-                    id: id.unwrap(),
-                    name: name.unwrap(),
-                    data,
-                });
+                return Some((id, name.unwrap(), data));
             }
         }
     }
@@ -173,6 +178,25 @@ async fn a_reader_far_behind_gets_everything() {
     let last = api.feed();
     let mut stream = Stream::open(&api, "?after=0", None).await;
     for seq in 1..=last {
+        assert_eq!(stream.next().await.unwrap().id, seq);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_was_away_for_long_is_told_that_it_lags_without_an_id() {
+    const MESSAGES: u64 = 1_100;
+    let api = TestApi::start().await;
+    let start = api.feed();
+    for n in 0..MESSAGES {
+        let send = SendText::plain(api.conversation.parse().unwrap(), format!("message {n}"));
+        api.account().send(send).await.unwrap();
+    }
+    let last = api.feed();
+    let mut stream = Stream::open(&api, &format!("?after={start}"), None).await;
+    let (id, name, data) = stream.any().await.unwrap();
+    let lagged = json!({ "type": "lagged", "after": start, "last": last });
+    assert_eq!((id, name.as_str(), data), (None, "lagged", lagged));
+    for seq in start + 1..=last {
         assert_eq!(stream.next().await.unwrap().id, seq);
     }
 }

@@ -191,7 +191,11 @@ fn what_the_index_has_not_got_is_found_among_thousands_and_lets_it_wait_no_longe
     let query = Query::parse("message").unwrap();
     let find = |limit: usize| {
         let found = finder.find(&store, &query, &Filter::default(), Order::Newest, limit);
-        found.unwrap().into_iter().map(|hit| (hit.clock, hit.event)).collect::<Vec<_>>()
+        found
+            .unwrap()
+            .into_iter()
+            .map(|hit| (hit.clock, hit.event))
+            .collect::<Vec<_>>()
     };
     let all = find(5_000);
     assert_eq!(all.len(), 4_200, "of both, each once");

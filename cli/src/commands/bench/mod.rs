@@ -10,6 +10,8 @@ mod parts;
 mod report;
 mod room;
 mod soak;
+mod socket;
+mod sockets;
 mod stage;
 mod table;
 mod words;
@@ -35,13 +37,14 @@ Examples:
   parlour bench --messages 100000 --json > figures.json
   parlour bench --only catch-up --missed 100000
   parlour bench --only history --history 1000000
+  parlour bench --only sockets --sockets 5000
   parlour bench soak --minutes 10 --rate 20
   parlour bench room --members 10 --messages 1000
 
 The nodes, and the client that measures, share this machine: it should have nothing else to do. Exit status 1 means that a
 message was lost, doubled or not confirmed; a missed goal is no failure.";
 
-/// Measure two nodes on this machine: start, one message, many messages, catching up, a long history, and doing nothing
+/// Measure two nodes on this machine: start, one message, many messages, catching up, a long history, many sockets, and doing nothing
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
@@ -62,6 +65,9 @@ pub(crate) struct Bench {
     /// Messages that are there when pages and searches are measured [default: 100000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     history: Option<u32>,
+    /// WebSockets that are held at once [default: 2000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8_000))]
+    sockets: Option<u32>,
     /// Connections that write at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     connections: u32,
@@ -82,6 +88,7 @@ enum Part {
     Sustained,
     CatchUp,
     History,
+    Sockets,
 }
 
 /// Figures of a debug build say nothing.
@@ -130,8 +137,8 @@ impl Bench {
         let size = self.size();
         let before = Machine::now();
         let mut stage = Stage::set().await?;
-        let (mut start, mut message, mut sustained, mut catch_up, mut history, mut idle) =
-            (None, None, None, None, None, None);
+        let (mut start, mut message, mut sustained, mut catch_up, mut history, mut sockets, mut idle) =
+            (None, None, None, None, None, None, None);
         for part in Part::value_variants().iter().filter(|part| self.wants(**part)) {
             out.note(part.remark());
             match part {
@@ -140,6 +147,7 @@ impl Bench {
                 Part::Sustained => sustained = Some(Box::pin(stage.sustained(size)).await?),
                 Part::CatchUp => catch_up = Some(Box::pin(stage.catch_up(size)).await?),
                 Part::History => history = Some(Box::pin(stage.history(size)).await?),
+                Part::Sockets => sockets = Some(Box::pin(stage.sockets(size)).await?),
                 Part::Idle => idle = Some(stage.idle(size).await?),
             }
         }
@@ -157,6 +165,7 @@ impl Bench {
             sustained,
             catch_up,
             history,
+            sockets,
             idle,
             checked,
             problems,
@@ -178,6 +187,8 @@ impl Bench {
             connections: usize::try_from(self.connections).unwrap_or(1),
             queued: given(self.missed).unwrap_or(of(10_000, 1_000)),
             history: given(self.history).unwrap_or(of(100_000, 1_000)),
+            held: given(self.sockets).unwrap_or(of(2_000, 200)),
+            fan_out: of(20_000, 500),
             // Presence and what each side holds are told once a minute.
             idle: Duration::from_secs(if self.quick { 2 } else { 60 }),
         }
@@ -192,6 +203,7 @@ impl Part {
             Self::Sustained => "as many messages as go through",
             Self::CatchUp => "messages for a node that is away",
             Self::History => "pages and searches in a long history",
+            Self::Sockets => "many WebSockets",
             Self::Idle => "doing nothing",
         }
     }

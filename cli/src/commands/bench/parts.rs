@@ -27,6 +27,10 @@ pub(super) struct Size {
     pub connections: usize,
     pub queued: usize,
     pub history: usize,
+    /// WebSockets at once.
+    pub held: usize,
+    /// Messages to the sockets of one room.
+    pub fan_out: usize,
     pub idle: Duration,
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::history::History;
 use super::machine::Machine;
+use super::sockets::Sockets;
 use super::table::{Row, fact, mib, row, table};
 
 /// Everything that was measured.
@@ -21,6 +22,7 @@ pub(super) struct Report {
     pub sustained: Option<Sustained>,
     pub catch_up: Option<CatchUp>,
     pub history: Option<History>,
+    pub sockets: Option<Sockets>,
     pub idle: Option<Idle>,
     /// Messages whose place on both disks was checked at the end.
     pub checked: usize,
@@ -159,6 +161,7 @@ impl Report {
         self.sustained.iter().for_each(|sustained| sustained.rows(&mut rows));
         self.catch_up.iter().for_each(|catch_up| catch_up.rows(&mut rows));
         self.history.iter().for_each(|history| history.rows(&mut rows));
+        self.sockets.iter().for_each(|sockets| sockets.rows(&mut rows));
         rows
     }
 }
@@ -340,6 +343,7 @@ mod tests {
             sustained: None,
             catch_up: None,
             history: None,
+            sockets: None,
             idle: None,
             checked: 7,
             problems: Vec::new(),

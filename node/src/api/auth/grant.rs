@@ -109,6 +109,21 @@ impl Grant {
         }
     }
 
+    /// The same with nothing opened by it yet.
+    pub(super) fn anew(&self, number: u64) -> Self {
+        Self {
+            account: self.account,
+            program: self.program,
+            number,
+            scope: self.scope,
+            conversation: self.conversation,
+            until: self.until,
+            family: self.family,
+            over: CancellationToken::new(),
+            used: AtomicU64::new(self.last_used()),
+        }
+    }
+
     /// Whether it is over at `now` (ms since 1970).
     pub(crate) fn is_over(&self, now: u64) -> bool {
         self.over.is_cancelled() || self.until.is_some_and(|until| until <= now)

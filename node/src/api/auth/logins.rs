@@ -86,6 +86,9 @@ pub(crate) enum LoginError {
     /// Another account has it.
     #[error("another account of this node has this e-mail address")]
     EmailTaken,
+    /// The account is kept out.
+    #[error("{0}")]
+    Suspended(String),
     /// The disk did not take it, or the computing failed.
     #[error("the account's logins could not be read or written")]
     Io(#[from] io::Error),
@@ -160,6 +163,11 @@ impl Auth {
             let hash = hash.unwrap_or_else(PasswordHash::of_nobody);
             let is_right = hash.is_of(&password);
             let account = account.filter(|_| is_right).ok_or(LoginError::Wrong)?;
+            // Only whoever has the password is told.
+            if let Some(suspension) = auth.suspension(account) {
+                auth.wrong.give_back(key);
+                return Err(LoginError::Suspended(suspension.text()));
+            }
             let logged_in = auth.open_login((account, &hash), device, lives, now)?;
             auth.wrong.give_back(key);
             Ok(logged_in)
@@ -177,6 +185,9 @@ impl Auth {
             let known = keeper.look(|kept| kept.logins.iter().any(|login| login.family == family_hash));
             if !known.unwrap_or(false) {
                 continue;
+            }
+            if let Some(suspension) = self.suspension(account) {
+                return Err(LoginError::Suspended(suspension.text()));
             }
             // Whether it is the last one is decided where it is replaced: of two at once, one is too late.
             let outcome = keeper.change(|kept| {

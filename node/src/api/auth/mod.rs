@@ -6,6 +6,7 @@ mod grant;
 mod kept;
 mod logins;
 mod password;
+mod roles;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::random::SystemRng;
 pub(crate) use grant::{Caller, Grant, Program, Scope};
 pub(crate) use kept::{Hash, Keeper};
 pub(crate) use logins::{Lives, LoggedIn, LoginError, MAX_DEVICE, prepare_login};
+pub(crate) use roles::{Role, RoleChange, RoleError, Roles, Standing, Suspension};
 pub(crate) use tokens::{NewToken, TokenError, TokenRow};
 
 /// Longest token that is looked at.
@@ -43,6 +45,8 @@ pub(crate) struct Auth {
     /// One for each account, by number.
     keepers: Mutex<Vec<Arc<Keeper>>>,
     grants: AtomicU64,
+    /// What accounts may do with the node, and who is kept out.
+    roles: Mutex<Arc<Roles>>,
     /// Wrong passwords, by client and name.
     wrong: Buckets<(IpAddr, Hash)>,
     /// Passwords that are compared at once: each takes 19 MiB.
@@ -55,6 +59,7 @@ impl Auth {
             known: Mutex::default(),
             keepers: Mutex::default(),
             grants: AtomicU64::new(0),
+            roles: Mutex::default(),
             wrong: Buckets::new(wrong),
             hashing: Arc::new(Semaphore::new(MAX_HASHING)),
         };
@@ -79,8 +84,79 @@ impl Auth {
             return None;
         }
         let grant = self.grant(&Hash::of(token)).filter(|grant| !grant.is_over(now))?;
+        // Whoever has the node's own files lets others in again.
+        if grant.program != Program::CommandLine && self.suspension(grant.account).is_some() {
+            return None;
+        }
         grant.used.store(now, Ordering::Relaxed);
         Some(grant)
+    }
+
+    fn roles(&self) -> Arc<Roles> {
+        self.roles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps roles there from now on.
+    pub(crate) fn keep_roles(&self, roles: Roles) {
+        *self.roles.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(roles);
+    }
+
+    /// Accounts that are there; of a node where nobody looks after it, the first one does.
+    pub(crate) fn know(&self, names: &[&str]) {
+        self.roles().know(names);
+    }
+
+    /// What is known of the account of this name.
+    pub(crate) fn standing(&self, name: &str) -> Standing {
+        self.roles().of(name)
+    }
+
+    /// Why an account is kept out, if it is.
+    pub(crate) fn suspension(&self, account: usize) -> Option<Suspension> {
+        let keeper = self.keeper(account);
+        self.roles().suspension(keeper.name()?)
+    }
+
+    /// Whether a caller looks after the node; the command line does.
+    pub(crate) fn may_look_after_node(&self, caller: &Grant) -> Result<(), RoleError> {
+        match self.role_of(caller) {
+            None | Some(Role::Admin | Role::Owner) => Ok(()),
+            Some(Role::User) => Err(RoleError::NotAllowed),
+        }
+    }
+
+    fn role_of(&self, caller: &Grant) -> Option<Role> {
+        let name = self.keeper(caller.account).name().map(ToOwned::to_owned);
+        let role = name.map(|name| self.standing(&name).role).unwrap_or_default();
+        (caller.program != Program::CommandLine).then_some(role)
+    }
+
+    /// Does something with the account of a name; whoever is kept out from then on has nothing open any more. Waits for the disk.
+    pub(crate) fn change_standing(
+        &self,
+        caller: &Grant,
+        name: &str,
+        change: &RoleChange,
+        now: u64,
+    ) -> Result<(), RoleError> {
+        let roles = self.roles();
+        roles.change(self.role_of(caller), name, change, now)?;
+        if roles.suspension(name).is_some() {
+            let keepers = self.keepers();
+            let account = keepers.iter().position(|keeper| keeper.name() == Some(name));
+            account.into_iter().for_each(|account| self.cut(account));
+        }
+        Ok(())
+    }
+
+    /// Ends what an account's tokens have opened. The tokens are good again when it is let in.
+    fn cut(&self, account: usize) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |grant: &Caller| grant.account == account && grant.program != Program::CommandLine;
+        for grant in known.values_mut().filter(|grant| is_meant(grant)) {
+            grant.over.cancel();
+            *grant = Arc::new(grant.anew(self.next_number()));
+        }
     }
 
     /// A new token of the full scope of an account for a page, valid until `until`.
@@ -171,6 +247,19 @@ impl Auth {
         }
     }
 
+    /// Why a token lets nobody in. Only its holder is told that it would, were the account not kept out.
+    fn refusal(&self, token: &str, now: u64) -> ApiError {
+        let known = Some(token).filter(|token| token.len() <= MAX_TOKEN);
+        let known = known.and_then(|token| self.grant(&Hash::of(token)));
+        let suspension = known
+            .filter(|grant| !grant.is_over(now))
+            .and_then(|grant| self.suspension(grant.account));
+        match suspension {
+            Some(suspension) => ApiError::forbidden("suspended", suspension.text()),
+            None => ApiError::unauthorized("the token is not valid, or not any more; `parlour token new` makes one"),
+        }
+    }
+
     /// Whose valid token the headers carry.
     pub(crate) fn check(&self, headers: &HeaderMap, now: u64) -> Result<Caller, ApiError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -183,9 +272,7 @@ impl Auth {
         }
         let token = first.and_then(|value| value.to_str().ok()).and_then(bearer);
         match token {
-            Some(token) => self.accepts(token, now).ok_or_else(|| {
-                ApiError::unauthorized("the token is not valid, or not any more; `parlour token new` makes one")
-            }),
+            Some(token) => self.accepts(token, now).ok_or_else(|| self.refusal(token, now)),
             None => Err(ApiError::unauthorized(
                 "this needs the header \"Authorization: Bearer TOKEN\"",
             )),
@@ -266,6 +353,36 @@ mod tests {
         assert!(later.iter().all(|token| auth.accepts(token, 1_999).is_some()));
         auth.open_session(0, 2_000, 3_000);
         assert_eq!(auth.known.lock().unwrap().len(), 2, "the cookie and one page");
+    }
+
+    #[test]
+    fn whoever_is_kept_out_has_nothing_open_and_goes_on_when_let_in_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = Auth::of("cookie of ada");
+        auth.add_cookie("cookie of bo");
+        for (number, name) in ["ada", "bo"].into_iter().enumerate() {
+            auth.admit_kept(number, Keeper::open(name, folder.path().join(name)), 0);
+        }
+        auth.know(&["ada", "bo"]);
+        let (ada, bo) = (auth.open_session(0, 0, 1_000), auth.open_session(1, 0, 1_000));
+        let (owner, open) = (auth.accepts(&ada, 0).unwrap(), auth.accepts(&bo, 0).unwrap());
+        assert!(matches!(auth.may_look_after_node(&open), Err(RoleError::NotAllowed)));
+        auth.may_look_after_node(&owner).unwrap();
+        let suspend = RoleChange::Suspend("spam".into());
+        let line = auth.accepts("cookie of bo", 0).unwrap();
+        auth.change_standing(&owner, "bo", &suspend, 0).unwrap();
+        assert!(open.is_over(0) && !owner.is_over(0) && !line.is_over(0));
+        assert!(auth.accepts(&bo, 0).is_none() && auth.accepts(&ada, 0).is_some());
+        assert!(auth.accepts("cookie of bo", 0).is_some());
+        let refused = auth
+            .check(&headers(&[&format!("Bearer {}", bo.as_str())]), 0)
+            .unwrap_err();
+        let told = serde_json::to_value(refused.problem()).unwrap();
+        assert_eq!((&told["status"], &told["code"]), (&403.into(), &"suspended".into()));
+        assert!(told["detail"].as_str().unwrap().ends_with(": spam"), "{told}");
+        auth.change_standing(&owner, "bo", &RoleChange::Resume, 0).unwrap();
+        assert!(!auth.accepts(&bo, 999).unwrap().is_over(999));
+        assert!(open.is_over(0), "what was cut stays cut");
     }
 
     #[test]

@@ -27,6 +27,12 @@ const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("before", "before", "string", "a cursor: what is older than it"),
     ("after", "after", "string", "a cursor: what is newer than it"),
     ("around", "around", "string", "a message: it and its neighbours"),
+    (
+        "after_room_seq",
+        "after_seq",
+        "integer",
+        "a message's seq: what came here after it, in the order in which it came",
+    ),
     ("thread", "thread", "string", "a message: only what is under it"),
     (
         "after_seq",

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use axum::body::Bytes;
+use axum::extract::ws::Utf8Bytes;
 use parlour_crypto::ConversationId;
 use parlour_store::meta::{self, CounterName};
 use parlour_store::{StoreError, feed};
 
 use super::dto;
+use super::frames::Lagged;
 use super::reader::Reader;
 use crate::api::auth::Grant;
 use crate::handle::AccountHandle;
@@ -23,6 +24,9 @@ const MAX_KEPT: usize = 1024;
 /// Bytes of JSON kept.
 const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Behind the change in its frame.
+const FRAME_END: &str = "}";
+
 /// One change, encoded.
 #[derive(Debug, Clone)]
 pub(crate) struct EncodedChange {
@@ -30,8 +34,18 @@ pub(crate) struct EncodedChange {
     pub(crate) name: &'static str,
     /// Where it happened, if in a conversation.
     pub(crate) conversation: Option<ConversationId>,
+    /// `{"type":"event","seq":…,"event":{"seq":…,"type":…,…}}`, shared by all sockets.
+    pub(crate) frame: Utf8Bytes,
+    /// Bytes of the frame before the change itself.
+    head: usize,
+}
+
+impl EncodedChange {
     /// `{"seq":…,"type":…,…}`
-    pub(crate) json: Bytes,
+    pub(crate) fn json(&self) -> &str {
+        let end = self.frame.len().saturating_sub(FRAME_END.len());
+        self.frame.get(self.head..end).unwrap_or_default()
+    }
 }
 
 /// Where readers of one account's feed get its changes.
@@ -52,6 +66,8 @@ struct Kept {
 pub(crate) struct ChangePage {
     pub(crate) changes: Vec<EncodedChange>,
     pub(crate) cursor: u64,
+    /// The newest change there was.
+    last: u64,
 }
 
 impl ChangePage {
@@ -62,6 +78,26 @@ impl ChangePage {
                 .retain(|change| caller.may_hear_of(change.conversation.as_ref()));
         }
         self
+    }
+}
+
+/// Whether a reader is far behind, and has been told.
+#[derive(Debug, Default)]
+pub(super) struct Lag {
+    told: bool,
+}
+
+impl Lag {
+    /// What a reader at `cursor` is told before `page`: once, until it has caught up.
+    pub(super) fn before(&mut self, cursor: u64, page: &ChangePage) -> Option<Lagged> {
+        let is_far = page.last.saturating_sub(cursor) > u64::try_from(MAX_KEPT).unwrap_or(u64::MAX);
+        if page.cursor >= page.last {
+            self.told = false;
+        }
+        (is_far && !std::mem::replace(&mut self.told, page.cursor < page.last)).then_some(Lagged {
+            after: cursor,
+            last: page.last,
+        })
     }
 }
 
@@ -92,9 +128,10 @@ impl Changes {
                 ..Kept::default()
             };
         }
+        let last = self.last()?;
         let mut encoded = kept.run(cursor);
         if encoded.is_empty() {
-            let near_the_end = self.last()?.saturating_sub(cursor) <= u64::try_from(MAX_KEPT).unwrap_or(u64::MAX);
+            let near_the_end = last.saturating_sub(cursor) <= u64::try_from(MAX_KEPT).unwrap_or(u64::MAX);
             if near_the_end {
                 // Under the lock: a thousand readers that wake together encode a change once.
                 encoded = self.encode(cursor)?;
@@ -104,13 +141,14 @@ impl Changes {
                 encoded = self.encode(cursor)?;
             }
         }
-        let Some((last, _)) = encoded.last() else {
+        let Some((cursor, _)) = encoded.last() else {
             return Ok(None);
         };
-        let cursor = *last;
+        let cursor = *cursor;
         Ok(Some(ChangePage {
             changes: encoded.into_iter().filter_map(|(_, change)| change).collect(),
             cursor,
+            last: last.max(cursor),
         }))
     }
 
@@ -120,7 +158,7 @@ impl Changes {
         let mut bytes = 0usize;
         for (seq, row) in feed::after(self.account.store(), cursor, PAGE)? {
             let change = reader.change(&row)?.map(|what| encode(seq, what)).transpose()?;
-            bytes = bytes.saturating_add(change.as_ref().map_or(0, |change| change.json.len()));
+            bytes = bytes.saturating_add(size(&change));
             encoded.push((seq, change));
             if bytes >= PAGE_BYTES {
                 break;
@@ -132,12 +170,19 @@ impl Changes {
 
 fn encode(seq: u64, what: dto::What) -> Result<EncodedChange, StoreError> {
     let (name, conversation) = (what.name(), place(&what));
-    let json = serde_json::to_vec(&dto::Change { seq, what }).map_err(|_| StoreError::Malformed { noun: "change" })?;
+    let mut frame = format!("{{\"type\":\"event\",\"seq\":{seq},\"event\":").into_bytes();
+    let head = frame.len();
+    let malformed = || StoreError::Malformed { noun: "change" };
+    serde_json::to_writer(&mut frame, &dto::Change { seq, what }).map_err(|_| malformed())?;
+    frame.extend_from_slice(FRAME_END.as_bytes());
+    // It is kept: what it does not fill would be kept with it.
+    frame.shrink_to_fit();
     Ok(EncodedChange {
         seq,
         name,
         conversation,
-        json: Bytes::from(json),
+        frame: Utf8Bytes::try_from(frame).map_err(|_| malformed())?,
+        head,
     })
 }
 
@@ -182,7 +227,7 @@ impl Kept {
 }
 
 fn size(change: &Option<EncodedChange>) -> usize {
-    change.as_ref().map_or(0, |change| change.json.len())
+    change.as_ref().map_or(0, |change| change.frame.len())
 }
 
 #[cfg(test)]
@@ -196,7 +241,8 @@ mod tests {
                 seq,
                 name: "message",
                 conversation: None,
-                json: vec![b'x'; bytes].into(),
+                frame: "x".repeat(bytes).into(),
+                head: 0,
             }),
         )
     }
@@ -218,6 +264,42 @@ mod tests {
         );
         (3001..=3100).for_each(|seq| kept.insert(&change(seq, 100_000)));
         assert!(kept.bytes <= MAX_KEPT_BYTES && kept.changes.contains_key(&3100));
+    }
+
+    #[test]
+    fn a_frame_holds_the_change_itself() {
+        let what = dto::What::Request {
+            user_id: parlour_crypto::UserId::from_bytes([1; 32]),
+            request: None,
+        };
+        let change = encode(7, what).unwrap();
+        let frame: serde_json::Value = serde_json::from_str(&change.frame).unwrap();
+        let event: serde_json::Value = serde_json::from_str(change.json()).unwrap();
+        assert_eq!(
+            (&frame["type"], &frame["seq"], &event["seq"]),
+            (&"event".into(), &7.into(), &7.into())
+        );
+        assert_eq!(frame["event"], event);
+    }
+
+    #[test]
+    fn a_reader_is_told_once_that_it_lags() {
+        let page = |cursor, last| ChangePage {
+            changes: Vec::new(),
+            cursor,
+            last,
+        };
+        let far = u64::try_from(MAX_KEPT).unwrap() + 1;
+        let mut lag = Lag::default();
+        assert_eq!(lag.before(0, &page(256, far - 1)), None, "it is near");
+        assert_eq!(lag.before(0, &page(256, far)), Some(Lagged { after: 0, last: far }));
+        assert_eq!(lag.before(256, &page(512, far + 300)), None, "it knows");
+        assert_eq!(lag.before(512, &page(far + 300, far + 300)), None, "it has caught up");
+        let again = lag.before(far + 300, &page(far + 400, 3 * far));
+        assert_eq!(again.map(|lagged| lagged.after), Some(far + 300));
+        let mut huge = Lag::default();
+        assert!(huge.before(0, &page(2 * far, 2 * far)).is_some());
+        assert!(!huge.told, "one page was enough");
     }
 
     #[test]

@@ -14,8 +14,9 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::changes::ChangePage;
+use super::changes::{ChangePage, Lag};
 use super::dto::Passing;
+use super::frames::{Lagged, lagged_text};
 use super::passing::PassingReader;
 use crate::api::auth::Caller;
 use crate::api::connection::Connection;
@@ -72,6 +73,7 @@ async fn events(
         caller,
         feed,
         cursor,
+        lag: Lag::default(),
         greeted: false,
     };
     let chunks = stream::unfold(reader, |mut reader| async {
@@ -108,6 +110,7 @@ struct EventReader {
     caller: Caller,
     feed: watch::Receiver<u64>,
     cursor: u64,
+    lag: Lag,
     greeted: bool,
 }
 
@@ -125,8 +128,9 @@ impl EventReader {
             self.feed.borrow_and_update();
             match self.state.changes.after(self.cursor) {
                 Ok(Some(page)) => {
+                    let lagged = self.lag.before(self.cursor, &page);
                     self.cursor = page.cursor;
-                    return Some(frame(&page.heard_by(&self.caller)));
+                    return Some(frame(lagged, &page.heard_by(&self.caller)));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -168,19 +172,23 @@ fn passing_frame(all: &[Passing]) -> Option<Bytes> {
     })
 }
 
-fn frame(page: &ChangePage) -> Bytes {
+fn frame(lagged: Option<Lagged>, page: &ChangePage) -> Bytes {
     let mut out = Vec::with_capacity(
         page.changes
             .iter()
-            .map(|change| change.json.len().saturating_add(64))
+            .map(|change| change.frame.len().saturating_add(32))
             .sum(),
     );
+    if let Some(lagged) = lagged {
+        // Without an id: it is no place to come back to.
+        out.extend_from_slice(format!("event: lagged\ndata: {}\n\n", lagged_text(lagged)).as_bytes());
+    }
     for change in &page.changes {
         let mut head = String::with_capacity(48);
         // Writing into a string cannot fail.
         let _ = write!(head, "id: {}\nevent: {}\ndata: ", change.seq, change.name);
         out.extend_from_slice(head.as_bytes());
-        out.extend_from_slice(&change.json);
+        out.extend_from_slice(change.json().as_bytes());
         out.extend_from_slice(b"\n\n");
     }
     if out.is_empty() {

@@ -64,6 +64,7 @@ enum ServerFrame<'a, T: Serialize> {
     Error {
         error: Problem<'a>,
     },
+    Lagged(Lagged),
     Ephemeral {
         event: T,
     },
@@ -84,6 +85,15 @@ pub(super) struct Subscribed {
     pub(super) after: u64,
 }
 
+/// That a reader is far behind. It has missed nothing: what comes next is what follows `after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Lagged {
+    /// The cursor to read from.
+    pub(super) after: u64,
+    /// The newest event.
+    pub(super) last: u64,
+}
+
 /// The token was taken.
 pub(super) fn ready_text(seq: u64) -> String {
     to_text(&PlainFrame::Ready { seq })
@@ -96,6 +106,11 @@ pub(super) fn reply_text<T: Serialize>(id: Option<&CommandId>, outcome: &Result<
         Err(error) => Outcome::Error(error.problem()),
     };
     to_text(&ServerFrame::Reply { id, outcome })
+}
+
+/// The reader is far behind. On both kinds of streams.
+pub(super) fn lagged_text(lagged: Lagged) -> String {
+    to_text(&PlainFrame::Lagged(lagged))
 }
 
 /// What happens just now.

@@ -16,7 +16,7 @@ use super::reader::{Reader, parts};
 use crate::api::access;
 use crate::api::auth::Caller;
 use crate::api::error::ApiError;
-use crate::api::extract::{self, Body, Params, Part};
+use crate::api::extract::{self, Body, Params, Part, field};
 use crate::api::state::{ApiState, Shared};
 use crate::engine::{Expiry, SendText};
 use crate::resolve;
@@ -33,6 +33,8 @@ struct PageParams {
     after: Option<String>,
     /// A message: it and its neighbours on both sides.
     around: Option<String>,
+    /// In the order in which they came here, after the one with this number (`seq`).
+    after_seq: Option<String>,
     /// Only what is under this message, newest page first: its id or the beginning of one; one in a thread stands for its root.
     thread: Option<String>,
 }
@@ -55,6 +57,16 @@ async fn page(
         .transpose()?;
     let store = state.account.store();
     let (no, _) = resolve::conversation(store, state.account.facts().own, &conversation)?;
+    if let Some(after) = field::<u64>(
+        "after_seq",
+        params.after_seq.as_deref(),
+        "the seq of a message, a number",
+    )? {
+        if params.before.is_some() || params.after.is_some() || params.around.is_some() || params.thread.is_some() {
+            return Err(ApiError::bad_field("after_seq", "after_seq is given alone"));
+        }
+        return arrived(&state, no, after, limit).map(Json);
+    }
     let one_more = limit.saturating_add(1);
     if let Some(root) = params.thread.as_deref() {
         if after.is_some() || params.around.is_some() {
@@ -132,6 +144,24 @@ fn around(store: &Store, no: ConversationNo, text: &str, limit: usize) -> Result
     let prev = entries.first().filter(|_| more).map(cursor);
     let next = entries.last().filter(|_| more_later).map(cursor);
     Ok((entries, prev, next))
+}
+
+/// What came after a message, as it came; `next` is the `after_seq` of the page behind it.
+fn arrived(state: &Shared, no: ConversationNo, after: u64, limit: usize) -> Result<dto::Page<dto::Message>, ApiError> {
+    let mut entries = timeline::arrived(state.account.store(), no, after, limit.saturating_add(1))?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| more).map(|entry| entry.room_seq.to_string());
+    let mut reader = Reader::new(&state.account);
+    let mut items = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        items.extend(reader.message(&entry.event, entry.room_seq)?);
+    }
+    Ok(dto::Page {
+        items,
+        prev: None,
+        next,
+    })
 }
 
 /// The messages under a root, as a page of a conversation.

@@ -1,6 +1,7 @@
 //! Version 1 of the API: one file per resource.
 
 mod accounts;
+mod administration;
 mod changes;
 mod contacts;
 mod conversations;
@@ -45,6 +46,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(logins::router())
         .merge(tokens::router())
         .merge(accounts::router())
+        .merge(administration::router())
         .merge(newcomers::router())
         .merge(me::router())
         .merge(profile::router())

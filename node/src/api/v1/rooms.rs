@@ -1,5 +1,8 @@
 //! Rooms: made, listed, joined, left, ruled.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,16 +18,21 @@ use super::profile::image;
 use super::reader::Reader;
 use crate::api::error::ApiError;
 use crate::api::extract::{Body, Part, Raw, TwoParts};
+use crate::api::neighbours;
 use crate::api::state::{ApiState, Shared};
 use crate::engine::{ContactChange, Decision, LinkKind, NewRoom, PolicyChange, RoomAct, RoomError};
 use crate::resolve;
 use crate::text;
+
+/// How long one waits to be let into a public room; later the feed says it.
+const LET_IN: Duration = Duration::from_secs(5);
 
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/rooms", get(list).post(make))
         .route("/room-links", post(open_link))
         .route("/public-rooms", post(public_rooms))
+        .route("/public-rooms/{room}/join", post(join_public))
         .route("/rooms/{room}", get(one).patch(change))
         .route("/rooms/{room}/avatar", get(avatar).put(set_avatar).delete(clear_avatar))
         .route("/rooms/{room}/members", get(members))
@@ -453,8 +461,18 @@ async fn public_rooms(
     State(state): State<ApiState>,
     Body(dto::Nothing {}): Body<dto::Nothing>,
 ) -> Result<Json<dto::List<dto::PublicRoom>>, ApiError> {
-    let mut found = state.account.public_rooms().await?;
-    found.retain(|room| !text::name(&room.name).is_empty());
+    Ok(Json(dto::List {
+        items: listed(&state).await?,
+    }))
+}
+
+/// The public rooms of this node, of contacts and on the LAN.
+async fn listed(state: &ApiState) -> Result<Vec<dto::PublicRoom>, ApiError> {
+    let mut found = neighbours::public_rooms(state).await?;
+    let here: BTreeSet<ConversationId> = found.iter().map(|room| room.room).collect();
+    found.extend(state.account.public_rooms().await?);
+    let mut seen = BTreeSet::new();
+    found.retain(|room| !text::name(&room.name).is_empty() && seen.insert(room.room));
     let slugs: Vec<String> = found.iter().map(|room| rooms::slug(&text::name(&room.name))).collect();
     let (store, reader) = (state.account.store(), Reader::new(&state.account));
     let items = found.into_iter().zip(&slugs).map(|(room, slug)| {
@@ -468,14 +486,48 @@ async fn public_rooms(
             members: room.members,
             made_by: room.creator,
             made_by_name: reader.name_of(&room.creator)?,
+            created_at: Time(room.created),
             ambiguous: slugs.iter().filter(|other| *other == slug).count() > 1,
             joined: row.is_some_and(|row| row.standing == Standing::Member),
+            here: here.contains(&room.room),
             link: room.link,
         })
     });
-    Ok(Json(dto::List {
-        items: items.collect::<Result<_, ApiError>>()?,
-    }))
+    items.collect()
+}
+
+/// Comes into a public room by its id, or by what it would be called here if no other is; waits for being let in as long as one
+/// waits for a page.
+async fn join_public(
+    State(state): State<ApiState>,
+    Part(room): Part,
+    Body(dto::Nothing {}): Body<dto::Nothing>,
+) -> Result<(StatusCode, Json<dto::Room>), ApiError> {
+    let mut rooms = listed(&state).await?;
+    rooms.retain(|one| one.id.to_string() == room || one.slug == room);
+    let one = match rooms.as_slice() {
+        [] => return Err(ApiError::not_found("nobody lists a public room of this name")),
+        [one] => one,
+        _ => {
+            let detail = "several public rooms would be called so: give the id";
+            return Err(ApiError::new(StatusCode::CONFLICT, "ambiguous", detail));
+        }
+    };
+    let mut feed = state.account.feed();
+    let id = state.account.join_by_link(one.link.clone()).await?;
+    let decided = async {
+        loop {
+            feed.borrow_and_update();
+            let room = by_id(&state, &id)?;
+            if room.standing != "joining" || feed.changed().await.is_err() {
+                return Ok::<_, ApiError>(room);
+            }
+        }
+    };
+    match tokio::time::timeout(LET_IN, decided).await {
+        Ok(room) => Ok((StatusCode::OK, Json(room?))),
+        Err(_) => Ok((StatusCode::ACCEPTED, Json(by_id(&state, &id)?))),
+    }
 }
 
 async fn open_link(

@@ -22,8 +22,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use zeroize::Zeroizing;
 
+use super::changes::Lag;
 use super::events::check_cursor;
-use super::frames::{ClientFrame, CommandId, Subscribed, error_text, passing_text, ready_text, reply_text};
+use super::frames::{
+    ClientFrame, CommandId, Subscribed, error_text, lagged_text, passing_text, ready_text, reply_text,
+};
 use super::passing::PassingReader;
 use super::{dto, messages};
 use crate::api::access;
@@ -35,8 +38,10 @@ use crate::api::state::{ApiState, Shared};
 
 /// Commands of one socket under way at once.
 const MAX_COMMANDS: usize = 64;
-/// Buffers of one socket: a thousand of them must stay small.
-const BUFFER: usize = 8 * 1024;
+/// What one socket reads at once: thousands of them must stay small, and commands are short.
+const READ: usize = 1024;
+/// What one socket writes at once, if there is as much.
+const WRITE: usize = 8 * 1024;
 /// More than the largest event.
 const MAX_UNSENT: usize = 1024 * 1024;
 /// Time for saying goodbye.
@@ -71,7 +76,10 @@ async fn upgrade(
         ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_sockets",
-            "too many WebSockets are open",
+            format!(
+                "this node has {} WebSockets open, and takes no more",
+                state.door.limits.sockets
+            ),
         )
     })?;
     connection.streams();
@@ -79,8 +87,8 @@ async fn upgrade(
     // One frame more than allowed is let in, to be refused with its own code.
     let max = state.door.limits.body_bytes.saturating_mul(2);
     let upgrade = upgrade
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ)
+        .write_buffer_size(WRITE)
         .max_write_buffer_size(MAX_UNSENT);
     Ok(upgrade
         .max_frame_size(max)
@@ -116,6 +124,7 @@ struct Session {
     feed: watch::Receiver<u64>,
     passing: Option<PassingReader>,
     cursor: Option<u64>,
+    lag: Lag,
     /// There may be events after the cursor.
     behind: bool,
     commands: FuturesOrdered<BoxFuture<'static, String>>,
@@ -138,6 +147,7 @@ impl Session {
             feed,
             passing: None,
             cursor: None,
+            lag: Lag::default(),
             behind: false,
             commands,
             ping,
@@ -312,6 +322,7 @@ impl Session {
         };
         if let Ok(after) = &cursor {
             self.cursor = Some(*after);
+            self.lag = Lag::default();
             self.behind = true;
         }
         let cursor = cursor.map(|after| Subscribed { after });
@@ -336,21 +347,16 @@ impl Session {
             self.behind = false;
             return Ok(());
         };
+        let lagged = self.lag.before(cursor, &page);
         self.cursor = Some(page.cursor);
         let page = match &self.caller {
             Some(caller) => page.heard_by(caller),
             None => return Err(stopping()),
         };
-        let mut frames = Vec::with_capacity(page.changes.len());
-        for change in &page.changes {
-            let json = std::str::from_utf8(&change.json).unwrap_or("null");
-            frames.push(format!(
-                "{{\"type\":\"event\",\"seq\":{},\"event\":{json}}}",
-                change.seq
-            ));
-        }
-        self.put_all(frames.into_iter().map(|text| Message::Text(text.into())))
-            .await
+        let lagged = lagged.map(|lagged| lagged_text(lagged).into());
+        // The frames themselves are shared by all sockets.
+        let events = page.changes.into_iter().map(|change| change.frame);
+        self.put_all(lagged.into_iter().chain(events).map(Message::Text)).await
     }
 
     async fn ping(&mut self) -> Result<(), End> {

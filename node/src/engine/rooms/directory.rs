@@ -47,6 +47,8 @@ pub struct PublicRoom {
     pub topic: String,
     /// How many take part, as they say.
     pub members: u32,
+    /// When it was made, ms, as its creator signed it.
+    pub created: u64,
     /// With which they let in whoever shows it.
     pub link: String,
 }
@@ -114,6 +116,18 @@ impl Engine {
         if !self.rooms.directory.given.take(turn.now) {
             return Ok(KnockResponse::Nothing);
         }
+        let rooms = self.listed_rooms(turn)?;
+        Ok(KnockResponse::Rooms { rooms })
+    }
+
+    /// The same, as somebody else would take it.
+    pub(crate) fn own_public_rooms(&mut self, turn: &mut Turn<'_, '_>) -> Result<Vec<PublicRoom>, StoreError> {
+        let listed = self.listed_rooms(turn)?;
+        let peer = self.peer;
+        self.checked_rooms(turn, &peer, listed)
+    }
+
+    fn listed_rooms(&mut self, turn: &mut Turn<'_, '_>) -> Result<Vec<ListedRoom>, StoreError> {
         let (mut listed, mut size) = (Vec::new(), 0_usize);
         for (no, row) in rooms::all(turn.txn)? {
             if row.standing != Standing::Member || row.policy.join_rule() != JoinRule::Public {
@@ -128,7 +142,7 @@ impl Engine {
             }
             listed.push(room);
         }
-        Ok(KnockResponse::Rooms { rooms: listed })
+        Ok(listed)
     }
 
     fn listed_room(
@@ -225,12 +239,24 @@ impl Engine {
         peer: PeerId,
         listed: Vec<ListedRoom>,
     ) -> Result<(), StoreError> {
+        let rooms = self.checked_rooms(turn, &peer, listed)?;
+        keep(&mut self.rooms.directory.listed, MAX_LISTERS, peer, turn.now, rooms);
+        Ok(())
+    }
+
+    /// What is true of a list, as far as it can be proved.
+    fn checked_rooms(
+        &self,
+        turn: &Turn<'_, '_>,
+        peer: &PeerId,
+        listed: Vec<ListedRoom>,
+    ) -> Result<Vec<PublicRoom>, StoreError> {
         let mut rooms = Vec::new();
         for room in listed {
             let Ok(event) = SignedEvent::decode(&room.create) else {
                 continue;
             };
-            let id = event.header().conversation;
+            let (id, created) = (event.header().conversation, event.header().clock);
             let link = RoomLink::parse(&room.link).ok();
             let theirs = link.is_some_and(|link| link.room == id && link.invite.peer == peer.to_bytes());
             let checked = self.check_operation(turn, event)?;
@@ -243,10 +269,10 @@ impl Engine {
                 name: room.name,
                 topic: room.topic,
                 members: room.members,
+                created,
                 link: room.link,
             });
         }
-        keep(&mut self.rooms.directory.listed, MAX_LISTERS, peer, turn.now, rooms);
-        Ok(())
+        Ok(rooms)
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::cookie::REFRESH;
 use super::inside::{Inside, Refused, part};
 use super::live::with_sockets;
+use super::public;
 use super::request::{Asker, Gate, Here, Id, Object, Params, bad, device, limit, now_text, text};
 use super::ui::{Ui, with_ui};
 use crate::api::{Door, cursor_before};
@@ -178,6 +179,7 @@ async fn rooms(asker: Asker) -> Answer {
             rooms.push(with_members(&asker, room).await?);
         }
     }
+    rooms.extend(public::listed(&asker).await?.iter().map(show::public_room));
     Ok(Json(Value::Array(rooms)))
 }
 
@@ -186,9 +188,15 @@ async fn find(asker: &Asker, room: &str) -> Result<Value, Refused> {
     asker.get(&format!("/api/v1/rooms/{}", part(room))).await
 }
 
-async fn room(asker: Asker, Id(room): Id) -> Answer {
-    let room = find(&asker, &room).await?;
-    with_members(&asker, &room).await.map(Json)
+async fn room(asker: Asker, Id(name): Id) -> Answer {
+    match find(&asker, &name).await {
+        Ok(room) => with_members(&asker, &room).await.map(Json),
+        Err(refused) if refused.status == StatusCode::NOT_FOUND => {
+            let room = public::find(&asker, &name).await?.ok_or(refused)?;
+            Ok(Json(show::public_room(&room)))
+        }
+        Err(refused) => Err(refused),
+    }
 }
 
 async fn make_room(asker: Asker, Object(body): Object) -> Result<(StatusCode, Json<Value>), Refused> {
@@ -205,7 +213,8 @@ async fn make_room(asker: Asker, Object(body): Object) -> Result<(StatusCode, Js
             "there is a room of this name already",
         ));
     }
-    let mut wish = json!({ "name": name });
+    // Whoever makes a room here means all who are here.
+    let mut wish = json!({ "name": name, "policy": { "join": "public", "history": "all" } });
     if !body["description"].is_null() {
         wish["topic"] = json!(text(&body, "description")?);
     }
@@ -218,6 +227,11 @@ async fn join(asker: Asker, Id(room): Id) -> Answer {
     let path = format!("/api/v1/rooms/{}/join", part(&room));
     match asker.post(&path, &json!({})).await {
         // UIs join again each time they show a room.
+        Err(refused) if refused.status == StatusCode::NOT_FOUND => {
+            let room = public::find(&asker, &room).await?.ok_or(refused)?;
+            public::enter(&asker, &room).await?;
+            Ok(Json(json!({ "message": "joined" })))
+        }
         Err(refused) if refused.code != "already_member" => Err(refused),
         _ => Ok(Json(json!({ "message": "joined" }))),
     }

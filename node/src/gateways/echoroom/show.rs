@@ -21,6 +21,20 @@ pub(super) fn room(room: &Value, members: &Value) -> Value {
     })
 }
 
+/// A room that the account is not in, as API v1 lists it: who else is in it, only its members are told.
+pub(super) fn public_room(room: &Value) -> Value {
+    json!({
+        "_id": room["id"],
+        "name": room["name"],
+        "slug": room["slug"],
+        "description": room["topic"],
+        "tags": [],
+        "members": [room["made_by"]],
+        "createdBy": room["made_by"],
+        "createdAt": room["created_at"],
+    })
+}
+
 /// Messages of a page, in the order they came here; replies are counted as far as they are on it.
 pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();

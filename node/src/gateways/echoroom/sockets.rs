@@ -13,7 +13,7 @@ use super::show;
 
 /// Rooms that one socket is in.
 const MAX_ROOMS: usize = 64;
-/// Messages looked through for a socket that comes back.
+/// Messages that a socket which comes back is told at once.
 const RECOVERED: usize = 200;
 
 pub(super) struct EchoRoom;
@@ -192,7 +192,8 @@ impl Peer<EchoRoom> {
         self.asker.ask(Method::PUT, &path, Some(&wish)).await.map(drop)
     }
 
-    /// What came after the last message a client saw, as far as one page goes back.
+    /// What came after the last message a client saw, in the order in which it came here, page after page. To one that saw nothing
+    /// the newest page is told, as when it joins.
     async fn recover(&self, data: &Value) -> Result<(), Refused> {
         let alias = text(data, "roomId")?;
         let last = data["lastSeenSeq"].as_u64().unwrap_or(0);
@@ -201,14 +202,31 @@ impl Peer<EchoRoom> {
             return Ok(());
         }
         let id = room["id"].as_str().unwrap_or_default();
-        let mut missed = self.page(id, RECOVERED, alias).await?;
-        missed.retain(|message| message["seq"].as_u64().is_some_and(|seq| seq > last));
-        missed.sort_by_key(|message| message["seq"].as_u64());
-        if let (Some(first), Some(end)) = (missed.first(), missed.last()) {
-            let (from, to) = (first["seq"].clone(), end["seq"].clone());
-            let told = json!({ "roomId": alias, "messages": missed, "fromSeq": from, "toSeq": to });
-            self.say("connection:missed", &told);
+        if last == 0 {
+            let mut newest = self.page(id, RECOVERED, alias).await?;
+            newest.sort_by_key(|message| message["seq"].as_u64());
+            self.tell_missed(alias, &newest).await;
+            return Ok(());
         }
-        Ok(())
+        let mut after = last.to_string();
+        loop {
+            let path = format!("/api/v1/conversations/{id}/messages?limit={RECOVERED}&after_seq={after}");
+            let page = self.asker.get(&path).await?;
+            let told = self.tell_missed(alias, &show::messages(&page, alias)).await;
+            match page["next"].as_str() {
+                Some(next) if told => next.clone_into(&mut after),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Tells of one page, if there is anything on it; `false` when nobody listens any more.
+    async fn tell_missed(&self, alias: &str, missed: &[Value]) -> bool {
+        let (Some(first), Some(end)) = (missed.first(), missed.last()) else {
+            return true;
+        };
+        let (from, to) = (&first["seq"], &end["seq"]);
+        let told = json!({ "roomId": alias, "messages": missed, "fromSeq": from, "toSeq": to });
+        self.say_patiently("connection:missed", &told).await
     }
 }

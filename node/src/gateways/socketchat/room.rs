@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::inside::Refused;
+use super::super::public;
 use super::super::request::Asker;
 
 /// Where messages go that name no room.
@@ -41,12 +42,22 @@ pub(super) async fn open(asker: &Asker, name: &str) -> Result<Value, Refused> {
     if let Some(room) = find(asker, name).await? {
         return Ok(room);
     }
+    // Of all that one may know of, only a room of this node's people is the family's room of this name.
+    if let Some(room) = public::find(asker, name).await?.filter(|room| room["here"] == true) {
+        let entered = public::enter(asker, &room).await?;
+        return called(asker, entered, name).await;
+    }
     let wish = json!({ "name": name, "policy": { "join": "public", "history": "all" } });
     let made = asker.post("/api/v1/rooms", &wish).await?;
-    if made["slug"] == name {
-        return Ok(made);
+    called(asker, made, name).await
+}
+
+/// Has a room called so on this node.
+async fn called(asker: &Asker, room: Value, name: &str) -> Result<Value, Refused> {
+    if room["slug"] == name {
+        return Ok(room);
     }
-    let path = format!("/api/v1/rooms/{}", made["id"].as_str().unwrap_or_default());
+    let path = format!("/api/v1/rooms/{}", room["id"].as_str().unwrap_or_default());
     asker.ask(Method::PATCH, &path, Some(&json!({ "slug": name }))).await
 }
 
@@ -61,6 +72,10 @@ async fn find(asker: &Asker, name: &str) -> Result<Option<Value>, Refused> {
         Some("invited") => {
             let joined = asker.post(&format!("/api/v1/rooms/{id}/join"), &json!({})).await;
             joined.map(Some)
+        }
+        Some("joining") => {
+            let detail = "nobody of this room has let you in yet: try again";
+            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(2))
         }
         Some("gone") => Err(Refused::new(StatusCode::FORBIDDEN, "you are no member of this room")),
         _ => Ok(Some(room.clone())),

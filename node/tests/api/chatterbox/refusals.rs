@@ -10,6 +10,7 @@ use super::texts;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_is_a_cookie_of_this_port_and_of_nobody_else() {
     let ada = House::of("ada", "chatterbox").await;
+    ada.node.set_local_contacts(Some(false));
     ada.node.set_registration(Registration::Open);
     let (page, login) = ada.log_in("ada").await;
     let port = ada.gate.address.port();

@@ -23,6 +23,31 @@ pub(crate) struct Account {
     pub(crate) name: String,
 }
 
+/// An account of this node, for whoever looks after it.
+#[derive(Debug, Serialize)]
+pub(crate) struct NodeAccount {
+    pub(crate) account: String,
+    pub(crate) user_id: UserId,
+    pub(crate) name: String,
+    /// `user`, `admin` or `owner`.
+    pub(crate) role: &'static str,
+    /// Whether it is the one that asks.
+    pub(crate) own: bool,
+    pub(crate) suspended_at: Option<Time>,
+    pub(crate) reason: Option<String>,
+    /// It is erased when the node starts next.
+    pub(crate) removed: bool,
+}
+
+/// What is to be done with an account of this node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeNodeAccount {
+    pub(crate) role: Option<String>,
+    pub(crate) suspended: Option<bool>,
+    pub(crate) reason: Option<String>,
+}
+
 /// A new account. The words are shown this once.
 #[derive(Serialize)]
 pub(crate) struct MadeAccount {

@@ -21,7 +21,10 @@ pub(crate) use access::{
     AccountInvite, InviteAccount, LogIn, LoggedIn, Login, MadeToken, MakeToken, OwnLogin, Refresh, Register,
     Registered, Session, SetLogin, Token,
 };
-pub(crate) use account::{Account, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, Pair, Paired, Settings};
+pub(crate) use account::{
+    Account, ChangeNodeAccount, ChangeSettings, DrawQr, Link, MadeAccount, MakeAccount, Me, NodeAccount, Pair, Paired,
+    Settings,
+};
 pub(crate) use change::{Change, What};
 pub(crate) use contact::{
     AddContact, AddedContact, ChangeContact, Contact, ContactDevice, Safety, TakeAsTheyAre, Verify,

@@ -48,9 +48,12 @@ pub(crate) struct PublicRoom {
     pub(crate) members: u32,
     pub(crate) made_by: UserId,
     pub(crate) made_by_name: String,
+    pub(crate) created_at: Time,
     /// Whether another room that is listed has the same slug.
     pub(crate) ambiguous: bool,
     pub(crate) joined: bool,
+    /// Whether somebody of this node lists it.
+    pub(crate) here: bool,
     /// With which it can be joined.
     pub(crate) link: String,
 }
