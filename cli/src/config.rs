@@ -31,8 +31,8 @@ pub(crate) struct Config {
 struct GatewayPart {
     listen: Option<SocketAddr>,
     ui: Option<String>,
-    #[serde(default)]
-    origins: Vec<String>,
+    /// In the place of the family's usual one.
+    origins: Option<Vec<String>>,
 }
 
 /// What the options say of gateways.
@@ -125,8 +125,9 @@ impl GatewayPart {
             gateway = gateway.at(listen)?;
         }
         gateway.ui = self.ui.as_deref().map(str::parse).transpose()?;
-        for origin in &self.origins {
-            gateway.allow(origin)?;
+        if let Some(origins) = &self.origins {
+            gateway.origins.clear();
+            origins.iter().try_for_each(|origin| gateway.allow(origin))?;
         }
         Ok(gateway)
     }
