@@ -21,6 +21,9 @@ pub(crate) struct Config {
     registration: Option<String>,
     /// Whether the node's people become contacts of each other by themselves.
     local_contacts: Option<bool>,
+    /// Origins whose pages may use the API with a token.
+    #[serde(default)]
+    origins: Vec<String>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -87,6 +90,16 @@ impl Config {
     /// Whether the node's people become contacts of each other by themselves, if the file says it.
     pub(crate) fn local_contacts(&self) -> Option<bool> {
         self.local_contacts
+    }
+
+    /// The origins of the file and of the options whose pages may use the API.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub(crate) fn pages(&self, told: Vec<String>) -> Result<Vec<String>> {
+        let all: Vec<String> = self.origins.iter().cloned().chain(told).collect();
+        all.iter().try_for_each(|origin| Gateway::check_origin(origin))?;
+        Ok(all)
     }
 
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.

@@ -82,6 +82,14 @@ pub(crate) struct Up {
     /// [default: true where the rule of registration is invite or open]
     #[arg(long, value_name = "BOOL", env = "PARLOUR_LOCAL_CONTACTS")]
     local_contacts: Option<bool>,
+    /// Let pages of an origin use the API with a token, such as http://localhost:5173
+    #[arg(
+        long = "allow-origin",
+        value_name = "ORIGIN",
+        env = "PARLOUR_ALLOW_ORIGIN",
+        value_delimiter = ','
+    )]
+    pages: Vec<String>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -105,6 +113,7 @@ impl Up {
         };
         let config = Config::read(&data)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let pages = config.pages(self.pages)?;
         let local = self.local_contacts.or(config.local_contacts());
         let gateways = config.gateways(told)?;
         // Before anything else, so that a signal at any time stops cleanly.
@@ -119,6 +128,7 @@ impl Up {
             mdns: !self.no_mdns,
             network: true,
             limits: limits(&gateways, out),
+            origins: pages,
         };
         let options = unlocked(global, options)?;
         let started = if has_account {
