@@ -28,7 +28,6 @@ fn has(program: &str) -> bool {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 fn the_examples_of_the_guide_do_what_it_says() {
     let missing: Vec<_> = ["curl", "node", "python3"]
         .into_iter()

@@ -1,6 +1,6 @@
 //! Many at once: the same thing said a hundred times, packets that promise what never comes, requests that never end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parlour_node::{ApiLimits, RateLimit, SendText};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::echoroom::Gate;
 use super::socket::Socket;
