@@ -31,6 +31,9 @@ pub(crate) struct Config {
     lan: Option<LanPart>,
     /// Whether the node's people become contacts of each other by themselves.
     local_contacts: Option<bool>,
+    /// Origins whose pages may use the API with a token.
+    #[serde(default)]
+    origins: Vec<String>,
     /// By the names of the families.
     #[serde(default)]
     gateways: BTreeMap<String, GatewayPart>,
@@ -41,8 +44,8 @@ pub(crate) struct Config {
 struct GatewayPart {
     listen: Option<SocketAddr>,
     ui: Option<String>,
-    #[serde(default)]
-    origins: Vec<String>,
+    /// In the place of the family's usual one.
+    origins: Option<Vec<String>>,
 }
 
 /// What the options say of gateways.
@@ -117,6 +120,16 @@ impl Config {
         self.local_contacts
     }
 
+    /// The origins of the file and of the options whose pages may use the API.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub(crate) fn pages(&self, told: Vec<String>) -> Result<Vec<String>> {
+        let all: Vec<String> = self.origins.iter().cloned().chain(told).collect();
+        all.iter().try_for_each(|origin| Gateway::check_origin(origin))?;
+        Ok(all)
+    }
+
     /// The gateways of the file and of the options, each family once; an option stands for what the file says of the same.
     ///
     /// # Errors
@@ -153,8 +166,9 @@ impl GatewayPart {
             gateway = gateway.at(listen)?;
         }
         gateway.ui = self.ui.as_deref().map(str::parse).transpose()?;
-        for origin in &self.origins {
-            gateway.allow(origin)?;
+        if let Some(origins) = &self.origins {
+            gateway.origins.clear();
+            origins.iter().try_for_each(|origin| gateway.allow(origin))?;
         }
         Ok(gateway)
     }

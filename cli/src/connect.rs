@@ -139,6 +139,7 @@ fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
         mdns: reach == Reach::Network,
         network: reach == Reach::Network,
         limits: ApiLimits::default(),
+        origins: Vec::new(),
     }
 }
 

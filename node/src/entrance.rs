@@ -88,6 +88,7 @@ impl Entrance {
         let token = api::random_token();
         let mut config = ApiConfig::new(options.api, token.clone());
         config.limits = options.limits.clone();
+        config.allowed_origins = options.origins.clone();
         let stop = CancellationToken::new();
         let door = Door::new(listener.local_addr()?, config, stop.child_token());
         door.newcomers.keep_in(data.node("invitations"));

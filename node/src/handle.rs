@@ -256,11 +256,12 @@ impl AccountHandle {
         command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
     ) -> Result<T, E> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.inputs.send(Input::Command(command(reply))).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(answer)) => answer,
+        // What could not be sent has the other end of the answer in it, and is let go before anybody waits for that.
+        let sent = self.inputs.send(Input::Command(command(reply))).await.is_ok();
+        match sent {
+            true => answer.await.unwrap_or_else(|_| Err(E::from(StorageFailed::Failed))),
             // The runner is gone: the node is stopping.
-            _ => Err(E::from(StorageFailed::Failed)),
+            false => Err(E::from(StorageFailed::Failed)),
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct NodeOptions {
     pub network: bool,
     /// How much the local API serves.
     pub limits: ApiLimits,
+    /// Origins (`http://HOST:PORT`, as browsers write them) whose pages may use the local API with a token.
+    pub origins: Vec<String>,
 }
 
 impl std::fmt::Debug for NodeOptions {

@@ -41,9 +41,9 @@ enum Command {
     Set {
         /// Whose role it is
         #[arg(value_name = "ACCOUNT", requires = "role")]
-        account: Option<String>,
+        who: Option<String>,
         /// user (nothing), admin (looks after the accounts of users), owner (says who does)
-        #[arg(long, value_name = "ROLE", requires = "account", conflicts_with = "email", value_parser = ["user", "admin", "owner"])]
+        #[arg(long, value_name = "ROLE", requires = "who", conflicts_with = "email", value_parser = ["user", "admin", "owner"])]
         role: Option<String>,
         /// Stays as it is if not given
         #[arg(long, value_name = "ADDRESS")]
@@ -53,7 +53,9 @@ enum Command {
     List,
     /// Keep an account out: its sockets are cut, and it can log in no more; it goes on receiving
     Suspend {
-        account: String,
+        /// Whom, by the name on this node
+        #[arg(value_name = "ACCOUNT")]
+        who: String,
         /// What it is told
         #[arg(long, value_name = "TEXT", default_value = "", conflicts_with = "undo")]
         reason: String,
@@ -63,7 +65,9 @@ enum Command {
     },
     /// Keep an account out, and erase it with all it has when the node starts next
     Remove {
-        account: String,
+        /// Whom, by the name on this node
+        #[arg(value_name = "ACCOUNT")]
+        who: String,
         /// It cannot be brought back then, but for the identity, by its 24 words
         #[arg(long, required = true)]
         yes: bool,
@@ -116,7 +120,7 @@ impl Wish {
     pub(crate) async fn run(&self, client: &Client, out: &Output) -> Result<ExitCode> {
         match &self.command {
             Command::Set {
-                account: Some(account),
+                who: Some(account),
                 role: Some(role),
                 ..
             } => {
@@ -129,7 +133,11 @@ impl Wish {
                 let all = Value::Array(client.items(&["node", "accounts"], &[]).await?);
                 out.data(&all, || accounts(&all))?;
             }
-            Command::Suspend { account, reason, undo } => {
+            Command::Suspend {
+                who: account,
+                reason,
+                undo,
+            } => {
                 let wish = match undo {
                     true => json!({ "suspended": false }),
                     false => json!({ "suspended": true, "reason": reason }),
@@ -137,7 +145,7 @@ impl Wish {
                 let one = client.patch(&["node", "accounts", account], &wish).await?;
                 out.data(&one, || accounts(&json!([one])))?;
             }
-            Command::Remove { account, .. } => {
+            Command::Remove { who: account, .. } => {
                 client.delete(&["node", "accounts", account]).await?;
                 out.data(&json!({ "removed": account }), || {
                     "kept out; erased when the node starts next\n".to_owned()

@@ -134,6 +134,7 @@ impl Guest {
             mdns: false,
             network: true,
             limits: ApiLimits::default(),
+            origins: Vec::new(),
         };
         let node = Box::pin(start(options)).await?;
         let client = client_of(&node, false)?;

@@ -93,6 +93,14 @@ pub(crate) struct Up {
     /// [default: true where the rule of registration is invite or open]
     #[arg(long, value_name = "BOOL", env = "PARLOUR_LOCAL_CONTACTS")]
     local_contacts: Option<bool>,
+    /// Let pages of an origin use the API with a token, such as http://localhost:5173
+    #[arg(
+        long = "allow-origin",
+        value_name = "ORIGIN",
+        env = "PARLOUR_ALLOW_ORIGIN",
+        value_delimiter = ','
+    )]
+    pages: Vec<String>,
     /// Do not look for contacts on the local network
     #[arg(long)]
     no_mdns: bool,
@@ -117,6 +125,7 @@ impl Up {
         let mut config = Config::read(&data)?;
         let lan = config.lan(self.lan)?;
         let rule = self.registration.or(config.registration()?).unwrap_or_default();
+        let pages = config.pages(self.pages)?;
         let local = self.local_contacts.or(config.local_contacts());
         let announce = config.announce(self.announce);
         let bootstrap = config.bootstrap(self.bootstrap);
@@ -138,6 +147,7 @@ impl Up {
             mdns: !self.no_mdns,
             network: true,
             limits: doors.limits(out),
+            origins: pages,
         };
         let options = unlocked(global, options)?;
         let started = if has_account {

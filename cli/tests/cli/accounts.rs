@@ -61,3 +61,44 @@ fn two_accounts_of_one_node_talk_like_any_two_users() {
     home.run(&["whoami"]).failed(1, "--account (alice, bob)");
     home.run(&["--account", "alice", "whoami"]).failed(1, "these do: bob");
 }
+
+#[test]
+fn whoever_looks_after_a_node_keeps_others_out_and_lets_them_in_again() {
+    let home = Home::of("ada");
+    home.run(&["init", "--name", "bo", "--no-password"]).done();
+    let node = home.up();
+    let account = |args: &[&str]| home.run(&[&["--account", "ada", "account"], args].concat());
+    let list = || home.json(&["--account", "ada", "account", "list"]);
+    let listed = list();
+    assert_eq!(
+        (&listed[0]["role"], &listed[1]["role"]),
+        (&"owner".into(), &"user".into()),
+        "{listed}"
+    );
+    account(&["suspend", "ada"]).failed(1, "nobody else looks after this node");
+    account(&["suspend", "nobody"]).failed(1, "there is no account");
+    account(&["set", "bo"]).failed(2, "--role");
+    account(&["set", "bo", "--role", "king"]).failed(2, "king");
+    account(&["remove", "bo"]).failed(2, "--yes");
+    let shown = account(&["suspend", "bo", "--reason", "sent spam"]);
+    assert!(shown.done().stdout.contains("sent spam"), "{shown:?}");
+    assert_eq!(list()[1]["reason"], "sent spam");
+    account(&["suspend", "bo", "--undo"]).done();
+    account(&["suspend", "bo", "--undo"]).failed(1, "is not suspended");
+    account(&["set", "bo", "--role", "admin"]).done();
+    account(&["suspend", "ada"]).done();
+    assert_eq!(list()[1]["role"], "admin", "the command line goes on");
+    account(&["remove", "bo", "--yes"]).failed(1, "nobody else looks after this node");
+    account(&["suspend", "ada", "--undo"]).done();
+    account(&["remove", "bo", "--yes"]).done();
+    assert_eq!(list()[1]["removed"], true);
+    node.stop("-TERM");
+    let node = home.up();
+    let left = home.json(&["accounts"]);
+    assert_eq!(
+        (left.as_array().unwrap().len(), &left[0]["account"]),
+        (1, &"ada".into()),
+        "{left}"
+    );
+    node.stop("-TERM");
+}

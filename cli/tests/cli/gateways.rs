@@ -42,7 +42,6 @@ fn call(home: &Home, method: &str, path: &str, body: &Value) -> Value {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 fn what_a_page_missed_while_its_node_was_killed_comes_whole_and_once() {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/tests/clients");
     if !clients.join("node_modules/socket.io-client").is_dir() {

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod errors;
 mod gateways;
+mod guide;
 mod harness;
 mod network;
 mod offline;

@@ -45,6 +45,8 @@ pub(crate) struct Guard {
     scheme: &'static str,
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// Those of them that somebody named.
+    named: Vec<String>,
     auth: Arc<Auth>,
     body_bytes: usize,
     anonymous: Buckets<IpAddr>,
@@ -70,6 +72,7 @@ impl Guard {
             own.push(listen.to_string());
         }
         own.extend(hosts.iter().map(|host| host.to_ascii_lowercase()));
+        let named = origins.to_vec();
         let origins = own
             .iter()
             .map(|host| format!("http://{host}"))
@@ -80,6 +83,7 @@ impl Guard {
             scheme: "http",
             hosts: own,
             origins,
+            named,
             auth,
             body_bytes: limits.body_bytes,
             anonymous: Buckets::new(limits.anonymous),
@@ -115,9 +119,16 @@ impl Guard {
         self.before != Before::Api
     }
 
-    /// Whether a page of an origin that was let in may read the answers, too.
-    pub(crate) fn shares(&self) -> bool {
-        self.before == Before::Gateway { shares: true }
+    /// Whether a page of this origin, which was let in, may read the answers, too.
+    pub(crate) fn shares_with(&self, origin: Option<&HeaderValue>) -> bool {
+        match self.before {
+            Before::Api => self.is_named(origin),
+            Before::Gateway { shares } => shares,
+        }
+    }
+
+    fn is_named(&self, origin: Option<&HeaderValue>) -> bool {
+        origin.is_some_and(|origin| self.named.iter().any(|named| named.as_bytes() == origin.as_bytes()))
     }
 
     /// Whether the request may go on to the router, and whose token it has shown where one is required.
@@ -138,6 +149,13 @@ impl Guard {
             return Ok(None);
         }
         let path = request.uri().path();
+        let headers = request.headers();
+        let asks_first =
+            *request.method() == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if asks_first && self.is_named(headers.get(header::ORIGIN)) {
+            // A browser asks without a token, and does nothing by it.
+            return Ok(None);
+        }
         let mut caller = None;
         if path != SOCKET && !web::is_file(path) && !operations::is_open(path) {
             caller = Some(self.check_token(request.headers(), from, now)?);
@@ -243,6 +261,8 @@ impl Guard {
         let site = single(headers, HeaderName::from_static("sec-fetch-site"))?.map(HeaderValue::as_bytes);
         match (site, origin) {
             (None | Some(b"same-origin" | b"none"), _) | (Some(b"same-site"), Some(_)) => Ok(()),
+            // Gateways read cookies, which other sites' pages would bring along.
+            (Some(_), Some(_)) if !self.is_gateway() && self.is_named(origin) => Ok(()),
             _ => Err(ApiError::forbidden(
                 "cross_site",
                 "pages of other sites may not use this node",

@@ -90,7 +90,7 @@ impl Default for ApiLimits {
             headers: 64,
             body_bytes: 64 * 1024,
             header_timeout: seconds(10),
-            body_timeout: seconds(30),
+            body_timeout: seconds(12),
             idle_timeout: seconds(75),
             write_timeout: seconds(60),
             socket_auth_timeout: seconds(5),

@@ -291,8 +291,9 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     connection.begin();
     let asks_options = request.method() == Method::OPTIONS;
     let has_body = !request.body().is_end_stream();
-    let (gateway, shares) = (door.guard.is_gateway(), door.guard.shares());
+    let gateway = door.guard.is_gateway();
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let shares = door.guard.shares_with(origin.as_ref());
     let is_preflight = asks_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match door.guard.check(&request, connection, Instant::now()) {
         Err(refused) if gateway => return finish(refused.for_gateway(), connection, has_body),
@@ -330,6 +331,13 @@ async fn answer(door: &Door, rooms: Rooms, connection: &Arc<Connection>, request
     }
     if let Some(origin) = origin.filter(|_| shares) {
         allow_origin(response.headers_mut(), origin);
+        if gateway {
+            // Their pages have cookies; the API itself takes none.
+            let credentials = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+            response
+                .headers_mut()
+                .insert(credentials, HeaderValue::from_static("true"));
+        }
     }
     finish(response, connection, has_body)
 }
@@ -343,21 +351,17 @@ fn finish(mut response: Response, connection: &Connection, has_body: bool) -> Re
     response
 }
 
-/// Lets a page of an origin that the guard has let pass read a gateway's answers.
+/// Lets a page of an origin that the guard has let pass read the answers.
 fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.extend([
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
         (
-            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            HeaderValue::from_static("true"),
-        ),
-        (
             header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, POST, PUT, DELETE"),
+            HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
         ),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type"),
+            HeaderValue::from_static("authorization, content-type, last-event-id"),
         ),
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,

@@ -104,6 +104,11 @@ impl Inside {
         self.alone.clone().lock_owned().await
     }
 
+    /// Whether the people of this node find each other by themselves.
+    pub(crate) fn are_neighbours(&self) -> bool {
+        self.native.newcomers.are_neighbours()
+    }
+
     /// Whose token this is.
     pub(crate) fn accepts(&self, token: &str) -> Option<Caller> {
         self.native.guard.auth().accepts(token, now_ms())

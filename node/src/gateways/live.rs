@@ -30,10 +30,12 @@ const MAX_PAYLOAD: u64 = 64 * 1024;
 /// Time for saying who one is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Events of one socket that wait for their turn.
-const MAX_WAITING: usize = 64;
+const MAX_WAITING: usize = 128;
 /// Between tries to tell a client that it is cut off, for whose word there is no room.
 const FAREWELL_PAUSE: Duration = Duration::from_millis(200);
 
+/// For closing all sockets when the node stops.
+const CLOSING: Duration = Duration::from_secs(1);
 /// Tries to tell a client something for which it has no room: ten seconds.
 const MAX_TRIES: usize = 50;
 
@@ -68,6 +70,8 @@ pub(super) struct Member<D: Dialect> {
     hides: AtomicBool,
     crowd: Crowd,
     turn: Mutex<()>,
+    /// Its feed is open, so that events can be dealt with.
+    listens: CancellationToken,
     waiting: Semaphore,
     /// Nothing is taken any more, and it is to be disconnected.
     cut: CancellationToken,
@@ -110,7 +114,7 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
         .ws_read_buffer_size(4 * 1024)
         .connect_timeout(CONNECT_TIMEOUT)
         .build_layer();
-    let (way_in, tasks) = (inside.clone(), door.tasks.clone());
+    let (way_in, tasks, stopping) = (inside.clone(), door.tasks.clone(), door.stop.clone());
     let places = Arc::new(Semaphore::new(door.limits.sockets));
     let crowd = Crowd::default();
     let let_in = async move |socket: SocketRef, TryData(handshake): TryData<Value>| {
@@ -127,27 +131,32 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
             hides: AtomicBool::new(false),
             crowd: crowd.clone(),
             turn: Mutex::new(()),
+            listens: CancellationToken::new(),
             waiting: Semaphore::new(MAX_WAITING),
             cut: CancellationToken::new(),
             gone: CancellationToken::new(),
             _place: places.clone().try_acquire_owned().map_err(|_| NotLetIn::Full)?,
         };
-        socket.extensions.insert(Arc::new(member));
+        let member = Arc::new(member);
+        // Before the client is told that it is in: what it says at once is to be heard.
+        listen(&socket, &member);
+        socket.extensions.insert(member);
         Ok::<(), NotLetIn>(())
     };
     let connected = async move |socket: SocketRef, Extension(member): Extension<Arc<Member<D>>>| {
-        listen(&socket, &member);
         // Before the client can join anything, so that nothing falls between a page and the feed.
         let Asker { inside, caller, from } = &member.asker;
         let (events, asides) = (inside.events(caller, *from).await, inside.asides());
-        tasks.spawn(attend(Peer { socket, member }, events, asides));
+        member.listens.cancel();
+        tasks.spawn(attend(Peer { socket, member }, events, asides, stopping.clone()));
     };
     io.ns("/", connected.with(let_in));
     // The layer holds it from now on; the node's stop ends the sockets.
     let stop = door.stop.clone();
     door.tasks.spawn(async move {
         stop.cancelled().await;
-        io.close().await;
+        // It waits for every transport to be let go, which a client that has gone astray can hold up.
+        let _ = tokio::time::timeout(CLOSING, io.close()).await;
     });
     let sessions = Arc::new(Semaphore::new(door.limits.sockets));
     // A fallback that still waits for its state would be layered anew for each request, with sessions of its own.
@@ -207,6 +216,10 @@ impl<D: Dialect> Peer<D> {
             );
             return self.cut.cancel();
         };
+        tokio::select! {
+            () = self.listens.cancelled() => {}
+            () = self.gone.cancelled() => return,
+        }
         let _turn = self.turn.lock().await;
         let done = match self.asker.inside.admit(&self.asker.caller) {
             Ok(()) => D::take(self, event, data).await,
@@ -279,7 +292,12 @@ impl Crowd {
 }
 
 /// Everything of one socket from its beginning to its end.
-async fn attend<D: Dialect>(peer: Peer<D>, events: Result<Body, Refused>, asides: broadcast::Receiver<Arc<Value>>) {
+async fn attend<D: Dialect>(
+    peer: Peer<D>,
+    events: Result<Body, Refused>,
+    asides: broadcast::Receiver<Arc<Value>>,
+    stop: CancellationToken,
+) {
     let account = peer.asker.caller.account;
     peer.crowd.come(account);
     if let Ok(events) = events {
@@ -294,6 +312,8 @@ async fn attend<D: Dialect>(peer: Peer<D>, events: Result<Body, Refused>, asides
     while peer.socket.clone().disconnect().is_err() {
         tokio::select! {
             () = peer.gone.cancelled() => return,
+            // All sockets are closed then, in a way of their own.
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(FAREWELL_PAUSE) => {}
         }
     }

@@ -66,6 +66,14 @@ impl Family {
         }
     }
 
+    /// Where its UIs are served while they are developed, as the family's documents say.
+    fn development(self) -> Option<&'static str> {
+        match self {
+            Self::EchoRoom => Some("http://localhost:5173"),
+            Self::SocketChat | Self::Chatterbox => None,
+        }
+    }
+
     /// Whether pages of other origins, as far as they are let in, may also read what it answers. Nobody has to, where UIs ask
     /// relative to where they came from.
     fn shares(self) -> bool {
@@ -96,7 +104,7 @@ impl Gateway {
         Self {
             family,
             listen: SocketAddr::from(([127, 0, 0, 1], family.port())),
-            origins: Vec::new(),
+            origins: family.development().map(ToOwned::to_owned).into_iter().collect(),
             ui: None,
         }
     }
@@ -118,6 +126,16 @@ impl Gateway {
     /// # Errors
     /// It is no origin as browsers write them.
     pub fn allow(&mut self, origin: &str) -> Result<(), GatewayError> {
+        Self::check_origin(origin)?;
+        self.origins.push(origin.to_owned());
+        Ok(())
+    }
+
+    /// Whether a text is an origin as browsers write them.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn check_origin(origin: &str) -> Result<(), GatewayError> {
         let host = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
@@ -128,7 +146,6 @@ impl Gateway {
         if !host.is_some_and(is_host) {
             return Err(GatewayError::BadOrigin(origin.to_owned()));
         }
-        self.origins.push(origin.to_owned());
         Ok(())
     }
 }
@@ -236,7 +253,9 @@ mod tests {
     #[test]
     fn an_origin_is_written_as_browsers_write_it() {
         let mut gateway = Gateway::of(Family::EchoRoom);
-        for right in ["http://localhost:5173", "https://chat.example", "http://[::1]:80"] {
+        assert_eq!(gateway.origins, ["http://localhost:5173"], "the family's own");
+        assert!(Gateway::of(Family::Chatterbox).origins.is_empty());
+        for right in ["http://localhost:5174", "https://chat.example", "http://[::1]:80"] {
             gateway.allow(right).unwrap();
         }
         for wrong in [
@@ -250,6 +269,6 @@ mod tests {
         ] {
             assert!(gateway.allow(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(gateway.origins.len(), 3);
+        assert_eq!(gateway.origins.len(), 4);
     }
 }

@@ -295,4 +295,41 @@ async fn configured_names_and_pages_are_let_in() {
             .status,
         403
     );
+    // A page of that origin may ask first, without a token, and read what it gets; others may not.
+    let page = |method: &str, origin: &str| {
+        let request = api.request(method, "/api/v1/me").set("Origin", origin);
+        request.set("Sec-Fetch-Site", "cross-site")
+    };
+    let asks = |origin: &str| {
+        let request = page("OPTIONS", origin).without("Authorization");
+        request.set("Access-Control-Request-Method", "PATCH")
+    };
+    let named = "https://chat.example";
+    for (request, status) in [(asks(named), 204), (page("GET", named), 200)] {
+        let reply = api.send(&request).await;
+        assert_eq!(
+            (reply.status, reply.header("access-control-allow-origin")),
+            (status, Some(named))
+        );
+        assert_eq!(
+            reply.header("access-control-allow-credentials"),
+            None,
+            "there are no cookies"
+        );
+    }
+    let without = api.send(&page("GET", named).without("Authorization")).await;
+    assert_eq!(without.status, 401);
+    for other in ["https://chat.example.evil", "null", "http://localhost:5173"] {
+        for request in [asks(other), page("GET", other)] {
+            let reply = api.send(&request).await;
+            assert_eq!(
+                (reply.status, reply.header("access-control-allow-origin")),
+                (403, None),
+                "{other}"
+            );
+        }
+    }
+    let own = format!("http://{}", api.address);
+    let reply = api.send(&api.request("GET", "/api/v1/me").set("Origin", &own)).await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, None));
 }

@@ -28,6 +28,7 @@ mod schema;
 mod setup;
 mod socket;
 mod socketchat;
+mod storms;
 mod stream;
 mod support;
 mod tokens;

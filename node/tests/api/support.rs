@@ -54,6 +54,7 @@ pub(crate) fn options(data: &TempDir) -> NodeOptions {
         mdns: false,
         network: true,
         limits: ApiLimits::default(),
+        origins: Vec::new(),
     }
 }
 

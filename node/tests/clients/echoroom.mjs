@@ -88,6 +88,10 @@ if (part === "talk") {
   assert.equal(newer.seq, older.seq + 1);
   one.emit("message:send", { roomId: slug, text: "an answer", tempId: "temp-2", parentId: newer._id });
   assert.equal((await heard).message.parentId, newer._id);
+  // Replies are counted also where they are on another page.
+  const answered = await call("GET", `/rooms/${slug}/messages?limit=2`, token);
+  const alone = await call("GET", `/rooms/${slug}/messages?limit=1&before=${answered.body[1]._id}`, token);
+  assert.deepEqual([alone.body[0]._id, alone.body[0].replyCount], [newer._id, 1]);
   const before = await call("GET", `/rooms/${slug}/messages?limit=1&before=${newer._id}`, token);
   assert.deepEqual(before.body.map(({ _id }) => _id), [older._id]);
 

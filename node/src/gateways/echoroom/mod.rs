@@ -213,8 +213,11 @@ async fn make_room(asker: Asker, Object(body): Object) -> Result<(StatusCode, Js
             "there is a room of this name already",
         ));
     }
-    // Whoever makes a room here means all who are here.
-    let mut wish = json!({ "name": name, "policy": { "join": "public", "history": "all" } });
+    let mut wish = json!({ "name": name });
+    if asker.inside.are_neighbours() {
+        // Whoever makes a room here means all who are here; where one person is, it would only be shown to strangers.
+        wish["policy"] = json!({ "join": "public", "history": "all" });
+    }
     if !body["description"].is_null() {
         wish["topic"] = json!(text(&body, "description")?);
     }

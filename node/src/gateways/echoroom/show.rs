@@ -35,7 +35,7 @@ pub(super) fn public_room(room: &Value) -> Value {
     })
 }
 
-/// Messages of a page, in the order they came here; replies are counted as far as they are on it.
+/// Messages of a page, in the order they came here.
 pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut replies = BTreeMap::<&str, u64>::new();
@@ -50,7 +50,9 @@ pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
     let shown = numbered.map(|item| {
         let mut shown = message(item, room_id);
         let replies = item["id"].as_str().and_then(|id| replies.get(id));
-        shown["replyCount"] = json!(replies.copied().unwrap_or(0));
+        // Those of its thread, or those that answer it in the middle of one, as far as they are on this page.
+        let known = shown["replyCount"].as_u64().unwrap_or(0);
+        shown["replyCount"] = json!(replies.copied().unwrap_or(0).max(known));
         shown
     });
     shown.collect()
@@ -68,7 +70,7 @@ pub(super) fn message(message: &Value, room_id: &str) -> Value {
         "createdAt": message["created_at"],
         "seq": message["seq"],
         "isSystemMessage": message.get("timer").is_some(),
-        "replyCount": 0,
+        "replyCount": message["replies"]["count"].as_u64().unwrap_or(0),
     });
     if let Some(parent) = message.get("reply_to") {
         shown["parentId"] = parent.clone();

@@ -177,7 +177,10 @@ impl Peer<EchoRoom> {
             wish["client_id"] = json!(unique.to_hex().get(..32));
         }
         if let Some(parent) = data["parentId"].as_str() {
-            wish["reply_to"] = json!(parent);
+            // Under its root, replies are counted wherever they stand.
+            let said = self.asker.get(&format!("/api/v1/messages/{}", part(parent))).await?;
+            wish["reply_to"] = said["id"].clone();
+            wish["thread"] = said.get("thread").unwrap_or(&said["id"]).clone();
         }
         let path = format!("/api/v1/conversations/{conversation}/messages");
         let sent = self.asker.ask(Method::POST, &path, Some(&wish)).await?;

@@ -317,6 +317,7 @@ async fn two_people_on_two_nodes_talk_and_see_what_was_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_register_as_far_as_the_rule_allows() {
     let ada = House::of("ada", "chatterbox").await;
+    ada.node.set_local_contacts(Some(false));
     let register = async |change: &Value| {
         let mut wish = json!({
             "fullName": "Bo Berg", "username": "Bo", "email": "bo@example.org", "password": PASSWORD,
