@@ -5,7 +5,7 @@ use parlour_crypto::{EventId, Intervals, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
-use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Key, Kind, LogKey};
+use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Fields, Key, Kind, LogKey};
 use crate::record::{self, Row, StoreError};
 use crate::timeline::Position;
 use crate::{events, logs};
@@ -133,6 +133,23 @@ pub fn advance(
 /// As [`get`].
 pub fn of_log(read: &impl Read, log: &LogKey, device: DeviceNo) -> Result<ReadLogRow, StoreError> {
     Ok(record::get(read, &log_key(log, device))?.unwrap_or_default())
+}
+
+/// What each device has read of a log, as far as it said.
+///
+/// # Errors
+/// As [`get`].
+pub fn all_of_log(read: &impl Read, log: &LogKey) -> Result<Vec<(DeviceNo, ReadLogRow)>, StoreError> {
+    record::scan::<ReadLogRow>(read, &Key::new(Kind::ReadLog).log(log).range())
+        .map(|row| {
+            let (key, row) = row?;
+            let device = Fields(key.get(13..).unwrap_or_default()).u32();
+            Ok((
+                DeviceNo(device.ok_or(StoreError::Malformed { noun: "read log key" })?),
+                row,
+            ))
+        })
+        .collect()
 }
 
 /// Notes what a device has read of a log.

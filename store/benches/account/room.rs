@@ -122,7 +122,7 @@ impl Room {
         };
         let mut salt = [0; 16];
         self.rng.fill_bytes(&mut salt);
-        let body = Message::text(&text(&mut self.rng)).encode().unwrap();
+        let body = Message::text(text(&mut self.rng)).encode().unwrap();
         let event = VerifiedEvent::sign(&author.keys, draft, salt, &body).unwrap();
         self.logs[by] = (seq + 1, Some(event.id()));
         self.last = Some(event.id());

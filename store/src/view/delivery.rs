@@ -1,12 +1,13 @@
 //! Delivery of own messages, read off the intervals that recipients acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parlour_crypto::{DeviceId, Intervals, UserId};
 
 use crate::contacts::{self, ContactState};
 use crate::conversations::{self, ConversationKind};
 use crate::db::Read;
+use crate::devices::DeviceRow;
 use crate::keyspace::{ConversationNo, DeviceNo, LogKey};
 use crate::logs::{self, DeliveryRow};
 use crate::record::StoreError;
@@ -103,6 +104,7 @@ impl<'a, R: Read> DeliveryView<'a, R> {
     /// The database cannot be read, or a row is malformed.
     pub fn new(read: &'a R, own: Own, conversation: ConversationNo) -> Result<Self, StoreError> {
         let kind = conversations::get(read, conversation)?.map(|row| row.kind);
+        let meant = kind.as_ref().map(|kind| meant_for(read, own, conversation, kind));
         let members = match kind {
             Some(ConversationKind::Room) => rooms::members(read, conversation)?,
             _ => BTreeMap::new(),
@@ -117,18 +119,14 @@ impl<'a, R: Read> DeliveryView<'a, R> {
             Some(ConversationKind::Notes | ConversationKind::Room) | None => None,
         };
         let contact = with.map(|with| contacts::get(read, &with)).transpose()?.flatten();
-        let recipients = recipients(read, own, conversation)?
-            .into_iter()
-            .map(|no| {
-                let row = devices::get(read, no)?.ok_or(StoreError::Malformed { noun: "device" })?;
-                Ok(Recipient {
-                    no,
-                    user: row.user,
-                    device: row.id,
-                    since: members.get(&row.user).map_or(0, |member| member.since),
-                })
-            })
-            .collect::<Result<_, StoreError>>()?;
+        let recipients = meant.transpose()?.unwrap_or_default().into_iter();
+        let recipients = recipients.map(|(no, row)| Recipient {
+            no,
+            user: row.user,
+            device: row.id,
+            since: members.get(&row.user).map_or(0, |member| member.since),
+        });
+        let recipients = recipients.collect();
         Ok(Self {
             read,
             own,
@@ -198,21 +196,42 @@ impl<'a, R: Read> DeliveryView<'a, R> {
 
     fn rows(&mut self, log: &LogKey) -> Result<&[Progress], StoreError> {
         if !self.rows.contains_key(log) {
-            let rows = self
-                .recipients
-                .iter()
-                .map(|to| {
-                    Ok(Progress {
-                        delivery: logs::delivery(self.read, log, to.no)?,
-                        read: read_marks::of_log(self.read, log, to.no)?.seqs,
-                    })
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
+            let rows = match self.recipients.len() {
+                ..=FEW => self.rows_of_few(log)?,
+                _ => self.rows_of_many(log)?,
+            };
             self.rows.insert(*log, rows);
         }
         Ok(self.rows.get(log).map_or(&[], Vec::as_slice))
     }
+
+    fn rows_of_few(&self, log: &LogKey) -> Result<Vec<Progress>, StoreError> {
+        let recipients = self.recipients.iter();
+        recipients
+            .map(|to| {
+                Ok(Progress {
+                    delivery: logs::delivery(self.read, log, to.no)?,
+                    read: read_marks::of_log(self.read, log, to.no)?.seqs,
+                })
+            })
+            .collect()
+    }
+
+    /// The same with one look for all rows that lie beside each other.
+    fn rows_of_many(&self, log: &LogKey) -> Result<Vec<Progress>, StoreError> {
+        let mut delivered: HashMap<_, _> = logs::deliveries(self.read, log)?.into_iter().collect();
+        let mut read: HashMap<_, _> = read_marks::all_of_log(self.read, log)?.into_iter().collect();
+        let recipients = self.recipients.iter();
+        let rows = recipients.map(|to| Progress {
+            delivery: delivered.remove(&to.no).unwrap_or_default(),
+            read: read.remove(&to.no).unwrap_or_default().seqs,
+        });
+        Ok(rows.collect())
+    }
 }
+
+/// Up to so many recipients' rows are looked for one by one.
+const FEW: usize = 8;
 
 pub(super) fn state(row: &Progress, seq: u64) -> DeliveryState {
     if row.delivery.acked.contains(seq) {
@@ -237,37 +256,51 @@ pub fn recipients(read: &impl Read, own: Own, conversation: ConversationNo) -> R
     let Some(row) = conversations::get(read, conversation)? else {
         return Ok(Vec::new());
     };
-    let users = match row.kind {
-        ConversationKind::Direct { with } => vec![with, own.user],
+    let meant = meant_for(read, own, conversation, &row.kind)?;
+    Ok(meant.into_iter().map(|(no, _)| no).collect())
+}
+
+fn meant_for(
+    read: &impl Read,
+    own: Own,
+    conversation: ConversationNo,
+    kind: &ConversationKind,
+) -> Result<Vec<(DeviceNo, DeviceRow)>, StoreError> {
+    let users = match kind {
+        ConversationKind::Direct { with } => vec![*with, own.user],
         ConversationKind::Notes => vec![own.user],
         ConversationKind::Room => return members_devices(read, own, conversation),
     };
     let mut all = Vec::new();
     for user in users {
         for no in devices::of_user(read, &user)? {
-            let gone = devices::get(read, no)?.is_some_and(|row| row.is_retired());
-            if no != own.device && !gone {
-                all.push(no);
-            }
+            let row = devices::get(read, no)?;
+            all.extend(
+                row.filter(|row| no != own.device && !row.is_retired())
+                    .map(|row| (no, row)),
+            );
         }
     }
     Ok(all)
 }
 
 /// The devices of a room's members that the operations name. Nothing is meant for who is blocked.
-fn members_devices(read: &impl Read, own: Own, room: ConversationNo) -> Result<Vec<DeviceNo>, StoreError> {
+fn members_devices(read: &impl Read, own: Own, room: ConversationNo) -> Result<Vec<(DeviceNo, DeviceRow)>, StoreError> {
+    let blocked: BTreeSet<UserId> = registers::all_blocked(read)?.into_iter().collect();
     let mut all = Vec::new();
     for (user, member) in rooms::members(read, room)? {
-        if registers::blocked(read, &user)?.is_some() {
+        if blocked.contains(&user) {
             continue;
         }
         for id in &member.devices {
             let Some(no) = devices::number(read, id)?.filter(|no| *no != own.device) else {
                 continue;
             };
-            if devices::get(read, no)?.is_some_and(|row| row.user == user && !row.is_retired()) {
-                all.push(no);
-            }
+            let row = devices::get(read, no)?;
+            all.extend(
+                row.filter(|row| row.user == user && !row.is_retired())
+                    .map(|row| (no, row)),
+            );
         }
     }
     Ok(all)
