@@ -107,6 +107,8 @@ impl Guard {
             scheme: "https",
             origins: hosts.iter().map(|host| format!("https://{host}")).collect(),
             hosts,
+            // Pages that somebody named are of this machine.
+            named: Vec::new(),
             auth: self.auth.clone(),
             body_bytes: limits.body_bytes,
             anonymous: Buckets::new(limits.anonymous),
