@@ -16,9 +16,6 @@ use crate::runner::now_ms;
 
 /// The index is brought up to date this long after a change, so that many changes are one commit.
 const INDEX_PAUSE: Duration = Duration::from_secs(1);
-/// So many changes in a pause are a flood, as when a node was away for long: the index waits until it is over, so that not both need memory and
-/// processor at once. Searches look at what is new themselves.
-const FLOOD: u64 = 1_000;
 /// An index without work for this long frees its memory.
 const INDEX_REST: Duration = Duration::from_secs(20);
 /// How often the last use of tokens is written down.
@@ -60,18 +57,11 @@ pub(crate) async fn keep_index(account: AccountHandle, stop: CancellationToken) 
                 }
             }
         }
-        let store = account.store().clone();
-        loop {
-            let before = *feed.borrow_and_update();
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(INDEX_PAUSE) => {}
-            }
-            let last = *feed.borrow_and_update();
-            if last.saturating_sub(before) < FLOOD || !store.finder().can_wait(last) {
-                break;
-            }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INDEX_PAUSE) => {}
         }
+        let store = account.store().clone();
         let stop = stop.clone();
         let indexed = tokio::task::spawn_blocking(move || {
             while !stop.is_cancelled() && store.finder().catch_up(&store)? {}

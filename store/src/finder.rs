@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::db::Read;
 use crate::feed::{self, FeedRow};
@@ -19,9 +18,7 @@ use crate::{events, view};
 /// Changes given to the index in one commit.
 const INDEX_BATCH: usize = 2_000;
 /// Changes newer than the index that one search looks at.
-const LINEAR_MAX: usize = 160_000;
-/// From so many on the index is brought up to date, whatever else is going on.
-const BEHIND_MAX: u64 = 120_000;
+const LINEAR_MAX: usize = 20_000;
 
 /// Hits asked for in place of those that may be out of date.
 const OUTDATED_MAX: usize = 1_000;
@@ -58,8 +55,6 @@ pub enum FindError {
 #[derive(Clone)]
 pub struct Finder {
     index: Arc<SearchIndex>,
-    /// Somebody searched since it was last asked whether the index can wait.
-    asked: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Finder {
@@ -76,7 +71,6 @@ impl Finder {
     pub fn open(dir: &Path, key: &[u8; 32], options: SearchOptions) -> Result<Self, SearchOpenError> {
         Ok(Self {
             index: Arc::new(SearchIndex::open(dir, key, options)?),
-            asked: Arc::default(),
         })
     }
 
@@ -96,14 +90,6 @@ impl Finder {
     #[must_use]
     pub fn is_behind(&self, read: &impl Read) -> bool {
         feed::last(read).is_ok_and(|last| self.index.position() < last)
-    }
-
-    /// Whether the index can stay behind the feed, whose last seq is `last`, for a while: nobody has searched since this was last asked, and a
-    /// search would still find everything.
-    #[must_use]
-    pub fn can_wait(&self, last: u64) -> bool {
-        let asked = self.asked.swap(false, Ordering::Relaxed);
-        !asked && last.saturating_sub(self.position()) < BEHIND_MAX
     }
 
     /// The feed seq up to which the index has what changed.
@@ -192,15 +178,14 @@ impl Finder {
         order: Order,
         limit: usize,
     ) -> Result<Vec<Found>, FindError> {
-        self.asked.store(true, Ordering::Relaxed);
-        let (mut found, mut seen) = self.find_newest(read, query, filter, limit)?;
+        let (mut found, mut seen) = self.find_newest(read, query, filter)?;
         // What the index says of those is out of date and is left out; others come in their place.
         let asked = limit.saturating_add(seen.len().min(OUTDATED_MAX));
         let mut hits = self.index.search(query, filter, order, 0, asked);
         if let Err(SearchError::Damaged) = &hits {
             tracing::warn!("the search index is damaged and is made anew");
             self.forget()?;
-            (found, seen) = self.find_newest(read, query, filter, limit)?;
+            (found, seen) = self.find_newest(read, query, filter)?;
             hits = Ok(Vec::new());
         }
         for hit in hits? {
@@ -222,58 +207,42 @@ impl Finder {
         Ok(found)
     }
 
-    /// The newest `limit` of what matches among the changes that are newer than the index, and all messages those are about: what the index
-    /// says of them is out of date.
+    /// What matches among the changes that are newer than the index, and all messages they are about: what the index says of
+    /// those is out of date.
     fn find_newest(
         &self,
         read: &impl Read,
         query: &Query,
         filter: &Filter,
-        limit: usize,
     ) -> Result<(Vec<Found>, BTreeSet<EventKey>), FindError> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut cursor = self.index.position();
-        let mut left = LINEAR_MAX;
-        loop {
-            let page = feed::after(read, cursor, left.min(INDEX_BATCH))?;
-            let Some((last, _)) = page.last() else { break };
-            cursor = *last;
-            left = left.saturating_sub(page.len());
-            for (_, row) in page {
-                let (FeedRow::Message { event: at, .. } | FeedRow::Changed { event: at }) = row else {
-                    continue;
-                };
-                if seen.insert(at) {
-                    found.extend(matching(read, query, filter, at)?);
-                }
+        for (_, row) in feed::after(read, self.index.position(), LINEAR_MAX)? {
+            let (FeedRow::Message { event: at, .. } | FeedRow::Changed { event: at }) = row else {
+                continue;
+            };
+            if !seen.insert(at) {
+                continue;
             }
-            found.sort_unstable_by_key(|hit: &Found| Reverse((hit.clock, hit.event)));
-            found.truncate(limit);
+            let Some(event) = events::get(read, &at)? else { continue };
+            let clock = event.header().clock;
+            let wanted = filter
+                .conversations
+                .as_ref()
+                .is_none_or(|c| c.contains(&at.log.conversation.0))
+                && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
+                && filter.after_ms.is_none_or(|t| clock >= t)
+                && filter.before_ms.is_none_or(|t| clock < t);
+            if wanted && view::searchable(read, &at, &event)?.is_some_and(|text| query.matches(&text)) {
+                found.push(Found {
+                    event: at,
+                    clock,
+                    score: f32::MAX,
+                });
+            }
         }
         Ok((found, seen))
     }
-}
-
-/// The message at `at`, if it is one that is searched for.
-fn matching(read: &impl Read, query: &Query, filter: &Filter, at: EventKey) -> Result<Option<Found>, StoreError> {
-    let Some(event) = events::get(read, &at)? else {
-        return Ok(None);
-    };
-    let clock = event.header().clock;
-    let wanted = filter
-        .conversations
-        .as_ref()
-        .is_none_or(|c| c.contains(&at.log.conversation.0))
-        && filter.authors.as_ref().is_none_or(|a| a.contains(&at.log.device.0))
-        && filter.after_ms.is_none_or(|t| clock >= t)
-        && filter.before_ms.is_none_or(|t| clock < t);
-    let matches = wanted && view::searchable(read, &at, &event)?.is_some_and(|text| query.matches(&text));
-    Ok(matches.then_some(Found {
-        event: at,
-        clock,
-        score: f32::MAX,
-    }))
 }
 
 fn doc_ref(at: &EventKey) -> DocRef {

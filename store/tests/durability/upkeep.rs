@@ -177,32 +177,3 @@ fn what_the_index_has_out_of_date_takes_no_place_among_what_is_found() {
     store.commit(txn.into_batch()).unwrap();
     assert_eq!(find(3), all[5..8]);
 }
-
-#[test]
-fn what_the_index_has_not_got_is_found_among_thousands_and_lets_it_wait_no_longer() {
-    let (_dir, world, store) = filled(30);
-    let finder = store.finder();
-    while finder.catch_up(&store).unwrap() {}
-    // More than the index takes in at once.
-    world.talk(&store, 31, 4_200).unwrap();
-    let last = feed::last(&store).unwrap();
-    assert!(last - finder.position() > 4_000);
-    assert!(finder.can_wait(last), "nobody asks");
-    let query = Query::parse("message").unwrap();
-    let find = |limit: usize| {
-        let found = finder.find(&store, &query, &Filter::default(), Order::Newest, limit);
-        found
-            .unwrap()
-            .into_iter()
-            .map(|hit| (hit.clock, hit.event))
-            .collect::<Vec<_>>()
-    };
-    let all = find(5_000);
-    assert_eq!(all.len(), 4_200, "of both, each once");
-    assert!(all.is_sorted_by(|one, next| one > next));
-    assert_eq!(find(7), all[..7]);
-    assert!(world.finds(&store, 31) && world.finds(&store, 4_200));
-    assert!(!finder.can_wait(last), "somebody asks");
-    assert!(finder.can_wait(last), "nobody any more");
-    assert!(!finder.can_wait(last + 1_000_000), "it is too far behind");
-}
