@@ -83,7 +83,8 @@ impl Bootstrap {
 
     fn failed(&mut self, error: &DialError, now: Instant) {
         self.dialling = None;
-        self.own = matches!(error, DialError::LocalPeerId { .. });
+        // Of the one address that was given none is left when it is among those where this node listens.
+        self.own = matches!(error, DialError::LocalPeerId { .. } | DialError::NoAddresses);
         self.next = now + spread(self.pause);
         self.pause = self.pause.saturating_mul(2).min(PAUSE.1);
     }
