@@ -134,12 +134,12 @@ async fn a_refresh_token_that_is_shown_twice_ends_its_login_and_no_other() {
     );
     assert_eq!(other.get("/api/v1/me").await.status, 200);
 
-    // Of ten at once, one is in time; the others are too late, which ends the login.
+    // Of ten at once, one is in time at most: the others are too late, which ends the login, maybe before the first is answered.
     let (_, first) = log_in(&api).await;
     let ten = (0..10).map(|_| refresh(&api, &first["refresh_token"]));
     let replies = futures::future::join_all(ten).await;
     let taken = replies.iter().filter(|reply| reply.status == 200).count();
-    assert_eq!(taken, 1);
+    assert!(taken <= 1, "{taken}");
     assert!(replies.iter().all(|reply| reply.status == 200 || reply.status == 401));
     for nonsense in [json!(""), json!("x"), json!("ä".repeat(70)), json!("0".repeat(128))] {
         assert_eq!(code(&refresh(&api, &nonsense).await), (401, "login_ended".into()));

@@ -65,6 +65,7 @@ pub(super) fn tables() -> Vec<Table> {
                 rooms::put_name(txn, &user(9), "told");
                 rooms::put_parted(txn, &user(10), 11);
                 rooms::put_let_in(txn, &user(12), ROOM);
+                rooms::set_picture(txn, ROOM, b"a picture").unwrap();
             },
             move |store| {
                 assert_eq!(rooms::of_user(store, &user(7)).unwrap(), [ROOM]);
@@ -75,6 +76,7 @@ pub(super) fn tables() -> Vec<Table> {
                 assert_eq!(rooms::name_of(store, &user(9)).unwrap().as_deref(), Some("told"));
                 assert_eq!(rooms::parted(store, &user(10)).unwrap(), Some(11));
                 assert_eq!(rooms::let_in_by(store, &user(12)).unwrap(), 1);
+                assert_eq!(rooms::picture(store, ROOM).unwrap().as_deref(), Some(&b"a picture"[..]));
                 assert_eq!(rooms::banned(store, ROOM).unwrap(), banned);
                 rooms::get(store, ROOM).unwrap().as_ref() == Some(&room)
                     && rooms::members(store, ROOM).unwrap() == members
