@@ -142,7 +142,7 @@ export const said = (parlour) => ({
     const { nodes: [ada], pages: [one, other], conversation, done } = await pair(parlour);
     await one.getByLabel("Poll, disappearing").click();
     await one.getByRole("menuitem", { name: "Ask with a poll" }).click();
-    check(await one.getByLabel("Question").evaluate((field) => field === document.activeElement), "the question has not the focus");
+    await until("the question has the focus", () => one.getByLabel("Question").evaluate((field) => field === document.activeElement));
     await one.getByLabel("Question").fill("Too few?");
     await one.getByLabel("Answer 1").fill("Yes");
     await one.keyboard.press("Enter");
