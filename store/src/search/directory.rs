@@ -30,18 +30,21 @@ use super::seal::{CHUNK, Damaged, FileCipher, HEADER, Layout, SealingWriter};
 
 /// Suffix of a file that is about to replace another.
 const TEMPORARY: &str = ".tmp";
+/// Bytes of opened chunks that are kept for a writer. Its merges read everything once, in order, from some files at a time: with more they
+/// would take memory, and the place of what searches look at.
+const WRITER_CACHE: usize = 512 * 1024;
 
 /// A folder of sealed files. Clones share one gate.
 #[derive(Clone)]
 pub(super) struct SealedDirectory {
     shared: Arc<Shared>,
     gate: Arc<Gate>,
+    cache: Arc<ChunkCache>,
 }
 
 struct Shared {
     root: PathBuf,
     master: Zeroizing<[u8; 32]>,
-    cache: ChunkCache,
     next_file: AtomicU64,
     damaged: AtomicBool,
     watchers: WatchCallbackList,
@@ -59,7 +62,6 @@ impl SealedDirectory {
             shared: Arc::new(Shared {
                 root: root.to_path_buf(),
                 master: Zeroizing::new(*master),
-                cache: ChunkCache::new(cache_bytes),
                 next_file: AtomicU64::new(0),
                 damaged: AtomicBool::new(false),
                 watchers: WatchCallbackList::default(),
@@ -68,10 +70,11 @@ impl SealedDirectory {
                 on_create: std::sync::Mutex::default(),
             }),
             gate: Arc::default(),
+            cache: Arc::new(ChunkCache::new(cache_bytes)),
         })
     }
 
-    /// The same folder through a gate of its own, for one writer.
+    /// The same folder through a gate of its own and with opened chunks of its own, for one writer.
     pub(super) fn for_writer(&self) -> Self {
         let gate = Gate::default();
         #[cfg(test)]
@@ -79,6 +82,7 @@ impl SealedDirectory {
         Self {
             shared: Arc::clone(&self.shared),
             gate: Arc::new(gate),
+            cache: Arc::new(ChunkCache::new(self.cache.budget().min(WRITER_CACHE))),
         }
     }
 
@@ -109,7 +113,7 @@ impl SealedDirectory {
     /// Opens every chunk of every file.
     pub(super) fn verify(&self, names: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
         for name in names {
-            let file = match self.shared.open_file(&name) {
+            let file = match self.open_file(&name) {
                 Ok(file) => file,
                 // Removed by a merge since the names were listed.
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
@@ -154,27 +158,31 @@ pub(super) fn clear(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-impl Shared {
-    fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-    }
-
-    fn open_file(self: &Arc<Self>, name: &Path) -> io::Result<SealedFile> {
-        let mut file = File::open(self.root.join(name))?;
+impl SealedDirectory {
+    fn open_file(&self, name: &Path) -> io::Result<SealedFile> {
+        let shared = &self.shared;
+        let mut file = File::open(shared.root.join(name))?;
         let mut header = [0; HEADER];
         let read = file.read_exact(&mut header);
         let layout = file.metadata().map(|meta| Layout::of(meta.len()))?;
         let (Ok(()), Ok(layout)) = (read, layout) else {
-            return Err(self.damage());
+            return Err(shared.damage());
         };
-        let cipher = FileCipher::from_header(&self.master, &sealed_name(name), &header).map_err(|_| self.damage())?;
+        let cipher = FileCipher::from_header(&shared.master, &sealed_name(name), &header).map_err(|_| shared.damage())?;
         Ok(SealedFile {
-            shared: Arc::clone(self),
-            id: self.next_file.fetch_add(1, Ordering::Relaxed),
+            shared: Arc::clone(shared),
+            cache: Arc::clone(&self.cache),
+            id: shared.next_file.fetch_add(1, Ordering::Relaxed),
             file,
             cipher,
             layout,
         })
+    }
+}
+
+impl Shared {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
     }
 
     fn damage(&self) -> io::Error {
@@ -196,7 +204,7 @@ impl fmt::Debug for SealedDirectory {
 
 impl Directory for SealedDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        let file = self.shared.open_file(path).map_err(|cause| read_error(path, cause))?;
+        let file = self.open_file(path).map_err(|cause| read_error(path, cause))?;
         // A cut file shows at once: its last chunk does not carry the last flag.
         let last = file.layout.chunks.saturating_sub(1);
         file.chunk(last, true).map_err(|cause| read_error(path, cause))?;
@@ -242,7 +250,7 @@ impl Directory for SealedDirectory {
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
         let read = || {
-            let file = self.shared.open_file(path)?;
+            let file = self.open_file(path)?;
             let len = file.len();
             file.copy(0..len)
         };
@@ -312,6 +320,7 @@ impl TerminatingWrite for FileWriter {
 /// One open file; reads are checked chunk by chunk.
 struct SealedFile {
     shared: Arc<Shared>,
+    cache: Arc<ChunkCache>,
     id: u64,
     file: File,
     cipher: FileCipher,
@@ -339,12 +348,12 @@ impl SealedFile {
     }
 
     fn chunk(&self, number: u64, keep: bool) -> io::Result<Chunk> {
-        if let Some(chunk) = self.shared.cache.get((self.id, number)) {
+        if let Some(chunk) = self.cache.get((self.id, number)) {
             return Ok(chunk);
         }
         let chunk = self.read_chunk(number)?;
         if keep {
-            self.shared.cache.insert((self.id, number), &chunk);
+            self.cache.insert((self.id, number), &chunk);
         }
         Ok(chunk)
     }
@@ -355,7 +364,7 @@ impl SealedFile {
             return Err(self.shared.damage());
         }
         // One read that would push out most of the cache goes past it.
-        let keep = wanted <= self.shared.cache.budget() / 4;
+        let keep = wanted <= self.cache.budget() / 4;
         let mut bytes = Vec::with_capacity(wanted);
         let mut at = range.start;
         while at < range.end {
@@ -373,7 +382,7 @@ impl SealedFile {
 
 impl Drop for SealedFile {
     fn drop(&mut self) {
-        self.shared.cache.forget(self.id, self.layout.chunks);
+        self.cache.forget(self.id, self.layout.chunks);
     }
 }
 
