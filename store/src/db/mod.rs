@@ -100,7 +100,7 @@ impl Default for DbOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 4 * 1024 * 1024,
-            checkpoint_bytes: 512 * 1024,
+            checkpoint_bytes: 1024 * 1024,
             reserve_bytes: 48 * 1024 * 1024,
             kept: &[],
             scattered: &[],
