@@ -168,7 +168,8 @@ impl SealedDirectory {
         let (Ok(()), Ok(layout)) = (read, layout) else {
             return Err(shared.damage());
         };
-        let cipher = FileCipher::from_header(&shared.master, &sealed_name(name), &header).map_err(|_| shared.damage())?;
+        let cipher =
+            FileCipher::from_header(&shared.master, &sealed_name(name), &header).map_err(|_| shared.damage())?;
         Ok(SealedFile {
             shared: Arc::clone(shared),
             cache: Arc::clone(&self.cache),
