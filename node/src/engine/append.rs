@@ -91,10 +91,11 @@ pub(crate) fn append(
         return Ok(Appended::Refused);
     };
     events::put(turn.txn, &key, event);
-    if origin == Origin::Blocked {
-        keep_back(turn, &key, event)?;
-    } else if origin != Origin::Here && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+    if origin != Origin::Here && header.clock > turn.now.saturating_add(MAX_AHEAD_MS) {
+        // Of one whose time is not come our own are not to build on.
         timeline::hold(turn.txn, header.clock.saturating_sub(MAX_AHEAD_MS), &key);
+    } else if origin == Origin::Blocked {
+        keep_back(turn, &key, event)?;
     } else {
         reveal(turn, &key, event, origin)?;
     }
@@ -182,16 +183,13 @@ fn too_many_logs(turn: &Turn<'_, '_>, log: &LogKey) -> Result<bool, StoreError> 
 }
 
 /// An event of a blocked user stands among the others for those that build on it, and says nothing.
-fn keep_back(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent) -> Result<(), StoreError> {
+pub(crate) fn keep_back(turn: &mut Turn<'_, '_>, key: &EventKey, event: &VerifiedEvent) -> Result<(), StoreError> {
     let conversation = key.log.conversation;
     let Some(mut row) = conversations::get(turn.txn, conversation)? else {
         return Err(StoreError::Malformed { noun: "conversation" });
     };
-    // Of one whose time is not come our own are not to build on.
-    if event.header().clock <= turn.now.saturating_add(MAX_AHEAD_MS) {
-        update_heads(turn, conversation, &mut row, event)?;
-        conversations::put(turn.txn, conversation, &row);
-    }
+    update_heads(turn, conversation, &mut row, event)?;
+    conversations::put(turn.txn, conversation, &row);
     timeline::hold(turn.txn, timeline::UNTIL_UNBLOCKED, key);
     Ok(())
 }

@@ -159,7 +159,7 @@ impl Engine {
                 Control::ContactHello { token, .. } => *token,
                 _ => None,
             };
-            row.envelope.is_some() && (token != Some(wanted) || turn.now.saturating_sub(row.created) > STALE_MS)
+            row.envelope.is_some() && (token != Some(wanted) || turn.now.abs_diff(row.created) > STALE_MS)
         });
         if stale {
             self.forget_first_contact(turn, device)?;
@@ -242,11 +242,10 @@ impl Engine {
 
     /// A flight to a contact that has waited too long would not be opened any more: it is made anew, with the newest bundle.
     fn renew_old_flight(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo, user: &UserId) -> Result<(), StoreError> {
-        let contact = contacts::get(turn.txn, user)?;
-        let again = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let again = self.is_accepted(turn, user)?;
         let old = outbox::of_device(turn.txn, device)?
             .iter()
-            .any(|row| again && row.envelope.is_some() && turn.now.saturating_sub(row.created) > OLD_FLIGHT_MS);
+            .any(|row| again && row.envelope.is_some() && turn.now.abs_diff(row.created) > OLD_FLIGHT_MS);
         if old {
             self.forget_first_contact(turn, device)?;
             self.sessions.forget(turn, device, Which::Unconfirmed)?;
@@ -272,14 +271,35 @@ impl Engine {
     pub(crate) fn stream_refused(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
         let refusals = self.refusals.entry(device).or_default();
         *refusals = refusals.saturating_add(1);
-        if *refusals >= MAX_REFUSALS && self.sessions.confirmed(device).is_some() {
+        if *refusals >= MAX_REFUSALS {
             *refusals = 0;
-            return self.begin_again(turn, device);
+            return match self.sessions.confirmed(device) {
+                Some(_) => self.begin_again(turn, device),
+                None => self.renew_flight(turn, device),
+            };
         }
         if !self.timers.is_set(Timer::Knock(device)) {
             self.deliver_first_contact(turn, device)?;
         }
         Ok(())
+    }
+
+    /// The other side has had the first flight and does not know its session: a key that it names is gone, or the clock of one of the
+    /// two was wrong. It is made anew.
+    fn renew_flight(&mut self, turn: &mut Turn<'_, '_>, device: DeviceNo) -> Result<(), StoreError> {
+        let Some(row) = devices::get(turn.txn, device)? else {
+            return Ok(());
+        };
+        if self.is_accepted(turn, &row.user)? {
+            return self.begin_again(turn, device);
+        }
+        let Ok(peer) = PeerId::from_bytes(&row.peer) else {
+            return Ok(());
+        };
+        self.forget_first_contact(turn, device)?;
+        self.sessions.forget(turn, device, Which::Unconfirmed)?;
+        self.knock_invited(turn, peer)?;
+        self.knock_to_join(turn, peer)
     }
 
     pub(crate) fn on_knock_answer(
@@ -343,7 +363,11 @@ impl Engine {
                 }
                 Ok(())
             }
-            (Knock::Deliver(device), Some(KnockResponse::Received)) => self.open_stream(turn, device),
+            (Knock::Deliver(device), Some(KnockResponse::Received)) => {
+                // Only what is refused from now on says that it was not opened.
+                self.refusals.remove(&device);
+                self.open_stream(turn, device)
+            }
             (Knock::Deliver(device), Some(KnockResponse::Closed { reason })) => {
                 self.invite_refused(turn, device, reason)
             }
@@ -398,8 +422,7 @@ impl Engine {
         let Some(row) = devices::get(turn.txn, device)?.filter(|_| !recently) else {
             return Ok(());
         };
-        let contact = contacts::get(turn.txn, &row.user)?;
-        let accepted = contact.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let accepted = self.is_accepted(turn, &row.user)?;
         if self.is_blocked(&row.user) || !(accepted || self.is_fellow(turn, &row.user, &row.id)?) {
             return Ok(());
         }

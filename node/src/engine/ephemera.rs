@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_crypto::{ConversationId, Frame, Presence, UserId};
-use parlour_store::contacts::{self, ContactState};
+use parlour_store::contacts;
 use parlour_store::feed::{self, FeedRow};
 use parlour_store::{ConversationNo, DeviceNo, StoreError, conversations, registers};
 
@@ -186,7 +186,7 @@ impl Engine {
         let Some(user) = self.link(stream).filter(|link| link.greeted).map(|link| link.user) else {
             return Ok(false);
         };
-        Ok(contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
+        self.is_accepted(turn, &user)
     }
 
     /// Whether a stream is ready and leads to somebody who is told who writes in a conversation that they share with us: a contact, or

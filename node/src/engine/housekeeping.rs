@@ -7,7 +7,7 @@ use parlour_store::{StoreError, annotations, events, timeline};
 use serde_bytes::ByteBuf;
 
 use super::Engine;
-use super::append::{Origin, reveal};
+use super::append::{Origin, keep_back, reveal};
 use super::effects::Turn;
 use super::people::own_device;
 use super::timers::Timer;
@@ -139,7 +139,7 @@ impl Engine {
             timeline::release(turn.txn, due, &key);
             if let Some(event) = events::get(turn.txn, &key)? {
                 match self.origin_of(key.log.device) {
-                    Origin::Blocked => timeline::hold(turn.txn, timeline::UNTIL_UNBLOCKED, &key),
+                    Origin::Blocked => keep_back(turn, &key, &event)?,
                     origin => {
                         reveal(turn, &key, &event, origin)?;
                         self.wake_conversation(turn, key.log.conversation, &event)?;

@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use parlour_crypto::Intervals;
 use parlour_store::meta::{self, CounterName};
-use parlour_store::{ConversationNo, DeviceNo, LogKey, Read, StoreError, conversations, logs};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, Read, StoreError, conversations, logs};
 
 use super::Engine;
 use super::effects::Turn;
@@ -84,14 +85,42 @@ impl Engine {
     pub(crate) fn on_own_event_returned(
         &mut self,
         turn: &mut Turn<'_, '_>,
-        log: u32,
+        key: &EventKey,
         clock: u64,
     ) -> Result<(), StoreError> {
         if clock > self.began {
             self.note_other_copy(turn, clock)?;
         }
-        if log == self.own_log {
+        if key.branch > 0 {
+            self.doubt_delivery(turn, key)?;
+        }
+        if key.log.log & !OPERATIONS == self.own_log {
             self.suspect_rollback(turn)?;
+        }
+        Ok(())
+    }
+
+    /// Two events of ours have one number, and whoever said that they hold the number may have meant the other: both are given to
+    /// everybody again.
+    fn doubt_delivery(&mut self, turn: &mut Turn<'_, '_>, key: &EventKey) -> Result<(), StoreError> {
+        let EventKey { log, seq, .. } = *key;
+        let Some(members) = self.members(turn, log.conversation)? else {
+            return Ok(());
+        };
+        let number = Intervals::range(seq, seq);
+        for &device in &members.recipients {
+            let mut row = logs::delivery(turn.txn, &log, device)?;
+            if row.acked.contains(seq) {
+                row.acked = row.acked.difference(&number);
+                logs::put_delivery(turn.txn, &log, device, &row);
+            }
+        }
+        for stream in self.links_sharing(turn, log.conversation)? {
+            if let Some(link) = self.link(stream) {
+                let theirs = link.peer_has.entry(log).or_default();
+                *theirs = theirs.difference(&number);
+                link.wanting.insert(log.conversation);
+            }
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! Serving a link: exactly what the other side lacks, within its window, conversation by conversation.
 
-use parlour_crypto::{ConversationId, EventId, Frame, Intervals, MAX_RECEIVED};
+use std::collections::VecDeque;
+
+use parlour_crypto::{ConversationId, EventId, Frame, Intervals, MAX_RECEIVED, UserId};
 use parlour_store::annotations::bodiless;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs, timeline};
 
@@ -16,8 +18,17 @@ use super::timers::Timer;
 const FRAME_EVENT_BYTES: usize = 192 * 1024;
 /// Events in one frame.
 const FRAME_EVENTS: usize = 256;
+/// Events given with one that was asked for, from the same branch of its log.
+const BRANCH_EVENTS: usize = 64;
 /// How often a log is looked through anew when nothing of what was chosen is for the other side.
 const DENIED_ROUNDS: usize = 8;
+
+/// An event to give.
+struct Given {
+    wire: Vec<u8>,
+    /// The one before it, if that is to be given as well.
+    behind: Option<EventId>,
+}
 
 impl Engine {
     /// Sends what the other side lacks, conversation by conversation, while its window is open.
@@ -232,24 +243,26 @@ impl Engine {
         let Some(no) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
-        let mut batch = Vec::new();
-        let mut size = 0;
-        for id in ids {
-            let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == no) else {
-                continue;
-            };
-            let Some(event) = events::get(turn.txn, &key)? else {
-                continue;
-            };
-            if !self.may_give(turn, &key.log, &event, &user)? {
-                continue;
+        let mut asked = ids.iter().copied();
+        let mut next = asked.next();
+        let mut batch = VecDeque::new();
+        let (mut size, mut walked) = (0, 0);
+        while let Some(id) = next.take() {
+            let found = self.to_give(turn, stream, no, &user, &id)?;
+            if let Some(Given { wire, behind }) = found {
+                size += wire.len();
+                if size > FRAME_EVENT_BYTES {
+                    break;
+                }
+                // What was before it comes before it.
+                batch.push_front(wire);
+                next = behind.filter(|_| walked < BRANCH_EVENTS);
+                walked += 1;
             }
-            let wire = event.to_wire();
-            size += wire.len();
-            if size > FRAME_EVENT_BYTES {
-                break;
+            if next.is_none() {
+                next = asked.next();
+                walked = 0;
             }
-            batch.push(wire);
         }
         if !batch.is_empty() {
             self.send_frame(
@@ -257,10 +270,40 @@ impl Engine {
                 stream,
                 &Frame::Events {
                     conversation: *conversation,
-                    events: batch,
+                    events: batch.into(),
                 },
             );
         }
         Ok(())
+    }
+
+    /// An event that a link asks for, if it may have it, and the one before it if that is to be given, too: whoever asks for an event and
+    /// says that they hold its number holds another one there. Their branch and ours part somewhere before it, and nothing but the names
+    /// of events says where.
+    fn to_give(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        stream: u64,
+        no: ConversationNo,
+        user: &UserId,
+        id: &EventId,
+    ) -> Result<Option<Given>, StoreError> {
+        let Some(key) = events::place(turn.txn, id)?.filter(|key| key.log.conversation == no) else {
+            return Ok(None);
+        };
+        let Some(event) = events::get(turn.txn, &key)? else {
+            return Ok(None);
+        };
+        if !self.may_give(turn, &key.log, &event, user)? {
+            return Ok(None);
+        }
+        let link = self.link(stream);
+        let holds_another = link
+            .and_then(|link| link.peer_has.get(&key.log))
+            .is_some_and(|theirs| theirs.contains(key.seq));
+        Ok(Some(Given {
+            wire: event.to_wire(),
+            behind: event.header().prev.filter(|_| holds_another),
+        }))
     }
 }

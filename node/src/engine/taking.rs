@@ -9,7 +9,7 @@ use parlour_store::{
 use super::Engine;
 use super::append::{Appended, Origin, append, tell};
 use super::effects::Turn;
-use super::rooms::{OPERATIONS, Taken, is_operation};
+use super::rooms::{Taken, is_operation};
 use super::sync::REFUSED_MS;
 use super::timers::Timer;
 use super::write::position;
@@ -30,6 +30,7 @@ impl Engine {
         let Some(number) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
+        let mut parted = false;
         for bytes in wire {
             let Ok(event) = SignedEvent::decode(bytes) else {
                 self.counters.malformed_events += 1;
@@ -37,14 +38,20 @@ impl Engine {
                 return Ok(());
             };
             let bodiless = event.is_stub().then(|| event.id());
+            let received = self.counters.events_received;
             let taken = self.take_event(turn, number, conversation, &user, event)?;
+            let is_new = self.counters.events_received > received;
+            parted |= is_new && taken.is_some_and(|key| key.branch > 0);
             if let (Some(id), Some(key)) = (bodiless, taken) {
                 let folded = bodiless::is_without(turn.txn, &key, &id, device, turn.now)?;
                 tell(turn, &folded)?;
             }
             match (taken, self.link(stream)) {
                 (Some(key), Some(link)) => {
-                    link.peer_has.entry(key.log).or_default().insert(key.seq);
+                    // They may lack the other one of that number.
+                    if key.branch == 0 {
+                        link.peer_has.entry(key.log).or_default().insert(key.seq);
+                    }
                     // Their window is to open soon, whoever wrote it.
                     if link.quiet.remove(&key.log) {
                         link.unacknowledged.insert(key.log);
@@ -59,6 +66,10 @@ impl Engine {
                 }
                 (_, None) => {}
             }
+        }
+        if parted {
+            // A branch is asked for from its end: the next part of it at once.
+            self.timers.set_earliest(Timer::Want(stream), turn.now);
         }
         self.ask_for_views(turn, device)
     }
@@ -127,7 +138,7 @@ impl Engine {
                 self.hear(turn, conversation, event, author)?;
                 if author == self.own.device {
                     let clock = event.header().clock;
-                    self.on_own_event_returned(turn, key.log.log & !OPERATIONS, clock)?;
+                    self.on_own_event_returned(turn, &key, clock)?;
                 } else {
                     self.lower_waiting_marks(turn, conversation, &position(event))?;
                     self.mark_if_late(turn, conversation, event)?;

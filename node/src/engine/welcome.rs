@@ -198,7 +198,7 @@ impl Engine {
             return Ok(Welcome::Silent);
         };
         let user = accepted.peer_cert.user();
-        let known = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let known = self.is_accepted(turn, &user)?;
         let mut visits = matches!(reason, Reason::Room(_));
         let welcome = match &reason {
             Reason::Invite(invite) => token == Some(invite.token) && user != self.account.user(),
@@ -274,7 +274,7 @@ impl Engine {
             self.admit_visitor(turn, &profile, &peer_cert, session)?;
             return Ok(Welcome::Done);
         }
-        let accepted = contacts::get(turn.txn, &user)?.is_some_and(|contact| contact.state == ContactState::Accepted);
+        let accepted = self.is_accepted(turn, &user)?;
         if matches!(reason, Reason::Contact) && !accepted {
             self.admit_fellow(turn, &profile, &peer_cert, session)?;
             return Ok(Welcome::Done);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_crypto::EventId;
-use parlour_store::view::Shown;
+use parlour_store::view::{Shown, State};
 use parlour_store::{EventKey, devices, events, logs};
 
 use super::Sim;
@@ -156,9 +156,11 @@ impl Sim {
         let blocked = self.watched.blocked.keys().find(|(by, _)| *by == who).copied();
         if let Some((_, whom)) = blocked {
             self.watch_blocks();
-            if self.try_block(who, whom, false) {
+            // Whoever crashes has done it, perhaps.
+            if self.nodes[who].is_up() {
                 self.watched.blocked.remove(&(who, whom));
             }
+            self.try_block(who, whom, false);
             return;
         }
         let others = self.nodes.len() as u64 - 1;
@@ -204,7 +206,15 @@ impl Sim {
             );
             for ((id, before), (_, after)) in before.messages.iter().zip(&after.messages) {
                 let gone = matches!(after.shown, Shown::Absent(_)) && before.expires.is_some();
-                assert!(gone || before == after, "{whom}, who is blocked, changed {id} at {who}");
+                // Replies are looked at for themselves, and their time may come.
+                let before = &State {
+                    replies: after.replies,
+                    ..before.clone()
+                };
+                assert!(
+                    gone || before == after,
+                    "{whom}, who is blocked, changed {id} at {who}: {before:?}, {after:?}"
+                );
             }
         }
     }
@@ -214,8 +224,8 @@ impl Sim {
         self.watched.blocked.clear();
         for who in 0..honest {
             for whom in (0..self.nodes.len()).filter(|whom| *whom != who) {
-                // A bad one may never have become a contact, and now be gone.
-                if !self.nodes[whom].bad || self.state_at(who, whom).is_some() {
+                // Who is no contact yet, and a bad one may never become one, cannot be blocked.
+                if self.state_at(who, whom).is_some() {
                     self.block(who, whom, false);
                 }
             }

@@ -9,7 +9,7 @@ use crate::db::Read;
 use crate::events;
 use crate::keyspace::EventKey;
 use crate::record::StoreError;
-use crate::timeline::Position;
+use crate::timeline::{self, Position};
 use crate::view::poll::{self, PollView};
 
 /// Emoji of one user shown on one message.
@@ -322,6 +322,14 @@ pub fn searchable(read: &impl Read, at: &EventKey, event: &VerifiedEvent) -> Res
     }
     if !annotations::any(read, at.log.conversation, &id)? {
         return Ok(Some(text));
+    }
+    // Something may be said of a message whose time is not come.
+    let position = Position {
+        clock: event.header().clock,
+        id,
+    };
+    if timeline::get(read, at.log.conversation, &position)?.is_none() {
+        return Ok(None);
     }
     let author = annotations::author(read, at)?;
     let shown = state(read, at, event, &author)?.shown;

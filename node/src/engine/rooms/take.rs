@@ -114,7 +114,7 @@ impl Engine {
         self.counters.events_received += 1;
         if author == self.own.device {
             let clock = event.header().clock;
-            self.on_own_event_returned(turn, key.log.log & !super::OPERATIONS, clock)?;
+            self.on_own_event_returned(turn, &key, clock)?;
         }
         self.fold_in(turn, no, operation)?;
         self.let_rest(turn, &key)?;

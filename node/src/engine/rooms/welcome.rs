@@ -262,7 +262,7 @@ impl Engine {
         Ok(true)
     }
 
-    fn is_accepted(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
+    pub(crate) fn is_accepted(&self, turn: &Turn<'_, '_>, user: &UserId) -> Result<bool, StoreError> {
         Ok(contacts::get(turn.txn, user)?.is_some_and(|contact| contact.state == ContactState::Accepted))
     }
 

@@ -104,3 +104,30 @@ fn two_who_begin_at_once_come_to_send_on_one_session() {
         assert!(!many || crossed >= 3, "two sessions of {case:?}: {happened:?}");
     }
 }
+
+#[test]
+fn an_invite_opened_while_a_clock_was_days_ahead_makes_contacts_once_it_is_right() {
+    for (seed, who) in [(1, 0), (2, 1)] {
+        let mut sim = Sim::with(seed, &["ada", "bo"]);
+        let made = sim.invite(0, 7 * DAY, 1);
+        let right = sim.nodes[who].ahead;
+        sim.nodes[who].ahead += 3 * DAY as i64;
+        sim.schedule_tick(who);
+        sim.open_invite(1, &made.link).expect("the invite opens");
+        sim.wait(MINUTE);
+        sim.nodes[who].ahead = right;
+        sim.schedule_tick(who);
+        sim.wait(15 * MINUTE);
+        for (index, other) in [(0, 1), (1, 0)] {
+            assert_eq!(
+                sim.state_at(index, other),
+                Some(ContactState::Accepted),
+                "{who} was ahead"
+            );
+        }
+        let conversation = sim.direct(0, 1);
+        sim.tell(0, conversation, "there you are");
+        sim.wait(5 * SECOND);
+        assert_eq!(sim.statuses(0, &conversation), [Delivered], "{who} was ahead");
+    }
+}

@@ -38,3 +38,24 @@ fn a_blocked_user_is_not_heard_learns_nothing_and_is_caught_up_with_later() {
     let statuses = sim.statuses(0, &conversation);
     assert_eq!(statuses.iter().filter(|status| **status == Delivered).count(), 2);
 }
+
+#[test]
+fn what_was_written_with_a_clock_ahead_is_built_on_when_its_time_has_come_though_its_author_was_blocked_then() {
+    let (mut sim, conversation) = Sim::friends(10);
+    let right = sim.nodes[0].ahead;
+    sim.nodes[0].ahead += HOUR as i64;
+    let ahead = sim.tell(0, conversation, "of later");
+    sim.nodes[0].ahead = right;
+    sim.schedule_tick(0);
+    sim.wait(5 * SECOND);
+    assert_eq!(sim.plain_texts(1, &conversation), [""; 0], "its time is not come");
+    sim.block(1, 0, true);
+    sim.wait(2 * HOUR);
+    assert_eq!(sim.plain_texts(1, &conversation), [""; 0], "they are blocked");
+    sim.block(1, 0, false);
+    sim.wait(2 * MINUTE);
+    assert_eq!(sim.plain_texts(1, &conversation), ["of later"]);
+    let answer = sim.tell(1, conversation, "an answer");
+    let event = sim.event(1, &answer);
+    assert_eq!(event.header().parents, [ahead], "it is what was seen last");
+}

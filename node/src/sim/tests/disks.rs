@@ -43,6 +43,40 @@ fn a_disk_put_back_to_an_earlier_copy_gets_everything_again() {
     }
 }
 
+/// Two events of one device have one number after that, many times over, and nobody says anything more.
+#[test]
+fn numbers_given_out_twice_lose_nothing_however_many_they_are() {
+    const BEFORE: usize = 200;
+    const AFTER: usize = 150;
+    let (mut sim, conversation) = Sim::friends(5);
+    let mut expected = vec!["before the copy".to_owned()];
+    sim.tell(0, conversation, &expected[0]);
+    sim.wait(5 * SECOND);
+    let copy = sim.copy_disk(0);
+    let mut talk = |sim: &mut Sim, part: &str, count: usize| {
+        for n in 0..count {
+            let text = format!("{part} {n}");
+            sim.tell(0, conversation, &text);
+            expected.push(text);
+        }
+    };
+    talk(&mut sim, "after the copy", BEFORE);
+    sim.wait(10 * SECOND);
+    sim.put_back(0, &copy);
+    sim.cut(0, 1);
+    sim.start(0);
+    talk(&mut sim, "with numbers given out before", AFTER);
+    sim.mend_all();
+    sim.wait(3 * MINUTE);
+    expected.sort();
+    for index in [0, 1] {
+        let texts = sim.sorted_texts(index, &conversation);
+        let lacking: Vec<_> = expected.iter().filter(|text| !texts.contains(text)).collect();
+        assert_eq!((lacking, texts.len()), (Vec::new(), expected.len()), "node {index}");
+    }
+    assert_eq!(sim.statuses(0, &conversation), vec![Delivered; expected.len()]);
+}
+
 /// What is done, and how.
 type Harm = (&'static str, fn(&Path));
 

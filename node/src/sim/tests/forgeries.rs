@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use parlour_crypto::{
-    Content, DeviceKeys, Draft, Frame, Have, Intervals, KIND_MESSAGE, KnockRequest, KnockResponse, LogHave, Message,
-    SignedEvent, VerifiedEvent,
+    Body, Content, DeviceKeys, Draft, Edit, Frame, Have, Intervals, KIND_MESSAGE, KnockRequest, KnockResponse, LogHave,
+    Message, SignedEvent, VerifiedEvent,
 };
 use parlour_net::NetEvent;
 use rand_chacha::ChaCha8Rng;
@@ -191,4 +191,47 @@ fn a_bundle_is_given_only_to_those_who_know_its_hash() {
         .encode()
         .expect("a request");
     assert_eq!(sim.knock_at(0, 1, &noise), KnockResponse::Received);
+}
+
+#[test]
+fn a_message_whose_time_is_not_come_is_not_found_by_what_is_said_of_it() {
+    let (mut sim, conversation) = Sim::friends(8);
+    let author = sim.nodes[0].keys().id();
+    let mut next = (1, None);
+    let mut sign = |sim: &mut Sim, clock: u64, body: &Body| {
+        let (seq, prev) = next;
+        let draft = Draft {
+            kind: body.kind(),
+            conversation,
+            device: author,
+            log: 1,
+            seq,
+            prev,
+            parents: Vec::new(),
+            clock,
+            view: None,
+        };
+        let event = sim.signed(0, draft, &body.encode().expect("short"));
+        next = (seq + 1, Some(event.id()));
+        event
+    };
+    let now = sim.now;
+    let ahead = sign(&mut sim, now + HOUR, &Body::Message(Message::text("of later")));
+    let edit = Body::Edit(Edit {
+        target: ahead.id(),
+        content: Content::Text("of now".to_owned()),
+        mentions: Vec::new(),
+        ext: Vec::new(),
+    });
+    let edit = sign(&mut sim, now, &edit);
+    let events = vec![ahead.to_wire(), edit.to_wire()];
+    sim.say_to(0, Some(1), &Frame::Events { conversation, events });
+    sim.wait(5 * SECOND);
+    let problems = |sim: &Sim| parlour_store::check(sim.nodes[1].store(), |_, _| ()).expect("readable");
+    let (audit, shown) = (problems(&sim), sim.plain_texts(1, &conversation));
+    assert_eq!((audit.problems, audit.indexed, shown.len()), (Vec::new(), 0, 0));
+    sim.wait(2 * HOUR);
+    let (audit, shown) = (problems(&sim), sim.plain_texts(1, &conversation));
+    assert_eq!((audit.problems, audit.indexed), (Vec::new(), 1));
+    assert_eq!(shown, ["of now"]);
 }

@@ -41,6 +41,14 @@ fn what_was_accepted_is_everywhere_once_in_one_order_and_with_one_view() {
     }
 }
 
+/// Seeds beyond those above that something was found by.
+#[test]
+fn what_was_mended_stays_mended() {
+    for seed in [373, 462, 627, 753, 879, 1020, 1607, 1656, 1862] {
+        check(seed);
+    }
+}
+
 #[test]
 fn a_seed_repeats_itself() {
     for seed in 0..3 {
