@@ -9,8 +9,9 @@ use parlour_store::feed::{self, FeedRow};
 use parlour_store::requests::{self, AskingRow};
 
 use super::Engine;
-use super::contacts::{Knock, check_bundle, known_tag_key};
+use super::contacts::{Knock, check_bundle};
 use super::effects::Turn;
+use super::flights::known_tag_key;
 use super::invites::AGAIN_MS;
 use super::timers::Timer;
 

@@ -16,6 +16,7 @@ mod disappearing;
 mod effects;
 mod envelopes;
 mod ephemera;
+mod flights;
 #[cfg(test)]
 mod forging;
 mod giving_up;

@@ -11,9 +11,9 @@ use parlour_store::{StoreError, prekeys};
 
 use super::Engine;
 use super::asking::REQUEST_MS;
-use super::contacts::known_tag_key;
 use super::decisions::DecisionError;
 use super::effects::Turn;
+use super::flights::known_tag_key;
 use super::invites::{invited, is_waiting};
 use super::welcome::OpenedFlight;
 

@@ -21,8 +21,9 @@ use serde_bytes::ByteBuf;
 
 use super::Engine;
 use super::cards::check_card;
-use super::contacts::{device_row, known_tag_key};
+use super::contacts::device_row;
 use super::effects::Turn;
+use super::flights::known_tag_key;
 use super::sessions::{Which, takes_part_in_refreshes};
 use super::timers::Timer;
 

@@ -14,8 +14,9 @@ use parlour_store::{ConversationNo, DeviceNo, StoreError, contacts, devices};
 
 use super::acts::{RoomAct, RoomError};
 use crate::engine::Engine;
-use crate::engine::contacts::{Knock, Shown, check_bundle};
+use crate::engine::contacts::{Knock, check_bundle};
 use crate::engine::effects::Turn;
+use crate::engine::flights::Shown;
 
 /// Rooms that are waited for at once.
 const MAX_JOINING: usize = 64;
