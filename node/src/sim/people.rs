@@ -8,7 +8,7 @@ use parlour_store::view::{Absent, DeliveryView, MessageStatus, Shown, State, mes
 use parlour_store::{ConversationNo, annotations, conversations, events, feed, timeline};
 use tokio::sync::oneshot;
 
-use super::{MINUTE, SECOND, Sim};
+use super::{DAY, SECOND, Sim};
 use crate::engine::{
     AddContact, AddError, Added, Change, ChangeError, ChangeMessage, Command, ContactChange, Decision, DecisionError,
     Input, MadeInvite, NewInvite, ReadMarkError, SendText, UpTo, is_open_request,
@@ -129,7 +129,8 @@ impl Sim {
 
     /// `b` opens an invite of `a`.
     pub(super) fn introduce(&mut self, a: usize, b: usize) {
-        let made = self.invite(a, 60 * MINUTE, 1);
+        // Longer than any sleep of the simulator.
+        let made = self.invite(a, 30 * DAY, 1);
         self.open_invite(b, &made.link).expect("the invite opens");
     }
 
