@@ -3,14 +3,13 @@
 //! signing seed = KDF("", entropy, "identity", 32). The words that stand for the entropy are in `recovery`.
 
 use crate::ids::UserId;
-use crate::kdf::{self, Purpose};
-use ed25519_dalek::SigningKey;
+use crate::kdf::{self, Purpose, SigningPair};
 use zeroize::Zeroizing;
 
 /// The secret identity key: it certifies devices and signs device lists, nothing else.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 pub struct Identity {
-    key: SigningKey,
+    key: SigningPair,
 }
 
 impl Identity {
@@ -20,19 +19,19 @@ impl Identity {
         let mut seed = Zeroizing::new([0; 32]);
         kdf::kdf(b"", entropy, Purpose::IDENTITY, &[], seed.as_mut_slice());
         Self {
-            key: SigningKey::from_bytes(&seed),
+            key: SigningPair::from_seed(&seed),
         }
     }
 
     /// The public half: the user's id.
     #[must_use]
     pub fn user_id(&self) -> UserId {
-        UserId::from_bytes(self.key.verifying_key().to_bytes())
+        UserId::from_bytes(*self.key.public())
     }
 
     /// SIGN(identity, purpose, bytes).
     pub(crate) fn sign(&self, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
-        kdf::sign(&self.key, purpose, bytes)
+        self.key.sign(purpose, bytes)
     }
 }
 
@@ -45,9 +44,6 @@ mod tests {
         let one = Identity::from_entropy(&[7; 32]);
         assert_eq!(one.user_id(), Identity::from_entropy(&[7; 32]).user_id());
         assert_ne!(one.user_id(), Identity::from_entropy(&[8; 32]).user_id());
-        assert_ne!(
-            one.user_id().as_bytes(),
-            &SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes()
-        );
+        assert_ne!(one.user_id().as_bytes(), SigningPair::from_seed(&[7; 32]).public());
     }
 }

@@ -8,12 +8,16 @@
 use std::sync::LazyLock;
 
 use curve25519_dalek::constants::EIGHT_TORSION;
-use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroize;
+
+mod signing;
+
+pub(crate) use signing::SigningPair;
 
 /// What a hash, MAC, key or signature is for, by name and as ctx(purpose).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +107,11 @@ impl Purpose {
         self.1
     }
 
+    /// ctx(purpose) || bytes: what is signed.
+    fn message(self, bytes: &[u8]) -> Vec<u8> {
+        [self.context(), bytes].concat()
+    }
+
     /// The purpose with this name.
     #[cfg(test)]
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -166,18 +175,6 @@ pub(crate) fn xof(key: &[u8; 32], purpose: Purpose, fields: &[&[u8]], out: &mut 
     hasher.zeroize();
 }
 
-/// SIGN(key, purpose, bytes): Ed25519 over ctx || bytes.
-pub(crate) fn sign(key: &SigningKey, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
-    #[cfg(test)]
-    assert!(
-        Purpose::SIGNED.contains(&purpose),
-        "{purpose:?} is not among what is signed"
-    );
-    let mut message = purpose.context().to_vec();
-    message.extend_from_slice(bytes);
-    key.sign(&message).to_bytes()
-}
-
 /// Checks SIGN(key, purpose, bytes) strictly: canonical S, no small-order key or R.
 pub(crate) fn verify_strict(
     key: &[u8; 32],
@@ -210,9 +207,7 @@ impl SignerKey {
 
     /// Checks SIGN(key, purpose, bytes) strictly.
     pub(crate) fn verify(&self, purpose: Purpose, bytes: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        let mut message = purpose.context().to_vec();
-        message.extend_from_slice(bytes);
-        self.check(&message, signature)
+        self.check(&purpose.message(bytes), signature)
     }
 
     /// Without taking R's square root: R is compared as bytes, so only the one way each small-order point is written can pass.

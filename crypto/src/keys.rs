@@ -3,8 +3,7 @@
 //! They are separate keys; nothing is converted between the curves. Ids and certificates are made elsewhere.
 
 use crate::ids::DeviceId;
-use crate::kdf::{self, Purpose};
-use ed25519_dalek::SigningKey;
+use crate::kdf::{Purpose, SigningPair};
 use rand_core::CryptoRng;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -12,7 +11,7 @@ use zeroize::Zeroizing;
 /// A device's secret keys.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct DeviceKeys {
-    signing: SigningKey,
+    signing: SigningPair,
     dh: StaticSecret,
     /// Public, and each a multiplication: computed once.
     dh_public: PublicKey,
@@ -25,19 +24,19 @@ impl DeviceKeys {
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut_slice());
-        Self::new(SigningKey::from_bytes(&seed), random_secret(rng))
+        Self::new(SigningPair::from_seed(&seed), random_secret(rng))
     }
 
     /// Restores keys from what [`secrets`](Self::secrets) gave.
     #[must_use]
     pub fn from_secrets(signing: &[u8; 32], dh: &[u8; 32]) -> Self {
-        Self::new(SigningKey::from_bytes(signing), StaticSecret::from(*dh))
+        Self::new(SigningPair::from_seed(signing), StaticSecret::from(*dh))
     }
 
-    fn new(signing: SigningKey, dh: StaticSecret) -> Self {
+    fn new(signing: SigningPair, dh: StaticSecret) -> Self {
         let dh_public = PublicKey::from(&dh);
         Self {
-            id: DeviceId::of(signing.verifying_key().as_bytes(), dh_public.as_bytes()),
+            id: DeviceId::of(signing.public(), dh_public.as_bytes()),
             signing,
             dh,
             dh_public,
@@ -47,10 +46,7 @@ impl DeviceKeys {
     /// The signing seed and the DH secret, for the keystore.
     #[must_use]
     pub fn secrets(&self) -> (Zeroizing<[u8; 32]>, Zeroizing<[u8; 32]>) {
-        (
-            Zeroizing::new(self.signing.to_bytes()),
-            Zeroizing::new(self.dh.to_bytes()),
-        )
+        (Zeroizing::new(*self.signing.seed()), Zeroizing::new(self.dh.to_bytes()))
     }
 
     /// The id that belongs to these keys.
@@ -62,7 +58,7 @@ impl DeviceKeys {
     /// The Ed25519 public key.
     #[must_use]
     pub fn signing_public(&self) -> [u8; 32] {
-        self.signing.verifying_key().to_bytes()
+        *self.signing.public()
     }
 
     /// The X25519 public key.
@@ -78,7 +74,7 @@ impl DeviceKeys {
 
     /// SIGN(device, purpose, bytes).
     pub(crate) fn sign(&self, purpose: Purpose, bytes: &[u8]) -> [u8; 64] {
-        kdf::sign(&self.signing, purpose, bytes)
+        self.signing.sign(purpose, bytes)
     }
 }
 

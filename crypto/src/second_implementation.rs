@@ -2,13 +2,12 @@
 //! `tests/vectors`. All cases that show at the crate's surface are in `tests/second_implementation`.
 
 use crate::kem::KemSecret;
-use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use crate::kdf::{self, Purpose};
+use crate::kdf::{self, Purpose, SigningPair};
 use crate::{ConversationId, DeviceId, EventId, UserId, aead, agreement};
 
 #[path = "../tests/second_implementation/given.rs"]
@@ -78,9 +77,9 @@ fn out(kind: &str, i: Given<'_>) -> Value {
             json!({"bytes": hex(bytes)})
         }
         "sign" => {
-            let (key, message) = (SigningKey::from_bytes(&i.array("seed")), i.bytes("message"));
-            let (public, signature) = (key.verifying_key().to_bytes(), kdf::sign(&key, purpose(), &message));
-            kdf::verify_strict(&public, purpose(), &message, &signature).unwrap();
+            let (key, message) = (SigningPair::from_seed(&i.array("seed")), i.bytes("message"));
+            let (public, signature) = (key.public(), key.sign(purpose(), &message));
+            kdf::verify_strict(public, purpose(), &message, &signature).unwrap();
             json!({"public": hex(public), "signature": hex(signature)})
         }
         "aead" | "xaead" => json!({"sealed": hex(sealed(kind, i))}),

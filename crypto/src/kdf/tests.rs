@@ -104,9 +104,9 @@ fn empty_salt_is_thirty_two_zero_bytes() {
 
 #[test]
 fn a_signature_is_bound_to_its_purpose_its_key_and_its_bytes() {
-    let key = SigningKey::from_bytes(&[7; 32]);
-    let public = key.verifying_key().to_bytes();
-    let signature = sign(&key, Purpose::EVENT, b"text");
+    let key = SigningPair::from_seed(&[7; 32]);
+    let public = *key.public();
+    let signature = key.sign(Purpose::EVENT, b"text");
     assert_eq!(verify_strict(&public, Purpose::EVENT, b"text", &signature), Ok(()));
     assert_eq!(
         verify_strict(&public, Purpose::DEVICE_LIST, b"text", &signature),
@@ -116,11 +116,29 @@ fn a_signature_is_bound_to_its_purpose_its_key_and_its_bytes() {
         verify_strict(&public, Purpose::EVENT, b"texT", &signature),
         Err(BadSignature)
     );
-    let other = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
+    let other = *SigningPair::from_seed(&[8; 32]).public();
     assert_eq!(
         verify_strict(&other, Purpose::EVENT, b"text", &signature),
         Err(BadSignature)
     );
+}
+
+/// Keys and messages of every length around the blocks of the hash.
+#[test]
+fn a_signature_is_the_one_that_the_standard_asks_for() {
+    use ed25519_dalek::Signer;
+
+    for n in 0..=u8::MAX {
+        let seed = hash(Purpose::EVENT, &[&[n]]);
+        let text = vec![n; usize::from(n) * 2];
+        let (ours, other) = (
+            SigningPair::from_seed(&seed),
+            ed25519_dalek::SigningKey::from_bytes(&seed),
+        );
+        assert_eq!(ours.public(), other.verifying_key().as_bytes());
+        let signed = other.sign(&Purpose::EVENT.message(&text)).to_bytes();
+        assert_eq!(ours.sign(Purpose::EVENT, &text), signed);
+    }
 }
 
 #[test]
@@ -135,8 +153,8 @@ fn a_small_order_key_and_a_high_s_are_refused() {
         Err(BadSignature)
     );
 
-    let key = SigningKey::from_bytes(&[7; 32]);
-    let mut high = sign(&key, Purpose::EVENT, b"text");
+    let key = SigningPair::from_seed(&[7; 32]);
+    let mut high = key.sign(Purpose::EVENT, b"text");
     let order: [u8; 32] = HEX
         .decode(b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
         .unwrap()
@@ -149,17 +167,17 @@ fn a_small_order_key_and_a_high_s_are_refused() {
         carry >>= 8;
     }
     assert_eq!(
-        verify_strict(&key.verifying_key().to_bytes(), Purpose::EVENT, b"text", &high),
+        verify_strict(key.public(), Purpose::EVENT, b"text", &high),
         Err(BadSignature)
     );
 }
 
 #[test]
 fn a_key_that_was_read_serves_many_signatures_and_a_weak_one_none() {
-    let key = SigningKey::from_bytes(&[7; 32]);
-    let signer = SignerKey::read(key.verifying_key().as_bytes()).unwrap();
+    let key = SigningPair::from_seed(&[7; 32]);
+    let signer = SignerKey::read(key.public()).unwrap();
     for text in [b"one", b"two"] {
-        let signature = sign(&key, Purpose::EVENT, text);
+        let signature = key.sign(Purpose::EVENT, text);
         assert_eq!(signer.verify(Purpose::EVENT, text, &signature), Ok(()));
         assert_eq!(signer.verify(Purpose::EVENT, b"other", &signature), Err(BadSignature));
         assert_eq!(signer.verify(Purpose::DEVICE_LIST, text, &signature), Err(BadSignature));

@@ -41,7 +41,7 @@ impl Engine {
             }
             link.unacknowledged.insert(log);
             link.unacknowledged_events = link.unacknowledged_events.saturating_add(1);
-            link.wanting.insert(log.conversation);
+            link.want_log(log);
         }
         if !author_is_linked {
             self.acknowledge_by_envelope(turn, log, author);

@@ -175,7 +175,7 @@ impl Engine {
         };
         let before = denied(self);
         if let Some((_, link)) = self.link_to(device) {
-            link.wanting.insert(log.conversation);
+            link.want_log(log);
         }
         if self.is_undecided_device(device)
             || self.dialer.connected().is_empty()
@@ -360,7 +360,7 @@ impl Engine {
         }
         if linked {
             if let Some((_, link)) = self.link_to(device) {
-                link.wanting.insert(conversation);
+                link.want(conversation);
             }
         } else {
             for (key, tries) in again {

@@ -7,6 +7,8 @@ use parlour_crypto::{FrameOpener, FrameSealer, Intervals, SessionId, StreamOpen,
 use parlour_net::PeerId;
 use parlour_store::{ConversationNo, DeviceNo, LogKey};
 
+use super::rooms::holds_operations;
+
 /// Events that may be unacknowledged on a stream.
 pub(crate) const WINDOW_EVENTS: usize = 512;
 /// Bytes that may be unacknowledged on a stream.
@@ -40,6 +42,14 @@ pub(crate) struct Stream {
 pub(crate) struct InFlight {
     size: usize,
     round: u32,
+}
+
+/// What of a conversation may have to be sent. A large room has hundreds of logs, and most of what happens is about one of them.
+pub(crate) enum Wanting {
+    /// Any of its logs.
+    All,
+    /// These: operations come first.
+    Logs(BTreeSet<(bool, LogKey)>),
 }
 
 /// A keyed stream.
@@ -80,7 +90,7 @@ pub(crate) struct Link {
     /// The conversation served last, so that all get their turn.
     pub(crate) served: Option<ConversationNo>,
     /// Conversations that may have something to send.
-    pub(crate) wanting: BTreeSet<ConversationNo>,
+    pub(crate) wanting: BTreeMap<ConversationNo, Wanting>,
 }
 
 impl Link {
@@ -107,12 +117,32 @@ impl Link {
             acknowledged_at: 0,
             live_from: BTreeMap::new(),
             served: None,
-            wanting: BTreeSet::new(),
+            wanting: BTreeMap::new(),
         }
     }
 
     pub(crate) fn window_is_open(&self) -> bool {
         self.in_flight.len() < WINDOW_EVENTS && self.in_flight_bytes < WINDOW_BYTES && self.frames < WINDOW_FRAMES
+    }
+
+    /// Any log of a conversation may have something to send.
+    pub(crate) fn want(&mut self, conversation: ConversationNo) {
+        self.wanting.insert(conversation, Wanting::All);
+    }
+
+    /// A log may have something to send.
+    pub(crate) fn want_log(&mut self, log: LogKey) {
+        let none = || Wanting::Logs(BTreeSet::new());
+        if let Wanting::Logs(logs) = self.wanting.entry(log.conversation).or_insert_with(none) {
+            logs.insert((!holds_operations(&log), log));
+        }
+    }
+
+    /// A log has nothing to send now.
+    pub(crate) fn want_no_more(&mut self, log: &LogKey) {
+        if let Some(Wanting::Logs(logs)) = self.wanting.get_mut(&log.conversation) {
+            logs.remove(&(!holds_operations(log), *log));
+        }
     }
 
     pub(crate) fn sent(&mut self, log: LogKey, seq: u64, size: usize) {
@@ -175,7 +205,7 @@ impl Link {
             self.land(log, seq);
         }
         self.untaken.retain(|log, _| !of_it(log));
-        self.wanting.insert(conversation);
+        self.want(conversation);
     }
 
     /// What is in flight of a log.

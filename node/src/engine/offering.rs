@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_crypto::Intervals;
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError};
 
 use super::Engine;
 use super::effects::Turn;
@@ -78,8 +78,20 @@ impl Offering {
         rests.map(|(seq, _)| *seq).collect()
     }
 
-    fn take_due(&mut self, now: u64) -> BTreeSet<ConversationNo> {
-        let mut conversations = BTreeSet::new();
+    /// The logs of a conversation in which something rests.
+    pub(crate) fn resting_in(&self, conversation: ConversationNo) -> impl Iterator<Item = &LogKey> {
+        let log = |device, log| LogKey {
+            conversation,
+            device: DeviceNo(device),
+            log,
+        };
+        let logs = self.resting.range(log(0, 0)..=log(u32::MAX, u32::MAX));
+        logs.map(|(log, _)| log)
+    }
+
+    /// Where something has rested long enough.
+    fn take_due(&mut self, now: u64) -> BTreeMap<ConversationNo, BTreeSet<LogKey>> {
+        let mut due: BTreeMap<_, BTreeSet<LogKey>> = BTreeMap::new();
         while let Some(&(at, log, seq)) = self.due.first().filter(|(at, ..)| *at <= now) {
             self.due.remove(&(at, log, seq));
             if let Some(of_log) = self.resting.get_mut(&log) {
@@ -88,9 +100,9 @@ impl Offering {
                     self.resting.remove(&log);
                 }
             }
-            conversations.insert(log.conversation);
+            due.entry(log.conversation).or_default().insert(log);
         }
-        conversations
+        due
     }
 
     fn next(&self) -> Option<u64> {
@@ -138,10 +150,10 @@ impl Engine {
 
     /// Something has rested long enough: whoever still lacks it is given it.
     pub(crate) fn on_offer_timer(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        for no in self.offering.take_due(turn.now) {
+        for (no, logs) in self.offering.take_due(turn.now) {
             for stream in self.links_sharing(turn, no)? {
                 if let Some(link) = self.link(stream) {
-                    link.wanting.insert(no);
+                    logs.iter().for_each(|log| link.want_log(*log));
                 }
             }
         }
@@ -153,7 +165,6 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parlour_store::DeviceNo;
 
     fn log(device: u32) -> LogKey {
         LogKey {
@@ -176,8 +187,8 @@ mod tests {
         assert_eq!(offering.held_back(&log(2), 0, 0), Intervals::default());
         assert!(offering.take_due(999).is_empty());
         assert_eq!(
-            offering.take_due(1_000).into_iter().collect::<Vec<_>>(),
-            [ConversationNo(1)]
+            offering.take_due(1_000),
+            BTreeMap::from([(ConversationNo(1), BTreeSet::from([log(1)]))])
         );
         assert_eq!(offering.next(), None);
     }

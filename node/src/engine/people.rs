@@ -110,8 +110,7 @@ impl Engine {
 
     /// Remembers one more device, whose row was just written.
     pub(crate) fn know_device(&mut self, no: DeviceNo, row: DeviceRow, certificate: &DeviceCert) {
-        self.members.clear();
-        self.live_changed = true;
+        self.devices_changed();
         self.numbers.insert(row.id, no);
         let known = Known {
             id: row.id,
@@ -121,6 +120,22 @@ impl Engine {
             peer: row.peer,
         };
         self.known.insert(no, known);
+    }
+
+    /// Remembers where a known device is, whose row was just written.
+    pub(crate) fn know_place(&mut self, no: DeviceNo, peer: Vec<u8>) {
+        self.devices_changed();
+        if let Some(known) = self.known.get_mut(&no) {
+            known.peer = peer;
+        }
+    }
+
+    /// What was read of conversations is read again. Where operations are gathered, once they are settled: each may bring a device.
+    fn devices_changed(&mut self) {
+        self.live_changed = true;
+        if !self.rooms.puts_off_members() {
+            self.members.clear();
+        }
     }
 
     /// A known device by its id.

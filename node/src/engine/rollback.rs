@@ -119,7 +119,7 @@ impl Engine {
             if let Some(link) = self.link(stream) {
                 let theirs = link.peer_has.entry(log).or_default();
                 *theirs = theirs.difference(&number);
-                link.wanting.insert(log.conversation);
+                link.want_log(log);
             }
         }
         Ok(())

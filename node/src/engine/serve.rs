@@ -8,9 +8,8 @@ use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, even
 
 use super::Engine;
 use super::effects::Turn;
-use super::link::{WINDOW_BYTES, WINDOW_EVENTS};
+use super::link::{WINDOW_BYTES, WINDOW_EVENTS, Wanting};
 use super::people::With;
-use super::rooms::holds_operations;
 use super::sync::WANT_MS;
 use super::timers::Timer;
 
@@ -46,9 +45,9 @@ impl Engine {
             let served = link.served;
             let next = link
                 .wanting
-                .iter()
+                .keys()
                 .find(|c| served.is_none_or(|s| **c > s))
-                .or_else(|| link.wanting.first())
+                .or_else(|| link.wanting.keys().next())
                 .copied();
             let Some(conversation) = next else { return Ok(()) };
             link.served = Some(conversation);
@@ -81,13 +80,9 @@ impl Engine {
         let Some(members) = self.members(turn, conversation)? else {
             return Ok(false);
         };
-        let mut logs = logs::of_conversation(turn.txn, conversation)?;
-        // What a room is comes before what is said in it.
-        logs.sort_by_key(|(log, _)| !holds_operations(log));
         let mut rounds = DENIED_ROUNDS;
-        let mut logs = logs.into_iter();
-        let mut next = logs.next();
-        while let Some((log, held)) = next.take() {
+        while let Some(log) = self.next_wanted(turn, stream, conversation)? {
+            let held = logs::get(turn.txn, &log)?;
             let chosen = self.lacking(turn.now, stream, &log, &held.have);
             let looked_at = !chosen.is_empty();
             let Some(link) = self.link(stream) else {
@@ -123,11 +118,9 @@ impl Engine {
             if batch.is_empty() {
                 // Nothing of that is for them; what comes after it may be.
                 rounds = rounds.saturating_sub(usize::from(looked_at));
-                next = if looked_at && rounds > 0 {
-                    Some((log, held))
-                } else {
-                    logs.next()
-                };
+                if !looked_at || rounds == 0 {
+                    self.want_no_more(stream, &log);
+                }
                 continue;
             }
             batch.sort_by_key(|(seq, _)| *seq);
@@ -155,6 +148,36 @@ impl Engine {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// The next log of a conversation to look at for a link: what a room is comes before what is said in it.
+    fn next_wanted(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        stream: u64,
+        conversation: ConversationNo,
+    ) -> Result<Option<LogKey>, StoreError> {
+        let Some(link) = self.link(stream) else { return Ok(None) };
+        if let Some(Wanting::All) = link.wanting.get(&conversation) {
+            link.wanting.remove(&conversation);
+            for (log, row) in logs::of_conversation(turn.txn, conversation)? {
+                let lacks = !self.lacking(turn.now, stream, &log, &row.have).is_empty();
+                if let Some(link) = self.link(stream).filter(|_| lacks) {
+                    link.want_log(log);
+                }
+            }
+        }
+        let link = self.link(stream);
+        Ok(link.and_then(|link| match link.wanting.get(&conversation)? {
+            Wanting::All => None,
+            Wanting::Logs(logs) => logs.first().map(|(_, log)| *log),
+        }))
+    }
+
+    fn want_no_more(&mut self, stream: u64, log: &LogKey) {
+        if let Some(link) = self.link(stream) {
+            link.want_no_more(log);
+        }
     }
 
     /// The seqs to send next: what was written since the link stands in order, what was missed before newest first.

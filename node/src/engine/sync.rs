@@ -162,6 +162,10 @@ impl Engine {
             return Ok(());
         };
         for (no, id) in self.shared(turn, device)? {
+            // Whatever was overlooked is seen now.
+            if let Some(link) = self.link(stream) {
+                link.want(no);
+            }
             // All of a large room is much to say again and again. Who did not take something has to be heard of all, though.
             let members = self.members(turn, no)?;
             let large = members.is_some_and(|members| members.is_large());
@@ -317,6 +321,7 @@ impl Engine {
             return self.tell_gone(turn, device, have);
         };
         let now = turn.now;
+        let resting: Vec<LogKey> = self.offering.resting_in(conversation).copied().collect();
         let mut told = Vec::new();
         for log in &have.logs {
             if let Some((author, _)) = self.known_device(&log.device) {
@@ -337,6 +342,7 @@ impl Engine {
         }
         if let Some((_, link)) = self.link_to(device) {
             if have.full {
+                link.want(conversation);
                 link.peer_has.retain(|key, _| key.conversation != conversation);
                 link.begin_round(conversation);
             }
@@ -345,6 +351,7 @@ impl Engine {
             }
             let mut learned = false;
             for (key, held) in told {
+                link.want_log(key);
                 link.acknowledged(key, &held);
                 let known = link.peer_has.entry(key).or_default();
                 learned |= holds_operations(&key) && !held.difference(known).is_empty();
@@ -353,8 +360,10 @@ impl Engine {
             if learned {
                 // What they did not take without these operations they may take now.
                 link.untaken.retain(|log, _| log.conversation != conversation);
+                link.want(conversation);
             }
-            link.wanting.insert(conversation);
+            // What rested until they told what they hold.
+            resting.into_iter().for_each(|log| link.want_log(log));
         }
         Ok(())
     }

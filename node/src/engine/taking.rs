@@ -30,16 +30,40 @@ impl Engine {
         let Some(number) = self.shared_number(turn, device, conversation)? else {
             return Ok(());
         };
+        self.gather_operations();
+        let parted = self.take_events(turn, stream, (number, conversation, &user), wire);
+        self.settle_operations(turn, number)?;
+        let Some(parted) = parted? else {
+            self.close_stream(turn, stream);
+            return Ok(());
+        };
+        if parted {
+            // A branch is asked for from its end: the next part of it at once.
+            self.timers.set_earliest(Timer::Want(stream), turn.now);
+        }
+        self.ask_for_views(turn, device)
+    }
+
+    /// Takes events of one frame. Says whether a log has parted in two; nothing if one of them is malformed.
+    fn take_events(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        stream: u64,
+        (number, conversation, user): (ConversationNo, &ConversationId, &UserId),
+        wire: &[Vec<u8>],
+    ) -> Result<Option<bool>, StoreError> {
+        let Some(device) = self.link(stream).map(|link| link.device) else {
+            return Ok(None);
+        };
         let mut parted = false;
         for bytes in wire {
             let Ok(event) = SignedEvent::decode(bytes) else {
                 self.counters.malformed_events += 1;
-                self.close_stream(turn, stream);
-                return Ok(());
+                return Ok(None);
             };
             let bodiless = event.is_stub().then(|| event.id());
             let received = self.counters.events_received;
-            let taken = self.take_event(turn, number, conversation, &user, event)?;
+            let taken = self.take_event(turn, number, conversation, user, event)?;
             let is_new = self.counters.events_received > received;
             parted |= is_new && taken.is_some_and(|key| key.branch > 0);
             if let (Some(id), Some(key)) = (bodiless, taken) {
@@ -67,11 +91,7 @@ impl Engine {
                 (_, None) => {}
             }
         }
-        if parted {
-            // A branch is asked for from its end: the next part of it at once.
-            self.timers.set_earliest(Timer::Want(stream), turn.now);
-        }
-        self.ask_for_views(turn, device)
+        Ok(Some(parted))
     }
 
     /// Verifies and stores an event of a conversation shared with `user`, and has it acknowledged. `None`: it was not taken.

@@ -179,7 +179,7 @@ impl Engine {
         }
         for (conversation, _) in self.shared(turn, device)? {
             if let Some((_, link)) = self.link_to(device) {
-                link.wanting.insert(conversation);
+                link.want(conversation);
             }
         }
         Ok(())

@@ -3,11 +3,11 @@
 use parlour_crypto::{Content, ConversationId, DeviceId, EventId, KIND_MESSAGE, Message, UserId, VerifiedEvent};
 
 use crate::db::Read;
+use crate::events;
 use crate::keyspace::EventKey;
 use crate::record::StoreError;
 use crate::timeline::{self, Position, TimelineEntry};
 use crate::view::{DeliveryView, MessageStatus, State, state};
-use crate::{devices, events};
 
 /// One shown message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,18 +60,18 @@ pub fn message<R: Read>(
     let Some(event) = events::get(read, &entry.event)? else {
         return Err(missing);
     };
-    let Some(device) = devices::get(read, entry.event.log.device)? else {
+    let Some((author, device)) = delivery.author(entry.event.log.device)? else {
         return Err(missing);
     };
     Ok(MessageView {
         id: event.id(),
         event: entry.event,
         conversation: event.header().conversation,
-        author: device.user,
-        device: device.id,
+        author,
+        device,
         clock: entry.at.clock,
         room_seq: entry.room_seq,
-        state: state(read, &entry.event, &event, &device.user)?,
+        state: state(read, &entry.event, &event, &author)?,
         status: delivery.status(&entry.event.log, entry.event.seq, entry.at.clock)?,
         late: timeline::is_late(read, entry.event.log.conversation, &entry.at.id)?,
     })

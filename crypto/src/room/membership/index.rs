@@ -36,13 +36,19 @@ pub(super) struct Index {
     pub(super) removed: HashMap<(UserId, DeviceId), Vec<At>>,
     /// A device's operations by number.
     pub(super) sequences: HashMap<DeviceId, BTreeMap<u32, Vec<At>>>,
+    /// Of each operation the greatest number of its device's operations in its past.
+    last_seqs: Vec<u32>,
     pub(super) recovered: bool,
 }
 
 impl Index {
-    /// Adds the last operation of `dag`.
-    pub(super) fn add(&mut self, at: At, operation: &RoomOperation) {
+    /// Adds the next operation of `dag`.
+    pub(super) fn add(&mut self, dag: &Dag, at: At, operation: &RoomOperation) {
         let sequence = self.sequences.entry(operation.device).or_default();
+        // Here are only those before it in the order, so that the greatest number is mostly found at once.
+        let is_past = |places: &Vec<At>| places.iter().any(|&place| dag.is_before(place, at));
+        let last = sequence.iter().rev().find(|(_, places)| is_past(places));
+        self.last_seqs.push(last.map_or(0, |(number, _)| *number));
         sequence.entry(operation.op_seq).or_default().push(at);
         let devices = self.devices.entry(operation.user).or_default();
         devices.insert(operation.device);
@@ -86,6 +92,11 @@ impl Index {
             Some(Act::RevokeLink { link }) => self.revocations.entry(*link).or_default().push(at),
             Some(Act::Devices { .. }) | None => {}
         }
+    }
+
+    /// The greatest number of its device's operations in an operation's past.
+    pub(super) fn last_seq(&self, at: At) -> u32 {
+        self.last_seqs.get(at).copied().unwrap_or_default()
     }
 
     /// Whether it is a create operation or has one in its past.

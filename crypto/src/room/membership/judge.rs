@@ -58,7 +58,7 @@ impl Judge {
             index: Index::default(),
         };
         for (at, operation) in judge.dag.iter() {
-            judge.index.add(at, operation);
+            judge.index.add(&judge.dag, at, operation);
         }
         judge.index.end_devices(&judge.dag);
         judge.judge_all();
@@ -72,7 +72,7 @@ impl Judge {
         let Some(operation) = self.dag.get(at) else {
             return;
         };
-        self.index.add(at, operation);
+        self.index.add(&self.dag, at, operation);
         self.index.end_devices(&self.dag);
         self.begin(at);
         if self.owns_at(at) {
@@ -142,7 +142,7 @@ impl Judge {
         let ended = self.index.ended.get(&(operation.user, operation.device));
         let dropped = if !self.index.is_rooted(&self.dag, at) {
             Some(Dropped::NoRoot)
-        } else if operation.op_seq != self.last_seq(at, operation).saturating_add(1) {
+        } else if operation.op_seq != self.index.last_seq(at).saturating_add(1) {
             // Before the next one: what is out of sequence is no sign of a fork, of an ended device either.
             Some(Dropped::OutOfSequence)
         } else if ended.is_some_and(|ends| ends.iter().any(|&end| self.dag.is_before(end, at))) {
@@ -156,13 +156,6 @@ impl Judge {
             verdict.dropped = dropped;
             verdict.decided = dropped.is_some();
         }
-    }
-
-    /// The greatest number of the device's operations in its past.
-    fn last_seq(&self, at: At, operation: &RoomOperation) -> u32 {
-        let sequence = self.index.sequences.get(&operation.device).into_iter().flatten().rev();
-        let mut in_past = sequence.filter(|(_, places)| places.iter().any(|&place| self.dag.is_before(place, at)));
-        in_past.next().map_or(0, |(number, _)| *number)
     }
 
     /// Step 2, what is beside the end of an owner's device.

@@ -114,7 +114,7 @@ impl Engine {
             let Some(link) = self.link(stream).filter(|link| users.contains(&link.user)) else {
                 continue;
             };
-            link.wanting.insert(no);
+            link.want(no);
             self.tell_conversation(turn, stream, no, &id)?;
         }
         Ok(())

@@ -105,7 +105,7 @@ impl Engine {
             row.peer = peer;
             row.addresses = addresses;
             devices::put(turn.txn, &row)?;
-            self.learn_devices(turn)?;
+            self.know_place(device, row.peer);
         }
         Ok(())
     }
@@ -124,6 +124,20 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Stays connected to somebody who came into a room where we take part.
+    pub(super) fn want_fellow(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        user: &UserId,
+    ) -> Result<(), StoreError> {
+        let own = rooms::member(turn.txn, no, &self.own.user)?;
+        match rooms::member(turn.txn, no, user)? {
+            Some(member) if own.is_some() && !self.is_blocked(user) => self.want_devices(turn, user, &member.devices),
+            _ => Ok(()),
+        }
     }
 
     fn want_devices(&mut self, turn: &mut Turn<'_, '_>, user: &UserId, devices: &[DeviceId]) -> Result<(), StoreError> {

@@ -17,16 +17,14 @@ impl Engine {
         &mut self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
-        only: Option<EventId>,
+        only: Option<&[EventId]>,
     ) -> Result<(), StoreError> {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        if let Some(id) = only {
-            return match folded.has_happened(&id) {
-                true => show(turn, &id),
-                false => Ok(()),
-            };
+        if let Some(only) = only {
+            let mut happened = only.iter().filter(|id| folded.has_happened(id));
+            return happened.try_for_each(|id| show(turn, id));
         }
         let happened: Vec<EventId> = folded.happened().collect();
         let mut shown = shown(turn, no)?;

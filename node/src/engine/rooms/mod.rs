@@ -47,6 +47,7 @@ use directory::Directory;
 pub use directory::PublicRoom;
 pub use links::{LinkKind, MadeLink};
 pub(crate) use take::Taken;
+use take::Unsettled;
 
 /// Set in the numbers of logs that hold operations.
 pub(crate) const OPERATIONS: u32 = 1 << 31;
@@ -61,6 +62,12 @@ const MAX_VIEWS: usize = 64;
 /// What is known of rooms beside what is on the disk.
 pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
+    /// What was folded in and changed something that is not written down yet.
+    unsettled: BTreeMap<ConversationNo, Unsettled>,
+    /// Operations that belong together are being folded in.
+    gathers: bool,
+    /// … and brought devices.
+    stale: bool,
     views: Views,
     /// The views of single operations with all they build on.
     single: BTreeMap<ConversationNo, HashMap<[u8; 32], EventId>>,
@@ -97,6 +104,9 @@ impl Default for Rooms {
     fn default() -> Self {
         Self {
             folded: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            gathers: false,
+            stale: false,
             views: Views::default(),
             single: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -123,6 +133,12 @@ impl Rooms {
         let may = self.visitors < MAX_VISITORS && self.visits.take(now);
         self.visitors = self.visitors.saturating_add(usize::from(may));
         may
+    }
+
+    /// Whether what is known of members is read again only when operations that are being gathered are settled.
+    pub(crate) fn puts_off_members(&mut self) -> bool {
+        self.stale |= self.gathers;
+        self.gathers
     }
 
     /// The clock was set back.

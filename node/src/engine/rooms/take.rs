@@ -46,6 +46,44 @@ impl Checked {
     }
 }
 
+/// What operations of a room have changed, and is neither written down nor told yet.
+pub(super) struct Unsettled {
+    /// Whether this account took part before.
+    was_in: bool,
+    /// Something that was there before has been judged again.
+    anew: bool,
+    /// The operations that were added.
+    added: Vec<EventId>,
+    /// Who came with them.
+    came: BTreeSet<UserId>,
+}
+
+impl Unsettled {
+    fn new(was_in: bool) -> Self {
+        Self {
+            was_in,
+            anew: false,
+            added: Vec::new(),
+            came: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, id: EventId, applied: Applied, came: Vec<UserId>) {
+        self.anew |= applied != Applied::Last;
+        self.added.push(id);
+        self.came.extend(came);
+    }
+
+    fn applied(&self) -> Applied {
+        if self.anew { Applied::Anew } else { Applied::Last }
+    }
+
+    /// The operations that were added, if nothing else was judged.
+    fn alone(&self) -> Option<&[EventId]> {
+        (!self.anew).then_some(self.added.as_slice())
+    }
+}
+
 impl Engine {
     /// Takes an operation that others give us.
     pub(crate) fn take_operation(
@@ -154,40 +192,83 @@ impl Engine {
         {
             single.insert(membership_view(&room, [&id]), id);
         }
-        let mut came = false;
+        let mut came = Vec::new();
         for id in taken_up {
-            came |= self.learn_from(turn, &id, &members)?;
+            came.extend(self.learn_from(turn, &id, &members)?);
         }
-        self.room_changed(turn, no, applied)?;
-        self.show_operations(turn, no, (applied == Applied::Last).then_some(id))?;
-        if came { self.want_fellows(turn) } else { Ok(()) }
+        // What members are read from has not changed yet.
+        let was_in = self.takes_part(turn, no)?;
+        let new = || Unsettled::new(was_in);
+        let unsettled = self.rooms.unsettled.entry(no).or_insert_with(new);
+        unsettled.add(id, applied, came);
+        match self.rooms.gathers {
+            true => Ok(()),
+            false => self.settle_room(turn, no),
+        }
+    }
+
+    /// Operations that follow belong together: what they come to is written down and told once, when they are
+    /// [settled](Self::settle_operations). Whoever comes into a large room is given hundreds of them at once.
+    pub(crate) fn gather_operations(&mut self) {
+        self.rooms.gathers = true;
+    }
+
+    /// The end of what was [gathered](Self::gather_operations) of a room.
+    pub(crate) fn settle_operations(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
+        self.rooms.gathers = false;
+        if std::mem::take(&mut self.rooms.stale) {
+            self.members.clear();
+        }
+        self.settle_room(turn, no)
+    }
+
+    /// Writes down and tells what operations that were folded in have changed.
+    fn settle_room(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
+        let Some(unsettled) = self.rooms.unsettled.remove(&no) else {
+            return Ok(());
+        };
+        self.room_changed(turn, no, unsettled.applied())?;
+        self.show_operations(turn, no, unsettled.alone())?;
+        if !unsettled.was_in && self.takes_part(turn, no)? {
+            return self.want_fellows(turn);
+        }
+        for user in unsettled.came {
+            self.want_fellow(turn, no, &user)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this account takes part in a room.
+    fn takes_part(&mut self, turn: &Turn<'_, '_>, no: ConversationNo) -> Result<bool, StoreError> {
+        let own = self.own.user;
+        Ok(self.members(turn, no)?.is_some_and(|members| members.has(&own)))
     }
 
     /// Notes the devices that an operation which counts names, and where its author is; of members only, since what outsiders sign is to
-    /// cost one row each. `true` if somebody came with it.
+    /// cost one row each. Says who came with it.
     fn learn_from(
         &mut self,
         turn: &mut Turn<'_, '_>,
         id: &EventId,
         members: &BTreeSet<UserId>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<UserId>, StoreError> {
         let Some(key) = events::place(turn.txn, id)? else {
-            return Ok(false);
+            return Ok(None);
         };
         let author = key.log.device;
         let user = self.known.get(&author).map(|known| known.user);
         let (Some(user), Some(event)) = (user.filter(|user| *user != self.own.user), events::get(turn.txn, &key)?)
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let body = event.body().and_then(|(_, body)| Operation::decode(body).ok());
         let Some(operation) = body.filter(|_| members.contains(&user)) else {
-            return Ok(false);
+            return Ok(None);
         };
         let (brings, list) = match &operation.act {
             Act::Create { device_list, .. } | Act::Join { device_list, .. } => (true, device_list),
             Act::Devices { device_list, .. } => (false, device_list),
-            _ => return Ok(false),
+            _ => return Ok(None),
         };
         let known = |device: &DeviceId| self.proof_of(device);
         let list = DeviceList::verify_unless_known(list, known).ok();
@@ -201,7 +282,7 @@ impl Engine {
         if brings {
             self.note_told(turn, &user, author, event.header().clock, told(&operation.ext))?;
         }
-        Ok(brings)
+        Ok(brings.then_some(user))
     }
 
     /// Checks an operation by the certificate we know of its device, or by the one it brings along.

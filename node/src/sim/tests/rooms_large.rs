@@ -103,8 +103,12 @@ fn crowd(members: usize) -> (Sim, ConversationId) {
             matches!(sim.standing(who, &room), Some(Standing::Invited { open: true, .. }))
         });
         sim.in_room(who, room, RoomAct::Join).expect("joined");
-        sim.until(MINUTE, |sim| sim.all_know(&room, 0..who + 1, who + 1));
+        sim.until(MINUTE, |sim| sim.all_know(&room, 0..1, who + 1));
+        // Who came before hears of the others later, and of all of them at once.
+        sim.cut(0, who);
     }
+    (1..members).for_each(|who| sim.mend(0, who));
+    sim.until(HOUR, |sim| sim.all_know(&room, 0..members, members));
     for a in speakers() {
         (a + 1..members).for_each(|b| sim.mend(a, b));
     }
