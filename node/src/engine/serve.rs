@@ -248,7 +248,7 @@ impl Engine {
         let mut batch = VecDeque::new();
         let (mut size, mut walked) = (0, 0);
         while let Some(id) = next.take() {
-            let found = self.to_give(turn, stream, no, &user, &id)?;
+            let found = self.what_to_give(turn, stream, no, &user, &id)?;
             if let Some(Given { wire, behind }) = found {
                 size += wire.len();
                 if size > FRAME_EVENT_BYTES {
@@ -280,7 +280,7 @@ impl Engine {
     /// An event that a link asks for, if it may have it, and the one before it if that is to be given, too: whoever asks for an event and
     /// says that they hold its number holds another one there. Their branch and ours part somewhere before it, and nothing but the names
     /// of events says where.
-    fn to_give(
+    fn what_to_give(
         &mut self,
         turn: &Turn<'_, '_>,
         stream: u64,
