@@ -42,7 +42,7 @@ fn a_webhook_is_made_tested_told_and_removed() {
         secret.starts_with("whsec_") && secret.len() == 50,
         "a script gets the secret and nothing else"
     );
-    assert!(bare.stderr.contains("while `parlour up` runs"), "{bare:?}");
+    assert!(bare.stderr.contains("It works while"), "{bare:?}");
     let listed = home.run(&["webhook", "list"]);
     assert!(
         listed.done().stdout.contains("active") && !listed.stdout.contains(&secret),

@@ -171,15 +171,23 @@ function receipt(change) {
 
 const asking = new Map();
 
-/** Reads something anew, once for all who ask meanwhile; what is gone is forgotten. */
+/** Reads something anew, once for all who ask meanwhile and once more for them: it may have changed since. What is gone is forgotten. */
 function anew(key, path, map, id, shown = (value) => value) {
-  if (asking.has(key)) return asking.get(key);
-  const reading = get(path)
+  const running = asking.get(key);
+  if (running) {
+    running.late = true;
+    return running.done;
+  }
+  const reading = { late: false };
+  asking.set(key, reading);
+  reading.done = get(path)
     .then((value) => keep(map, id, shown(value.items ?? value)))
     .catch((error) => error.status === 404 && keep(map, id, null))
-    .finally(() => asking.delete(key));
-  asking.set(key, reading);
-  return reading;
+    .finally(() => {
+      asking.delete(key);
+      return reading.late ? anew(key, path, map, id, shown) : undefined;
+    });
+  return reading.done;
 }
 
 export const again = (id) => anew(`c${id}`, `/conversations/${part(id)}`, conversations, id, withDraft);
