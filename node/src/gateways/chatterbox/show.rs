@@ -85,7 +85,7 @@ pub(super) fn message(message: &Value, conversation: &Value, me: &str) -> Option
         "receiver": receiver,
         "messageType": "text",
         "createdAt": message["created_at"],
-        // Whoever is shown a message of others has read it; when somebody read one of ours, their node does not say.
+        // Whoever is shown a message of others has read it.
         "isRead": !is_own || message["status"] == "read",
     }))
 }

@@ -292,9 +292,14 @@ async fn two_people_on_two_nodes_talk_and_see_what_was_read() {
     assert_eq!(his.conversations().await[0]["unreadCount"], 0);
     let read = async || {
         let shown = hers.messages(&to_bo, "").await;
-        (shown["messages"][0]["isRead"] == true).then_some(())
+        Some(shown["messages"][0].clone()).filter(|message| message["isRead"] == true)
     };
-    ada.seen("that it was read", read).await;
+    let read = ada.seen("that it was read", read).await;
+    let time = |name: &str| read[name].as_str().unwrap_or_default().to_owned();
+    assert!(
+        time("readAt") >= time("createdAt") && time("createdAt").ends_with('Z'),
+        "{read}"
+    );
 
     // Writing in a room accepts the invitation into it.
     let room = ada
