@@ -68,7 +68,8 @@ pub(super) fn tables() -> Vec<Table> {
         noted: 3,
         arrived: 4,
     };
-    let read = read_marks::ReadLogRow { seqs: seqs(), noted: 5 };
+    let mut read = read_marks::ReadLogRow::default();
+    read.add(&seqs(), 5, 64);
     let client = client_ids::ClientIdRow { event: AT, created: 6 };
     let control = outbox::OutboxRow {
         id: [1; 16],
