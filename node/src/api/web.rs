@@ -137,11 +137,9 @@ mod tests {
         let text = "// why\nlet a = 1; // what\n  /* a note */\n/* x */ b {}\n/* long\n   one */\n\tc\n";
         let left = "let a = 1; // what\n/* x */ b {}\n/* long\n   one */\n\tc\n";
         assert_eq!(without_comments(text), left);
-        assert!(
-            FILES
-                .iter()
-                .all(|(_, content)| without_comments(content).len() * 10 > content.len() * 7)
-        );
+        for (path, content) in FILES {
+            assert!(!without_comments(content).trim().is_empty(), "{path}");
+        }
     }
 
     #[test]
