@@ -19,6 +19,7 @@ use crate::commands::room::Room;
 use crate::commands::settings::Settings;
 use crate::commands::thread::Thread;
 use crate::commands::token::Token;
+use crate::commands::webhook::Webhook;
 use crate::commands::{
     add::Add, bench::Bench, completions::Completions, contacts::Contacts, conversation::Conversation, demo::Demo,
     doctor::Doctor, health::Health, history::History, init::Init, invite::Invite, message::Message, open::Open,
@@ -130,6 +131,7 @@ pub(crate) enum Command {
     Pins(Pins),
     Timer(Timer),
     Token(Token),
+    Webhook(Webhook),
     Completions(Completions),
 }
 

@@ -9,6 +9,7 @@
 //! DATA/tls/certificate.pem, key.pem what the node shows to other machines of the network
 //! DATA/accounts/NAME/keystore      identity and device keys
 //! DATA/accounts/NAME/access        hashes of the tokens that open it
+//! DATA/accounts/NAME/webhooks      where changes are told, and up to which
 //! DATA/accounts/NAME/peer          32 bytes, the transport key
 //! DATA/accounts/NAME/port          the listening port, chosen once
 //! DATA/accounts/NAME/db, search    history, and its index
@@ -56,6 +57,11 @@ impl DataDir {
     /// The file with what lets programs into an account.
     pub(crate) fn access(&self, account: &str) -> PathBuf {
         self.account(account).join("access")
+    }
+
+    /// The file with an account's webhooks.
+    pub(crate) fn webhooks(&self, account: &str) -> PathBuf {
+        self.account(account).join("webhooks")
     }
 
     pub(crate) fn node(&self, file: &str) -> PathBuf {

@@ -13,6 +13,7 @@ use crate::engine::{
     Input, LinkKind, Live, MadeInvite, MadeLink, MakeInviteError, NewInvite, NewRoom, ReadMarkError, RevokeError,
     RoomAct, RoomError, SendError, SendText, Sent, SetTimer, StorageFailed, TimerError, UpTo,
 };
+use crate::webhooks::Webhooks;
 
 /// Whether the account can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct AccountHandle {
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) refused: parlour_net::Refused,
     pub(crate) facts: Arc<Facts>,
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 /// What does not change while an account runs.

@@ -19,6 +19,7 @@ mod sim;
 mod text;
 mod upkeep;
 mod waiting;
+mod webhooks;
 
 pub use account::{AccountError, CreateError, Created, NewAccount, choose_account, create_account, needs_password};
 pub use api::{

@@ -25,6 +25,7 @@ use crate::handle::{AccountHandle, Facts, Health};
 use crate::random::SystemRng;
 use crate::runner::{Outside, Runner, StartError, now_ms};
 use crate::upkeep::{keep_certificate, keep_index, keep_tokens, port_of, remember_port};
+use crate::webhooks::Webhooks;
 
 /// Commands waiting for the runner: enough for every socket to have some under way.
 const INPUTS: usize = 1_024;
@@ -422,6 +423,7 @@ impl Resident {
             feed,
             health,
             refused,
+            webhooks: Arc::new(Webhooks::open(data.webhooks(&facts.account), key.subkey("webhooks"))),
             facts: Arc::new(facts),
         };
         let runner = run_on_own_thread(runner, first, stop.clone())?;

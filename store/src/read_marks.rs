@@ -58,20 +58,51 @@ pub struct ReadLogRow {
     pub seqs: Intervals,
     /// When this was noted here, ms.
     pub noted: u64,
+    /// The runs of seqs that were read last, and when that was noted, the oldest first.
+    times: Vec<(u64, u64, u64)>,
+}
+
+/// Runs of which the time of reading is known.
+const MAX_TIMES: usize = 16;
+
+impl ReadLogRow {
+    /// Adds what was read at `now`, of which nothing was known to be read.
+    pub fn add(&mut self, seqs: &Intervals, now: u64, max: usize) {
+        self.seqs = self.seqs.union(seqs).bounded(max);
+        self.noted = now;
+        self.times
+            .extend(seqs.as_slice().iter().map(|&(from, to)| (from, to, now)));
+        let surplus = self.times.len().saturating_sub(MAX_TIMES);
+        self.times.drain(..surplus);
+    }
+
+    /// When it was noted that this seq was read, if that is still known.
+    #[must_use]
+    pub fn read_at(&self, seq: u64) -> Option<u64> {
+        let mut times = self.times.iter();
+        let found = times.find(|(from, to, _)| (*from..=*to).contains(&seq));
+        found.map(|(_, _, noted)| *noted)
+    }
 }
 
 impl Row for ReadLogRow {
     const NOUN: &'static str = "read log";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
-    /// Version 1 held the last seq of a beginning of the log.
+    /// Version 1 held the last seq of a beginning of the log, and version 2 no times of single runs.
     fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        if version == 2 {
+            let (seqs, noted) = decode_own(rest).ok()?;
+            let times = Vec::new();
+            return Some(Self { seqs, noted, times });
+        }
         let (seq, noted): (u64, u64) = decode_own(rest).ok().filter(|_| version == 1)?;
         let mut seqs = Intervals::default();
         if seq > 0 {
             seqs.insert_range(1, seq);
         }
-        Some(Self { seqs, noted })
+        let times = Vec::new();
+        Some(Self { seqs, noted, times })
     }
 }
 
@@ -217,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_reading_is_known_of_the_last_runs() {
+        let mut row = ReadLogRow::default();
+        for n in 0..20 {
+            row.add(&Intervals::range(n * 10 + 1, n * 10 + 5), 1_000 + n, 64);
+        }
+        assert_eq!((row.read_at(191), row.read_at(195)), (Some(1_019), Some(1_019)));
+        assert_eq!((row.read_at(196), row.read_at(41)), (None, Some(1_004)));
+        assert_eq!(row.read_at(35), None, "that was long ago");
+        assert!(row.seqs.contains(35) && row.noted == 1_019);
+    }
+
+    #[test]
     fn rows_of_older_builds_mean_what_they_meant() {
         let event = EventId::from_bytes([4; 32]);
         let mark: ReadMarkRow =
@@ -228,7 +271,10 @@ mod tests {
         for (seq, seqs) in [(0u64, Intervals::default()), (3, Intervals::range(1, 3))] {
             let log: ReadLogRow =
                 record::decode_row(&parlour_crypto::encode_into(vec![1], &(seq, 8u64))).expect("an older log");
-            assert_eq!((log.seqs, log.noted), (seqs, 8));
+            assert_eq!((&log.seqs, log.noted, log.read_at(1)), (&seqs, 8, None));
+            let older = parlour_crypto::encode_into(vec![2], &(&seqs, 9u64));
+            let log: ReadLogRow = record::decode_row(&older).expect("a newer log");
+            assert_eq!((log.seqs, log.noted, log.times), (seqs, 9, vec![]));
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) mod thread;
 pub(crate) mod timer;
 pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod webhook;
 pub(crate) mod whoami;
 
 use std::process::ExitCode;
@@ -129,6 +130,9 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> Result<ExitCode> {
         Command::Thread(thread) => with_node(global, Reach::Disk, async |client| thread.run(client, out).await).await,
         Command::Pins(pins) => with_node(global, Reach::Disk, async |client| pins.run(client, out).await).await,
         Command::Token(token) => with_node(global, Reach::Disk, async |client| token.run(client, out).await).await,
+        Command::Webhook(webhook) => {
+            with_node(global, Reach::Disk, async |client| webhook.run(client, out).await).await
+        }
         Command::Timer(timer) => with_node(global, Reach::Disk, async |client| timer.run(client, out).await).await,
     }
 }

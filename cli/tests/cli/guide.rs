@@ -1,5 +1,6 @@
 //! The guide for those who attach a UI, a bot or a script: its examples are run out of its own text.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -43,6 +44,12 @@ fn the_examples_of_the_guide_do_what_it_says() {
     let announced: Value = serde_json::from_str(&announced).unwrap();
     let address = announced["url"].as_str().unwrap().strip_prefix("http://").unwrap();
 
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+        .to_string();
     let folder = tempfile::tempdir().unwrap();
     let parlour = Path::new(env!("CARGO_BIN_EXE_parlour")).parent().unwrap();
     let path = format!("{}:{}", parlour.display(), std::env::var("PATH").unwrap());
@@ -61,7 +68,7 @@ fn the_examples_of_the_guide_do_what_it_says() {
     };
     let mut said = Vec::new();
     for (language, text) in examples() {
-        let text = text.replace("127.0.0.1:7700", address);
+        let text = text.replace("127.0.0.1:7700", address).replace("8017", &free);
         let named = text.lines().next().unwrap().split(' ').next_back().unwrap().to_owned();
         let ran = match language {
             "sh" => Some(run("sh", &["-eu", "-c", &text])),
@@ -75,7 +82,7 @@ fn the_examples_of_the_guide_do_what_it_says() {
         };
         said.extend(ran.map(|ran| String::from_utf8(ran.stdout).unwrap()));
     }
-    let [tokens, curl, feed, socket, bot, login] = &said[..] else {
+    let [tokens, curl, feed, socket, bot, made, told, login] = &said[..] else {
         panic!("{} examples", said.len());
     };
     assert!(tokens.contains("guide") && tokens.contains("send"), "{tokens}");
@@ -83,6 +90,8 @@ fn the_examples_of_the_guide_do_what_it_says() {
     assert_eq!(feed, "written: 201\nread: and tea\n");
     assert_eq!(socket, "read: and tea\nread: and jam\n", "from the cursor on");
     assert!(bot.contains("ping") && bot.contains("pong"), "{bot}");
+    assert!(!made.contains("whsec_"), "the secret is in its file");
+    assert!(told.starts_with("to the hook\n") && told.contains("active"), "{told}");
     let login: Value = serde_json::from_str(login.lines().last().unwrap()).unwrap();
     assert!(
         login["token"].is_string() && login["refresh_token"].is_string(),
@@ -91,6 +100,9 @@ fn the_examples_of_the_guide_do_what_it_says() {
     // Written once, whoever wrote it and however often.
     let said = home.json(&["history", "notes"]);
     let texts: Vec<_> = said.as_array().unwrap().iter().map(|one| one["text"].clone()).collect();
-    assert_eq!(texts, ["milk, bread", "and tea", "and jam", "ping", "pong"]);
+    assert_eq!(
+        texts,
+        ["milk, bread", "and tea", "and jam", "ping", "pong", "to the hook"]
+    );
     node.stop("-TERM");
 }

@@ -22,3 +22,4 @@ mod store;
 mod tokens;
 mod trust;
 mod waiting;
+mod webhooks;

@@ -13,6 +13,7 @@ use crate::engine::{
     StorageFailed, TimerError,
 };
 use crate::resolve::{Candidate, ResolveError};
+use crate::webhooks::{KeepError, MakeHookError, TargetError};
 
 /// An error as the caller sees it.
 #[derive(Debug, Clone)]
@@ -344,6 +345,32 @@ impl From<TokenError> for ApiError {
             TokenError::Unknown(_) => Self::not_found(detail),
             TokenError::Io(cause) => {
                 tracing::error!(error = %cause, "an account's tokens could not be read or written");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
+            }
+        }
+    }
+}
+
+impl From<MakeHookError> for ApiError {
+    fn from(error: MakeHookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MakeHookError::Target(TargetError::Malformed | TargetError::Credentials) => Self::bad_field("url", detail),
+            MakeHookError::Target(TargetError::Elsewhere) => Self::bad_request("not_loopback", detail).at("url"),
+            MakeHookError::Keep(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeepError> for ApiError {
+    fn from(error: KeepError) -> Self {
+        let detail = error.to_string();
+        match error {
+            KeepError::TooMany => Self::new(StatusCode::CONFLICT, "too_many_webhooks", detail),
+            KeepError::Unknown(_) => Self::not_found(detail),
+            KeepError::Unusable(_) => Self::new(StatusCode::CONFLICT, "unusable_webhook", detail),
+            KeepError::Io(cause) => {
+                tracing::error!(error = %cause, "an account's webhooks could not be read or written");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", detail)
             }
         }

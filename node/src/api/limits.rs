@@ -66,6 +66,11 @@ pub struct ApiLimits {
 const OTHER_FILES: u64 = 1024;
 
 impl ApiLimits {
+    /// Socket.IO sessions of one gateway at once. Its other calls have the connections for themselves.
+    pub(crate) fn gateway_sockets(&self) -> usize {
+        self.sockets.min(self.connections)
+    }
+
     /// These, made smaller if need be, so that this many doors with all their connections stay within so many open files. A
     /// door that passes requests on counts twice.
     #[must_use]

@@ -39,6 +39,7 @@ pub(crate) use operations::is_open;
 pub use server::{ApiConfig, BindError, bind, serve};
 pub(crate) use server::{Rooms, account_room, account_rooms, run, setup_rooms};
 pub(crate) use setup::{Made, Setup, serve_first};
+pub(crate) use state::{ApiState, Shared};
 pub(crate) use tls::LanDoor;
 pub use tls::{Certificate, CertificateError, HostName, HostNameError, Lan, LanError};
-pub(crate) use v1::cursor_before;
+pub(crate) use v1::{EncodedChange, cursor_before};

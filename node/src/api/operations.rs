@@ -194,6 +194,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     command_line("POST", "/api/v1/tokens", "MadeToken", "Make a token for a program; it is shown once")
         .takes("MakeToken").makes(),
     admin("DELETE", "/api/v1/tokens/{token}", "", "Take a token back, with its live sockets and streams"),
+    admin("GET", "/api/v1/webhooks", "Webhooks", "The webhooks, and how their deliveries go"),
+    admin("POST", "/api/v1/webhooks", "MadeWebhook", "Tell changes from now on to an HTTP server; the secret of its signatures is shown once")
+        .takes("MakeWebhook").makes(),
+    admin("DELETE", "/api/v1/webhooks/{webhook}", "", "Remove a webhook"),
+    admin("POST", "/api/v1/webhooks/{webhook}/test", "WebhookTest", "Send a test; if it is taken, a webhook that waits or is paused goes on")
+        .takes("Nothing"),
     // accounts
     read("/api/v1/accounts", "Accounts", "The account that the token is for"),
     admin("POST", "/api/v1/accounts", "MadeAccount", "Make the node's account, while it has none").takes("MakeAccount").makes(),

@@ -133,7 +133,13 @@ pub async fn serve(listener: TcpListener, account: AccountHandle, config: ApiCon
 
 /// Serves whatever is behind the door at the time of each request, until the door's `stop` is cancelled.
 pub(crate) async fn run(listener: TcpListener, door: Door, rooms: watch::Receiver<Rooms>) {
-    let places = Arc::new(Semaphore::new(door.limits.connections));
+    let limits = &door.limits;
+    let upgraded = if door.guard.is_gateway() {
+        limits.gateway_sockets()
+    } else {
+        0
+    };
+    let places = Arc::new(Semaphore::new(limits.connections.saturating_add(upgraded)));
     let abort = CancellationToken::new();
     loop {
         let accepted = tokio::select! {

@@ -27,6 +27,7 @@ impl Shared {
         let shared = Arc::new(Self::new(door.clone(), account));
         let mut neighbours = door.neighbours.write().unwrap_or_else(PoisonError::into_inner);
         neighbours.push(Arc::downgrade(&shared));
+        shared.account.webhooks.begin(&shared);
         shared
     }
 

@@ -1,7 +1,8 @@
 //! The pages of the node, inside the program: the one that makes an account, and the one that talks. Served without a token.
 //!
 //! What a page may do is said here, once for all of them: run its own modules, wear its own styles, ask its own node. No text
-//! becomes code, and nothing is loaded from anywhere else. Files go out as they are: over loopback, packing costs more than it saves.
+//! becomes code, and nothing is loaded from anywhere else. Files go out as they are, but for comments: over loopback, packing costs more
+//! than it saves.
 
 mod files;
 
@@ -64,6 +65,16 @@ fn page(content: &'static str) -> Response {
     (headers, content).into_response()
 }
 
+/// A script or a style without the lines that are comments, which browsers would only skip.
+fn without_comments(content: &str) -> String {
+    let is_comment = |line: &str| {
+        let line = line.trim();
+        line.starts_with("//") || (line.starts_with("/*") && line.find("*/") == line.len().checked_sub(2))
+    };
+    let lines = content.split_inclusive('\n');
+    lines.filter(|line| !is_comment(line)).collect()
+}
+
 fn file(path: &'static str, content: &'static str, asked: &HeaderMap) -> Response {
     let kind = KINDS.iter().find(|(end, _)| path.ends_with(end));
     let tag = TAGS.get(path).map_or("", String::as_str);
@@ -79,7 +90,10 @@ fn file(path: &'static str, content: &'static str, asked: &HeaderMap) -> Respons
     if known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, content).into_response()
+    match path.ends_with(".js") || path.ends_with(".css") {
+        true => (headers, without_comments(content)).into_response(),
+        false => (headers, content).into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +130,16 @@ mod tests {
 
     fn web() -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("web")
+    }
+
+    #[test]
+    fn lines_that_are_comments_stay_at_home() {
+        let text = "// why\nlet a = 1; // what\n  /* a note */\n/* x */ b {}\n/* long\n   one */\n\tc\n";
+        let left = "let a = 1; // what\n/* x */ b {}\n/* long\n   one */\n\tc\n";
+        assert_eq!(without_comments(text), left);
+        for (path, content) in FILES {
+            assert!(!without_comments(content).trim().is_empty(), "{path}");
+        }
     }
 
     #[test]

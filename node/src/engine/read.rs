@@ -526,8 +526,7 @@ impl Engine {
         if seqs.is_empty() {
             return Ok(());
         }
-        row.seqs = row.seqs.union(&seqs).bounded(MAX_ROW_INTERVALS);
-        row.noted = turn.now;
+        row.add(&seqs, turn.now, MAX_ROW_INTERVALS);
         read_marks::put_of_log(turn.txn, &log, device, &row);
         feed::append(
             turn.txn,

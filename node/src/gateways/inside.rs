@@ -176,6 +176,15 @@ impl Inside {
         Err(refused)
     }
 
+    /// Asks for a picture: the answer as it is.
+    pub(crate) async fn picture(&self, caller: &Caller, from: IpAddr, path: &str) -> Result<Response, Refused> {
+        let response = self.answer(Some(caller), from, Method::GET, path, None).await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => Err(Refused::new(status, "there is no picture")),
+        }
+    }
+
     /// Opens the feed from now on, with typing, as the bytes of server-sent events.
     pub(crate) async fn events(&self, caller: &Caller, from: IpAddr) -> Result<Body, Refused> {
         let path = "/api/v1/events?ephemeral=true";

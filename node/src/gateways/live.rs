@@ -115,7 +115,7 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
         .connect_timeout(CONNECT_TIMEOUT)
         .build_layer();
     let (way_in, tasks, stopping) = (inside.clone(), door.tasks.clone(), door.stop.clone());
-    let places = Arc::new(Semaphore::new(door.limits.sockets));
+    let places = Arc::new(Semaphore::new(door.limits.gateway_sockets()));
     let crowd = Crowd::default();
     let let_in = async move |socket: SocketRef, TryData(handshake): TryData<Value>| {
         let token = token_of(&socket, &handshake.unwrap_or_default()).ok_or(NotLetIn::Token(D::NO_TOKEN))?;
@@ -158,7 +158,7 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
         // It waits for every transport to be let go, which a client that has gone astray can hold up.
         let _ = tokio::time::timeout(CLOSING, io.close()).await;
     });
-    let sessions = Arc::new(Semaphore::new(door.limits.sockets));
+    let sessions = Arc::new(Semaphore::new(door.limits.gateway_sockets()));
     // A fallback that still waits for its state would be layered anew for each request, with sessions of its own.
     let router: Router = router.with_state(());
     router.layer(layer).layer(from_fn_with_state(sessions, count))

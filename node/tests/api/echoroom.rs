@@ -112,7 +112,23 @@ async fn the_rest_calls_of_the_family_are_answered_in_its_way() {
         )
         .await;
     assert_eq!(made.status, 201, "{}", made.text());
-    let kitchen = made.json()["slug"].as_str().unwrap().to_owned();
+    let shown = made.json();
+    assert_eq!(
+        (&shown["description"], &shown["tags"]),
+        (&json!("pots"), &json!(["food"]))
+    );
+    let kitchen = shown["slug"].as_str().unwrap().to_owned();
+    assert_eq!(
+        page.get(&format!("/rooms/{kitchen}")).await.json()["tags"],
+        json!(["food"])
+    );
+    let native = gate.native.get(&format!("/api/v1/rooms/{kitchen}")).await.json();
+    assert_eq!(
+        native["topic"], "pots\n#food",
+        "all members see them, wherever they look"
+    );
+    let wrong = json!({ "name": "Attic", "tags": ["two words"] });
+    assert_eq!(page.post("/rooms", &wrong).await.status, 400);
     assert_eq!(page.post("/rooms", &json!({ "name": "kitchen" })).await.status, 409);
     for _ in 0..2 {
         let joined = page.post(&format!("/rooms/{kitchen}/join"), &json!({})).await;
@@ -220,7 +236,7 @@ async fn sockets_are_counted_before_anybody_has_logged_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_was_upgraded_still_counts_as_one() {
+async fn a_gateway_full_of_sockets_refuses_more_and_goes_on() {
     let data = TempDir::new().unwrap();
     let limits = ApiLimits {
         connections: 4,
@@ -229,11 +245,22 @@ async fn a_connection_that_was_upgraded_still_counts_as_one() {
     let gate = Gate::with(&data, limits, |_| ()).await;
     let websocket = upgrade(&gate, "/socket.io/?EIO=4&transport=websocket");
     let mut held = Vec::new();
-    for expected in [101, 101, 101, 101, 503] {
+    for expected in [101, 101, 101, 101, 503, 503] {
         let (status, socket) = begun(&gate, &websocket).await;
         assert_eq!(status, expected, "after {} sockets", held.len());
         held.push(socket);
     }
+    // Whoever finds no room is told so as the family tells it, and everything else goes on.
+    let refused = gate.gate.send(&websocket).await;
+    assert_eq!(refused.json()["message"], "too many connections are open");
+    assert_eq!(gate.gate.get("/health").await.status, 200);
+    held.clear();
+    let let_in = async {
+        while begun(&gate, &websocket).await.0 != 101 {
+            tokio::task::yield_now().await;
+        }
+    };
+    patient("a place that is free again", let_in).await;
     gate.node.stop().await;
 }
 

@@ -35,3 +35,4 @@ mod tokens;
 mod trust;
 mod uis;
 mod waiting;
+mod webhooks;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::TestApi;
 
-const GIF: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0\x2c\0\0\0\0\x09\0\x09\0\0\x02\x02ab\0\x3b";
+pub(crate) const GIF: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0\x2c\0\0\0\0\x09\0\x09\0\0\x02\x02ab\0\x3b";
 
 /// The same picture with so many blocks of 256 bytes in it.
 fn large_gif(blocks: usize) -> Vec<u8> {

@@ -102,6 +102,8 @@ while ((await own("GET", `/api/v1/messages/${first._id}`)).body.status !== "read
 const page = (await rest("GET", `/api/messages?room=${slug}&limit=1`)).body.data;
 assert.deepEqual(page.messages.map(({ _id }) => _id), [second._id]);
 assert.deepEqual(page.messages[0].readBy.map(({ user }) => user), [adaId]);
+const { readAt } = page.messages[0].readBy[0];
+assert.ok(readAt >= page.messages[0].createdAt && Date.parse(readAt) <= Date.now(), readAt);
 assert.deepEqual([page.pagination.limit, page.pagination.skip, page.pagination.hasNext], [1, 0, true]);
 const older = (await rest("GET", `/api/messages?room=${slug}&limit=1&skip=1`)).body.data;
 assert.deepEqual(older.messages.map(({ _id }) => _id), [first._id]);

@@ -2,15 +2,13 @@
 import { Node, arrived, befriend, check, enter, say, until, visit } from "./lib.mjs";
 import { PHONE, accessible, bubble, chromium, innocent, me, opened, write } from "./page.mjs";
 import { doors } from "./doors.mjs";
+import { PNG, order } from "./order.mjs";
 import { PAYLOADS } from "./payloads.mjs";
 import { said } from "./said.mjs";
 import { scene } from "./scene.mjs";
 import { speed } from "./speed.mjs";
 
 const [parlour, ...wanted] = process.argv.slice(2);
-/** Four pixels. */
-const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGPo0o0DIgYIBQAfCgRVeX3wDAAAAABJRU5ErkJggg==", "base64");
-
 const parts = {
   async "an account is made and its words are asked for"() {
     const node = await Node.start(parlour, "nobody", { account: false });
@@ -290,7 +288,7 @@ const parts = {
     const stranger = await Node.start(parlour, "A stranger");
     await stranger.api("POST", "/contacts", { link: (await ada.api("GET", "/me/address")).link, note: "We met at the fair." });
     await until("somebody asks", async () => (await ada.api("GET", "/requests")).items.length === 1);
-    const views = ["#/", `#/c/${withBen}`, `#/c/${rooms.garden}`, `#/c/${notes}`, `#/c/${withBen}/info`, `#/c/${rooms.garden}/info`, `#/c/${rooms.garden}/pins`, `#/c/${rooms.garden}/d/${plan.id}`, `#/c/${withBen}/d/${typo.id}`, `#/c/${rooms.garden}/t/${beans.id}`, `#/c/${rooms.garden}/d/${supper.id}`, "#/c/nothing", "#/people", `#/people/${await me(ben)}`, "#/people/invite", "#/people/add", "#/people/requests", "#/new", "#/search", "#/settings", "#/settings/profile", "#/settings/privacy", "#/settings/access", "#/settings/appearance", "#/settings/node", "#/settings/keys"];
+    const views = ["#/", `#/c/${withBen}`, `#/c/${rooms.garden}`, `#/c/${notes}`, `#/c/${withBen}/info`, `#/c/${rooms.garden}/info`, `#/c/${rooms.garden}/pins`, `#/c/${rooms.garden}/d/${plan.id}`, `#/c/${withBen}/d/${typo.id}`, `#/c/${rooms.garden}/t/${beans.id}`, `#/c/${rooms.garden}/d/${supper.id}`, "#/c/nothing", "#/people", `#/people/${await me(ben)}`, "#/people/invite", "#/people/add", "#/people/requests", "#/new", "#/rooms", "#/search", "#/settings", "#/settings/profile", "#/settings/privacy", "#/settings/access", "#/settings/appearance", "#/settings/node", "#/settings/keys"];
     for (const options of [{ colorScheme: "light" }, { colorScheme: "dark", ...PHONE }]) {
       const page = await opened(ada, options);
       await enter(page, ada);
@@ -347,7 +345,7 @@ const parts = {
 
 let failed = 0;
 let done = 0;
-for (const [name, run] of Object.entries({ ...parts, ...said(parlour), ...doors(parlour), ...speed(parlour) })) {
+for (const [name, run] of Object.entries({ ...parts, ...said(parlour), ...order(parlour), ...doors(parlour), ...speed(parlour) })) {
   if (wanted.length && !wanted.some((part) => name.includes(part))) continue;
   const start = Date.now();
   try {

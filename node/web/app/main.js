@@ -21,6 +21,7 @@ const Requests = later(() => import("./views/requests.js"), "Requests");
 const Invite = later(() => import("./views/invite.js"), "Invite");
 const Add = later(() => import("./views/add.js"), "Add");
 const NewRoom = later(() => import("./views/new-room.js"), "NewRoom");
+const Rooms = later(() => import("./views/rooms.js"), "Rooms");
 const Search = later(() => import("./views/search.js"), "Search");
 
 /** What stands in the list and what beside it. `null` as the second: a phone shows the list. */
@@ -30,6 +31,8 @@ function panes([section = "", ...rest]) {
       return [html`<${Conversations} />`, html`<${Conversation} key=${rest[0]} id=${rest[0]} rest=${rest.slice(1)} />`, "talks"];
     case "new":
       return [html`<${Conversations} />`, html`<${NewRoom} />`, "talks"];
+    case "rooms":
+      return [html`<${Conversations} />`, html`<${Rooms} />`, "talks"];
     case "people":
       return [html`<${People} />`, person(rest), "people"];
     case "search":

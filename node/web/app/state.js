@@ -4,6 +4,7 @@ import { get, part } from "./api.js";
 import { withDraft } from "./drafts.js";
 import { isHappening, summary } from "./summary.js";
 import * as timeline from "./timeline.js";
+import { notice } from "./parts/layer.js";
 
 /** "opening", "up" or "away". */
 export const link = signal("opening");
@@ -17,6 +18,11 @@ export const requests = signal(new Map());
 export const rooms = signal(new Map());
 /** Members of the rooms that were looked at. */
 export const members = signal(new Map());
+/** By room: who knocks, and what was reported, where one keeps order. */
+export const knocks = signal(new Map());
+export const reports = signal(new Map());
+/** How often a room was told to have another name, topic or picture. */
+export const repainted = signal(new Map());
 /** Who writes, by conversation. */
 export const typing = signal(new Map());
 /** Said once to screen readers. */
@@ -58,7 +64,7 @@ export async function load() {
     rooms.value = byId(places, "id");
     settings.value = wishes;
     profile.value = self;
-    members.value = new Map();
+    for (const map of [members, knocks, reports]) map.value = new Map();
     loaded.value = true;
   });
 }
@@ -70,7 +76,7 @@ export function apply(change) {
       case "message":
         return arrived(change.message);
       case "system":
-        return timeline.insert(change.message);
+        return happened(change.message);
       case "message_updated":
         return updated(change.message);
       case "message_hidden":
@@ -82,6 +88,8 @@ export function apply(change) {
         return known(change.contact);
       case "conversation":
         return told(change.conversation);
+      case "report":
+        return reported(change);
       case "request":
         return keep(requests, change.user_id, change.request);
       default:
@@ -99,6 +107,18 @@ function known(contact) {
 function told(conversation) {
   keep(conversations, conversation.id, withDraft(conversation));
   if (conversation.kind === "room") roomAgain(conversation.id);
+}
+
+function happened(message) {
+  timeline.insert(message);
+  if (message.system.kind === "info") keep(repainted, message.conversation, (repainted.value.get(message.conversation) ?? 0) + 1);
+}
+
+function reported({ conversation: id, report }) {
+  const room = rooms.value.get(id);
+  if (!may(room, "remove")) return;
+  reportsAgain(id);
+  if (report.open && report.user_id !== me.value?.user_id) notice(`${report.name} reports a message in ${room.name}`);
 }
 
 function arrived(message) {
@@ -151,22 +171,34 @@ function receipt(change) {
 
 const asking = new Map();
 
-/** Reads something anew, once for all who ask meanwhile; what is gone is forgotten. */
+/** Reads something anew, once for all who ask meanwhile and once more for them: it may have changed since. What is gone is forgotten. */
 function anew(key, path, map, id, shown = (value) => value) {
-  if (asking.has(key)) return asking.get(key);
-  const reading = get(path)
+  const running = asking.get(key);
+  if (running) {
+    running.late = true;
+    return running.done;
+  }
+  const reading = { late: false };
+  asking.set(key, reading);
+  reading.done = get(path)
     .then((value) => keep(map, id, shown(value.items ?? value)))
     .catch((error) => error.status === 404 && keep(map, id, null))
-    .finally(() => asking.delete(key));
-  asking.set(key, reading);
-  return reading;
+    .finally(() => {
+      asking.delete(key);
+      return reading.late ? anew(key, path, map, id, shown) : undefined;
+    });
+  return reading.done;
 }
 
 export const again = (id) => anew(`c${id}`, `/conversations/${part(id)}`, conversations, id, withDraft);
 export const membersAgain = (id) => anew(`m${id}`, `/rooms/${part(id)}/members`, members, id);
 
+export const knocksAgain = (id) => anew(`k${id}`, `/rooms/${part(id)}/requests`, knocks, id);
+export const reportsAgain = (id) => anew(`o${id}`, `/rooms/${part(id)}/reports`, reports, id);
+
 export function roomAgain(id) {
   anew(`r${id}`, `/rooms/${part(id)}`, rooms, id);
+  if (knocks.value.has(id)) knocksAgain(id);
   if (members.value.has(id)) membersAgain(id);
 }
 
@@ -197,3 +229,5 @@ export function nameOf(user, room) {
 
 export const RANKS = ["none", "guest", "member", "moderator", "admin", "owner"];
 export const atLeast = (role, needed) => RANKS.indexOf(role) >= RANKS.indexOf(needed);
+/** Whether the rules of a room let us do something in it. */
+export const may = (room, what) => room?.standing === "member" && atLeast(room.role, room.policy[what]);

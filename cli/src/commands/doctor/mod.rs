@@ -6,6 +6,7 @@ mod contacts;
 mod files;
 mod node;
 mod reach;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -87,6 +88,7 @@ async fn ask(data: &DataDir, global: &Global, left: Option<Check>, report: &mut 
         Ok((stats, doctor)) => {
             report.extend(node::checks(&stats, &doctor, running));
             report.extend(contacts::checks(&doctor, running));
+            report.extend(webhooks::checks(&doctor));
         }
         Err(error) => report.add(
             Check::bad("node", "answers", format!("{error:#}")).help("`parlour up -v` shows in its log what goes on"),

@@ -117,6 +117,11 @@ impl Auth {
         self.roles().suspension(keeper.name()?)
     }
 
+    /// Whether the account of this name is kept out.
+    pub(crate) fn keeps_out(&self, name: &str) -> bool {
+        self.roles().suspension(name).is_some()
+    }
+
     /// Whether a caller looks after the node; the command line does.
     pub(crate) fn may_look_after_node(&self, caller: &Grant) -> Result<(), RoleError> {
         match self.role_of(caller) {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::dto::{self, Time};
 use super::reader::Reader;
+use super::webhooks::state_of;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
 use crate::engine::Live;
@@ -29,6 +30,16 @@ struct Doctor {
     /// When this device's certificate ends.
     certificate_expires_at: Option<Time>,
     contacts: Vec<Patient>,
+    webhooks: Vec<Webhook>,
+}
+
+/// Without its address, which may have a secret in it.
+#[derive(Serialize)]
+struct Webhook {
+    id: String,
+    state: &'static str,
+    failing_since: Option<Time>,
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -99,7 +110,20 @@ fn examine(state: &Shared) -> Result<Doctor, StoreError> {
         mdns: facts.mdns,
         certificate_expires_at: own.and_then(|row| expiry(&row.certificate)),
         contacts: patients,
+        webhooks: webhooks(state),
     })
+}
+
+/// None, where their file cannot be read: the log says so, and whoever asks for them is told.
+fn webhooks(state: &Shared) -> Vec<Webhook> {
+    let hooks = state.account.webhooks.all().unwrap_or_default();
+    let shown = hooks.into_iter().map(|hook| Webhook {
+        state: state_of(&hook),
+        failing_since: hook.trouble.as_ref().map(|trouble| Time(trouble.since)),
+        error: hook.trouble.map(|trouble| trouble.error),
+        id: hook.id,
+    });
+    shown.collect()
 }
 
 fn patient(

@@ -28,6 +28,7 @@ mod search;
 pub(crate) mod session;
 mod stats;
 mod tokens;
+mod webhooks;
 mod ws;
 
 use axum::Router;
@@ -35,7 +36,7 @@ pub(crate) use stats::metrics;
 
 use super::state::ApiState;
 
-pub(crate) use changes::Changes;
+pub(crate) use changes::{Changes, EncodedChange};
 pub(crate) use message::conversation_of_message;
 pub(crate) use messages::cursor_before;
 
@@ -45,6 +46,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(session::router())
         .merge(logins::router())
         .merge(tokens::router())
+        .merge(webhooks::router())
         .merge(accounts::router())
         .merge(administration::router())
         .merge(newcomers::router())

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use parlour_crypto::{ConversationId, EventId, History, ImageKind, JoinRule, Policy, Rank, UserId, image_kind};
 use parlour_store::rooms::{self, RoomRow, Standing};
-use parlour_store::{ConversationNo, Store, conversations};
+use parlour_store::{ConversationNo, Store, conversations, registers};
 
 use super::dto::{self, Time};
 use super::naming::{check_alias, check_texts};
@@ -309,6 +309,7 @@ async fn members(
             name: reader.name_of(&user)?,
             role: rank_name(row.rank),
             own: user == own,
+            blocked: registers::blocked(state.account.store(), &user)?.is_some(),
             since: Time(row.since),
         })
     });

@@ -1,6 +1,7 @@
 //! How the node is doing.
 
 mod reach;
+mod webhooks;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -15,6 +16,7 @@ use parlour_store::{Store, StoreError, contacts, conversations, feed, logs, outb
 use serde::Serialize;
 
 use self::reach::{BootstrapStats, LanStats};
+use self::webhooks::WebhookStats;
 use super::dto::Time;
 use crate::api::error::ApiError;
 use crate::api::state::{ApiState, Shared};
@@ -53,6 +55,7 @@ struct Stats {
     other_copy: Option<OtherCopy>,
     /// When this disk was last found to be an earlier state, or to have lost something.
     rolled_back_at: Option<Time>,
+    webhooks: WebhookStats,
 }
 
 #[derive(Serialize)]
@@ -161,6 +164,17 @@ impl Stats {
             ("contacts", "Contacts", number(self.contacts)),
             ("conversations", "Conversations", number(self.conversations)),
             ("feed", "The last change", self.feed),
+            ("webhooks", "Webhooks", number(self.webhooks.count)),
+            (
+                "webhooks_retrying",
+                "Webhooks whose receivers fail",
+                number(self.webhooks.retrying),
+            ),
+            (
+                "webhooks_paused",
+                "Webhooks whose receivers have failed for a day",
+                number(self.webhooks.paused),
+            ),
             (
                 "indexed",
                 "The change up to which the search index has come",
@@ -277,6 +291,7 @@ fn collect(state: &Shared) -> Result<Stats, StoreError> {
             last: Time(copy.last),
         }),
         rolled_back_at: Time::unless_never(crate::engine::rolled_back(store)?),
+        webhooks: WebhookStats::of(&state.account.webhooks),
     })
 }
 

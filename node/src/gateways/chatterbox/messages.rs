@@ -47,9 +47,27 @@ pub(super) async fn page(session: Session, Params(params): Params<PageParams>) -
     if let Some(newest) = messages.first() {
         read(&asker, &conversation, &newest["id"]).await?;
     }
-    let shown = messages.iter().rev();
-    let shown = shown.filter_map(|message| show::message(message, &conversation, user));
-    Ok(paged("messages", &shown.collect(), &page, total))
+    let mut shown = Vec::with_capacity(messages.len());
+    for message in messages.iter().rev() {
+        if let Some(mut message_shown) = show::message(message, &conversation, user) {
+            if message["own"] == true && message["status"] == "read" {
+                message_shown["readAt"] = read_at(&asker, message).await?;
+            }
+            shown.push(message_shown);
+        }
+    }
+    Ok(paged("messages", &Value::Array(shown), &page, total))
+}
+
+/// When all who have read an own message had done so; null where that is not known any more.
+async fn read_at(asker: &Asker, message: &Value) -> Result<Value, Refused> {
+    let id = message["id"].as_str().unwrap_or_default();
+    let details = asker.get(&format!("/api/v1/messages/{id}")).await?;
+    let devices = details["devices"].as_array().into_iter().flatten();
+    let times = devices
+        .filter(|device| device["state"] == "read")
+        .map(|device| device["since"].as_str());
+    Ok(times.max().flatten().map_or(Value::Null, |at| json!(at)))
 }
 
 /// Marks a conversation as read, up to a message.

@@ -41,6 +41,7 @@ pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
         .route("/api/messages/conversation", get(messages::page))
         .route("/api/messages/send", post(messages::send))
         .route("/api/users/search", get(users::search))
+        .route("/api/users/{user}/avatar", get(users::avatar))
         .route("/api/{*rest}", any(nothing))
         .method_not_allowed_fallback(wrong)
         .with_state(gate);

@@ -11,8 +11,18 @@ fn first_name(names: &[&Value]) -> Value {
     json!(texts.map(str::trim).find(|text| !text.is_empty()).unwrap_or("?"))
 }
 
-/// The account's own user, whose `me` was asked for.
-pub(super) fn own(me: &Value, mut user: Value) -> Value {
+/// Where the picture of somebody with this profile is: an address of this gateway, which a page with the session's cookie may
+/// read; null without one.
+fn picture(user: &Value, profile: &Value) -> Value {
+    match (user.as_str(), profile["avatar"].is_string()) {
+        (Some(user), true) => json!(format!("/api/users/{user}/avatar")),
+        _ => Value::Null,
+    }
+}
+
+/// The account's own user, whose `me` and profile were asked for.
+pub(super) fn own(me: &Value, profile: &Value, mut user: Value) -> Value {
+    user["avatar"] = picture(&me["user_id"], profile);
     user["fullName"] = first_name(&[&me["name"], &me["account"], &me["user_id"]]);
     user["username"] = me["account"].clone();
     user
@@ -21,6 +31,7 @@ pub(super) fn own(me: &Value, mut user: Value) -> Value {
 /// A contact as another user.
 pub(super) fn contact(contact: &Value) -> Value {
     let mut user = people::contact(contact);
+    user["avatar"] = picture(&contact["user_id"], &contact["profile"]);
     user["fullName"] = first_name(&[&contact["display"], &contact["name"], &contact["user_id"]]);
     user["username"] = first_name(&[&contact["name"], &contact["display"], &contact["user_id"]]);
     user
@@ -74,7 +85,7 @@ pub(super) fn message(message: &Value, conversation: &Value, me: &str) -> Option
         "receiver": receiver,
         "messageType": "text",
         "createdAt": message["created_at"],
-        // Whoever is shown a message of others has read it; when somebody read one of ours, their node does not say.
+        // Whoever is shown a message of others has read it.
         "isRead": !is_own || message["status"] == "read",
     }))
 }
@@ -86,7 +97,11 @@ mod tests {
     #[test]
     fn everybody_has_a_name_with_a_first_letter() {
         let me = json!({ "user_id": "user_a", "name": " ", "account": "ada" });
-        assert_eq!(own(&me, json!({}))["fullName"], "ada");
+        let own = own(&me, &json!({ "avatar": "image/png" }), json!({}));
+        assert_eq!(
+            (&own["fullName"], &own["avatar"]),
+            (&json!("ada"), &json!("/api/users/user_a/avatar"))
+        );
         let unknown = json!({ "id": "conv_r", "kind": "room", "title": "", "last": null });
         let shown = conversation(&unknown, None);
         let other = &shown["otherParticipant"];
@@ -96,6 +111,7 @@ mod tests {
         );
         let nameless = json!({ "user_id": "user_b", "display": "", "name": null });
         assert_eq!(contact(&nameless)["fullName"], "user_b");
+        assert_eq!(contact(&nameless)["avatar"], Value::Null);
         assert_eq!(first_name(&[&Value::Null]), "?");
     }
 

@@ -2,6 +2,7 @@
 
 mod show;
 mod sockets;
+mod tags;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -218,8 +219,12 @@ async fn make_room(asker: Asker, Object(body): Object) -> Result<(StatusCode, Js
         // Whoever makes a room here means all who are here; where one person is, it would only be shown to strangers.
         wish["policy"] = json!({ "join": "public", "history": "all" });
     }
-    if !body["description"].is_null() {
-        wish["topic"] = json!(text(&body, "description")?);
+    let description = match &body["description"] {
+        Value::Null => "",
+        _ => text(&body, "description")?,
+    };
+    if let Some(topic) = tags::together(description, &body["tags"])? {
+        wish["topic"] = json!(topic);
     }
     let made = asker.post("/api/v1/rooms", &wish).await?;
     let room = with_members(&asker, &made).await?;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::tags;
+
 /// A room with its members, as API v1 lists both.
 pub(super) fn room(room: &Value, members: &Value) -> Value {
     let items = || members["items"].as_array().into_iter().flatten();
     let ids: Vec<&Value> = items().map(|member| &member["user_id"]).collect();
     let owner = items().find(|member| member["role"] == "owner");
+    let (description, tags) = tags::apart(&room["topic"]);
     json!({
         "_id": room["id"],
         "name": room["name"],
         "slug": room["slug"],
-        "description": room["topic"],
-        "tags": [],
+        "description": description,
+        "tags": tags,
         "members": ids,
         "createdBy": owner.map_or(&Value::Null, |owner| &owner["user_id"]),
         "createdAt": room["created_at"],
@@ -23,12 +26,13 @@ pub(super) fn room(room: &Value, members: &Value) -> Value {
 
 /// A room that the account is not in, as API v1 lists it: who else is in it, only its members are told.
 pub(super) fn public_room(room: &Value) -> Value {
+    let (description, tags) = tags::apart(&room["topic"]);
     json!({
         "_id": room["id"],
         "name": room["name"],
         "slug": room["slug"],
-        "description": room["topic"],
-        "tags": [],
+        "description": description,
+        "tags": tags,
         "members": [room["made_by"]],
         "createdBy": room["made_by"],
         "createdAt": room["created_at"],

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::history::words;
 
-/// A message; `None` for what this family has no shape for. `read_by` are the users who have read it.
-pub(super) fn message(message: &Value, room: &str, read_by: &[&Value]) -> Option<Value> {
+/// A message; `None` for what this family has no shape for. `read_by` are the users who have read it, and when.
+pub(super) fn message(message: &Value, room: &str, read_by: &[(&Value, &Value)]) -> Option<Value> {
     let content = words(message)?;
     let id = message["id"].as_str().unwrap_or_default();
     let sent = &message["created_at"];
@@ -18,8 +18,7 @@ pub(super) fn message(message: &Value, room: &str, read_by: &[&Value]) -> Option
         "messageType": "text",
         "isEdited": edited.is_some(),
         "reactions": reactions(message),
-        // When somebody read it, their node does not say.
-        "readBy": read_by.iter().map(|user| json!({ "user": user, "readAt": null })).collect::<Vec<_>>(),
+        "readBy": read_by.iter().map(|(user, at)| json!({ "user": user, "readAt": at })).collect::<Vec<_>>(),
         "createdAt": sent,
         "updatedAt": edited.unwrap_or(sent),
     });
@@ -48,14 +47,14 @@ fn person(id: &Value, name: &Value) -> Value {
     json!({ "_id": id, "username": name, "email": "", "avatar": null })
 }
 
-/// Who has read a message, by its details.
-pub(super) fn readers(details: &Value) -> Vec<&Value> {
+/// Who has read a message, by its details, and when that was told; null where that is not known any more.
+pub(super) fn readers(details: &Value) -> Vec<(&Value, &Value)> {
     let devices = details["devices"].as_array().into_iter().flatten();
     let mut users: Vec<_> = devices
         .filter(|device| device["state"] == "read")
-        .map(|device| &device["user_id"])
+        .map(|device| (&device["user_id"], &device["since"]))
         .collect();
-    users.dedup();
+    users.dedup_by_key(|(user, _)| *user);
     users
 }
 
@@ -69,14 +68,14 @@ mod tests {
             "id": "m1", "author": "u1", "author_name": "ada", "text": "hello", "deleted": false,
             "reactions": [{ "emoji": "x", "users": ["u1", "u2"] }], "created_at": "T1", "edited_at": "T2",
         });
-        let shown = message(&told, "garden", &[&json!("u2")]).unwrap();
+        let shown = message(&told, "garden", &[(&json!("u2"), &json!("T3"))]).unwrap();
         assert_eq!(
             (&shown["content"], &shown["room"], &shown["isEdited"]),
             (&json!("hello"), &json!("garden"), &json!(true))
         );
         assert_eq!(
-            (&shown["updatedAt"], &shown["readBy"][0]["user"]),
-            (&json!("T2"), &json!("u2"))
+            (&shown["updatedAt"], &shown["readBy"][0]),
+            (&json!("T2"), &json!({ "user": "u2", "readAt": "T3" }))
         );
         let [one, other] = &shown["reactions"].as_array().unwrap()[..] else {
             panic!("two reactions");

@@ -6,6 +6,7 @@ use parlour_node::Registration;
 use serde_json::{Value, json};
 
 use super::house::{House, PASSWORD};
+use super::personal::GIF;
 use super::support::{Raw, Reply, invite_link, invite_of};
 
 /// A page of the family in a browser: it sends its origin and its cookie, and knows the id of whoever is logged in.
@@ -291,9 +292,14 @@ async fn two_people_on_two_nodes_talk_and_see_what_was_read() {
     assert_eq!(his.conversations().await[0]["unreadCount"], 0);
     let read = async || {
         let shown = hers.messages(&to_bo, "").await;
-        (shown["messages"][0]["isRead"] == true).then_some(())
+        Some(shown["messages"][0].clone()).filter(|message| message["isRead"] == true)
     };
-    ada.seen("that it was read", read).await;
+    let read = ada.seen("that it was read", read).await;
+    let time = |name: &str| read[name].as_str().unwrap_or_default().to_owned();
+    assert!(
+        time("readAt") >= time("createdAt") && time("createdAt").ends_with('Z'),
+        "{read}"
+    );
 
     // Writing in a room accepts the invitation into it.
     let room = ada
@@ -310,6 +316,50 @@ async fn two_people_on_two_nodes_talk_and_see_what_was_read() {
     };
     let heard = ada.seen("the message in the room", heard).await;
     assert_eq!((&heard["sender"]["_id"], &heard["receiver"]), (&json!(his.user), &room));
+    ada.node.stop().await;
+    bo.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_where_the_family_looks_for_it_and_for_those_who_are_logged_in() {
+    let (ada, bo) = (
+        House::of("ada", "chatterbox").await,
+        House::of("bo", "chatterbox").await,
+    );
+    let request = ada.native.request("PUT", "/api/v1/me/avatar");
+    let put = request.set("Content-Type", "image/gif").body_bytes(GIF);
+    assert_eq!(ada.native.send(&put).await.status, 204);
+    bo.befriend(&ada).await;
+    let ((hers, login), (his, _)) = (ada.log_in("ada").await, bo.log_in("bo").await);
+    let path = format!("/api/users/{}/avatar", hers.user);
+    assert_eq!(login.json()["user"]["avatar"], path.as_str());
+    let shown = async || {
+        let other = his.conversations().await[0]["otherParticipant"].clone();
+        (other["avatar"] == path.as_str()).then_some(())
+    };
+    bo.seen("her card", shown).await;
+    for (house, page) in [(&ada, &hers), (&bo, &his)] {
+        let picture = house.gate.send(&page.asks(&path)).await;
+        assert_eq!((picture.status, picture.body.as_slice()), (200, GIF));
+        assert_eq!(picture.header("content-type"), Some("image/gif"));
+        assert_eq!(picture.header("x-content-type-options"), Some("nosniff"));
+    }
+    assert_eq!(
+        bo.gate.send(&bo.asks("GET", &path)).await.status,
+        401,
+        "without a cookie"
+    );
+    for nobody in ["ada", &hers.user[..20], "..%2F..%2Fme"] {
+        let request = his.asks(&format!("/api/users/{nobody}/avatar"));
+        let refused = bo.gate.send(&request).await;
+        assert_eq!(
+            (refused.status, &refused.json()["success"]),
+            (404, &json!(false)),
+            "{nobody}"
+        );
+    }
+    let own = his.asks(&format!("/api/users/{}/avatar", his.user));
+    assert_eq!(bo.gate.send(&own).await.status, 404, "he has none");
     ada.node.stop().await;
     bo.node.stop().await;
 }

@@ -1,7 +1,7 @@
 // Faces: a picture if there is one, else letters in a tone of their own.
 import { html, signal, useEffect } from "../h.js";
 import { part, picture } from "../api.js";
-import { contacts, keep, me, profile } from "../state.js";
+import { contacts, keep, me, profile, repainted, rooms } from "../state.js";
 import { initials, toneOf } from "../format.js";
 import { Icon } from "./icon.js";
 
@@ -47,9 +47,15 @@ function source(user) {
   return own ? ["me", "/me/avatar"] : [`${user} ${about.avatar}`, `/contacts/${part(user)}/avatar`];
 }
 
+/** The same for a room. Which picture it is, is not told: only that it may be another. */
+function sourceOfRoom(id) {
+  if (!rooms.value.get(id)?.avatar) return [null, ""];
+  return [`${id} ${repainted.value.get(id) ?? 0}`, `/rooms/${part(id)}/avatar`];
+}
+
 /** `of` is a user, or whatever else has an id; `shape` is "round" for people and "arch" for rooms. */
 export function Avatar({ of, name, size = "m", shape = "round", icon }) {
-  const [key, path] = shape === "round" && !icon ? source(of) : [null, ""];
+  const [key, path] = icon ? [null, ""] : shape === "round" ? source(of) : sourceOfRoom(of);
   useEffect(() => {
     if (key) fetchPicture(key, path);
   }, [key]);

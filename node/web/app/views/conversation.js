@@ -10,6 +10,7 @@ import { Icon } from "../parts/icon.js";
 import { attempt } from "../parts/layer.js";
 import { Timeline } from "./timeline.js";
 import { Composer } from "./composer.js";
+import { useOrder } from "./order.js";
 
 /** In a word or two, how somebody can be reached. */
 export function presenceOf(contact) {
@@ -41,7 +42,7 @@ function closed(conversation) {
   const room = conversation.kind === "room" && rooms.value.get(conversation.id);
   if (!room) return null;
   if (room.standing === "gone") return "You are no member of this room any more.";
-  if (room.standing === "joining") return "On the way in: a member's node will open as soon as it is reached.";
+  if (room.standing === "joining") return "On the way in: as soon as a member’s node is reached, and where one knocks, as soon as somebody lets you in.";
   if (room.standing === "refused") return `Nobody let you in: ${room.reason}.`;
   if (room.standing !== "member") return "";
   return atLeast(room.role, room.policy.post) ? null : `Here, only ${room.policy.post}s and those above them write.`;
@@ -95,6 +96,7 @@ export function Conversation({ id, rest: [what, which, deeper] }) {
   const isRoom = conversation?.kind === "room";
   const [panelTitle, Panel] = PANELS[what] ?? [];
   const heading = useHeading(Panel, which);
+  const tasks = useOrder(isRoom ? rooms.value.get(id) : null);
   useEffect(() => {
     if (isRoom && !members.value.has(id)) membersAgain(id);
   }, [id, isRoom]);
@@ -118,7 +120,7 @@ export function Conversation({ id, rest: [what, which, deeper] }) {
         </a>
         <div class="tools">
           <${Button} icon="pin" label="Pinned messages" aria-pressed=${what === "pins"} onClick=${() => go("c", id, ...(what === "pins" ? [] : ["pins"]))} />
-          <${Button} icon="info" label=${isRoom ? "About this room" : "About this conversation"} aria-pressed=${what === "info"} onClick=${() => go("c", id, ...(what === "info" ? [] : ["info"]))} />
+          <${Button} icon="info" label=${isRoom ? `About this room${tasks ? `: ${plural(tasks, "thing")} to decide` : ""}` : "About this conversation"} badge=${tasks > 0 && html`<b aria-hidden="true">${tasks}</b>`} aria-pressed=${what === "info"} onClick=${() => go("c", id, ...(what === "info" ? [] : ["info"]))} />
         </div>
       </header>
       ${warning &&

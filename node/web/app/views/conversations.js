@@ -62,6 +62,7 @@ export function startMenu(anchor) {
     anchor,
     [
       { icon: "door", text: "New room", act: () => go("new") },
+      { icon: "search", text: "Public rooms", act: () => go("rooms") },
       { icon: "notes", text: "Notes to yourself", act: openNotes },
       null,
       { icon: "qr", text: "Invite somebody", act: () => go("people", "invite") },

@@ -12,6 +12,7 @@ import { Button } from "../parts/bits.js";
 import { Icon, Ticks } from "../parts/icon.js";
 import { attempt, confirm, copy, openMenu, openPopover, show } from "../parts/layer.js";
 import { Content } from "./content.js";
+import { report } from "./order.js";
 import { Poll, closePoll, hasVoted, isOpen, vote } from "./poll.js";
 
 const Emoji = later(() => import("../parts/emoji.js"), "Emoji");
@@ -82,6 +83,7 @@ function actions(message, { answer, edit, thread }) {
     there && canPin(message) && { icon: "pin", text: message.pinned ? "Unpin" : "Pin", act: () => pin(message) },
     { icon: "info", text: message.own ? "Delivery and versions" : "Details", act: () => go("c", message.conversation, "d", message.id) },
     null,
+    there && !message.own && rooms.value.get(message.conversation)?.standing === "member" && { icon: "flag", text: "Report", act: () => report(message) },
     { icon: "trash", text: "Delete for me", act: () => discard(message, "me"), danger: true },
     !message.deleted && message.own && { icon: "trash", text: "Delete for everybody", act: () => discard(message, "all"), danger: true },
   ];

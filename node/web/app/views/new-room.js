@@ -4,11 +4,8 @@ import { post } from "../api.js";
 import { again, keep, rooms } from "../state.js";
 import { go } from "../route.js";
 import { Field, Form, Heading, Select } from "../parts/bits.js";
+import { JOIN } from "./room.js";
 
-const JOIN = [
-  ["link", "By invitation or link"],
-  ["invite", "By invitation alone"],
-];
 const HISTORY = [
   ["last100", "The last 100 messages"],
   ["all", "Everything"],

@@ -1,32 +1,14 @@
 // What contacts see of oneself.
-import { html, useRef, useState } from "../h.js";
-import { get, patch, put, remove } from "../api.js";
+import { html, useState } from "../h.js";
+import { get, patch } from "../api.js";
 import { me, profile } from "../state.js";
 import { Avatar, forgetOwnPicture } from "../parts/avatar.js";
 import { Copyable, Field, Form, Heading, Select } from "../parts/bits.js";
-import { Icon } from "../parts/icon.js";
-import { attempt, notice } from "../parts/layer.js";
+import { notice } from "../parts/layer.js";
+import { PictureButtons } from "../parts/square.js";
 
-const SIDE = 192;
-const MAX_BYTES = 24 * 1024;
 const HOUR = 3_600_000;
 const LASTS = [["", "Until I change it"], [String(HOUR), "An hour"], [String(4 * HOUR), "Four hours"], [String(24 * HOUR), "A day"], [String(168 * HOUR), "A week"]];
-
-/** The middle square of a picture, small enough for a card. */
-async function small(file) {
-  const image = await createImageBitmap(file).catch(() => {
-    throw new Error("This is no picture that can be read.");
-  });
-  const side = Math.min(image.width, image.height);
-  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
-  const from = [(image.width - side) / 2, (image.height - side) / 2, side, side];
-  canvas.getContext("2d").drawImage(image, ...from, 0, 0, SIDE, SIDE);
-  for (const quality of [0.9, 0.75, 0.6, 0.4, 0.2]) {
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
-    if (blob && blob.size <= MAX_BYTES) return blob;
-  }
-  throw new Error("This picture cannot be made small enough.");
-}
 
 async function reread() {
   forgetOwnPicture();
@@ -34,22 +16,13 @@ async function reread() {
 }
 
 function Picture() {
-  const chosen = useRef(null);
-  const take = (event) => {
-    const [file] = event.target.files;
-    event.target.value = "";
-    if (file) attempt(async () => put("/me/avatar", await small(file)).then(reread), "Your picture is changed");
-  };
-  const drop = () => attempt(() => remove("/me/avatar").then(reread), "Your picture is gone");
   return html`<div class="portrait large">
     <${Avatar} of=${me.value.user_id} name=${profile.value.name} size="xxl" />
     <div>
       <p class="hint">It goes out on your card, small, without place and time.</p>
       <p class="actions start">
-        <button type="button" class="quiet" onClick=${() => chosen.current.click()}>Choose a picture</button>
-        ${profile.value.avatar && html`<button type="button" class="quiet danger" onClick=${drop}><${Icon} name="trash" />Take it away</button>`}
+        <${PictureButtons} path="/me/avatar" there=${profile.value.avatar} done=${reread} changed="Your picture is changed" gone="Your picture is gone" />
       </p>
-      <input ref=${chosen} type="file" accept="image/*" hidden aria-label="Picture" onChange=${take} />
     </div>
   </div>`;
 }

@@ -1,7 +1,7 @@
 // A room: what it is called, who is in it, who may do what, and how others come in.
 import { html, useEffect, useState } from "../h.js";
 import { part, patch, post, remove } from "../api.js";
-import { atLeast, contacts, keep, members, membersAgain, RANKS, roomAgain, rooms } from "../state.js";
+import { atLeast, contacts, keep, may, members, membersAgain, RANKS, repainted, roomAgain, rooms } from "../state.js";
 import { go } from "../route.js";
 import { momentOf, plural, span } from "../format.js";
 import { Avatar } from "../parts/avatar.js";
@@ -9,9 +9,10 @@ import { Button, Copyable, Field, Form, Select, Waiting } from "../parts/bits.js
 import { Icon } from "../parts/icon.js";
 import { attempt, confirm, openMenu, show } from "../parts/layer.js";
 import { Qr } from "../parts/qr.js";
+import { PictureButtons } from "../parts/square.js";
+import { block, expel, Knocks, Reports } from "./order.js";
 
 const path = (room, rest = "") => `/rooms/${part(room.id)}${rest}`;
-const may = (room, what) => room.standing === "member" && atLeast(room.role, room.policy[what]);
 const above = (one, other) => RANKS.indexOf(one) > RANKS.indexOf(other);
 const given = ["guest", "member", "moderator", "admin"];
 
@@ -19,6 +20,12 @@ async function change(room, wish, done) {
   const changed = await patch(path(room), wish);
   keep(rooms, room.id, changed);
   if (done) done();
+}
+
+/** There may be another picture under the same address. */
+function repaint(room) {
+  keep(repainted, room.id, (repainted.value.get(room.id) ?? 0) + 1);
+  roomAgain(room.id);
 }
 
 async function rank(room, member, role) {
@@ -34,17 +41,8 @@ async function rank(room, member, role) {
   if (await attempt(() => patch(path(room, `/members/${part(member.user_id)}`), { role }))) membersAgain(room.id);
 }
 
-async function expel(room, member, ban) {
-  const sure = await confirm({
-    title: ban ? `Ban ${member.name}?` : `Remove ${member.name}?`,
-    body: ban ? "They go, and cannot come back until they are unbanned. They get nothing that is written from now on." : "They get nothing that is written from now on.",
-    action: ban ? "Ban" : "Remove",
-    danger: true,
-  });
-  if (sure && (await attempt(() => post(path(room, `/members/${part(member.user_id)}/remove`), { ban })))) roomAgain(room.id);
-}
-
 function memberMenu(anchor, room, member) {
+  const sends = may(room, "remove") && above(room.role, member.role);
   const ranks = may(room, "roles") ? given.filter((role) => above(room.role, role)) : [];
   openMenu(
     anchor,
@@ -52,9 +50,10 @@ function memberMenu(anchor, room, member) {
       contacts.value.has(member.user_id) && { icon: "user", text: "Their card", act: () => go("people", member.user_id) },
       ...ranks.map((role) => ({ icon: "people", text: role[0].toUpperCase() + role.slice(1), checked: member.role === role, act: () => rank(room, member, role) })),
       room.role === "owner" && { icon: "door", text: "Make them the owner", act: () => rank(room, member, "owner") },
-      may(room, "remove") && null,
-      may(room, "remove") && { icon: "leave", text: "Remove", danger: true, act: () => expel(room, member, false) },
-      may(room, "remove") && { icon: "ban", text: "Ban", danger: true, act: () => expel(room, member, true) },
+      null,
+      { icon: "mute", text: member.blocked ? "Unblock" : "Block", danger: !member.blocked, act: () => block(room, member) },
+      sends && { icon: "leave", text: "Remove", danger: true, act: () => expel(room, member.user_id, member.name, false) },
+      sends && { icon: "ban", text: "Ban", danger: true, act: () => expel(room, member.user_id, member.name, true) },
     ],
     member.name,
   );
@@ -68,11 +67,11 @@ function Members({ room }) {
   if (!all) return html`<${Waiting} />`;
   return html`<ul class="members">
     ${all.map((member) => {
-      const others = !member.own && (contacts.value.has(member.user_id) || (above(room.role, member.role) && (may(room, "roles") || may(room, "remove"))));
+      const words = [member.role !== "member" && member.role, member.blocked && "blocked"].filter(Boolean).join(", ");
       return html`<li key=${member.user_id}>
         <${Avatar} of=${member.user_id} name=${member.name} size="s" />
-        <span class="text"><strong>${member.own ? "You" : member.name}</strong>${member.role !== "member" && html`<small>${member.role}</small>`}</span>
-        ${others && html`<${Button} icon="more" label=${`What to do with ${member.name}`} aria-haspopup="menu" onClick=${(event) => memberMenu(event.currentTarget, room, member)} />`}
+        <span class="text"><strong>${member.own ? "You" : member.name}</strong>${words && html`<small>${words}</small>`}</span>
+        ${!member.own && html`<${Button} icon="more" label=${`What to do with ${member.name}`} aria-haspopup="menu" onClick=${(event) => memberMenu(event.currentTarget, room, member)} />`}
       </li>`;
     })}
   </ul>`;
@@ -115,17 +114,23 @@ function InviteContact({ room }) {
   </ul>`;
 }
 
-async function makeLink(room) {
-  const made = await attempt(() => post(path(room, "/links")));
+async function makeLink(room, knock) {
+  const made = await attempt(() => post(path(room, "/links"), { knock }));
   if (!made) return;
   await show(
     `A link to ${room.name}`,
-    html`<p>Whoever opens it comes in. It works until ${momentOf(made.expires_at)}.</p>
+    html`<p>Whoever opens it ${knock ? "knocks, and waits until somebody here lets them in" : "comes in"}. It works until ${momentOf(made.expires_at)}.</p>
       <${Qr} text=${made.link} label=${`QR code of a link to ${room.name}`} />
       <${Copyable} text=${made.link} label="Link" />`,
   );
 }
 
+export const JOIN = [
+  ["link", "By invitation or link"],
+  ["invite", "By invitation alone"],
+  ["knock", "They knock, and somebody lets them in"],
+  ["public", "Anybody who finds it"],
+];
 const RANK_OPTIONS = [
   ["guest", "Everybody, guests too"],
   ["member", "Members"],
@@ -140,7 +145,7 @@ const RULES = [
   ["info", "Who changes name and topic", RANK_OPTIONS],
   ["remove", "Who removes people", RANK_OPTIONS],
   ["roles", "Who gives ranks", RANK_OPTIONS],
-  ["join", "How people come in", [["invite", "By invitation"], ["link", "By invitation or link"]]],
+  ["join", "How people come in", JOIN],
   ["history", "What newcomers can read", [["none", "Nothing from before"], ["last100", "The last 100 messages"], ["30days", "The last 30 days"], ["all", "Everything"]]],
 ];
 const SLOW = [0, 5_000, 30_000, 300_000, 3_600_000];
@@ -175,19 +180,22 @@ export function Room({ room }) {
       <h3>${room.name}</h3>
       <p class="hint">${plural(room.members, "member")}${member ? ` · you are ${room.role === "owner" ? "the owner" : `a${/^[ao]/u.test(room.role) ? "n" : ""} ${room.role}`}` : ""}</p>
       ${room.topic && html`<p class="topic">${room.topic}</p>`}
-      ${may(room, "info") && !editing && html`<p><button type="button" class="quiet" onClick=${() => setEditing(true)}><${Icon} name="edit" />Name and topic</button></p>`}
+      ${may(room, "info") && !editing && html`<p><button type="button" class="quiet" onClick=${() => setEditing(true)}><${Icon} name="edit" />Name, topic, picture</button></p>`}
+      ${editing && html`<p class="buttons"><${PictureButtons} size="small" path=${path(room, "/avatar")} there=${room.avatar} done=${() => repaint(room)} changed="The picture is changed" gone="The picture is gone" /></p>`}
     </div>
     ${editing &&
     html`<${Form} submit=${save} action="Save" quiet=${html`<button type="button" class="quiet" onClick=${() => setEditing(false)}>Cancel</button>`}>
       <${Field} label="Name" name="name" defaultValue=${room.name} maxlength="64" required />
       <${Field} label="Topic" name="topic" area defaultValue=${room.topic} rows="3" />
     <//>`}
+    <${Knocks} room=${room} />
+    <${Reports} room=${room} />
     <h3>Members</h3>
     <${Members} room=${room} />
     ${may(room, "invite") &&
     html`<h3>Bring in</h3>
       <${InviteContact} room=${room} />
-      <div class="buttons"><button type="button" class="quiet" onClick=${() => makeLink(room)}><${Icon} name="link" />Make a link</button></div>`}
+      <div class="buttons"><button type="button" class="quiet" onClick=${() => makeLink(room, room.policy.join === "knock")}><${Icon} name="link" />Make a link${room.policy.join === "knock" ? " to knock with" : ""}</button></div>`}
     ${room.banned.length > 0 && html`<${KeptOut} room=${room} />`}
     ${member && html`<details><summary>Rules of this room</summary><${Rules} room=${room} /></details>`}
   `;

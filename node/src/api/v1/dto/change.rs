@@ -63,6 +63,19 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// All event names.
+    pub(crate) const NAMES: [&str; 9] = [
+        "message",
+        "system",
+        "message_updated",
+        "message_hidden",
+        "receipt",
+        "contact",
+        "conversation",
+        "request",
+        "report",
+    ];
+
     /// The event name on a stream.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -138,7 +138,7 @@ pub(crate) struct DeviceState {
     /// Why it is not there yet, or will not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
-    /// Since when that is so.
+    /// Since when that is so; of what was read: when that was told here, as far as it is still known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<Time>,
 }

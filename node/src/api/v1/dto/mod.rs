@@ -14,6 +14,7 @@ mod profile;
 mod request;
 mod room;
 mod system;
+mod webhook;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -45,6 +46,7 @@ pub(crate) use room::{
     RemoveMember, Report, Room, RoomLink, RoomMember, RoomRequest, Rules, ShownRules,
 };
 pub(crate) use system::System;
+pub(crate) use webhook::{MadeWebhook, MakeWebhook, Webhook, WebhookTest};
 
 /// A moment, ms since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

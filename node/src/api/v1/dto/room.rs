@@ -111,6 +111,8 @@ pub(crate) struct RoomMember {
     pub(crate) role: &'static str,
     /// Whether it is the account itself.
     pub(crate) own: bool,
+    /// Whether the account has blocked them.
+    pub(crate) blocked: bool,
     pub(crate) since: Time,
 }
 

@@ -6,7 +6,7 @@ use parlour_store::contacts::{self, ContactRow, ContactState};
 use parlour_store::conversations::{self, ConversationKind};
 use parlour_store::registers::{self, Trust};
 use parlour_store::view::{DeliveryState, DeviceDelivery, TRIED_MS};
-use parlour_store::{ConversationNo, EventKey, StoreError, devices, events};
+use parlour_store::{ConversationNo, EventKey, StoreError, devices, events, read_marks};
 
 use super::Reader;
 use super::names::delivery_name;
@@ -41,7 +41,10 @@ impl Reader<'_> {
         let (_, delivery) = self.conversation_view(key.log.conversation)?;
         let mut states = Vec::new();
         for to in delivery.devices(&key.log, key.seq, clock, now_ms())? {
-            let (reason, since) = Why::parts(self.why(&to, key.log.conversation, clock)?);
+            let (reason, mut since) = Why::parts(self.why(&to, key.log.conversation, clock)?);
+            if let (DeliveryState::Read, Some(no)) = (to.state, devices::number(&self.rows, &to.device)?) {
+                since = read_marks::of_log(&self.rows, &key.log, no)?.read_at(key.seq).map(Time);
+            }
             states.push(dto::DeviceState {
                 user_id: to.user,
                 name: self.name_of(&to.user)?,

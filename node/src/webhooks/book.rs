@@ -1,0 +1,360 @@
+//! What is known of an account's webhooks: a small file beside its keystore, and what is true while they work. The file never
+//! leaves the node, like the one with the tokens, and no key is in it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use parlour_crypto::ConversationId;
+use rand_core::Rng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::NewHook;
+use super::delivery::Key;
+use super::trouble::Trouble;
+use crate::data::write_private;
+use crate::random::SystemRng;
+
+/// Webhooks of an account at once.
+const MAX_WEBHOOKS: usize = 32;
+/// Random bytes of an id.
+const ID_BYTES: usize = 10;
+/// The format this program writes; a newer one is left alone.
+const VERSION: u32 = 1;
+
+/// One webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hook {
+    pub(crate) id: String,
+    pub(crate) url: String,
+    pub(crate) anywhere: bool,
+    /// Names of changes; all if there are none.
+    pub(crate) events: Vec<String>,
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) created: u64,
+    /// Everything up to it is delivered, or not for this one.
+    pub(crate) cursor: u64,
+    /// When something was delivered last; 0 = never.
+    pub(crate) delivered: u64,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Why the webhooks could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    #[error("there are {MAX_WEBHOOKS} webhooks already: remove one that is not used any more")]
+    TooMany,
+    #[error("there is no webhook {0:?}")]
+    Unknown(String),
+    #[error("the webhook cannot be used: {0}")]
+    Unusable(String),
+    #[error("the account's webhooks could not be read or written")]
+    Io(#[from] io::Error),
+}
+
+/// How a worker is told of what does not come from the feed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signals {
+    /// The webhook was removed.
+    pub(super) over: CancellationToken,
+    /// What it waits for has come early.
+    pub(super) wake: Arc<Notify>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    version: u32,
+    hooks: Vec<Hook>,
+}
+
+#[derive(Default)]
+struct Live {
+    signals: Signals,
+    /// When, and that as ms since 1970.
+    next_try: Option<(Instant, u64)>,
+}
+
+struct Pages {
+    /// `None`: the file cannot be used; no webhook works, and nothing is written over it.
+    kept: Option<Kept>,
+    live: BTreeMap<String, Live>,
+}
+
+pub(super) struct Book {
+    file: PathBuf,
+    root: Zeroizing<[u8; 32]>,
+    pages: Mutex<Pages>,
+}
+
+impl Book {
+    pub(super) fn open(file: PathBuf, root: Zeroizing<[u8; 32]>) -> Self {
+        let kept = read(&file).inspect_err(|error| {
+            tracing::error!(%error, file = %file.display(), "webhooks do not work: their file cannot be used");
+        });
+        let pages = Pages {
+            live: kept.iter().flat_map(|kept| &kept.hooks).map(live).collect(),
+            kept: kept.ok(),
+        };
+        Self {
+            file,
+            root,
+            pages: Mutex::new(pages),
+        }
+    }
+
+    pub(super) fn key(&self, id: &str) -> Key {
+        Key::of(&self.root, id)
+    }
+
+    pub(super) fn secret_text(&self, id: &str) -> Zeroizing<String> {
+        self.key(id).text()
+    }
+
+    pub(super) fn all(&self) -> Result<Vec<Hook>, KeepError> {
+        let pages = self.pages();
+        Ok(pages.kept.as_ref().ok_or_else(unusable)?.hooks.clone())
+    }
+
+    pub(super) fn get(&self, id: &str) -> Result<Hook, KeepError> {
+        let found = self.all()?.into_iter().find(|hook| hook.id == id);
+        found.ok_or_else(|| KeepError::Unknown(id.to_owned()))
+    }
+
+    pub(super) fn signals(&self, id: &str) -> Option<Signals> {
+        self.pages().live.get(id).map(|live| live.signals.clone())
+    }
+
+    pub(super) fn next_try(&self, id: &str) -> Option<u64> {
+        self.pages().live.get(id)?.next_try.map(|(_, at)| at)
+    }
+
+    /// The time that is left until the next try.
+    pub(super) fn left(&self, id: &str) -> Option<Duration> {
+        let (at, _) = self.pages().live.get(id)?.next_try?;
+        Some(at.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    pub(super) fn add(&self, new: NewHook, now: u64) -> Result<Hook, KeepError> {
+        let mut random = [0; ID_BYTES];
+        SystemRng.fill_bytes(&mut random);
+        let hook = Hook {
+            id: format!("hook_{}", HEXLOWER.encode(&random)),
+            url: new.url,
+            anywhere: new.anywhere,
+            events: new.events,
+            conversation: new.conversation,
+            created: now,
+            cursor: new.cursor,
+            delivered: 0,
+            trouble: None,
+        };
+        let mut pages = self.pages();
+        self.change(&mut pages, |hooks| {
+            if hooks.len() >= MAX_WEBHOOKS {
+                return Err(KeepError::TooMany);
+            }
+            hooks.push(hook.clone());
+            Ok(())
+        })?;
+        pages.live.extend([live(&hook)]);
+        Ok(hook)
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Result<(), KeepError> {
+        let mut pages = self.pages();
+        let known = pages.live.get(id).map(|live| live.signals.clone());
+        let signals = known.ok_or_else(|| KeepError::Unknown(id.to_owned()))?;
+        // Before the disk is asked: it may be full.
+        signals.over.cancel();
+        self.change(&mut pages, |hooks| {
+            hooks.retain(|hook| hook.id != id);
+            Ok(())
+        })?;
+        pages.live.remove(id);
+        Ok(())
+    }
+
+    /// What is behind `cursor` is next; `delivered` says when this was told, if it was. In memory, until [`Book::save`].
+    pub(super) fn passed(&self, id: &str, cursor: u64, delivered: Option<u64>) {
+        self.note(id, |hook, live| {
+            hook.cursor = hook.cursor.max(cursor);
+            if let Some(now) = delivered {
+                hook.delivered = now;
+                if hook.trouble.take().is_some() {
+                    live.next_try = None;
+                    tracing::info!(webhook = hook.id, "the receiver of a webhook takes deliveries again");
+                }
+            }
+        });
+    }
+
+    /// The receiver has answered as it should.
+    pub(super) fn recovered(&self, id: &str, now: u64) {
+        self.passed(id, 0, Some(now));
+        if let Some(signals) = self.signals(id) {
+            signals.wake.notify_one();
+        }
+    }
+
+    /// One more try has failed; answers how it stands, and after which time the next one is, unless it is paused.
+    pub(super) fn failed(&self, id: &str, error: String, now: u64) -> Option<(Trouble, Duration)> {
+        let mut random = [0; 4];
+        SystemRng.fill_bytes(&mut random);
+        let mut found = None;
+        self.note(id, |hook, live| {
+            let trouble = Trouble::after(hook.trouble.as_ref(), error, now);
+            let pause = trouble.pause(u32::from_le_bytes(random));
+            let next = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+            live.next_try = (!trouble.paused).then_some((Instant::now() + pause, next));
+            hook.trouble = Some(trouble.clone());
+            found = Some((trouble, pause));
+        });
+        found
+    }
+
+    /// Brings what was noted to the disk. Waits for it.
+    pub(super) fn save(&self) -> Result<(), KeepError> {
+        let mut pages = self.pages();
+        self.change(&mut pages, |_| Ok(()))
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, id: &str, change: impl FnOnce(&mut Hook, &mut Live)) {
+        let mut pages = self.pages();
+        let Pages { kept, live } = &mut *pages;
+        let hook = kept
+            .iter_mut()
+            .flat_map(|kept| &mut kept.hooks)
+            .find(|hook| hook.id == id);
+        if let (Some(hook), Some(live)) = (hook, live.get_mut(id)) {
+            change(hook, live);
+        }
+    }
+
+    /// Changes what is kept, on the disk first.
+    fn change(
+        &self,
+        pages: &mut Pages,
+        change: impl FnOnce(&mut Vec<Hook>) -> Result<(), KeepError>,
+    ) -> Result<(), KeepError> {
+        let mut next = pages.kept.clone().ok_or_else(unusable)?;
+        change(&mut next.hooks)?;
+        let text = serde_json::to_vec_pretty(&next).map_err(io::Error::other)?;
+        write_private(&self.file, &text)?;
+        pages.kept = Some(next);
+        Ok(())
+    }
+}
+
+fn live(hook: &Hook) -> (String, Live) {
+    (hook.id.clone(), Live::default())
+}
+
+fn unusable() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the file with the webhooks cannot be used")
+}
+
+fn read(file: &Path) -> io::Result<Kept> {
+    let bytes = match std::fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Kept {
+                version: VERSION,
+                hooks: Vec::new(),
+            });
+        }
+        bytes => bytes?,
+    };
+    let kept: Kept = serde_json::from_slice(&bytes)?;
+    if kept.version != VERSION {
+        let text = format!("it has version {}, and this program knows {VERSION}", kept.version);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(cursor: u64) -> NewHook {
+        NewHook {
+            url: "http://localhost/".into(),
+            anywhere: false,
+            events: vec!["message".into()],
+            conversation: None,
+            cursor,
+        }
+    }
+
+    fn open(folder: &tempfile::TempDir) -> Book {
+        Book::open(folder.path().join("webhooks"), Zeroizing::new([9; 32]))
+    }
+
+    #[test]
+    fn what_was_saved_is_there_again_and_no_key_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = open(&folder);
+        let hook = book.add(new(3), 100).unwrap();
+        let secret = book.secret_text(&hook.id);
+        book.passed(&hook.id, 8, Some(200));
+        assert_eq!(open(&folder).get(&hook.id).unwrap().cursor, 3, "not saved yet");
+        book.failed(&hook.id, "it was away".into(), 300).unwrap();
+        book.save().unwrap();
+
+        let again = open(&folder);
+        let found = again.get(&hook.id).unwrap();
+        assert_eq!((found.cursor, found.delivered), (8, 200));
+        assert_eq!(found.trouble.unwrap().error, "it was away");
+        assert_eq!(*again.secret_text(&hook.id), *secret);
+        let text = std::fs::read_to_string(folder.path().join("webhooks")).unwrap();
+        assert!(!text.contains(secret.strip_prefix("whsec_").unwrap()));
+        again.remove(&hook.id).unwrap();
+        assert!(matches!(open(&folder).get(&hook.id), Err(KeepError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_cursor_does_not_go_back_and_success_ends_the_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = open(&folder);
+        let id = book.add(new(3), 0).unwrap().id;
+        book.failed(&id, "x".into(), 10).unwrap();
+        assert!(book.next_try(&id).is_some_and(|at| (510..=1_010).contains(&at)));
+        book.passed(&id, 5, None);
+        assert!(book.get(&id).unwrap().trouble.is_some(), "nothing was delivered");
+        book.recovered(&id, 20);
+        let hook = book.get(&id).unwrap();
+        assert_eq!((hook.cursor, hook.delivered, hook.trouble), (5, 20, None));
+        assert_eq!(book.next_try(&id), None);
+    }
+
+    #[test]
+    fn there_are_only_so_many_and_a_file_of_another_kind_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = open(&folder);
+        for _ in 0..MAX_WEBHOOKS {
+            book.add(new(0), 0).unwrap();
+        }
+        assert!(matches!(book.add(new(0), 0), Err(KeepError::TooMany)));
+        let file = folder.path().join("webhooks");
+        for other in ["nonsense", "{\"version\":2,\"hooks\":[]}"] {
+            std::fs::write(&file, other).unwrap();
+            let book = open(&folder);
+            assert!(matches!(book.all(), Err(KeepError::Io(_))), "{other}");
+            assert!(matches!(book.add(new(0), 0), Err(KeepError::Io(_))), "{other}");
+            assert!(book.save().is_err(), "{other}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), other);
+        }
+    }
+}
