@@ -51,7 +51,7 @@ impl Session {
         let deadline = Instant::now() + HELD;
         loop {
             match start(options.clone()).await {
-                Ok(node) => return Self::embedded(reach, node),
+                Ok(node) => return Self::embedded(node),
                 Err(error) if is_data_in_use(&error) && Instant::now() < deadline => sleep(HELD_STEP).await,
                 Err(error) => return Err(error),
             }
@@ -61,11 +61,7 @@ impl Session {
         }
     }
 
-    /// A node that reads the disk for a moment is nothing that others should come to rely on.
-    fn embedded(reach: Reach, node: Node) -> Result<Self> {
-        if reach == Reach::Disk {
-            node.hide();
-        }
+    fn embedded(node: Node) -> Result<Self> {
         Ok(Self {
             client: client_of(&node, true)?,
             node: Some(node),
@@ -140,6 +136,8 @@ fn embedded_options(data: &Path, reach: Reach) -> NodeOptions {
         network: reach == Reach::Network,
         limits: ApiLimits::default(),
         origins: Vec::new(),
+        // It only reads and writes the disk for a moment.
+        hidden: reach == Reach::Disk,
     }
 }
 

@@ -58,6 +58,8 @@ pub struct NodeOptions {
     pub limits: ApiLimits,
     /// Origins (`http://HOST:PORT`, as browsers write them) whose pages may use the local API with a token.
     pub origins: Vec<String>,
+    /// Whether the command line is not to find it: nobody is to rely on a node that stops in a moment.
+    pub hidden: bool,
 }
 
 impl std::fmt::Debug for NodeOptions {
@@ -118,6 +120,8 @@ pub(crate) struct Resident {
     pub(crate) account: AccountHandle,
     report: OpenReport,
     runner: Option<std::thread::JoinHandle<()>>,
+    /// Ends the account and its network. Not the token of the door: who asked for something before it was shut is to have an answer.
+    end: CancellationToken,
 }
 
 impl Node {
@@ -158,7 +162,8 @@ impl Node {
             .map(|one| one.account.facts().account.clone())
             .collect();
         entrance.admit(&names);
-        if let Err(error) = entrance.tell_where() {
+        let told = if options.hidden { Ok(()) } else { entrance.tell_where() };
+        if let Err(error) = told {
             failures.insert(0, (String::new(), error.into()));
             entrance.stop.cancel();
             for resident in &mut residents {
@@ -269,11 +274,6 @@ impl Node {
         self.entrance.open_lan(lan).await
     }
 
-    /// Takes back what leads the command line to it: nobody else is to rely on a node that stops in a moment.
-    pub fn hide(&self) {
-        self.entrance.forget_where();
-    }
-
     /// Stops: sockets are drained, what was accepted is on disk, the stores are closed cleanly.
     pub async fn stop(mut self) {
         self.entrance.close().await;
@@ -288,6 +288,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.entrance.stop.cancel();
         for resident in [&mut self.first].into_iter().chain(&mut self.others) {
+            resident.end.cancel();
             if let Some(runner) = resident.runner.take() {
                 let _ = runner.join();
             }
@@ -379,7 +380,9 @@ impl Resident {
             Vec::new()
         };
         let config = net_config(options, &port, ports, keypair)?;
-        let (net, events) = parlour_net::start(config, stop.child_token())?;
+        let end = CancellationToken::new();
+        let guard = end.clone().drop_guard();
+        let (net, events) = parlour_net::start(config, end.child_token())?;
         let refused = net.refused();
         let (live_tx, live) = watch::channel(Arc::new(Live::default()));
         let (ephemera_tx, ephemera) = watch::channel(Arc::new(Ephemera::default()));
@@ -426,7 +429,7 @@ impl Resident {
             webhooks: Arc::new(Webhooks::open(data.webhooks(&facts.account), key.subkey("webhooks"))),
             facts: Arc::new(facts),
         };
-        let runner = run_on_own_thread(runner, first, stop.clone())?;
+        let runner = run_on_own_thread(runner, first, guard.disarm())?;
         let (keystore, stop) = (data.keystore(&account.facts().account), stop.child_token());
         services.spawn(keep_index(account.clone(), stop.clone()));
         services.spawn(keep_certificate(account.clone(), keystore, key, stop.clone()));
@@ -435,10 +438,12 @@ impl Resident {
             account,
             report,
             runner: Some(runner),
+            end,
         })
     }
 
     pub(crate) async fn stop(&mut self) {
+        self.end.cancel();
         if let Some(runner) = self.runner.take() {
             let _ = tokio::task::spawn_blocking(move || runner.join()).await;
         }

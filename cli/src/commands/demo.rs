@@ -67,18 +67,23 @@ impl Demo {
             .tempdir()
             .context("cannot make a temporary directory")?;
         let mut stop = Stop::new()?;
-        tokio::select! {
-            result = Box::pin(self.play(&home, out)) => result,
+        let mut guests = Vec::new();
+        let result = tokio::select! {
+            result = Box::pin(self.play(&home, &mut guests, out)) => result,
             () = stop.asked() => {
                 out.note("\nThat was it; everything is removed again.");
                 Ok(ExitCode::SUCCESS)
             }
+        };
+        // Nothing writes there any more when it is removed.
+        for guest in guests {
+            guest.node.stop().await;
         }
+        result
     }
 
-    async fn play(&self, home: &TempDir, out: &Output) -> Result<ExitCode> {
+    async fn play(&self, home: &TempDir, guests: &mut Vec<Guest>, out: &Output) -> Result<ExitCode> {
         let began = Instant::now();
-        let mut guests = Vec::new();
         for name in NAMES {
             guests.push(Guest::arrive(name, home.path()).await?);
         }
@@ -94,17 +99,14 @@ impl Demo {
         }
         let mut said = Said::default();
         for (from, to, text) in SCRIPT {
-            say(&guests, from, to, text, &mut said, out).await?;
+            say(guests, from, to, text, &mut said, out).await?;
         }
-        burst(&guests, &mut said, out).await?;
-        absence(&mut guests, &mut said, out).await?;
+        burst(guests, &mut said, out).await?;
+        absence(guests, &mut said, out).await?;
         find(&guests[0], out).await?;
-        let missing = verify(&guests, &said, out).await?;
+        let missing = verify(guests, &said, out).await?;
         if !self.exit {
-            answer(&guests, out).await?;
-        }
-        for guest in guests {
-            guest.node.stop().await;
+            answer(guests, out).await?;
         }
         Ok(if missing == 0 {
             ExitCode::SUCCESS
@@ -135,6 +137,7 @@ impl Guest {
             network: true,
             limits: ApiLimits::default(),
             origins: Vec::new(),
+            hidden: false,
         };
         let node = Box::pin(start(options)).await?;
         let client = client_of(&node, false)?;

@@ -148,6 +148,7 @@ impl Up {
             network: true,
             limits: doors.limits(out),
             origins: pages,
+            hidden: false,
         };
         let options = unlocked(global, options)?;
         let started = if has_account {

@@ -55,6 +55,7 @@ pub(crate) fn options(data: &TempDir) -> NodeOptions {
         network: true,
         limits: ApiLimits::default(),
         origins: Vec::new(),
+        hidden: false,
     }
 }
 

@@ -6,6 +6,7 @@ use parlour_crypto::{Body, ClosePoll, Content, Delete, EventId, MAX_COUNTED, Mes
 use parlour_store::Txn;
 use parlour_store::annotations::{self, fold};
 use parlour_store::events;
+use parlour_store::timeline::{self, Position, TimelineEntry};
 use parlour_store::view::{Absent, PollView, Shown, searchable, state};
 use proptest::prelude::*;
 
@@ -192,6 +193,17 @@ fn a_poll_that_is_deleted_shows_nothing_of_its_votes_and_is_found_no_more() {
     let cast = vote(&world, (1, 1), START + 1, asked.event.id(), &[0]);
     let mut txn = world.store.begin();
     take(&mut txn, &[&asked, &cast]);
+    let words = searchable(&txn, &asked.at, &asked.event).unwrap();
+    assert_eq!(words, None, "it is not shown yet");
+    let entry = TimelineEntry {
+        at: Position {
+            clock: START,
+            id: asked.event.id(),
+        },
+        event: asked.at,
+        room_seq: 1,
+    };
+    timeline::put(&mut txn, CONVERSATION, &entry);
     let words = searchable(&txn, &asked.at, &asked.event).unwrap();
     assert_eq!(words.as_deref(), Some("which heron?\ngrey\npurple\nnight"));
     let delete = Body::Delete(Delete {
