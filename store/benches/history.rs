@@ -162,7 +162,7 @@ fn read_apart(dir: &Path, what: &str, figures: &mut Figures) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.arg("--read").arg(dir).arg(what);
     child
-        .env("MALLOC_ARENA_MAX", "1")
+        .env("MALLOC_ARENA_MAX", "2")
         .env("MALLOC_TRIM_THRESHOLD_", "131072");
     let done = child.stderr(Stdio::inherit()).output().unwrap();
     assert!(done.status.success(), "reading failed");
