@@ -42,8 +42,8 @@ impl Desk {
         }
     }
 
-    /// Serves until the node stops, and stops the accounts that were made then.
-    pub(crate) async fn serve(mut self, mut queue: mpsc::Receiver<Newcomer>) {
+    /// Serves until the node stops; answers with the accounts that were made, which run on.
+    pub(crate) async fn serve(mut self, mut queue: mpsc::Receiver<Newcomer>) -> Vec<Resident> {
         let stop = self.hall.stop.clone();
         loop {
             let newcomer = tokio::select! {
@@ -64,9 +64,7 @@ impl Desk {
         }
         stop.cancelled().await;
         while self.services.join_next().await.is_some() {}
-        for resident in &mut self.residents {
-            resident.stop().await;
-        }
+        self.residents
     }
 
     async fn welcome(

@@ -12,6 +12,7 @@ use parlour_store::{DataLock, DbOptions, LockError, OpenReport, Store, StoreErro
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use zeroize::Zeroizing;
 
 use crate::account::{AccountError, choose_account, needs_password, unlock_account};
@@ -112,9 +113,11 @@ pub struct Node {
     others: Vec<Resident>,
     failures: Vec<(String, NodeError)>,
     entrance: Entrance,
+    /// Has those who came since the start.
+    desk: AbortOnDropHandle<Vec<Resident>>,
 }
 
-/// An account that runs.
+/// An account that runs. Dropped, it ends at once.
 #[derive(Debug)]
 pub(crate) struct Resident {
     pub(crate) account: AccountHandle,
@@ -183,7 +186,7 @@ impl Node {
         let queue = entrance.door.newcomers.open_desk();
         let rooms = api::account_rooms(&entrance.door, accounts);
         let desk = Desk::new((*entrance).clone(), options, ports, residents.len());
-        entrance.services.spawn(desk.serve(queue));
+        let desk = AbortOnDropHandle::new(tokio::spawn(desk.serve(queue)));
         entrance.serve(rooms);
         let first = residents.remove(0);
         Ok(Self {
@@ -191,6 +194,7 @@ impl Node {
             others: residents,
             failures,
             entrance,
+            desk,
         })
     }
 
@@ -277,7 +281,8 @@ impl Node {
     /// Stops: sockets are drained, what was accepted is on disk, the stores are closed cleanly.
     pub async fn stop(mut self) {
         self.entrance.close().await;
-        for resident in [&mut self.first].into_iter().chain(&mut self.others) {
+        let mut late = (&mut self.desk).await.unwrap_or_default();
+        for resident in [&mut self.first].into_iter().chain(&mut self.others).chain(&mut late) {
             resident.stop().await;
         }
         self.entrance.forget_where();
@@ -287,11 +292,14 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.entrance.stop.cancel();
-        for resident in [&mut self.first].into_iter().chain(&mut self.others) {
-            resident.end.cancel();
-            if let Some(runner) = resident.runner.take() {
-                let _ = runner.join();
-            }
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        self.end.cancel();
+        if let Some(runner) = self.runner.take() {
+            let _ = runner.join();
         }
     }
 }
