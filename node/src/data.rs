@@ -20,6 +20,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use parlour_store::{private_dir, private_file};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::random::SystemRng;
@@ -191,4 +192,24 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Reads a private file of JSON that says its form; `None` if there is none. One of another form, or that cannot be read, is an error,
+/// so that nothing is written over it.
+pub(crate) fn read_versioned<T: DeserializeOwned>(
+    file: &Path,
+    known: u32,
+    version: impl Fn(&T) -> u32,
+) -> io::Result<Option<T>> {
+    let bytes = match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let read: T = serde_json::from_slice(&bytes)?;
+    let found = version(&read);
+    if found != known {
+        let text = format!("it has version {found}, and this program knows {known}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(Some(read))
 }

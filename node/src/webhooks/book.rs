@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::NewHook;
 use super::delivery::Key;
 use super::trouble::Trouble;
-use crate::data::write_private;
+use crate::data::{read_versioned, write_private};
 use crate::random::SystemRng;
 
 /// Webhooks of an account at once.
@@ -267,21 +267,11 @@ fn unusable() -> io::Error {
 }
 
 fn read(file: &Path) -> io::Result<Kept> {
-    let bytes = match std::fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Kept {
-                version: VERSION,
-                hooks: Vec::new(),
-            });
-        }
-        bytes => bytes?,
-    };
-    let kept: Kept = serde_json::from_slice(&bytes)?;
-    if kept.version != VERSION {
-        let text = format!("it has version {}, and this program knows {VERSION}", kept.version);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
-    Ok(kept)
+    let kept = read_versioned(file, VERSION, |kept: &Kept| kept.version)?;
+    Ok(kept.unwrap_or_else(|| Kept {
+        version: VERSION,
+        hooks: Vec::new(),
+    }))
 }
 
 #[cfg(test)]

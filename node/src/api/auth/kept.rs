@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::Scope;
 use super::password::PasswordHash;
-use crate::data::write_private;
+use crate::data::{read_versioned, write_private};
 
 /// The format this program writes; a newer one is left alone.
 const VERSION: u32 = 1;
@@ -170,16 +170,8 @@ fn unusable() -> io::Error {
 }
 
 fn read(file: &Path) -> io::Result<Kept> {
-    let bytes = match std::fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
-        bytes => bytes?,
-    };
-    let kept: Kept = serde_json::from_slice(&bytes)?;
-    if kept.version != VERSION {
-        let text = format!("it has version {}, and this program knows {VERSION}", kept.version);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
-    Ok(kept)
+    let kept = read_versioned(file, VERSION, |kept: &Kept| kept.version)?;
+    Ok(kept.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::write_private;
+use crate::data::{read_versioned, write_private};
 
 /// The format this program writes; a newer one is left alone.
 const VERSION: u32 = 1;
@@ -299,22 +299,11 @@ fn changed(before: &Standing, account: &str, change: &RoleChange, now: u64) -> R
 }
 
 fn read(file: &Path) -> io::Result<Kept> {
-    let bytes = match std::fs::read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let accounts = BTreeMap::new();
-            return Ok(Kept {
-                version: VERSION,
-                accounts,
-            });
-        }
-        bytes => bytes?,
-    };
-    let kept: Kept = serde_json::from_slice(&bytes)?;
-    if kept.version != VERSION {
-        let text = format!("it has version {}, and this program knows {VERSION}", kept.version);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
-    Ok(kept)
+    let kept = read_versioned(file, VERSION, |kept: &Kept| kept.version)?;
+    Ok(kept.unwrap_or_else(|| Kept {
+        version: VERSION,
+        accounts: BTreeMap::new(),
+    }))
 }
 
 #[cfg(test)]
