@@ -5,6 +5,7 @@ use tantivy::{Index, IndexWriter, TantivyError};
 
 use super::core::Core;
 use super::directory::SealedDirectory;
+use super::document::Given;
 use super::index::SearchOptions;
 
 /// Segments of one size that are merged, and documents from which on a segment stays as it is.
@@ -18,7 +19,7 @@ const MERGE_DELETED_RATIO: f32 = 0.3;
 /// for a moment, but no longer reach the folder.
 pub(super) struct Writer {
     directory: SealedDirectory,
-    writer: Option<IndexWriter>,
+    writer: Option<IndexWriter<Given>>,
 }
 
 impl Writer {
@@ -26,7 +27,7 @@ impl Writer {
         let directory = core.directory.for_writer();
         let mut index = Index::open(directory.clone())?;
         index.set_tokenizers(core.index.tokenizers().clone());
-        let writer: IndexWriter = index.writer_with_options(
+        let writer: IndexWriter<Given> = index.writer_with_options(
             IndexWriterOptions::builder()
                 .memory_budget_per_thread(options.writer_bytes.max(15_000_000))
                 .num_worker_threads(1)
@@ -47,7 +48,7 @@ impl Writer {
         Ok(Self { directory, writer })
     }
 
-    pub(super) fn get(&mut self) -> tantivy::Result<&mut IndexWriter> {
+    pub(super) fn get(&mut self) -> tantivy::Result<&mut IndexWriter<Given>> {
         let gone = || TantivyError::InternalError("there is no writer".to_owned());
         self.writer.as_mut().ok_or_else(gone)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tantivy::IndexWriter;
 
 use super::core::Core;
-use super::document::{DocRef, OwnedDoc};
+use super::document::{DocRef, Given, OwnedDoc};
 use super::index::SearchOptions;
 use super::removal::Addresses;
 use super::writer::Writer;
@@ -23,7 +23,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    pub(super) fn writer(&mut self, core: &Core, options: &SearchOptions) -> tantivy::Result<&mut IndexWriter> {
+    pub(super) fn writer(&mut self, core: &Core, options: &SearchOptions) -> tantivy::Result<&mut IndexWriter<Given>> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
             None => Writer::open(core, options)?,
