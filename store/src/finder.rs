@@ -16,7 +16,7 @@ use crate::search::{
 use crate::{events, view};
 
 /// Changes given to the index in one commit.
-const INDEX_BATCH: usize = 2_000;
+const INDEX_BATCH: usize = 1_000;
 /// Changes newer than the index that one search looks at.
 const LINEAR_MAX: usize = 20_000;
 

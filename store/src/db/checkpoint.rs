@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use super::head::Head;
@@ -32,10 +33,25 @@ impl Inner {
                 None => Ok(()),
             };
         }
-        let Ok(mut checkpoints) = self.checkpoints.lock() else {
-            return Err(self.stop("a checkpoint stopped half way".to_owned()));
-        };
-        self.checkpoint_now(&mut checkpoints)
+        self.checkpoint_now(&mut *self.checkpoints()?)
+    }
+
+    /// Runs a checkpoint if the journal has more than `most` bytes and the one that runs does not leave it less.
+    pub(super) fn checkpoint_beyond(&self, most: u64) -> Result<(), CommitError> {
+        let is_beyond = || self.journal_bytes.load(Ordering::Acquire) > most;
+        if !is_beyond() {
+            return Ok(());
+        }
+        let mut checkpoints = self.checkpoints()?;
+        if is_beyond() {
+            self.checkpoint_now(&mut checkpoints)?;
+        }
+        Ok(())
+    }
+
+    fn checkpoints(&self) -> Result<MutexGuard<'_, Checkpoints>, CommitError> {
+        let stopped = |_| self.stop("a checkpoint stopped half way".to_owned());
+        self.checkpoints.lock().map_err(stopped)
     }
 
     fn checkpoint_now(&self, checkpoints: &mut Checkpoints) -> Result<(), CommitError> {
@@ -61,9 +77,7 @@ impl Inner {
                 marks: writer.marks.clone(),
             }
         };
-        let Ok(mut checkpoints) = self.checkpoints.lock() else {
-            return Err(self.stop("a checkpoint stopped half way".to_owned()));
-        };
+        let mut checkpoints = self.checkpoints()?;
         self.settle(&mut checkpoints, &head, 0)
     }
 

@@ -99,7 +99,7 @@ pub struct DbOptions {
 impl Default for DbOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 4 * 1024 * 1024,
+            cache_bytes: 3 * 1024 * 1024,
             checkpoint_bytes: 1024 * 1024,
             reserve_bytes: 48 * 1024 * 1024,
             kept: &[],

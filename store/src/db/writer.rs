@@ -75,17 +75,15 @@ pub(super) struct Writer {
 }
 
 /// Journals grow to so many times the size at which a checkpoint is due; then commits wait for one.
-const MOST_CHECKPOINTS_BEHIND: u64 = 2;
+const MOST_CHECKPOINTS_BEHIND: u64 = 3;
 
 impl Inner {
     pub(super) fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let bound = self.options.checkpoint_bytes.saturating_mul(MOST_CHECKPOINTS_BEHIND);
-        if self.journal_bytes.load(Ordering::Acquire) > bound {
-            self.checkpoint()?;
-        }
+        let most = self.options.checkpoint_bytes.saturating_mul(MOST_CHECKPOINTS_BEHIND);
+        self.checkpoint_beyond(most)?;
         let mut frame = vec![0; FRAME_ROOM];
         batch.encode(&mut frame)?;
         frame.reserve(TAG);

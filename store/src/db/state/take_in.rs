@@ -17,8 +17,8 @@ use crate::wiped::Wiped;
 const FULL: usize = 8 * 1024;
 /// The same where keys come in no order: each new row has a page written anew.
 const FULL_SCATTERED: usize = 2 * 1024;
-/// Bytes of rows from which on a run is written, though more of them are to come: of rows that are only ever added at the end, one
-/// page takes all that a memtable has.
+/// Bytes of keys and values from which on a run is written, though more of them are to come: of rows that are only ever added at the
+/// end, one page takes all that a memtable has.
 const RUN_MAX: usize = 128 * 1024;
 /// What a row takes beside its key and value.
 const ROW: usize = 4;
@@ -222,7 +222,7 @@ impl Run {
         while let Some((written, new)) = is_due(None) {
             self.changed |= new.is_some();
             self.write(written, new);
-            if self.bytes >= RUN_MAX {
+            if self.plain.len() >= RUN_MAX {
                 self.is_cut = true;
                 return;
             }
