@@ -28,7 +28,7 @@ pub fn now_ms() -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a turn measures how long it has taken")]
-fn instant() -> std::time::Instant {
+pub(crate) fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
@@ -171,7 +171,7 @@ impl Runner {
         }
     }
 
-    /// Durable first, then the answers, then the network, then the readers.
+    /// Durable first, then the network, then the answers, then the readers.
     async fn finish(&mut self, batch: Batch, effects: Effects, now: u64) {
         let wrote = !batch.is_empty();
         match self.store.commit(batch) {
@@ -197,11 +197,12 @@ impl Runner {
     }
 
     async fn act(&mut self, mut released: Released) {
-        released.answer();
-        for command in released.net {
+        // First, since what others are told has the longer way.
+        for command in std::mem::take(&mut released.net) {
             // Closed only at shutdown.
             let _ = self.net.send(command).await;
         }
+        released.answer();
         if let State::Running(engine) = &mut self.engine
             && let Some(live) = engine.take_live()
         {
