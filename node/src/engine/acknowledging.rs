@@ -77,15 +77,21 @@ impl Engine {
 
     /// The end of a turn: acknowledgements that are due and whatever fits into the windows.
     pub(crate) fn flush_links(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
-        let has_work = |stream: &&u64| match self.streams.get(stream).map(|stream| &stream.phase) {
-            Some(Phase::Ready(link)) => !link.unacknowledged.is_empty() || !link.wanting.is_empty(),
-            _ => false,
-        };
-        let streams: Vec<u64> = self.link_of.values().filter(has_work).copied().collect();
-        for stream in streams {
-            self.acknowledge(turn, stream, false)?;
+        for stream in std::mem::take(&mut self.touched) {
+            let Some(Phase::Ready(link)) = self.streams.get(&stream).map(|stream| &stream.phase) else {
+                continue;
+            };
+            if !link.unacknowledged.is_empty() {
+                self.acknowledge(turn, stream, false)?;
+            }
             self.pump(turn, stream)?;
         }
+        let sending = |stream: &u64| match self.streams.get(stream).map(|stream| &stream.phase) {
+            // What is not acknowledged yet has a timer.
+            Some(Phase::Ready(link)) => !link.wanting.is_empty(),
+            _ => false,
+        };
+        self.touched.retain(sending);
         Ok(())
     }
 

@@ -155,6 +155,9 @@ pub(crate) struct Engine {
     dialer: Dialer,
     streams: BTreeMap<u64, Stream>,
     link_of: BTreeMap<DeviceNo, u64>,
+    /// Streams whose links may have something to do at the end of the turn: those that were looked at in it, and those with something
+    /// left to send.
+    touched: BTreeSet<u64>,
     opening: BTreeMap<DeviceNo, u64>,
     reopen: BTreeMap<DeviceNo, Backoff>,
     knocks: BTreeMap<u64, Knock>,
@@ -237,6 +240,7 @@ impl Engine {
             dialer: Dialer::new(start.online),
             streams: BTreeMap::new(),
             link_of: BTreeMap::new(),
+            touched: BTreeSet::new(),
             opening: BTreeMap::new(),
             reopen: BTreeMap::new(),
             knocks: BTreeMap::new(),

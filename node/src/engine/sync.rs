@@ -35,7 +35,10 @@ const REKEY_MS: u64 = 8 * 60_000;
 impl Engine {
     pub(crate) fn link(&mut self, stream: u64) -> Option<&mut Link> {
         match &mut self.streams.get_mut(&stream)?.phase {
-            Phase::Ready(link) => Some(link),
+            Phase::Ready(link) => {
+                self.touched.insert(stream);
+                Some(link)
+            }
             _ => None,
         }
     }

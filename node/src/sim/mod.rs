@@ -29,12 +29,14 @@ mod watch;
 mod weather;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parlour_net::{NetCommand, NetEvent, PeerId};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::engine::{Input, Released, StorageFailed};
+use crate::runner::instant;
 use disk::Crash;
 use ledger::Ledger;
 use network::Network;
@@ -75,6 +77,8 @@ struct Sim {
     trace: u64,
     /// Envelopes and knocks that were on the wire, for those who replay them.
     wire: Vec<Wire>,
+    /// How long the nodes have worked, all of them together.
+    worked: Duration,
 }
 
 /// What an eavesdropper keeps.
@@ -98,6 +102,7 @@ impl Sim {
             happened: BTreeMap::new(),
             trace: seed,
             wire: Vec::new(),
+            worked: Duration::ZERO,
         };
         sim.add(names);
         sim
@@ -249,7 +254,9 @@ impl Sim {
             Some(Crash::InCommit) => self.nodes[index].remember_journal(),
             _ => {}
         }
+        let began = instant();
         let effects = self.nodes[index].turn(input, self.now);
+        self.worked += began.elapsed();
         self.trace(index, &effects);
         if command {
             self.observe(index);
