@@ -8,7 +8,12 @@ use crate::args::{Cli, Command};
 
 /// What is set, unless somebody has set it already.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const SETTINGS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+    // What each thread keeps of each size for itself.
+    ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2"),
+];
 
 /// Starts this program again if it is to run a node and has not got its settings. It is called before anything was read,
 /// opened or printed. If that is not possible, the program runs on as it is: it needs more memory then, no more.
