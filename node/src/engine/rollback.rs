@@ -1,6 +1,7 @@
 //! A disk that lost something, or was put back to an earlier state: noticed by the lower bounds in the head file, by the
-//! store's own report, or by what others hold of our logs. The way on is a new log and new sessions, so that no number and no
-//! key is used twice; what is missing comes back by sync. Nothing waits for it.
+//! store's own report, or by what others hold of our logs. The way on is a new log, so that no number is used twice, and after damage
+//! new sessions; what is missing comes back by sync. Nothing waits for it. An earlier state goes on with its sessions: the key of each
+//! message is also made of a nonce of its own, so that none is used twice.
 //!
 //! A copy of the disk that runs beside this one looks the same at first: it writes in our name. That is told apart by the time, since
 //! what this disk has lost was written before this process began.

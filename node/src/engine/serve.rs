@@ -193,6 +193,10 @@ impl Engine {
             Some(theirs) => held.difference(theirs),
             None => held.clone(),
         };
+        // Of most logs nothing is missing.
+        if missing.is_empty() {
+            return Vec::new();
+        }
         missing = missing.difference(&link.in_flight_of(*log));
         if let Some(untaken) = link.untaken.get(log) {
             missing = missing.difference(untaken);

@@ -362,8 +362,9 @@ impl Engine {
             }
             if learned {
                 // What they did not take without these operations they may take now.
-                link.untaken.retain(|log, _| log.conversation != conversation);
-                link.want(conversation);
+                let refused = link.untaken.extract_if(.., |log, _| log.conversation == conversation);
+                let refused: Vec<LogKey> = refused.map(|(log, _)| log).collect();
+                refused.into_iter().for_each(|log| link.want_log(log));
             }
             // What rested until they told what they hold.
             resting.into_iter().for_each(|log| link.want_log(log));
