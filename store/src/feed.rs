@@ -108,6 +108,8 @@ pub enum FeedRow {
         /// The seqs it has not acknowledged.
         seqs: Intervals,
     },
+    /// What the account's user says about themselves has changed, or a setting.
+    Own,
 }
 
 impl Row for FeedRow {

@@ -55,7 +55,7 @@ enum Command {
 struct New {
     /// Where the server is: http://… or https://…; on this machine, unless --anywhere is given
     url: String,
-    /// Only these kinds of changes: message, system, message_updated, message_hidden, receipt, contact, conversation, request,
+    /// Only these kinds of changes: message, system, message_updated, message_hidden, receipt, contact, conversation, request, me,
     /// report
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     events: Vec<String>,

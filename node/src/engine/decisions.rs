@@ -2,6 +2,7 @@
 
 use parlour_crypto::{CardError, ConversationId, UserId};
 use parlour_store::StoreError;
+use parlour_store::feed::{self, FeedRow};
 use parlour_store::registers::{self, Register};
 
 use super::Engine;
@@ -205,6 +206,7 @@ impl Engine {
         }
         let device = self.account.keys.id();
         registers::set(turn.txn, Register::Settings, &settings, device, turn.now)?;
+        feed::append(turn.txn, &FeedRow::Own)?;
         self.tell_presence(turn)?;
         Ok(Ok(()))
     }

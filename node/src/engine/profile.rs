@@ -2,6 +2,7 @@
 
 use parlour_crypto::{CardDetails, CardError, MAX_NAME, is_emoji, plain_image};
 use parlour_store::StoreError;
+use parlour_store::feed::{self, FeedRow};
 use parlour_store::registers::{self, OwnProfile, Register};
 use serde_bytes::ByteBuf;
 
@@ -100,6 +101,7 @@ impl Engine {
         };
         let device = self.account.keys.id();
         registers::set(turn.txn, Register::Profile, &profile, device, turn.now)?;
+        feed::append(turn.txn, &FeedRow::Own)?;
         self.live_changed = true;
         self.card_changed(turn.now);
         Ok(Ok(()))

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::stream::changes;
 use super::support::TestApi;
 
 pub(crate) const GIF: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0\x2c\0\0\0\0\x09\0\x09\0\0\x02\x02ab\0\x3b";
@@ -192,4 +193,23 @@ async fn notes_stay_at_home_whatever_a_contact_calls_themselves() {
         (named.status, named.json()["code"].as_str()),
         (400, Some("name_reserved"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_pages_of_the_account_hear_of_what_one_says_about_oneself_and_of_settings() {
+    let api = TestApi::start().await;
+    let start = api.feed();
+    let status = json!({ "name": "Ada L.", "status": "in the garden" });
+    assert_eq!(api.patch("/api/v1/me/profile", &status).await.status, 200);
+    let quiet = json!({ "read_receipts": false });
+    assert_eq!(api.patch("/api/v1/me/settings", &quiet).await.status, 200);
+    let told = changes(&api, start, api.feed()).await;
+    assert_eq!(told.len(), 2, "{told:?}");
+    for change in &told {
+        assert_eq!(change["type"], "me");
+        assert_eq!(change["profile"], api.get("/api/v1/me/profile").await.json());
+        assert_eq!(change["profile"]["status"], "in the garden");
+        assert_eq!(change["settings"], api.get("/api/v1/me/settings").await.json());
+    }
+    assert_eq!(told[1]["settings"]["read_receipts"], false);
 }

@@ -92,9 +92,17 @@ export function apply(change) {
         return reported(change);
       case "request":
         return keep(requests, change.user_id, change.request);
+      case "me":
+        return own(change);
       default:
     }
   });
+}
+
+function own(change) {
+  me.value = { ...me.value, name: change.profile.name };
+  profile.value = change.profile;
+  settings.value = change.settings;
 }
 
 function known(contact) {

@@ -61,10 +61,7 @@ async fn address(State(state): State<ApiState>) -> Result<Json<dto::ContactAddre
 
 async fn settings(State(state): State<ApiState>) -> Result<Json<dto::Settings>, ApiError> {
     let settings = registers::settings(state.account.store())?;
-    Ok(Json(dto::Settings {
-        read_receipts: settings.read_receipts,
-        share_presence: settings.presence,
-    }))
+    Ok(Json(settings.into()))
 }
 
 async fn change_settings(

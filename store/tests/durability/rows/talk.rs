@@ -49,6 +49,19 @@ fn feed_rows() -> Vec<FeedRow> {
             target: event(3),
             by: user(4),
         },
+        FeedRow::Failed {
+            conversation,
+            log,
+            device,
+            seqs: seqs(),
+        },
+        FeedRow::Expired {
+            conversation,
+            log,
+            device,
+            seqs: seqs(),
+        },
+        FeedRow::Own,
     ]
 }
 

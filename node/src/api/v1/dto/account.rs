@@ -1,6 +1,7 @@
 //! Accounts of this node, their settings, and pairing.
 
 use parlour_crypto::{DeviceId, UserId};
+use parlour_store::registers;
 use serde::{Deserialize, Serialize};
 
 use super::Time;
@@ -77,6 +78,15 @@ pub(crate) struct Paired {
 pub(crate) struct Settings {
     pub(crate) read_receipts: bool,
     pub(crate) share_presence: bool,
+}
+
+impl From<registers::Settings> for Settings {
+    fn from(settings: registers::Settings) -> Self {
+        Self {
+            read_receipts: settings.read_receipts,
+            share_presence: settings.presence,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

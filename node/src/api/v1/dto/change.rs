@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::Serialize;
 
-use super::{Contact, Conversation, Message, Report, Request};
+use super::{Contact, Conversation, Message, OwnProfile, Report, Request, Settings};
 
 /// One change of the feed.
 #[derive(Debug, Serialize)]
@@ -60,11 +60,16 @@ pub(crate) enum What {
         user_id: UserId,
         request: Option<Box<Request>>,
     },
+    /// What this account's user says about themselves, and their settings.
+    Me {
+        profile: Box<OwnProfile>,
+        settings: Settings,
+    },
 }
 
 impl What {
     /// All event names.
-    pub(crate) const NAMES: [&str; 9] = [
+    pub(crate) const NAMES: [&str; 10] = [
         "message",
         "system",
         "message_updated",
@@ -74,6 +79,7 @@ impl What {
         "conversation",
         "request",
         "report",
+        "me",
     ];
 
     /// The event name on a stream.
@@ -88,6 +94,7 @@ impl What {
             Self::Conversation { .. } => "conversation",
             Self::Request { .. } => "request",
             Self::Report { .. } => "report",
+            Self::Me { .. } => "me",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Rows of the feed as changes.
 
 use parlour_store::feed::FeedRow;
+use parlour_store::registers::{self, OwnProfile, Register};
 use parlour_store::requests;
 use parlour_store::view::{DeliveryState, DeviceDelivery};
 use parlour_store::{
@@ -8,9 +9,9 @@ use parlour_store::{
     rooms,
 };
 
-use super::Reader;
 use super::names::delivery_name;
-use crate::api::v1::dto::What;
+use super::{Reader, profile};
+use crate::api::v1::dto::{self, What};
 use crate::engine::is_open_request;
 use crate::runner::now_ms;
 
@@ -84,6 +85,18 @@ impl Reader<'_> {
                     .transpose()?;
                 Ok(contact.map(|contact| What::Contact {
                     contact: Box::new(contact),
+                }))
+            }
+            FeedRow::Own => {
+                let own: OwnProfile = registers::get(&self.rows, Register::Profile)?.unwrap_or_default();
+                Ok(Some(What::Me {
+                    profile: Box::new(dto::OwnProfile {
+                        profile: profile(&own.details, now_ms()),
+                        name: Some(own.name)
+                            .filter(|name| !name.is_empty())
+                            .unwrap_or_else(|| self.own_name.clone()),
+                    }),
+                    settings: registers::settings(&self.rows)?.into(),
                 }))
             }
             FeedRow::Request { user } => {
