@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use parlour_node::{Family, Gateway, Lan, Registration, Ui};
+use parlour_node::{ApiLimits, Family, Gateway, Lan, Registration, Ui};
 use serde::Deserialize;
 
 use crate::lan::{LanOptions, LanPart};
+use crate::limits::LimitsPart;
 
 /// Its name in the data directory.
 pub(crate) const FILE: &str = "parlour.toml";
@@ -29,6 +30,9 @@ pub(crate) struct Config {
     bootstrap: Vec<String>,
     /// The door to the network.
     lan: Option<LanPart>,
+    /// How much it serves.
+    #[serde(default)]
+    limits: LimitsPart,
     /// Whether the node's people become contacts of each other by themselves.
     local_contacts: Option<bool>,
     /// Origins whose pages may use the API with a token.
@@ -103,6 +107,15 @@ impl Config {
     /// They say what cannot be.
     pub(crate) fn lan(&mut self, told: LanOptions) -> Result<Option<Lan>> {
         told.with(self.lan.take())
+    }
+
+    /// How much the node serves.
+    ///
+    /// # Errors
+    /// The file has a number that is none to serve by.
+    pub(crate) fn limits(&self) -> Result<ApiLimits> {
+        let limits = self.limits.apply(ApiLimits::default());
+        limits.with_context(|| format!("cannot use [limits] of {FILE}"))
     }
 
     /// What the options say of addresses to announce, or else the file.

@@ -66,9 +66,8 @@ impl Doors {
         Ok(())
     }
 
-    /// What the node serves at once, as far as the system gives it files for that.
-    pub(crate) fn limits(&self, out: &Output) -> ApiLimits {
-        let usual = ApiLimits::default();
+    /// What of these limits the node can keep, as far as the system gives it files for that.
+    pub(crate) fn within(&self, usual: ApiLimits, out: &Output) -> ApiLimits {
         let passing = |gateway: &Gateway| matches!(gateway.ui, Some(Ui::Server(_)));
         let doors = self.gateways.iter().map(|gateway| if passing(gateway) { 2 } else { 1 });
         let first = 1_u64.saturating_add(u64::from(self.lan.is_some()));

@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod handles;
 mod lan;
+mod limits;
 mod logs;
 mod memory;
 mod output;

@@ -129,6 +129,7 @@ impl Up {
         let local = self.local_contacts.or(config.local_contacts());
         let announce = config.announce(self.announce);
         let bootstrap = config.bootstrap(self.bootstrap);
+        let limits = config.limits()?;
         let doors = Doors {
             gateways: config.gateways(told)?,
             lan,
@@ -146,7 +147,7 @@ impl Up {
             bootstrap,
             mdns: !self.no_mdns,
             network: true,
-            limits: doors.limits(out),
+            limits: doors.within(limits, out),
             origins: pages,
             hidden: false,
         };
