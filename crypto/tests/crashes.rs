@@ -2,6 +2,11 @@
 //! written did not happen. No cipher key meets the same nonce twice, even where an envelope was sealed and never left.
 //!
 //! Every payload is the same, so two bodies sealed under one key and nonce would begin with the same bytes.
+//!
+//! Header nonces are fresh by assumption: `crash` does not put the random source back. Where it is put back with the state from before
+//! a message was sealed, the next message meets the same message key and the same nonce, whatever it says: both follow from state and
+//! source alone, so by design no test can ask more. What left is still safe if the state is the last that was written, since what was
+//! sealed and not written never left; where a whole machine is put back to an earlier state, source and all, it is not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -59,6 +64,8 @@ struct Node {
     /// Every state that was ever written, oldest first.
     backups: Vec<Disk>,
     rng: ChaCha20Rng,
+    /// The random source as it was at the last commit.
+    source: ChaCha20Rng,
 }
 
 impl Node {
@@ -70,17 +77,25 @@ impl Node {
             backups: vec![disk.clone()],
             disk,
             rng: rng(seed),
+            source: rng(seed),
         }
     }
 
     fn commit(&mut self) {
         self.disk.write(&mut self.session);
         self.backups.push(self.disk.clone());
+        self.source = self.rng.clone();
     }
 
     /// What is in memory is gone.
     fn crash(&mut self) {
         self.session = self.disk.read_back();
+    }
+
+    /// The same, and the random source is where it was at the last commit.
+    fn crash_with_source(&mut self) {
+        self.crash();
+        self.rng = self.source.clone();
     }
 }
 
@@ -261,6 +276,37 @@ proptest! {
             world.step(op);
         }
     }
+}
+
+/// With the last state that was written comes the random source that was there then: what is sealed again never left the first time.
+#[test]
+fn a_random_source_put_back_with_the_state_repeats_no_key_of_what_left() {
+    let mut world = World::new(3);
+    let (mut left, mut never_left) = (Sealed::default(), 0);
+    for turn in 0..120_usize {
+        let (from, to) = (turn / 5 % 2, 1 - turn / 5 % 2);
+        let node = &mut world.nodes[from];
+        let mut unwritten = Vec::new();
+        for _ in 0..turn % 3 {
+            node.session.ask_for_refresh();
+            let envelope = node.session.seal(&mut node.rng, DAY, PAYLOAD).unwrap();
+            unwritten.push(envelope);
+        }
+        node.crash_with_source();
+        node.session.ask_for_refresh();
+        let envelope = node.session.seal(&mut node.rng, DAY, PAYLOAD).unwrap();
+        // Under the same key and nonce.
+        assert!(unwritten.first().is_none_or(|first| *first == envelope));
+        never_left += unwritten.len();
+        node.commit();
+        left.note(&envelope);
+        if turn % 4 == 0 {
+            node.crash_with_source();
+        }
+        world.deliver(to, turn, &envelope, [Stop::Never, Stop::After][turn % 2]);
+        assert!(world.nodes[to].disk.read.contains(&turn));
+    }
+    assert_eq!((left.bodies.len(), never_left), (120, 120));
 }
 
 /// One exchange, stopped at each of its points in turn, and at each pair of them.

@@ -24,7 +24,7 @@ pub struct OwnChain {
 }
 
 #[derive(Serialize, Deserialize)]
-struct OwnRow {
+pub(crate) struct OwnRow {
     chain: ByteBuf,
     given: Vec<DeviceNo>,
     heads: Vec<EventId>,
@@ -41,7 +41,7 @@ impl Drop for OwnRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RecordRow(ByteBuf);
+pub(crate) struct RecordRow(ByteBuf);
 
 impl Row for RecordRow {
     const NOUN: &'static str = "sender chain";

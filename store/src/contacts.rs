@@ -109,7 +109,7 @@ pub fn all(read: &impl Read) -> Result<Vec<ContactRow>, StoreError> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct SharesPresence(bool);
+pub(crate) struct SharesPresence(bool);
 
 impl Row for SharesPresence {
     const NOUN: &'static str = "presence wish";
@@ -133,7 +133,7 @@ pub fn set_shares_presence(txn: &mut Txn<'_>, user: &UserId, shares: bool) {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Details(CardDetails);
+pub(crate) struct Details(CardDetails);
 
 impl Row for Details {
     const NOUN: &'static str = "card";
@@ -157,7 +157,7 @@ pub fn put_details(txn: &mut Txn<'_>, user: &UserId, details: &CardDetails) {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Removed(u64);
+pub(crate) struct Removed(u64);
 
 impl Row for Removed {
     const NOUN: &'static str = "removed contact";

@@ -73,14 +73,14 @@ impl Row for ConversationRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Name(ConversationId);
+pub(crate) struct Name(ConversationId);
 
 impl Row for Name {
     const NOUN: &'static str = "conversation id";
 }
 
 #[derive(Serialize, Deserialize)]
-struct Number(u32);
+pub(crate) struct Number(u32);
 
 impl Row for Number {
     const NOUN: &'static str = "conversation number";

@@ -56,14 +56,14 @@ impl Row for DeviceRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Name(DeviceId);
+pub(crate) struct Name(DeviceId);
 
 impl Row for Name {
     const NOUN: &'static str = "device id";
 }
 
 #[derive(Serialize, Deserialize)]
-struct Number(u32);
+pub(crate) struct Number(u32);
 
 impl Row for Number {
     const NOUN: &'static str = "device number";
@@ -154,7 +154,7 @@ pub fn current_of_user(read: &impl Read, user: &UserId) -> Result<Vec<(DeviceNo,
 
 /// When a device left its user's list, ms.
 #[derive(Serialize, Deserialize)]
-struct Left(u64);
+pub(crate) struct Left(u64);
 
 impl Row for Left {
     const NOUN: &'static str = "retired device";

@@ -15,7 +15,7 @@ use crate::{conversations, devices};
 
 /// An event without what its key and the tables of numbers already say.
 #[derive(Serialize, Deserialize)]
-struct EventRow {
+pub(crate) struct EventRow {
     kind: u16,
     clock: u64,
     prev: Option<EventId>,
@@ -43,7 +43,7 @@ impl Row for EventRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Place(EventKey);
+pub(crate) struct Place(EventKey);
 
 impl Row for Place {
     const NOUN: &'static str = "event id";

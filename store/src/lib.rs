@@ -36,6 +36,10 @@ pub mod timeline;
 pub mod view;
 mod wiped;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod decoders;
+
 pub use audit::{AuditReport, Problem, check};
 pub use db::{
     Batch, CommitError, CompactError, Compacted, Damage, DataLock, Db, DbOptions, Health, LockError, OpenError,

@@ -7,7 +7,7 @@ use crate::keyspace::{Key, Kind};
 use crate::record::{self, Row, StoreError};
 
 #[derive(Serialize, Deserialize)]
-struct Counter(u64);
+pub(crate) struct Counter(u64);
 
 impl Row for Counter {
     const NOUN: &'static str = "counter";

@@ -86,7 +86,7 @@ impl Row for OneTimeRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Seen;
+pub(crate) struct Seen;
 
 impl Row for Seen {
     const NOUN: &'static str = "handshake mark";

@@ -72,7 +72,7 @@ fn users_of(read: &impl Read, number: u8) -> Result<Vec<UserId>, StoreError> {
 
 /// A register as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct RegisterRow {
+pub(crate) struct RegisterRow {
     /// Greater than any before, and not below the time it was set, ms.
     counter: u64,
     /// Who set it.
@@ -151,7 +151,7 @@ pub fn get<T: DeserializeOwned>(read: &impl Read, register: Register) -> Result<
     value_of(&row.value).map(Some)
 }
 
-fn value_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn value_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     let malformed = StoreError::Malformed { noun: "register" };
     match bytes.split_first() {
         Some((0 | &VERSION, value)) => {
@@ -177,10 +177,14 @@ pub fn set<T: Serialize>(
     let row = RegisterRow {
         counter: before.map_or(now, |row| row.counter.saturating_add(1).max(now)),
         device,
-        value: ByteBuf::from(encode_into(vec![VERSION], value)),
+        value: ByteBuf::from(written(value)),
     };
     record::put(txn, register.key(), &row);
     Ok(())
+}
+
+pub(crate) fn written<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_into(vec![VERSION], value)
 }
 
 /// How this account behaves towards others.

@@ -21,7 +21,7 @@ pub struct SessionInfo {
 }
 
 #[derive(Serialize, Deserialize)]
-struct CoreRow {
+pub(crate) struct CoreRow {
     info: SessionInfo,
     core: ByteBuf,
 }
@@ -37,7 +37,7 @@ impl Drop for CoreRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RecordRow(ByteBuf);
+pub(crate) struct RecordRow(ByteBuf);
 
 impl Row for RecordRow {
     const NOUN: &'static str = "session record";

@@ -37,7 +37,7 @@ pub struct TimelineEntry {
 }
 
 #[derive(Serialize, Deserialize)]
-struct EntryRow {
+pub(crate) struct EntryRow {
     event: EventKey,
     room_seq: u64,
 }
@@ -48,7 +48,7 @@ impl Row for EntryRow {
 
 /// Where a message with an arrival number stands: enough of its place to find it, and far less than all of it.
 #[derive(Serialize, Deserialize)]
-struct Arrival {
+pub(crate) struct Arrival {
     clock: u64,
     beginning: [u8; ID_BEGINNING],
 }
@@ -77,7 +77,7 @@ impl Row for Arrival {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Row for Nothing {
     const NOUN: &'static str = "mark";

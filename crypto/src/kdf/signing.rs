@@ -46,8 +46,13 @@ impl SigningPair {
             Purpose::SIGNED.contains(&purpose),
             "{purpose:?} is not among what is signed"
         );
+        self.sign_plain(&purpose.message(bytes))
+    }
+
+    /// Ed25519 over the bytes as they are.
+    pub(super) fn sign_plain(&self, bytes: &[u8]) -> [u8; 64] {
         let mut signature = [0; 64];
-        signature.copy_from_slice(self.pair.sign(&purpose.message(bytes)).as_ref());
+        signature.copy_from_slice(self.pair.sign(bytes).as_ref());
         signature
     }
 }

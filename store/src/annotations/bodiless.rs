@@ -15,7 +15,7 @@ const ENOUGH: usize = 3;
 
 /// The devices that had no body to give, in the order in which they said so.
 #[derive(Default, Serialize, Deserialize)]
-struct Bodiless(Vec<u32>);
+pub(crate) struct Bodiless(Vec<u32>);
 
 impl Row for Bodiless {
     const NOUN: &'static str = "event without its body";

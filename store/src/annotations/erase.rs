@@ -36,14 +36,14 @@ impl Row for Gone {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Mark;
+pub(crate) struct Mark;
 
 impl Row for Mark {
     const NOUN: &'static str = "mark";
 }
 
 #[derive(Serialize, Deserialize)]
-struct Views(u8);
+pub(crate) struct Views(u8);
 
 impl Row for Views {
     const NOUN: &'static str = "views";
@@ -234,7 +234,7 @@ fn versions(
     Ok(more)
 }
 
-fn due_key(due: u64, at: &EventKey) -> Vec<u8> {
+pub(crate) fn due_key(due: u64, at: &EventKey) -> Vec<u8> {
     Key::new(Kind::Due).u64(due).bytes(&at.to_bytes()).done()
 }
 
@@ -243,7 +243,7 @@ pub(super) fn put_due(txn: &mut Txn<'_>, due: u64, at: &EventKey) {
     record::put(txn, due_key(due, at), &Mark);
 }
 
-fn parse_due(key: &[u8]) -> Result<(u64, EventKey), StoreError> {
+pub(crate) fn parse_due(key: &[u8]) -> Result<(u64, EventKey), StoreError> {
     let mut fields = Fields(key.get(1..).unwrap_or_default());
     match (fields.u64(), EventKey::from_bytes(fields.0)) {
         (Some(due), Some(at)) => Ok((due, at)),
@@ -266,7 +266,7 @@ pub(super) fn take_back(
     Ok(more)
 }
 
-fn parse_take_back(key: &[u8]) -> Result<(ConversationNo, EventId, UserId), StoreError> {
+pub(crate) fn parse_take_back(key: &[u8]) -> Result<(ConversationNo, EventId, UserId), StoreError> {
     let mut fields = Fields(key.get(1..).unwrap_or_default());
     match (fields.u32(), fields.array(), fields.array()) {
         (Some(no), Some(target), Some(by)) => {

@@ -15,7 +15,7 @@ use crate::{conversations, timeline};
 
 /// What is shown up to this clock is to be erased.
 #[derive(Serialize, Deserialize)]
-struct Forgetting(u64);
+pub(crate) struct Forgetting(u64);
 
 impl Row for Forgetting {
     const NOUN: &'static str = "history to be erased";

@@ -2,14 +2,14 @@
 //! whether it is here yet or not, so that the order of arrival makes no difference; [`crate::view`] folds them when it reads.
 
 pub mod bodiless;
-mod erase;
+pub(crate) mod erase;
 mod fold;
-mod forget;
-mod newer;
-mod pins;
-mod polls;
-mod rooms;
-mod threads;
+pub(crate) mod forget;
+pub(crate) mod newer;
+pub(crate) mod pins;
+pub(crate) mod polls;
+pub(crate) mod rooms;
+pub(crate) mod threads;
 
 pub(crate) use erase::is_spent;
 pub use erase::{
@@ -83,7 +83,7 @@ impl Row for ConversationTimer {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct ReactionRow {
+pub(crate) struct ReactionRow {
     at: Position,
     on: bool,
 }
@@ -94,7 +94,7 @@ impl Row for ReactionRow {
 
 /// When somebody first deleted the target, and whether they may for everybody, whoever wrote it.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Tombstone {
+pub(crate) struct Tombstone {
     at: Position,
     for_all: bool,
 }
@@ -111,7 +111,7 @@ impl Row for Tombstone {
 
 /// Where the event is that a row speaks of.
 #[derive(Serialize, Deserialize)]
-struct Place(serde_bytes::ByteArray<{ EventKey::LEN }>);
+pub(crate) struct Place(serde_bytes::ByteArray<{ EventKey::LEN }>);
 
 impl Row for Place {
     const NOUN: &'static str = "place of an event";
@@ -237,7 +237,7 @@ fn timer_key(conversation: ConversationNo) -> Vec<u8> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Since(u64);
+pub(crate) struct Since(u64);
 
 impl Row for Since {
     const NOUN: &'static str = "hidden message";

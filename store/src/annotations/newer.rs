@@ -16,7 +16,7 @@ const UNDERSTANDING: u32 = 2;
 const AT_ONCE: usize = 256;
 
 #[derive(Serialize, Deserialize)]
-struct Mark;
+pub(crate) struct Mark;
 
 impl Row for Mark {
     const NOUN: &'static str = "event that needs a newer version";

@@ -35,7 +35,7 @@ impl Row for Pin {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Target(EventId);
+pub(crate) struct Target(EventId);
 
 impl Row for Target {
     const NOUN: &'static str = "pinned message";

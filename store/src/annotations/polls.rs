@@ -26,7 +26,7 @@ pub struct Vote {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct VoteRow {
+pub(crate) struct VoteRow {
     choice: u32,
 }
 
@@ -35,7 +35,7 @@ impl Row for VoteRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClosingRow {
+pub(crate) struct ClosingRow {
     at: Position,
     place: Place,
 }

@@ -17,7 +17,7 @@ use crate::timeline::Position;
 const SEQS_AT_ONCE: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
-struct Mark;
+pub(crate) struct Mark;
 
 impl Row for Mark {
     const NOUN: &'static str = "mark of an event";
@@ -25,7 +25,7 @@ impl Row for Mark {
 
 /// What is to be deleted of a log.
 #[derive(Clone, Copy, Serialize, Deserialize)]
-struct Purging {
+pub(crate) struct Purging {
     next: u64,
     up_to: u64,
     by: UserId,

@@ -11,7 +11,7 @@ use crate::record::{self, Row, StoreError};
 use crate::timeline::Position;
 
 #[derive(Serialize, Deserialize)]
-struct Count(u64);
+pub(crate) struct Count(u64);
 
 impl Row for Count {
     const NOUN: &'static str = "size of a thread";

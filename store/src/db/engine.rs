@@ -47,11 +47,11 @@ pub(super) struct Note {
 }
 
 impl Note {
-    fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self) -> Vec<u8> {
         [self.applied.to_le_bytes().as_slice(), &self.sum.to_le_bytes()].concat()
     }
 
-    fn decode(plain: &[u8]) -> Option<Self> {
+    pub(super) fn decode(plain: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(plain);
         let applied = fields.u64()?;
         let sum = fields.array().map_or(0, u128::from_le_bytes);

@@ -51,17 +51,21 @@ impl Head {
     }
 
     fn seal(&self, keys: &Keys, nonce: &[u8; NONCE]) -> Vec<u8> {
-        let mut plain = vec![FORMAT];
-        plain.extend_from_slice(&self.number.to_le_bytes());
-        plain.extend_from_slice(&self.index.to_le_bytes());
-        encode_marks(&self.marks, &mut plain);
         let mut out = prefix(&keys.id);
-        let sealed = keys.head.seal(nonce, &out, &plain);
+        let sealed = keys.head.seal(nonce, &out, &self.encode());
         out.extend_from_slice(&sealed);
         out
     }
 
-    fn decode(plain: &[u8]) -> Option<Self> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut plain = vec![FORMAT];
+        plain.extend_from_slice(&self.number.to_le_bytes());
+        plain.extend_from_slice(&self.index.to_le_bytes());
+        encode_marks(&self.marks, &mut plain);
+        plain
+    }
+
+    pub(super) fn decode(plain: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(plain);
         if fields.u8()? != FORMAT {
             return None;

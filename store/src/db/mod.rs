@@ -15,6 +15,8 @@
 
 mod batch;
 mod bytes;
+#[cfg(any(test, fuzzing))]
+mod check;
 mod checkpoint;
 mod compact;
 mod damage;
@@ -52,6 +54,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 pub use batch::Batch;
+#[cfg(any(test, fuzzing))]
+pub use check::file;
+#[cfg(test)]
+pub(crate) use check::files;
 pub(crate) use compact::compact;
 pub use compact::{CompactError, Compacted};
 pub use damage::Damage;

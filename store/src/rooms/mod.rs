@@ -7,7 +7,7 @@ use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 mod links;
-mod picture;
+pub(crate) mod picture;
 mod reports;
 
 pub use links::{
@@ -109,14 +109,14 @@ impl Row for MemberRow {
 
 /// The heads behind a view.
 #[derive(Serialize, Deserialize)]
-struct ViewRow(Vec<EventId>);
+pub(crate) struct ViewRow(Vec<EventId>);
 
 impl Row for ViewRow {
     const NOUN: &'static str = "view";
 }
 
 #[derive(Serialize, Deserialize)]
-struct Takes;
+pub(crate) struct Takes;
 
 impl Row for Takes {
     const NOUN: &'static str = "room of a user";
@@ -265,7 +265,7 @@ pub fn of_user(read: &impl Read, user: &UserId) -> Result<Vec<ConversationNo>, S
 
 /// When somebody who is no contact ceased to be in a room with us, ms.
 #[derive(Serialize, Deserialize)]
-struct Parted(u64);
+pub(crate) struct Parted(u64);
 
 impl Row for Parted {
     const NOUN: &'static str = "former member";
@@ -332,7 +332,7 @@ pub fn delete_let_in(txn: &mut Txn<'_>, by: &UserId, no: ConversationNo) {
 
 /// What a member calls themselves.
 #[derive(Serialize, Deserialize)]
-struct NameRow(String);
+pub(crate) struct NameRow(String);
 
 impl Row for NameRow {
     const NOUN: &'static str = "name of a member";

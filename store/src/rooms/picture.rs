@@ -9,7 +9,7 @@ use crate::keyspace::{ConversationNo, Key, Kind};
 use crate::record::{self, Row, StoreError};
 
 #[derive(Serialize, Deserialize)]
-struct PictureRow(ByteBuf);
+pub(crate) struct PictureRow(ByteBuf);
 
 impl Row for PictureRow {
     const NOUN: &'static str = "picture of a room";

@@ -31,6 +31,10 @@ use self::directory::Found;
 pub(super) use self::directory::{Changes, Directory, Place};
 pub(super) use self::gaps::Gap;
 use self::page::Page;
+#[cfg(any(test, fuzzing))]
+pub(super) use self::page::check::page;
+#[cfg(test)]
+pub(super) use self::page::check::pages;
 use self::range::Range;
 use self::space::Space;
 use self::spans::Spans;

@@ -191,6 +191,9 @@ fn put_varint(out: &mut Vec<u8>, mut number: usize) {
     out.push(u8::try_from(number).unwrap_or_default());
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod check;
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
