@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
 const EXIT: &str = "\
-Exit status 1 means that a message was lost, doubled or not confirmed, that the memory of the node that is left alone grew by 1 MiB a
+Exit status 1 means that a message was lost, doubled or not confirmed, that the memory of the node that is left alone grew by 1 MiB a \
 minute or more, or that open files grew from one start of a node to its end. Memory is judged from five minutes on.";
 
 /// Let three nodes talk for minutes while two of them are killed and started again; check that nothing is lost and nothing grows
