@@ -2,7 +2,7 @@
 //! disk and in memory, how long it takes to open, to read and to search; then one room with as many messages, how long it takes to open.
 //!
 //! `PARLOUR_BENCH_MESSAGES` is their number, 100 000 by default; `PARLOUR_BENCH_DIR` where the files go. `-- --json` prints JSON, `-- --room` leaves all but the room away.
-//! What reads runs in a process of its own with the node's own memory settings, so that its memory is that of reading alone.
+//! What writes and what reads are processes of their own with the node's own memory settings, so that the memory of each is that of its work alone.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,20 +37,36 @@ const HITS: usize = 20;
 /// Messages that are looked for as soon as they are there, while the index is so many behind.
 const FRESH: usize = 200;
 const BEHIND: usize = 2_048;
+/// The allocator's settings of a node, as in the program's `memory.rs`.
+const SETTINGS: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+    ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2"),
+];
+/// Comes before a part and its directory where one part is done alone.
+const APART: &str = "--apart";
+const WRITE: &str = "write";
+const READ: &str = "read";
+const WRITE_ROOM: &str = "write-room";
+const READ_ROOM: &str = "read-room";
 
 fn main() {
+    // Its cost is that of nobody.
+    assert!(WORDS.len() > 1_000);
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--read") {
+    if let Some(at) = arguments.iter().position(|argument| argument == APART) {
         let mut figures = Figures::default();
-        match arguments[at + 2].as_str() {
-            "room" => opening::read(Path::new(&arguments[at + 1]), &mut figures),
-            _ => read(Path::new(&arguments[at + 1]), &mut figures),
+        let dir = Path::new(&arguments[at + 2]);
+        match arguments[at + 1].as_str() {
+            WRITE => write(dir, &mut figures),
+            READ => read(dir, &mut figures),
+            WRITE_ROOM => opening::write(dir, &mut figures),
+            READ_ROOM => opening::read(dir, &mut figures),
+            other => unreachable!("no part is called {other}"),
         }
         print!("{}", figures.lines());
         return;
     }
-    // Its cost is that of nobody.
-    assert!(WORDS.len() > 1_000);
     let root = std::env::var_os("PARLOUR_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = || {
         let mut builder = tempfile::Builder::new();
@@ -62,13 +78,13 @@ fn main() {
     // One after the other, so that there is room on the disk for one.
     if arguments.iter().all(|argument| argument != "--room") {
         let dir = folder();
-        write(dir.path(), &mut figures);
-        read_apart(dir.path(), "account", &mut figures);
+        apart(WRITE, dir.path(), &mut figures);
+        apart(READ, dir.path(), &mut figures);
         compact(dir.path(), &mut figures);
     }
     let dir = folder();
-    opening::write(dir.path(), &mut figures);
-    read_apart(dir.path(), "room", &mut figures);
+    apart(WRITE_ROOM, dir.path(), &mut figures);
+    apart(READ_ROOM, dir.path(), &mut figures);
     figures.load("load_after");
     if arguments.iter().any(|argument| argument == "--json") {
         println!("{}", figures.json());
@@ -116,11 +132,11 @@ fn write(dir: &Path, figures: &mut Figures) {
     if let Some(running) = checkpoint {
         running.join().unwrap();
     }
-    figures.number("rss_mib_after_append", memory());
+    figures.goal("rss_mib_after_append", memory(), "<= 120");
     let began = Instant::now();
     catch_up(&store);
     figures.number("index_per_second", all as f64 / began.elapsed().as_secs_f64());
-    figures.number("rss_mib_after_index", memory());
+    figures.goal("rss_mib_after_index", memory(), "<= 120");
     fresh(&mut account, &store, figures);
     store.finder().rest();
     store.db().clone().close().unwrap();
@@ -157,15 +173,12 @@ fn compact(dir: &Path, figures: &mut Figures) {
     sizes(dir, "_after_compact", figures, 600.0);
 }
 
-/// Reads in a process of its own.
-fn read_apart(dir: &Path, what: &str, figures: &mut Figures) {
+/// Does one part in a process of its own.
+fn apart(part: &str, dir: &Path, figures: &mut Figures) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.arg("--read").arg(dir).arg(what);
-    child
-        .env("MALLOC_ARENA_MAX", "2")
-        .env("MALLOC_TRIM_THRESHOLD_", "131072");
+    child.args([APART, part]).arg(dir).envs(SETTINGS);
     let done = child.stderr(Stdio::inherit()).output().unwrap();
-    assert!(done.status.success(), "reading failed");
+    assert!(done.status.success(), "{part} failed");
     figures.extend(std::str::from_utf8(&done.stdout).unwrap());
 }
 

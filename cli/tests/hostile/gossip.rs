@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use libp2p::{Multiaddr, PeerId, Stream};
+use libp2p::Stream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::PATIENCE;
-use crate::node::Node;
+use crate::node::{Node, Place, Written};
 use crate::peer::BadPeer;
 use crate::rpc::{self, Said};
 
@@ -19,6 +19,7 @@ const PROTOCOL: &str = "/parlour/mesh/1.1.0";
 pub(crate) struct Neighbour {
     pub(crate) peer: BadPeer,
     out: Stream,
+    written: Written,
     heard: mpsc::Receiver<Said>,
     passed: VecDeque<Said>,
 }
@@ -34,11 +35,11 @@ impl Neighbour {
 
     /// Connects and says nothing yet; reads what the node says, or takes its stream and never reads.
     pub(crate) async fn stranger(node: &Node, reads: bool) -> Self {
-        Self::attempt(node.peer, node.tcp(), reads).await.unwrap()
+        Self::attempt(node.place(), reads).await.unwrap()
     }
 
     /// As [`Self::stranger`], where the node may refuse.
-    pub(crate) async fn attempt(node: PeerId, address: Multiaddr, reads: bool) -> Result<Self, String> {
+    pub(crate) async fn attempt(place: Place, reads: bool) -> Result<Self, String> {
         let peer = BadPeer::new();
         let mut streams = peer.accept(PROTOCOL);
         let (said, heard) = mpsc::channel(65_536);
@@ -62,19 +63,23 @@ impl Neighbour {
                 });
             }
         });
-        peer.dial(node, address).await?;
-        let out = peer.open_to(node, PROTOCOL).await?;
+        peer.dial(place.peer, place.address).await?;
+        let out = peer.open_to(place.peer, PROTOCOL).await?;
         Ok(Self {
             peer,
             out,
+            written: place.written,
             heard,
             passed: VecDeque::new(),
         })
     }
 
-    /// Sends one frame.
+    /// Sends one frame. The envelopes in it count as written when all of it is.
     pub(crate) async fn say(&mut self, parts: &[Vec<u8>]) -> std::io::Result<()> {
-        self.say_raw(&rpc::frame(parts)).await
+        self.say_raw(&rpc::frame(parts)).await?;
+        let envelopes = parts.iter().filter(|part| rpc::is_message(part));
+        self.written.add(envelopes.count());
+        Ok(())
     }
 
     pub(crate) async fn say_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {

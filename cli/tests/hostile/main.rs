@@ -2,8 +2,8 @@
 //! through in time and the nodes' memory stays.
 //!
 //! The bad peer is built from the libp2p crates, without parlour's network: it writes its frames by hand, so that they can be
-//! wrong. `PARLOUR_HOSTILE_SECONDS` says how long attacks go on that have no end of their own, and makes the limit on latency
-//! the one that is promised; `--nocapture` shows what was measured.
+//! wrong. `PARLOUR_HOSTILE_SECONDS` says how long attacks go on that have no end of their own, and makes the limits on
+//! latency and on the rate of the flood those that are promised; `--nocapture` shows what was measured.
 
 #![expect(
     clippy::unwrap_used,

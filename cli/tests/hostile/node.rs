@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use futures::StreamExt as _;
 use libp2p::{Multiaddr, PeerId};
@@ -22,6 +23,29 @@ pub(crate) struct Node {
     child: Option<Child>,
     pub(crate) api: Api,
     pub(crate) peer: PeerId,
+    written: Written,
+}
+
+/// How many envelopes bad neighbours have written to one node: all of each was handed to the connection.
+#[derive(Clone, Default)]
+pub(crate) struct Written(Arc<AtomicU64>);
+
+impl Written {
+    pub(crate) fn add(&self, envelopes: usize) {
+        self.0.fetch_add(envelopes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Where a bad neighbour finds a node.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) peer: PeerId,
+    pub(crate) address: Multiaddr,
+    pub(crate) written: Written,
 }
 
 /// The local API of a node.
@@ -46,6 +70,7 @@ impl Node {
                 http: reqwest::Client::builder().no_proxy().build().unwrap(),
             },
             peer: PeerId::random(),
+            written: Written::default(),
         };
         let made = node
             .command(&["init", "--name", name, "--no-password"])
@@ -113,6 +138,19 @@ impl Node {
 
     pub(crate) fn quic(&self) -> Multiaddr {
         format!("/ip4/127.0.0.1/udp/{}/quic-v1", self.port).parse().unwrap()
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            peer: self.peer,
+            address: self.tcp(),
+            written: self.written.clone(),
+        }
+    }
+
+    /// Envelopes that bad neighbours have written to it so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.count()
     }
 
     pub(crate) fn log(&self) -> String {

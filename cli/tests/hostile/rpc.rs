@@ -46,6 +46,10 @@ pub(crate) fn message(topic: &str, data: &[u8]) -> Vec<u8> {
     bytes(2, &[bytes(2, data), bytes(4, topic.as_bytes())].concat())
 }
 
+pub(crate) fn is_message(part: &[u8]) -> bool {
+    part.first() == Some(&(2 << 3 | 2))
+}
+
 /// Orders go into one field.
 pub(crate) fn control(orders: &[Vec<u8>]) -> Vec<u8> {
     bytes(3, &orders.concat())

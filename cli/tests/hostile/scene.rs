@@ -85,10 +85,12 @@ impl Scene {
         self.talk.as_ref().unwrap().resident();
         let pids = [self.ada.pid(), self.bo.pid(), std::process::id()];
         let worked = pids.map(cpu_ms);
+        let written = self.nodes().map(Node::written);
         let start = Instant::now();
         let result = attack(self).await;
         self.talk.as_ref().unwrap().until_arrived(start, JUDGED).await;
         let end = Instant::now();
+        let written = [0, 1].map(|at| self.nodes()[at].written() - written[at]);
         let worked: Vec<u64> = pids
             .into_iter()
             .zip(worked)
@@ -101,8 +103,9 @@ impl Scene {
         let most = talk.resident();
         let growth = [0, 1].map(|at| most[at].saturating_sub(before[at]));
         eprintln!(
-            "{name}: {} s, {} messages: p50 {:?}, p99 {:?}, worst {:?}; after it {:?}; memory {:?} MiB, grew by {:.1} and {:.1} MiB; processor {worked:?} ms",
+            "{name}: {} s, {:?} envelopes/s written, {} messages: p50 {:?}, p99 {:?}, worst {:?}; after it {:?}; memory {:?} MiB, grew by {:.1} and {:.1} MiB; processor {worked:?} ms",
             (end - start).as_secs(),
+            written.map(|count| per_second(count, end - start)),
             during.count,
             during.p50,
             during.p99,
@@ -127,6 +130,11 @@ impl Scene {
         }
         result
     }
+}
+
+/// Rounded down.
+pub(crate) fn per_second(count: u64, time: Duration) -> u64 {
+    (count as f64 / time.as_secs_f64()) as u64
 }
 
 /// Time on the processor so far.

@@ -129,7 +129,10 @@ async fn the_rest_calls_of_the_family_are_answered_in_its_way() {
     );
     let wrong = json!({ "name": "Attic", "tags": ["two words"] });
     assert_eq!(page.post("/rooms", &wrong).await.status, 400);
-    assert_eq!(page.post("/rooms", &json!({ "name": "kitchen" })).await.status, 409);
+    for taken in ["kitchen", " Kitchen! ", "KITCHEN"] {
+        let refused = page.post("/rooms", &json!({ "name": taken })).await;
+        assert_eq!((refused.status, refused.json()["message"].is_string()), (409, true));
+    }
     for _ in 0..2 {
         let joined = page.post(&format!("/rooms/{kitchen}/join"), &json!({})).await;
         assert_eq!((joined.status, &joined.json()["message"]), (200, &json!("joined")));

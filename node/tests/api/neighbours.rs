@@ -125,6 +125,11 @@ async fn rooms_of_others_are_listed_in_echoroom_and_joined() {
     assert_eq!(bo.get("/rooms/garden").await.json(), *room);
     assert_eq!(bo.get("/rooms/attic").await.status, 404);
     assert_eq!(bo.post("/rooms/attic/join", &json!({})).await.status, 404);
+    // One slug is one room for all who are here; what is secret takes none from others.
+    for (name, status) in [("garden", 409), ("Garden!", 409), ("Attic", 201)] {
+        let made = bo.post("/rooms", &json!({ "name": name })).await;
+        assert_eq!(made.status, status, "{name}: {}", made.text());
+    }
     for _ in 0..2 {
         let joined = bo.post("/rooms/garden/join", &json!({})).await;
         assert_eq!(

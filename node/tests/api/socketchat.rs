@@ -31,6 +31,12 @@ async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
     ada.invite_into("garden", &bo, "bo").await;
     let slug = bo.native.get("/api/v1/rooms").await.json()["items"][0]["slug"].clone();
     assert_eq!(slug, "garden");
+    // What bo calls it is bo's affair.
+    let alias = bo
+        .native
+        .patch("/api/v1/rooms/garden", &json!({ "slug": "greens" }))
+        .await;
+    assert_eq!(alias.status, 200, "{}", alias.text());
     let mut command = std::process::Command::new("node");
     command.arg(clients.join("socketchat.mjs"));
     command.args([
@@ -39,7 +45,7 @@ async fn two_people_on_two_nodes_talk_through_gateways_of_two_families() {
         ada.node.api_url(),
         ada.node.token().to_owned(),
     ]);
-    command.args([PASSWORD, "garden"]);
+    command.args([PASSWORD, "garden", "greens"]);
     let run = tokio::task::spawn_blocking(move || command.output()).await;
     let run = run.unwrap().unwrap();
     let (out, error) = (

@@ -1,10 +1,10 @@
 // Two people in one room, each on a node of their own: ada through the gateway echoroom, bo through socketchat, with the client
 // library that UIs of both families use. Prints "ok", or what was not so.
-// Arguments: URL of echoroom, URL of socketchat, URL and token of ada's own API, PASSWORD, SLUG.
+// Arguments: URL of echoroom, URL of socketchat, URL and token of ada's own API, PASSWORD, ada's SLUG of the room and bo's.
 import { io } from "socket.io-client";
 import assert from "node:assert/strict";
 
-const [echo, chat, native, nativeToken, password, slug] = process.argv.slice(2);
+const [echo, chat, native, nativeToken, password, slug, alias] = process.argv.slice(2);
 let at = "the beginning";
 const fail = setTimeout(() => { console.error(`waited too long for ${at}`); process.exit(1) }, 90_000);
 
@@ -48,10 +48,10 @@ const ada = open(echo, { token: loginA.accessToken });
 assert.equal((await comes("ada to be online")).username, "ada");
 assert.ok((await rest("GET", "/api/users/online")).body.data.users.some(({ _id }) => _id === adaId));
 
-// One room, by its name on each node.
+// One room, by what it is called on each node.
 const joined = until(bo, "joined-room");
-bo.emit("join-room", { room: slug });
-assert.deepEqual(await joined(), { room: slug });
+bo.emit("join-room", { room: alias });
+assert.deepEqual(await joined(), { room: alias });
 const two = until(ada, "room:user_count", ({ count }) => count === 2);
 ada.emit("room:join", { roomId: slug });
 await two("both to be in the room");
@@ -60,13 +60,13 @@ await two("both to be in the room");
 const fromAda = until(bo, "new-message", ({ content }) => content === "from the echo room");
 ada.emit("message:send", { roomId: slug, text: "from the echo room", tempId: "t1" });
 const first = await fromAda("ada's message");
-assert.deepEqual([first.room, first.sender.username, first.sender._id, first.messageType], [slug, "ada", adaId, "text"]);
+assert.deepEqual([first.room, first.sender.username, first.sender._id, first.messageType], [alias, "ada", adaId, "text"]);
 const [heard, echoed, sent] = [
   until(ada, "message:new", ({ message }) => message.text === "from the socket chat"),
   until(bo, "new-message", ({ content }) => content === "from the socket chat"),
   until(bo, "message-sent"),
 ];
-bo.emit("send-message", { content: "from the socket chat", room: slug });
+bo.emit("send-message", { content: "from the socket chat", room: alias });
 const second = await echoed("bo's own message");
 assert.equal((await sent()).messageId, second._id);
 const { message: seen } = await heard("bo's message");
@@ -75,9 +75,9 @@ assert.deepEqual([seen._id, seen.roomId, seen.senderId], [second._id, slug, boId
 // Typing, both ways.
 const adaTypes = until(bo, "user-typing", ({ isTyping }) => isTyping);
 ada.emit("typing:start", { roomId: slug });
-assert.deepEqual(await adaTypes(), { userId: adaId, username: "ada", room: slug, isTyping: true });
+assert.deepEqual(await adaTypes(), { userId: adaId, username: "ada", room: alias, isTyping: true });
 const boTypes = until(ada, "typing:update", ({ isTyping }) => isTyping);
-bo.emit("typing-start", { room: slug });
+bo.emit("typing-start", { room: alias });
 assert.deepEqual(await boTypes(), { roomId: slug, userId: boId, isTyping: true });
 
 // Reactions, both ways.
@@ -96,21 +96,21 @@ assert.deepEqual(taken.body.data.message.reactions, []);
 const receipt = until(bo, "message-read-receipt", ({ messageId }) => messageId === second._id);
 await own("PUT", `/api/v1/conversations/${slug}/read`, {});
 assert.deepEqual((await receipt()).readBy, { userId: adaId, username: "ada" });
-bo.emit("message-read", { messageId: first._id, room: slug });
+bo.emit("message-read", { messageId: first._id, room: alias });
 at = "ada's message to be read";
 while ((await own("GET", `/api/v1/messages/${first._id}`)).body.status !== "read");
-const page = (await rest("GET", `/api/messages?room=${slug}&limit=1`)).body.data;
+const page = (await rest("GET", `/api/messages?room=${alias}&limit=1`)).body.data;
 assert.deepEqual(page.messages.map(({ _id }) => _id), [second._id]);
 assert.deepEqual(page.messages[0].readBy.map(({ user }) => user), [adaId]);
 const { readAt } = page.messages[0].readBy[0];
 assert.ok(readAt >= page.messages[0].createdAt && Date.parse(readAt) <= Date.now(), readAt);
 assert.deepEqual([page.pagination.limit, page.pagination.skip, page.pagination.hasNext], [1, 0, true]);
-const older = (await rest("GET", `/api/messages?room=${slug}&limit=1&skip=1`)).body.data;
+const older = (await rest("GET", `/api/messages?room=${alias}&limit=1&skip=1`)).body.data;
 assert.deepEqual(older.messages.map(({ _id }) => _id), [first._id]);
 
 // What is done over REST is told under other names as well.
 const both = [until(bo, "newMessage", ({ content }) => content === "over REST"), until(bo, "new-message", ({ content }) => content === "over REST")];
-const written = await rest("POST", "/api/messages", { content: "over REST", room: slug });
+const written = await rest("POST", "/api/messages", { content: "over REST", room: alias });
 assert.equal(written.status, 201);
 for (const one of both) assert.equal((await one())._id, written.body.data.message._id);
 const third = written.body.data.message._id;
@@ -139,11 +139,11 @@ assert.equal((await gone()).room, "fresh");
 
 // Whatever else comes is an error, and the socket goes on.
 for (const [event, data] of [
-  ["send-message", { content: "", room: slug }],
-  ["send-message", { content: "x".repeat(1001), room: slug }],
+  ["send-message", { content: "", room: alias }],
+  ["send-message", { content: "x".repeat(1001), room: alias }],
   ["send-message", { content: 1 }],
   ["send-message", { content: "x", room: "../me" }],
-  ["send-message", { content: "x", room: slug, messageType: "file" }],
+  ["send-message", { content: "x", room: alias, messageType: "file" }],
   ["send-message", null],
   ["join-room", { room: { $ne: 1 } }],
   ["join-room", { room: "a b" }],

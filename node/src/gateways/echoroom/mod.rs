@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use parlour_store::rooms::slug;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -200,15 +201,20 @@ async fn room(asker: Asker, Id(name): Id) -> Answer {
     }
 }
 
+/// Whether a room of this account or a public one of this node would be meant by `slug`. Those of other nodes are others' to name.
+async fn is_taken(asker: &Asker, wanted: &str) -> Result<bool, Refused> {
+    let own = asker.get("/api/v1/rooms").await?;
+    let mut own = own["items"].as_array().into_iter().flatten();
+    if own.any(|room| room["slug"] == wanted || room["name"].as_str().is_some_and(|name| slug(name) == wanted)) {
+        return Ok(true);
+    }
+    let public = public::listed(asker).await?;
+    Ok(public.iter().any(|room| room["here"] == true && room["slug"] == wanted))
+}
+
 async fn make_room(asker: Asker, Object(body): Object) -> Result<(StatusCode, Json<Value>), Refused> {
     let name = text(&body, "name")?;
-    let listed = asker.get("/api/v1/rooms").await?;
-    let mut rooms = listed["items"].as_array().into_iter().flatten();
-    if rooms.any(|room| {
-        room["name"]
-            .as_str()
-            .is_some_and(|known| known.eq_ignore_ascii_case(name.trim()))
-    }) {
+    if is_taken(&asker, &slug(name)).await? {
         return Err(Refused::new(
             StatusCode::CONFLICT,
             "there is a room of this name already",

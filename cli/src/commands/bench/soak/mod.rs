@@ -1,5 +1,6 @@
 //! `parlour bench soak`: three nodes that talk for minutes, two of which are killed and started again at random. What was taken has
-//! to be shown once on every stream, and to be on both disks once and in one order; what stays up must not grow.
+//! to be shown once on every stream, and to be on both disks once and in one order; what stays up must not grow, and
+//! neither must the files of the others from one start to the next.
 
 mod plan;
 mod report;
@@ -32,16 +33,21 @@ const NAMES: [&str; NODES] = ["ada", "bo", "cy"];
 const PAIRS: [(usize, usize); NODES] = [(0, 1), (0, 2), (1, 2)];
 /// The longest time that a node is left stopped.
 const AWAY_MS: u64 = 5_000;
-/// How often memory and files are looked at.
-const SAMPLE: Duration = Duration::from_secs(2);
+/// How often memory and files are looked at: parts of the search index come and go by the second.
+const SAMPLE: Duration = Duration::from_millis(500);
 /// How long a writer or a reader waits before it tries a node again that is not there.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Everything has arrived in this time after the last message and the last start.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
+const EXIT: &str = "\
+Exit status 1 means that a message was lost, doubled or not confirmed, that the memory of the node that is left alone grew by 1 MiB a \
+minute or more, or that open files grew from one start of a node to its end. Memory is judged from five minutes on.";
+
 /// Let three nodes talk for minutes while two of them are killed and started again; check that nothing is lost and nothing grows
 #[derive(Debug, Args)]
+#[command(after_help = EXIT)]
 pub(super) struct Soak {
     /// How long they talk
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
