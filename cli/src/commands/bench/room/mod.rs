@@ -36,12 +36,16 @@ const SETTLE: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
-const EXIT: &str = "\
+const HELP: &str = "\
+Examples:
+  parlour bench room
+  parlour bench room --members 10 --messages 1000 --rate 20
+
 Exit status 1 means that a message was lost, doubled or not confirmed, or that members have different histories; a missed goal is shown and is no failure.";
 
 /// Let the members of one room, each a node of its own, write at random; check that everything is everywhere once and in one order
 #[derive(Debug, Args)]
-#[command(after_help = EXIT)]
+#[command(after_help = HELP)]
 pub(super) struct RoomBench {
     /// Members of the room
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=12))]

@@ -41,13 +41,17 @@ const AGAIN: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
-const EXIT: &str = "\
+const HELP: &str = "\
+Examples:
+  parlour bench soak
+  parlour bench soak --minutes 10 --rate 20
+
 Exit status 1 means that a message was lost, doubled or not confirmed, that the memory of the node that is left alone grew by 1 MiB a \
 minute or more, or that open files grew from one start of a node to its end. Memory is judged from five minutes on.";
 
 /// Let three nodes talk for minutes while two of them are killed and started again; check that nothing is lost and nothing grows
 #[derive(Debug, Args)]
-#[command(after_help = EXIT)]
+#[command(after_help = HELP)]
 pub(super) struct Soak {
     /// How long they talk
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0, value_parser = minutes)]
