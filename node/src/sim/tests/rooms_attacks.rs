@@ -88,6 +88,38 @@ fn who_gives_two_operations_in_one_place_splits_no_room_and_keeps_nobody_out() {
 }
 
 #[test]
+fn operations_from_a_time_to_come_wait_for_it_and_those_at_the_limits_of_clocks_change_nothing() {
+    let (mut sim, room) = three(164);
+    let (prev, made) = last_operation(&sim, 1, &room);
+    let tomorrow = sim.now + 24 * HOUR;
+    let clocks = [tomorrow, u64::MAX, u64::MAX - 1, u64::MAX / 2];
+    let made_at = |(n, clock)| {
+        let mut bo = sim.forger(1, room, made);
+        bo.last = Some(prev);
+        bo.invite(clock, n, None)
+    };
+    let operations: Vec<_> = (1..).zip(clocks).map(made_at).collect();
+    let give = |sim: &mut Sim| {
+        for (who, operation) in [0, 2]
+            .into_iter()
+            .flat_map(|who| operations.iter().map(move |one| (who, one)))
+        {
+            sim.give_room(who, &room, 1, operation);
+        }
+    };
+    let held = |sim: &Sim| [0, 2].map(|who| operations.iter().filter(|one| sim.has(who, &one.id())).count());
+    give(&mut sim);
+    assert_eq!(held(&sim), [0, 0]);
+    let said = sim.tell(2, room, "as before");
+    sim.wait(MINUTE);
+    assert_eq!(sim.shown_at(0, &said), Some(Shown::Text("as before".to_owned())));
+    sim.wait(24 * HOUR);
+    give(&mut sim);
+    assert_eq!(held(&sim), [1, 1], "its time has come");
+    assert!(sim.has(0, &operations[0].id()) && sim.has(2, &operations[0].id()));
+}
+
+#[test]
 fn a_purge_of_more_than_there_is_ends_and_does_not_reach_what_is_said_after_a_new_beginning() {
     for up_to in [FAR, u64::MAX] {
         let (mut sim, room) = three(161);

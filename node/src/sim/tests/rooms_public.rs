@@ -1,6 +1,7 @@
 //! Public rooms: found at contacts, proved as far as they can be, and joined without anybody's leave.
 
 use parlour_crypto::{History, JoinRule, ListedRoom, RoomLink};
+use parlour_net::NetEvent;
 use parlour_store::rooms::{self, Standing};
 
 use super::*;
@@ -74,6 +75,28 @@ fn public_rooms_of_contacts_are_found_and_joined_and_others_are_not_listed() {
     sim.in_room(1, garden, RoomAct::Policy(rule)).expect("ruled");
     sim.wait(15 * MINUTE);
     assert_eq!(sim.discover(0).len(), 0, "what is public no more is not listed");
+}
+
+#[test]
+fn public_rooms_of_strangers_are_found_where_they_are_near() {
+    let mut sim = Sim::with(736, &["ada", "bo"]);
+    let garden = sim.make_public(1, "garden");
+    assert_eq!(sim.discover(0).len(), 0);
+    // Nobody is asked again at once.
+    sim.wait(2 * MINUTE);
+    for (who, other) in [(0, 1), (1, 0)] {
+        let found = NetEvent::DiscoveredLan {
+            peer: sim.nodes[other].peer,
+            addresses: vec![crate::sim::network::address_of(other)],
+        };
+        sim.turn(who, Input::Net(found));
+    }
+    let found = sim.discover(0);
+    assert_eq!(found.iter().map(|room| room.room).collect::<Vec<_>>(), [garden]);
+    assert_eq!(sim.join_public(0, &found[0]), Ok(garden));
+    sim.tell(1, garden, "you live next door");
+    sim.wait(MINUTE);
+    assert_eq!(sim.plain_texts(0, &garden), ["you live next door"]);
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn whoever_is_removed_at_the_end_and_unopposed_stays_out_whatever_they_date_back
 #[test]
 fn many_heads_and_long_histories_are_folded() {
     let (mut world, head) = room();
-    for number in 0..2000 {
+    for number in 0..10_000 {
         world.made += 1;
         let mut copy = world.get(&head).clone();
         copy.id = EventId::from_bytes(hash(Purpose::EVENT_ID, &[b"head", &u32::to_be_bytes(number)]));
@@ -200,7 +200,7 @@ fn many_heads_and_long_histories_are_folded() {
         world.operations.push(copy);
     }
     let membership = world.fold();
-    assert_eq!(membership.heads().len(), 2000);
+    assert_eq!(membership.heads().len(), 10_000);
     assert_eq!(membership.state().rank(&user(BOB)), Rank::Moderator);
     assert!(membership.state().forked.contains(&device((OWEN, 0))));
 
