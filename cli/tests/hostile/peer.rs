@@ -119,12 +119,10 @@ impl BadPeer {
         timeout(PATIENCE, answered).await.unwrap().unwrap()
     }
 
-    /// Waits until no connection stands any more.
+    /// Waits until no connection stands any more, however long that takes: whoever calls it ends it with the attack.
     pub(crate) async fn left_alone(&mut self) {
-        timeout(PATIENCE, self.standing.wait_for(|standing| *standing == 0))
-            .await
-            .expect("the node leaves this peer")
-            .unwrap();
+        // An error says that the peer itself is gone.
+        let _ = self.standing.wait_for(|standing| *standing == 0).await;
     }
 
     pub(crate) fn is_connected(&self) -> bool {
