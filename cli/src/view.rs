@@ -27,6 +27,7 @@ pub(crate) struct Message {
     pub views_left: Option<u8>,
     pub pinned: bool,
     pub late: bool,
+    pub around_removal: bool,
     pub reactions: Vec<Reaction>,
     pub reply: Option<Quote>,
     pub system: Option<System>,
@@ -128,6 +129,7 @@ impl Message {
             (Some("expired"), _) => "(disappeared)".to_owned(),
             (Some("viewed"), _) => "(viewed)".to_owned(),
             (Some("too_soon"), _) => "(hidden by slow mode)".to_owned(),
+            (Some("void"), _) => "(hidden: its author had no right to say it)".to_owned(),
             (Some(_), _) => "(erased)".to_owned(),
             (None, Some(_)) if self.own => "(sent to be viewed on demand)".to_owned(),
             (None, Some(left)) => {
@@ -162,6 +164,7 @@ impl Message {
             (self.edited_at.is_some(), "  (edited)"),
             (self.pinned, "  [pinned]"),
             (self.late, "  [came late]"),
+            (self.around_removal, "  [sent around their removal]"),
         ] {
             if there {
                 text.push_str(mark);
@@ -310,6 +313,18 @@ mod tests {
     fn a_message_that_came_late_says_so() {
         let line = Message::of(&json!({ "text": "x", "late": true })).line(None);
         assert!(line.ends_with("x  [came late]\n"), "{line}");
+    }
+
+    #[test]
+    fn what_is_said_around_a_removal_or_without_a_right_says_so() {
+        let line = |value: &serde_json::Value| Message::of(value).line(None);
+        let around = line(&json!({ "text": "x", "around_removal": true }));
+        assert!(around.ends_with("x  [sent around their removal]\n"), "{around}");
+        let void = line(&json!({ "text": null, "gone": "void" }));
+        assert!(
+            void.ends_with("(hidden: its author had no right to say it)\n"),
+            "{void}"
+        );
     }
 
     #[test]

@@ -99,13 +99,13 @@ pub use ratchet::{
 pub use recovery::{PHRASE_WORDS, PhraseError, entropy_from_phrase, phrase_from_entropy};
 pub use room::{
     Act, Applied, Audience, AudienceError, AudienceProof, BetweenPeers, CHAIN_DUE, CHAIN_LIFETIME_MS, CHAIN_MESSAGES,
-    ChainCert, ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, History, Info, JoinRule, KIND_OPERATION,
-    KNOWN_ACTS, LastSeq, LinkState, LinkUse, MAX_AUDIENCE, MAX_CHAINS, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS,
-    MAX_OP_SEQ, MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED, MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS,
-    Member, Membership, OpenInvite, Operation, OperationError, Pending, Policy, Proved, Purge, Rank, RoomLink,
-    RoomOpenError, RoomOperation, RoomSealError, RoomState, SenderLoadError, SendingChain, SendingLoadError,
-    SharedChain, TakeError, Taken, TooManyOperations, answers_about_link, asks_about_link, link_answer, link_question,
-    link_token_hash, membership_view, room_id,
+    ChainCert, ChainCertError, ChainId, ChainKeys, ChainSender, Dropped, Ending, History, Info, JoinRule,
+    KIND_OPERATION, KNOWN_ACTS, LastSeq, LinkState, LinkUse, MAX_AROUND_REMOVAL, MAX_AUDIENCE, MAX_CHAINS,
+    MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ, MAX_OPERATIONS, MAX_REASON, MAX_ROOM_NAME, MAX_SHARED,
+    MAX_SLOW_MODE_MS, MAX_TOPIC, MAX_VIEW_HEADS, Member, Membership, OpenInvite, Operation, OperationError, Pending,
+    Policy, Proved, Purge, Rank, RoomLink, RoomOpenError, RoomOperation, RoomSealError, RoomState, Said,
+    SenderLoadError, SendingChain, SendingLoadError, SharedChain, TakeError, Taken, TooManyOperations,
+    answers_about_link, asks_about_link, link_answer, link_question, link_token_hash, membership_view, room_id,
 };
 pub use safety_number::safety_number;
 pub use session::{EXT_REFRESH, Session};

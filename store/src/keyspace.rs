@@ -113,7 +113,7 @@ pub(crate) enum Kind {
     PinnedBy = 0x29,
     NotUnderstood = 0x2a,
     ForAll = 0x2b,
-    Veiled = 0x2c,
+    Ruling = 0x2c,
     Purging = 0x2d,
     System = 0x2e,
     Bodiless = 0x2f,

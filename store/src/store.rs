@@ -42,7 +42,7 @@ const KEPT: &[u8] = &[
     Kind::LetInBy as u8,
     Kind::RoomRequest as u8,
     Kind::ForAll as u8,
-    Kind::Veiled as u8,
+    Kind::Ruling as u8,
     Kind::Purging as u8,
 ];
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Running, eventually};
+use crate::harness::{Home, Running, eventually, free_port};
 
 fn texts(home: &Home, room: &str) -> Vec<String> {
     let history = home.json(&["history", room, "--limit", "100"]);
@@ -427,4 +427,50 @@ fn a_link_lets_in_while_its_maker_is_away_and_newcomers_follow_the_timer() {
     assert!(shown.done().stdout.contains("  timer    1 h\n"), "{shown:?}");
     let said = dan.json(&["send", "garden", "gone in an hour"]);
     assert!(said["expires_at"].is_string(), "{said}");
+}
+
+#[test]
+fn what_is_said_around_a_removal_is_shown_to_all_and_marked() {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(Home::of);
+    // They have to find each other when all of them come back.
+    let ports = [(); 3].map(|()| free_port().to_string());
+    let up = |home: &Home, port: usize| home.up_with(&["--api", "127.0.0.1:0", "--listen", &ports[port], "--no-mdns"]);
+    {
+        let (alice_up, _bob, _carol) = (up(&alice, 0), up(&bob, 1), up(&carol, 2));
+        alice.json(&["room", "new", "garden"]);
+        let link = alice.json(&["room", "link", "garden"])["link"].clone();
+        for home in [&bob, &carol] {
+            home.json(&["room", "join", link.as_str().unwrap()]);
+        }
+        carol.json(&["send", "garden", "seen", "--wait", "delivered", "--timeout", "20s"]);
+        drop(alice_up);
+        carol.json(&["send", "garden", "unseen"]);
+        wait_for_texts(&bob, "garden", &["seen", "unseen"]);
+    }
+    let _alice = up(&alice, 0);
+    alice.json(&["room", "remove", "garden", "carol"]);
+    assert_eq!(texts(&alice, "garden"), ["seen"]);
+    let (_bob, _carol) = (up(&bob, 1), up(&carol, 2));
+    let marks = |home: &Home| {
+        let history = home.json(&["history", "garden", "--limit", "100"]);
+        let said = history
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|message| !message["text"].is_null());
+        said.map(|message| message["around_removal"] == true)
+            .collect::<Vec<_>>()
+    };
+    for home in [&alice, &bob, &carol] {
+        wait_for_texts(home, "garden", &["seen", "unseen"]);
+        eventually("what alice had not seen is marked", || match marks(home) {
+            marks if marks == [false, true] => Ok(()),
+            marks => Err(format!("{marks:?}")),
+        });
+    }
+    let shown = bob.run(&["history", "garden"]).stdout;
+    assert!(
+        shown.contains("carol: unseen  [sent around their removal]\n"),
+        "{shown}"
+    );
 }

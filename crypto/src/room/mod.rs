@@ -22,7 +22,8 @@ pub use audience::{Audience, AudienceError, AudienceProof, MAX_AUDIENCE};
 pub use certificate::{ChainCert, ChainCertError, ChainId};
 pub use link::RoomLink;
 pub use membership::{
-    Applied, Dropped, LinkState, MAX_OPERATIONS, Member, Membership, OpenInvite, Purge, RoomState, TooManyOperations,
+    Applied, Dropped, Ending, LinkState, MAX_AROUND_REMOVAL, MAX_OPERATIONS, Member, Membership, OpenInvite, Purge,
+    RoomState, Said, TooManyOperations,
 };
 pub use operation::{
     Act, Info, KIND_OPERATION, KNOWN_ACTS, LastSeq, LinkUse, MAX_LAST_SEQS, MAX_LINK_USES, MAX_OP_PARENTS, MAX_OP_SEQ,

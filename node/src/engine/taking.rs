@@ -129,7 +129,7 @@ impl Engine {
         };
         // Of nothing else the body is ever erased.
         let whole = verified.body().is_some() || [KIND_MESSAGE, KIND_EDIT].contains(&verified.header().kind);
-        if !whole || (room && !self.may_say(turn, conversation, verified.header(), &by)?) {
+        if !whole || (room && !self.takes_said(turn, conversation, verified.header(), (&by, user))?) {
             return Ok(None);
         }
         let clock = verified.header().clock;

@@ -57,6 +57,7 @@ fn plain(shown: Shown) -> State {
         reactions: Vec::new(),
         pinned: false,
         expires: None,
+        around_removal: false,
     }
 }
 

@@ -230,15 +230,15 @@ impl Sim {
             let view = message(store, entry, &mut delivery).expect("readable");
             let body = events::brief(store, &entry.event).expect("readable").expect("there");
             let absent = matches!(view.state.shown, Shown::Absent(_));
-            let too_soon = view.state.shown == Shown::Absent(Absent::TooSoon);
+            let hidden = matches!(view.state.shown, Shown::Absent(Absent::TooSoon | Absent::Void));
             assert_eq!(
-                body.stub || too_soon,
+                body.stub || hidden,
                 absent,
                 "what is not shown is not on the disk: {:?}",
                 view.state
             );
-            // What came too soon is kept with all that was said of it.
-            if absent && !too_soon {
+            // What the rules hide is kept with all that was said of it.
+            if absent && !hidden {
                 let versions = annotations::edits(store, no, &view.id, &view.author, 1).expect("readable");
                 assert_eq!(versions, [], "nothing that was said in place of {} is left", view.id);
             }

@@ -2,7 +2,7 @@
 import { plainly } from "./text.js";
 import { span } from "./format.js";
 
-const GONE = { expired: "Message disappeared", viewed: "Message was seen", erased: "Message erased", hidden: "Message deleted for you", too_soon: "Message came too soon" };
+const GONE = { expired: "Message disappeared", viewed: "Message was seen", erased: "Message erased", hidden: "Message deleted for you", too_soon: "Message came too soon", void: "Message without a right" };
 const FILES = { image: "Picture", video: "Video", audio: "Sound", voice: "Voice message", file: "File" };
 const CALLS = { missed: "Missed call", declined: "Call declined", failed: "Call failed" };
 

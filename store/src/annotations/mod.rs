@@ -21,7 +21,9 @@ pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 pub use polls::{Vote, counted, votes};
-pub use rooms::{delete_for_all, deletes_for_all, is_purged, is_veiled, let_delete_for_all, purge, veil};
+pub use rooms::{
+    Ruling, delete_for_all, deletes_for_all, is_purged, is_veiled, let_delete_for_all, purge, rule, ruling,
+};
 pub use threads::{Thread, in_thread, is_root, leave, thread};
 
 use parlour_crypto::{EventId, UserId, decode_own};

@@ -69,21 +69,64 @@ pub fn delete_for_all(
     Ok(())
 }
 
-fn veil_key(id: &EventId) -> Vec<u8> {
-    Key::new(Kind::Veiled).event_id(id).done()
+/// What the rules of a room say of a message in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// It came sooner after its author's last one than they allow: not shown.
+    pub too_soon: bool,
+    /// Its author was removed by somebody who had not seen it: marked.
+    pub around_removal: bool,
+    /// Its author had no right to it, which was not known when it came: not shown.
+    pub void: bool,
 }
 
-/// Hides a message that came sooner than the rules of its room allow.
-pub fn veil(txn: &mut Txn<'_>, id: &EventId) {
-    record::put(txn, veil_key(id), &Mark);
+impl Ruling {
+    /// Whether the message is not shown.
+    #[must_use]
+    pub fn hides(self) -> bool {
+        self.too_soon || self.void
+    }
 }
 
-/// Whether a message came sooner than the rules of its room allow.
+impl Row for Ruling {
+    const NOUN: &'static str = "ruling on a message";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let too_soon = version == 1 && rest.is_empty();
+        too_soon.then_some(Self {
+            too_soon,
+            ..Self::default()
+        })
+    }
+}
+
+fn ruling_key(id: &EventId) -> Vec<u8> {
+    Key::new(Kind::Ruling).event_id(id).done()
+}
+
+/// Writes down what the rules of its room say of a message.
+pub fn rule(txn: &mut Txn<'_>, id: &EventId, ruling: Ruling) {
+    match ruling == Ruling::default() {
+        true => txn.delete(ruling_key(id)),
+        false => record::put(txn, ruling_key(id), &ruling),
+    }
+}
+
+/// What the rules of its room say of a message.
 ///
 /// # Errors
-/// The database cannot be read.
+/// The database cannot be read, or the row is malformed.
+pub fn ruling(read: &impl Read, id: &EventId) -> Result<Ruling, StoreError> {
+    Ok(record::get(read, &ruling_key(id))?.unwrap_or_default())
+}
+
+/// Whether the rules of its room hide a message.
+///
+/// # Errors
+/// As [`ruling`].
 pub fn is_veiled(read: &impl Read, id: &EventId) -> Result<bool, StoreError> {
-    Ok(read.get(&veil_key(id))?.is_some())
+    Ok(ruling(read, id)?.hides())
 }
 
 fn purging_key(log: &LogKey) -> Vec<u8> {

@@ -77,7 +77,7 @@ const NOUNS: &[(Kind, &str)] = &[
     (Kind::Report, "report of a message"),
     (Kind::Banned, "banned user"),
     (Kind::ForAll, "deletion for all"),
-    (Kind::Veiled, "body to be kept back"),
+    (Kind::Ruling, "ruling on a message"),
     (Kind::Purging, "removal of what somebody said"),
     (Kind::Bodiless, "message without its body"),
     (Kind::NextChain, "next sender chain"),

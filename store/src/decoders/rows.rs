@@ -38,7 +38,7 @@ pub(super) const TABLES: &[(Kind, &[Reader])] = &[
     (Kind::PinnedBy, &[row::<pins::Target>]),
     (Kind::NotUnderstood, &[row::<newer::Mark>]),
     (Kind::ForAll, &[row::<purges::Mark>]),
-    (Kind::Veiled, &[row::<purges::Mark>]),
+    (Kind::Ruling, &[row::<purges::Ruling>]),
     (Kind::Purging, &[row::<purges::Purging>]),
     (Kind::System, &[place]),
     (Kind::Bodiless, &[row::<bodiless::Bodiless>]),

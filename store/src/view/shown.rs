@@ -28,6 +28,8 @@ pub enum Absent {
     Erased,
     /// It came sooner after its author's last one than the rules of its room allow.
     TooSoon,
+    /// Its author had no right to say it in its room, or was removed long before.
+    Void,
 }
 
 /// What is to be seen of a message.
@@ -95,6 +97,8 @@ pub struct State {
     pub pinned: bool,
     /// When it disappears, ms.
     pub expires: Option<u64>,
+    /// Whether its author was removed from the room by somebody who had not seen it.
+    pub around_removal: bool,
 }
 
 impl State {
@@ -109,6 +113,7 @@ impl State {
             reactions: Vec::new(),
             pinned: false,
             expires: None,
+            around_removal: false,
         }
     }
 
@@ -180,8 +185,13 @@ fn of_message(
 ) -> Result<State, StoreError> {
     let (id, conversation) = (event.id(), at.log.conversation);
     // Only in rooms is there a view.
-    if event.header().view.is_some() && annotations::is_veiled(read, &id)? {
-        return Ok(State::of(Shown::Absent(Absent::TooSoon)));
+    let ruling = match event.header().view {
+        Some(_) => annotations::ruling(read, &id)?,
+        None => annotations::Ruling::default(),
+    };
+    if ruling.hides() {
+        let why = if ruling.void { Absent::Void } else { Absent::TooSoon };
+        return Ok(State::of(Shown::Absent(why)));
     }
     let expires = message.expires_after();
     // The body of what is erased can stay a moment longer.
@@ -207,6 +217,7 @@ fn of_message(
         thread,
         mentions: message.mentions,
         expires: expires.map(|after| event.header().clock.saturating_add(after)),
+        around_removal: ruling.around_removal,
         ..State::of(shown)
     };
     if !annotations::any(read, conversation, &id)? {

@@ -191,7 +191,11 @@ fn annotate(txn: &mut Txn<'_>, world: &World, said: &Annotated) {
     events::put(txn, &said.own_once.at, &said.own_once.event);
     annotations::fold(txn, &said.own_once.at, &said.own_once.event, true, NOW).unwrap();
     annotations::let_delete_for_all(txn, &id);
-    annotations::veil(txn, &id);
+    let ruling = annotations::Ruling {
+        too_soon: true,
+        ..Default::default()
+    };
+    annotations::rule(txn, &id, ruling);
     annotations::purge(txn, &first.at.log, 5, &world.users[1]).unwrap();
     let bodiless = said.all.last().unwrap();
     annotations::bodiless::is_without(txn, &bodiless.at, &bodiless.event.id(), DeviceNo(3), NOW).unwrap();

@@ -1,17 +1,19 @@
 //! Membership: the fold of a set of operations, whatever the order they came in (PROTOCOL.md section 11, "The fold").
 //!
 //! Pure: the same set gives the same [`RoomState`] on every device. `dag` knows what comes before what, `judge` which operations
-//! count, `state` what they come to.
+//! count, `state` what they come to, `said` what stands of what the removed have said.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod dag;
 mod index;
 mod judge;
+mod said;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use self::judge::Dropped;
+pub use self::said::{Ending, MAX_AROUND_REMOVAL, Said};
 pub use self::state::{LinkState, Member, OpenInvite, Purge, RoomState};
 
 use self::dag::{Bits, Dag, contains};
@@ -114,6 +116,16 @@ impl Membership {
     #[must_use]
     pub fn state_at(&self, heads: &[EventId]) -> Option<RoomState> {
         Some(RoomState::of(&self.judge, &self.judge.dag.closure(heads)?))
+    }
+
+    /// Whether those with these heads knew one of some operations. Not if one of the heads is not here.
+    #[must_use]
+    pub fn is_under(&self, heads: &[EventId], operations: &[EventId]) -> bool {
+        let Some(past) = self.judge.dag.closure(heads) else {
+            return false;
+        };
+        let mut places = operations.iter().filter_map(|id| self.judge.dag.place(id));
+        places.any(|at| contains(past.as_slice(), at))
     }
 
     /// The operations that no other names as a parent, ascending.

@@ -3,6 +3,7 @@
 
 use super::dag::{At, Bits, contains};
 use super::judge::{Dropped, Judge};
+use super::said::Ending;
 use crate::ids::{DeviceId, EventId, UserId};
 use crate::room::operation::{Act, Info, LastSeq, RoomOperation};
 use crate::room::rules::{Policy, Rank};
@@ -28,12 +29,12 @@ pub struct RoomState {
     pub dropped: BTreeMap<EventId, Dropped>,
     /// Devices that made two operations of one number.
     pub forked: BTreeSet<DeviceId>,
-    /// Of users who were removed, back again or not, by the removals: the last content that whoever removed them had seen.
-    pub ends: BTreeMap<UserId, BTreeMap<EventId, Vec<LastSeq>>>,
+    /// Of users who were removed, back again or not, the removals.
+    pub ends: BTreeMap<UserId, BTreeMap<EventId, Ending>>,
     /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
     pub purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
-    /// The same of devices that were removed or revoked, by their users.
-    pub device_ends: BTreeMap<(UserId, DeviceId), Vec<LastSeq>>,
+    /// Of devices that were removed or revoked, by their users, all that ended them in one.
+    pub device_ends: BTreeMap<(UserId, DeviceId), Ending>,
 }
 
 /// A removal that takes with it what was said.
@@ -217,15 +218,18 @@ impl View<'_> {
         devices.into_iter().collect()
     }
 
-    fn ends(&self) -> BTreeMap<UserId, BTreeMap<EventId, Vec<LastSeq>>> {
+    fn ends(&self) -> BTreeMap<UserId, BTreeMap<EventId, Ending>> {
         let mut ends = BTreeMap::new();
         for (user, statements) in &self.judge.index.about {
             let removals = statements.iter().filter(|&&at| self.counted(at)).filter_map(|&at| {
                 let removal = self.get(at)?;
-                let act = removal.act().filter(|act| matches!(act, Act::Remove { .. }))?;
-                Some((removal.id, greatest(said_last(act))))
+                let Some(Act::Remove { logs, purge, .. }) = removal.act() else {
+                    return None;
+                };
+                let (logs, purges) = (greatest(logs), *purge);
+                Some((removal.id, Ending { logs, purges }))
             });
-            let removals: BTreeMap<EventId, Vec<LastSeq>> = removals.collect();
+            let removals: BTreeMap<EventId, Ending> = removals.collect();
             if !removals.is_empty() {
                 ends.insert(*user, removals);
             }
@@ -260,7 +264,7 @@ impl View<'_> {
         purged
     }
 
-    fn device_ends(&self) -> BTreeMap<(UserId, DeviceId), Vec<LastSeq>> {
+    fn device_ends(&self) -> BTreeMap<(UserId, DeviceId), Ending> {
         let index = &self.judge.index;
         let removed = index.removed.iter().map(|(of, places)| (of, places, false));
         let ended = index.ended.iter().map(|(of, places)| (of, places, true));
@@ -275,7 +279,11 @@ impl View<'_> {
                 }
             }
         }
-        ends.into_iter().map(|(of, logs)| (of, greatest(logs))).collect()
+        let ending = |logs| Ending {
+            logs: greatest(logs),
+            purges: false,
+        };
+        ends.into_iter().map(|(of, logs)| (of, ending(logs))).collect()
     }
 
     fn invited(&self) -> BTreeMap<UserId, OpenInvite> {

@@ -83,6 +83,7 @@ impl<'a> Reader<'a> {
         let (text, mut more) = self.content(key.log.conversation, &state)?;
         let system = self.system(key, &event, (&author.user, &author.name))?;
         more.system = system.map(Box::new);
+        more.around_removal = state.around_removal;
         more.late =
             author.user != self.facts.own.user && timeline::is_late(&self.rows, key.log.conversation, &event.id())?;
         Ok(Some(dto::Message {

@@ -2,8 +2,9 @@
 //! deleted before it came. Nothing valid is dropped.
 
 use parlour_crypto::{
-    DeviceId, EventHeader, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, Purge, Rank, RoomState, UserId,
+    DeviceId, EventHeader, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, Purge, Rank, RoomState, Said, UserId,
 };
+use parlour_store::annotations::Ruling;
 use parlour_store::timeline::Position;
 use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, feed, logs};
 
@@ -26,19 +27,30 @@ impl Engine {
         let Some(state) = self.state_of_view(turn, no, &view)? else {
             return Ok(());
         };
-        if header.kind == KIND_DELETE && may_delete_for_all(&state, user) {
-            annotations::let_delete_for_all(turn.txn, &id);
-        }
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
+        let now = folded.state();
+        // Whoever was removed deletes nothing that others wrote any more, whenever they say it was.
+        let stands = now.stands(&state, user, header) == Said::Stands;
+        let around_removal = !stands;
+        let slow = folded.had_slow_mode();
         let log = (header.device, header.log);
-        let purges = folded.state().purged.get(&log).into_iter().flatten();
+        let purges = now.purged.get(&log).into_iter().flatten();
         let purges = purges.filter(|purge| header.seq <= purge.last && !knows(&state, log, purge));
         let purged = purges.map(|purge| purge.by).min();
-        let slow = folded.had_slow_mode();
+        if header.kind == KIND_DELETE && stands && may_delete_for_all(&state, user) {
+            annotations::let_delete_for_all(turn.txn, &id);
+        }
         if header.kind != KIND_MESSAGE {
             return Ok(());
+        }
+        if around_removal {
+            let ruling = Ruling {
+                around_removal,
+                ..annotations::ruling(turn.txn, &id)?
+            };
+            annotations::rule(turn.txn, &id, ruling);
         }
         if let Some(by) = purged {
             let target = Position {
@@ -80,7 +92,7 @@ impl Engine {
             }
             let brief = events::brief(turn.txn, &at)?.filter(|brief| brief.kind == KIND_MESSAGE);
             if brief.is_some_and(|brief| is_too_soon(brief.clock, header.clock, pause_ms)) {
-                annotations::veil(turn.txn, &id);
+                veil(turn, &id)?;
                 break;
             }
         }
@@ -104,7 +116,7 @@ impl Engine {
                 && !annotations::is_veiled(turn.txn, &later.id())?
             {
                 self.count_veiled(turn, log.conversation, &later)?;
-                annotations::veil(turn.txn, &later.id());
+                veil(turn, &later.id())?;
                 feed::append(turn.txn, &feed::FeedRow::Changed { event: at })?;
             }
         }
@@ -182,6 +194,14 @@ impl Engine {
             None => purge.last,
         })
     }
+}
+
+/// Hides a message that came too soon.
+fn veil(turn: &mut Turn<'_, '_>, id: &EventId) -> Result<(), StoreError> {
+    let ruling = annotations::ruling(turn.txn, id)?;
+    let too_soon = true;
+    annotations::rule(turn.txn, id, Ruling { too_soon, ..ruling });
+    Ok(())
 }
 
 /// Whether who spoke under this state knew of a purge.

@@ -169,7 +169,7 @@ impl Engine {
             return Ok(());
         };
         let header = proved.header();
-        if is_operation(header.kind) || !self.may_say(turn, no, header, &user)? {
+        if is_operation(header.kind) || !self.takes_said(turn, no, header, (&user, &user))? {
             return Ok(());
         }
         let now = turn.now;

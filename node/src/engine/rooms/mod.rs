@@ -20,6 +20,7 @@ mod knocking;
 mod links;
 mod reporting;
 mod rights;
+mod said;
 mod serve;
 mod take;
 mod views;
@@ -46,6 +47,7 @@ use chains::Chains;
 use directory::Directory;
 pub use directory::PublicRoom;
 pub use links::{LinkKind, MadeLink};
+use said::Grounds;
 pub(crate) use take::Taken;
 use take::Unsettled;
 
@@ -62,6 +64,8 @@ const MAX_VIEWS: usize = 64;
 /// What is known of rooms beside what is on the disk.
 pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
+    /// What the rulings on what is held go by.
+    grounds: BTreeMap<ConversationNo, Grounds>,
     /// What was folded in and changed something that is not written down yet.
     unsettled: BTreeMap<ConversationNo, Unsettled>,
     /// Operations that belong together are being folded in.
@@ -104,6 +108,7 @@ impl Default for Rooms {
     fn default() -> Self {
         Self {
             folded: BTreeMap::new(),
+            grounds: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             gathers: false,
             stale: false,
@@ -206,6 +211,7 @@ impl Engine {
                 return Ok(None);
             }
             let folded = self.fold(turn, no)?;
+            self.rooms.grounds.insert(no, Grounds::of(folded.state()));
             self.rooms.folded.insert(no, folded);
         }
         Ok(self.rooms.folded.get_mut(&no))

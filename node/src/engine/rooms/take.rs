@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use parlour_crypto::{
-    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, KIND_TIMER, LastSeq,
-    Operation, RoomOperation, SignedEvent, SignerKey, UserId, VerifiedEvent, membership_view,
+    Act, Applied, ConversationId, DeviceCert, DeviceId, DeviceList, EventHeader, EventId, KIND_TIMER, Operation,
+    RoomOperation, Said, SignedEvent, SignerKey, UserId, VerifiedEvent, membership_view,
 };
 use parlour_store::devices::{self, DeviceRow};
 use parlour_store::{ConversationNo, DeviceNo, EventKey, StoreError, conversations, events};
@@ -343,49 +343,57 @@ impl Engine {
         Ok(no)
     }
 
-    /// Whether what a device says in a room is taken: its user may say it by what they knew, and the device was theirs then.
-    pub(crate) fn may_say(
+    /// What stands of what a device says in a room: its user may say it by what they knew, and the device was theirs then. Nothing can be
+    /// said of it, and it is asked for again, while the operations that its author knew are not here.
+    pub(crate) fn judge_said(
         &mut self,
         turn: &Turn<'_, '_>,
         no: ConversationNo,
         header: &EventHeader,
         user: &UserId,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Said>, StoreError> {
         // What the rules say of disappearing nobody says beside them: they go to everybody, whatever is given of what was said before.
         let is_content = header.log & super::OPERATIONS == 0 && header.kind != KIND_TIMER;
         let Some(view) = header.view.filter(|_| is_content) else {
-            return Ok(false);
+            return Ok(Some(Said::Void));
         };
-        let Some(state) = self.state_of_view(turn, no, &view)? else {
+        let Some(then) = self.state_of_view(turn, no, &view)? else {
             self.miss_view(no, view);
-            return Ok(false);
+            return Ok(None);
         };
-        let there = state
+        let there = then
             .members
             .get(user)
             .is_some_and(|member| member.devices.contains(&header.device));
-        if !there || state.rank(user).number() < least_rank(&state.policy, header.kind) {
-            self.counters.unruled_events = self.counters.unruled_events.saturating_add(1);
-            return Ok(false);
+        if !there || then.rank(user).number() < least_rank(&then.policy, header.kind) {
+            return Ok(Some(Said::Void));
         }
-        let Some(folded) = self.folded(turn, no)? else {
-            return Ok(false);
-        };
-        let now = folded.state();
-        let member = now.members.get(user);
-        // Of what somebody said not knowing of their removal, what whoever removed them had seen: who knew of it was in again. The same of
-        // devices that were removed or revoked.
-        let known = state.ends.get(user);
-        let removals = now.ends.get(user).into_iter().flatten();
-        let unknown = removals.filter(|(removal, _)| known.is_none_or(|known| !known.contains_key(removal)));
-        let removals: Vec<&Vec<LastSeq>> = unknown.map(|(_, ends)| ends).collect();
-        let has_device = member.is_some_and(|member| member.devices.contains(&header.device));
-        let ended = now.device_ends.get(&(*user, header.device)).filter(|_| !has_device);
-        let seen = |ends: &Vec<LastSeq>| {
-            let mut ends = ends.iter();
-            ends.any(|end| end.device == header.device && end.log == header.log && header.seq <= end.seq)
-        };
-        let is_within = removals.is_empty() || removals.into_iter().any(seen);
-        Ok(is_within && ended.is_none_or(seen))
+        let folded = self.folded(turn, no)?;
+        Ok(folded.map(|folded| folded.state().stands(&then, user, header)))
+    }
+
+    /// Whether something said in a room is taken from whoever gave it. Who was removed, and is not back, does not go on by giving it
+    /// themselves: what they said around that comes from those who had it.
+    pub(crate) fn takes_said(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        header: &EventHeader,
+        (by, giver): (&UserId, &UserId),
+    ) -> Result<bool, StoreError> {
+        Ok(match self.judge_said(turn, no, header, by)? {
+            Some(Said::Stands) => true,
+            Some(Said::AroundRemoval) => by != giver || *by == self.own.user || self.is_in(turn, no, by)?,
+            Some(Said::Void) => {
+                self.counters.unruled_events = self.counters.unruled_events.saturating_add(1);
+                false
+            }
+            None => false,
+        })
+    }
+
+    fn is_in(&mut self, turn: &Turn<'_, '_>, no: ConversationNo, user: &UserId) -> Result<bool, StoreError> {
+        let folded = self.folded(turn, no)?;
+        Ok(folded.is_some_and(|folded| folded.state().members.contains_key(user)))
     }
 }

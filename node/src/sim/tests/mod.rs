@@ -35,6 +35,7 @@ mod rooms_links;
 mod rooms_order;
 mod rooms_picture;
 mod rooms_public;
+mod rooms_removed;
 mod rooms_reports;
 mod rooms_rules;
 mod rooms_said;

@@ -60,13 +60,19 @@ impl Sim {
                 let rank = self.pick(&[Rank::Guest, Rank::Member, Rank::Moderator, Rank::Admin]);
                 ("ranked", self.in_room(1, room, RoomAct::Role(user, rank)).is_ok())
             }
-            // What the remover has not seen is not taken by those who learn of the removal first: so all have seen all.
+            // What those delete whom a removal took the right to it is deleted where it came first; and what is to go with all they had said
+            // beyond what the remover had seen, is hidden where it is (ARCHITECTURE.md, "Limits known today"): then all have seen all.
             16 => {
-                self.all_together();
+                let purge = self.chance(300);
+                let now = self.now;
+                let rank = self.nodes[1].room_state(&room, now).rank(&user);
+                if purge || rank >= Rank::Moderator {
+                    self.all_together();
+                }
                 let remove = RoomAct::Remove {
                     user,
                     ban: false,
-                    purge: self.chance(300),
+                    purge,
                     reason: String::new(),
                 };
                 ("removed", self.in_room(1, room, remove).is_ok())

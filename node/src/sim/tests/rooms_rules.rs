@@ -175,12 +175,16 @@ impl Sim {
 
     /// What is to be seen of a message at a node.
     pub(super) fn shown_at(&self, who: usize, id: &EventId) -> Option<Shown> {
+        self.seen_at(who, id).map(|state| state.shown)
+    }
+
+    /// A message as it stands at a node.
+    pub(super) fn seen_at(&self, who: usize, id: &EventId) -> Option<parlour_store::view::State> {
         let store = self.nodes[who].store();
         let at = parlour_store::events::place(store, id).expect("readable")?;
         let event = self.event(who, id);
         let author = parlour_store::annotations::author(store, &at).expect("readable");
-        let state = parlour_store::view::state(store, &at, &event, &author).expect("readable");
-        Some(state.shown)
+        Some(parlour_store::view::state(store, &at, &event, &author).expect("readable"))
     }
 }
 

@@ -108,7 +108,7 @@ fn said(
 }
 
 #[test]
-fn nothing_that_the_removed_date_back_is_taken_not_even_when_they_are_let_in_again() {
+fn what_the_removed_date_back_is_taken_from_those_who_are_in_again_marked_and_no_more_than_a_little() {
     let (mut sim, room) = three(101);
     let one = sim.tell(2, room, "before");
     sim.wait(10 * SECOND);
@@ -119,9 +119,19 @@ fn nothing_that_the_removed_date_back_is_taken_not_even_when_they_are_let_in_aga
     let now = sim.now;
     let (keys, cy) = (sim.nodes[2].keys(), sim.user(2));
     let take = |sim: &mut Sim, event: &VerifiedEvent| sim.nodes[1].take_wire(&room, &cy, &event.to_wire(), now);
+    let second = said(&keys, room, (1, 2), then, now);
     assert!(
-        !take(&mut sim, &said(&keys, room, (1, 2), then, now)),
+        take(&mut sim, &second),
         "bo had seen one message, and this is the second"
+    );
+    let around = |sim: &Sim, id| sim.seen_at(1, &id).is_some_and(|state| state.around_removal);
+    assert!(
+        around(&sim, second.id()) && !around(&sim, one),
+        "marked, and what bo had seen is not"
+    );
+    assert!(
+        !take(&mut sim, &said(&keys, room, (1, 1_002), then, now)),
+        "1 000 behind what bo had seen is enough"
     );
     assert!(
         !take(&mut sim, &said(&keys, room, (9, 1), then, now)),

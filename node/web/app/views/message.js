@@ -23,6 +23,7 @@ const GONE = {
   erased: "This message was erased",
   hidden: "You have deleted this message for yourself",
   too_soon: "This message came too soon: the room is in slow mode",
+  void: "Whoever wrote this had no right to",
 };
 const STATUS = { sending: "Waiting for their node", sent: "Sent", delivered: "Delivered", read: "Read", received: "" };
 const ABSENT = { ...GONE, missing: "A message that is not here", hidden: "A message you have deleted for yourself", on_demand: "A message to look at once" };
@@ -149,13 +150,14 @@ function Body({ message }) {
 }
 
 function Foot({ message, quiet }) {
-  const { edited_at: edited, expires_at: ends, pinned, late, own, status, created_at: created } = message;
+  const { edited_at: edited, expires_at: ends, pinned, late, around_removal: around, own, status, created_at: created } = message;
   const details = to("c", message.conversation, "d", message.id);
-  return html`<footer class=${quiet && !edited && !ends && !pinned && !late ? "quiet" : ""}>
+  return html`<footer class=${quiet && !edited && !ends && !pinned && !late && !around ? "quiet" : ""}>
     ${pinned && html`<span class="flag"><${Icon} name="pin" /><span class="sr">Pinned</span></span>`}
     ${ends && html`<span class="flag" title=${`Disappears ${momentOf(ends)}`}><${Icon} name="timer" />${span(Math.max(1000, new Date(ends) - Date.now()))}</span>`}
     ${edited && html`<a class="flag" href=${details}>edited</a>`}
     ${late && html`<span class="flag late" title="It came when you had seen what is below it">late</span>`}
+    ${around && html`<span class="flag late" title="Whoever removed its author from this room had not seen it">around a removal</span>`}
     <time datetime=${created} title=${momentOf(created)}>${timeOf(created)}</time>
     ${own &&
     message.kind !== "notes" &&

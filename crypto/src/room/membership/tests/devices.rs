@@ -128,13 +128,20 @@ fn what_was_seen_of_the_removed_and_of_ended_devices_is_kept() {
     let state = world.fold().state().clone();
     assert!(!state.ends.contains_key(&user(CAT)));
     assert_eq!(
-        state.device_ends[&(user(CAT), device((CAT, 1)))],
+        state.device_ends[&(user(CAT), device((CAT, 1)))].logs,
         [seen(1, 1, 7), seen(1, 2, 1)]
     );
     let revoked = world.list((CAT, 0), &[one, other], list(CAT, 2, &[], &[0]));
-    assert_eq!(world.fold().state().device_ends[&(user(CAT), device((CAT, 0)))], []);
+    assert_eq!(
+        world.fold().state().device_ends[&(user(CAT), device((CAT, 0)))],
+        Ending::default()
+    );
     let gone = world.act((OWEN, 0), &[revoked], removal(None, vec![seen(0, 1, 3)]));
-    let ends = BTreeMap::from([(gone, vec![seen(0, 1, 3)])]);
+    let ending = Ending {
+        logs: vec![seen(0, 1, 3)],
+        purges: false,
+    };
+    let ends = BTreeMap::from([(gone, ending)]);
     assert_eq!(world.fold().state().ends[&user(CAT)], ends);
     world.join(CAT, &[gone], (OWEN, 0));
     assert_eq!(world.fold().state().ends[&user(CAT)], ends, "also when they are back");

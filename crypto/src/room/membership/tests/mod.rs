@@ -13,6 +13,7 @@ mod devices;
 mod folding;
 mod joining;
 mod ranks;
+mod said;
 
 const ROOM: ConversationId = ConversationId::from_bytes([7; 32]);
 const OWEN: u8 = 1;

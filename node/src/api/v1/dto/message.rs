@@ -29,12 +29,16 @@ pub(crate) struct Message {
 /// What most messages have not.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct More {
-    /// Why there is no text any more: `deleted`, `expired`, `viewed` or `erased`; in the answer to a send that was repeated also `hidden`.
+    /// Why there is no text any more: `deleted`, `expired`, `viewed`, `erased`, `too_soon` or `void`; in the answer to a send that was
+    /// repeated also `hidden`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<&'static str>,
     /// It came when what is behind it had been seen already.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) late: bool,
+    /// Its author was removed from the room by somebody who had not seen it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) around_removal: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -178,5 +178,6 @@ fn absent_name(why: Absent) -> &'static str {
         Absent::Viewed => "viewed",
         Absent::Erased => "erased",
         Absent::TooSoon => "too_soon",
+        Absent::Void => "void",
     }
 }

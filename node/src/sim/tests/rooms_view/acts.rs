@@ -1,9 +1,9 @@
 //! What they do and say, drawn at random: mostly what makes sense to whoever does it, sometimes what does not.
 //!
-//! What is said stays shown where it came before a right to say it was lost to something done at the same time, and is not taken where it
-//! comes after (ARCHITECTURE.md, "Limits known today"). So only the owner, whose acts nobody undoes, ranks, rules and removes those who
-//! write, and removes nobody whose words they have not all seen; the others do all that to two who never write, at the same time and
-//! against each other.
+//! What is said without a right, since the right was lost to something done at the same time, is hidden where it came first, and what it
+//! did to other messages is done there alone (ARCHITECTURE.md, "Limits known today"). So only the owner, whose acts nobody undoes, ranks,
+//! rules and removes those who write, and has seen all that those said who could delete the words of others or are to go with all of
+//! theirs; the others do all that to two who never write, at the same time and against each other.
 
 use parlour_crypto::{
     Act, Body, ClosePoll, Content, Delete, Edit, EventId, Info, LastSeq, Message, Pin, Policy, Poll, Rank, Reaction,
@@ -130,6 +130,12 @@ impl Acts {
         }
         let state = history.folded(who).state().clone();
         let is_owner = state.owner() == Some(&user(who));
+        let unheard = (1..AUTHORS).filter(|whom| history.said_to(*whom, who) < history.said_to(*whom, *whom));
+        let unheard: Vec<usize> = unheard.collect();
+        if is_owner && !unheard.is_empty() && history.chance(15) {
+            let whom = unheard[history.below(unheard.len())];
+            return self.remove(history, who, whom);
+        }
         let whom = match is_owner {
             true => history.below(PEOPLE),
             false => AUTHORS + history.below(PEOPLE - AUTHORS),
@@ -156,7 +162,7 @@ impl Acts {
                 ("invited", Act::Invite { user, role, link })
             }
             11 => ("unbanned", Act::Unban { user: target }),
-            12 if is_owner && whom < AUTHORS && history.chance(30) => ("given", Act::Transfer { user: target }),
+            12 if is_owner && whom < AUTHORS && history.chance(50) => ("given", Act::Transfer { user: target }),
             _ if is_owner || !self.owner_rules => ("ruled", Act::Policy(self.rules(history, &state))),
             _ => return self.message_or(history, who),
         };
@@ -195,25 +201,34 @@ impl Acts {
         policy
     }
 
-    /// Whoever is removed is told at once, and has told everything.
+    /// Whoever could do more than say something, or is to go with all they said, has told everything and is told at once.
     fn remove(&self, history: &mut History, who: usize, whom: usize) -> &'static str {
-        history.tell(whom, who);
+        let purge = history.chance(30);
+        let rank = |history: &mut History, at: usize| history.folded(at).state().rank(&user(whom));
+        let could_delete = rank(history, who).max(rank(history, whom)) >= Rank::Moderator;
+        let knowing = purge || could_delete || history.chance(30);
+        if knowing {
+            history.tell(whom, who);
+        }
         let seen = LastSeq {
             device: History::device(whom),
             log: 1,
-            seq: history.said(whom),
+            seq: history.said_to(whom, who),
         };
         let act = Act::Remove {
             user: user(whom),
             device: None,
             ban: history.chance(30),
-            purge: history.chance(30),
+            purge,
             logs: if seen.seq > 0 { vec![seen] } else { Vec::new() },
             reason: String::new(),
         };
         history.operate(who, act);
-        history.tell(who, whom);
-        "removed"
+        if knowing {
+            history.tell(who, whom);
+            return "removed";
+        }
+        "removed unawares"
     }
 
     fn message(&mut self, history: &mut History, who: usize) -> &'static str {

@@ -157,9 +157,11 @@ impl History {
         self.places[who].knows.all[event]
     }
 
-    /// How much of the room's content somebody has written.
-    pub(super) fn said(&self, who: usize) -> u64 {
-        self.places[who].said
+    /// How much of what somebody has said in the room another knows: its beginning, as whoever tells something tells all.
+    pub(super) fn said_to(&self, who: usize, other: usize) -> u64 {
+        let all = self.made.iter().enumerate();
+        let said = all.filter(|(at, made)| made.by == who && made.operation.is_none() && self.knows(other, *at));
+        said.count() as u64
     }
 
     pub(super) fn device(who: usize) -> parlour_crypto::DeviceId {

@@ -180,6 +180,10 @@ fn check(seed: u64) -> BTreeMap<&'static str, u64> {
         views.push((how, taken, sim.view_of(replica, &history.room)));
     }
     let (_, taken, expected) = &views[0];
+    let around = expected
+        .iter()
+        .filter(|(_, state)| state.contains("around_removal: true"));
+    happened.insert("around a removal", around.count() as u64);
     for (how, other, view) in &views[1..] {
         let differs = (0..taken.len()).find(|at| taken[*at] != other[*at]);
         assert_eq!(differs, None, "event taken in order and {how}, or not");
@@ -213,6 +217,8 @@ fn all_replicas_of_a_room_come_to_one_view_in_any_order_with_repetition_and_part
         "renamed",
         "ranked",
         "removed",
+        "removed unawares",
+        "around a removal",
         "invited",
         "unbanned",
         "given",

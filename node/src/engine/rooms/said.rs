@@ -1,0 +1,181 @@
+//! Operations can take away what somebody had the right to say: a removal that did not know of it, or the end of what had let them in.
+//! What is held already is judged again then, and marked or hidden, as those mark and leave it who get it later.
+
+use std::collections::BTreeMap;
+
+use parlour_crypto::{DeviceId, Ending, EventId, KIND_MESSAGE, RoomState, Said, UserId, VerifiedEvent};
+use parlour_store::annotations::{self, Ruling};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms};
+
+use super::holds_operations;
+use crate::engine::Engine;
+use crate::engine::effects::Turn;
+
+/// What rulings on messages go by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grounds {
+    ends: BTreeMap<UserId, BTreeMap<EventId, Ending>>,
+    device_ends: BTreeMap<(UserId, DeviceId), Ending>,
+    void: Vec<EventId>,
+}
+
+impl Grounds {
+    pub(super) fn of(state: &RoomState) -> Self {
+        Self {
+            ends: state.ends.clone(),
+            device_ends: state.device_ends.clone(),
+            void: state.dropped.keys().copied().collect(),
+        }
+    }
+
+    /// The operations that count here and not there, or the other way round.
+    fn turned(&self, other: &Self) -> Vec<EventId> {
+        let only = |one: &Self, other: &Self| {
+            let ids = one.void.iter().filter(|id| other.void.binary_search(id).is_err());
+            ids.copied().collect::<Vec<_>>()
+        };
+        [only(self, other), only(other, self)].concat()
+    }
+
+    /// The last event of a log that nothing here ends otherwise than there; nothing where all is alike.
+    fn alike_until(&self, other: &Self, user: &UserId, device: &DeviceId, log: u32) -> Option<u64> {
+        let removals = |of: &Self| of.ends.get(user).cloned().unwrap_or_default();
+        let (one, two) = (removals(self), removals(other));
+        let only = |one: &BTreeMap<EventId, Ending>, two: &BTreeMap<EventId, Ending>| {
+            let endings = one.iter().filter(|(id, _)| !two.contains_key(id));
+            endings.map(|(_, ending)| ending.last(device, log)).min()
+        };
+        let of_user = only(&one, &two).into_iter().chain(only(&two, &one));
+        let ended = |of: &Self| of.device_ends.get(&(*user, *device)).cloned();
+        let (one, two) = (ended(self), ended(other));
+        let ends = [&one, &two].into_iter().flatten().filter(|_| one != two);
+        of_user.chain(ends.map(|ending| ending.last(device, log))).min()
+    }
+}
+
+impl Engine {
+    /// Judges again what is held, as far as operations have changed the grounds for it; `anew`: some that were here before count, or do
+    /// not count, otherwise than they did.
+    pub(super) fn judge_anew(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        anew: bool,
+    ) -> Result<(), StoreError> {
+        let Some(folded) = self.folded(turn, no)? else {
+            return Ok(());
+        };
+        let grounds = Grounds::of(folded.state());
+        let Some(before) = self.rooms.grounds.insert(no, grounds.clone()) else {
+            return Ok(());
+        };
+        if before == grounds {
+            return Ok(());
+        }
+        let turned = if anew { before.turned(&grounds) } else { Vec::new() };
+        for (log, row) in logs::of_conversation(turn.txn, no)? {
+            let Some(known) = self.known.get(&log.device).filter(|_| !holds_operations(&log)) else {
+                continue;
+            };
+            let (user, device) = (known.user, known.id);
+            let ended = before.alike_until(&grounds, &user, &device, log.log);
+            let turns = self.first_under(turn, &log, &turned)?;
+            let Some(from) = ended.into_iter().chain(turns).min() else {
+                continue;
+            };
+            for seq in row.have.values().filter(|seq| *seq > from) {
+                for branch in 0..=u8::MAX {
+                    let at = EventKey { log, seq, branch };
+                    let Some(event) = events::get(turn.txn, &at)? else {
+                        break;
+                    };
+                    self.rule_again(turn, &at, &event, &user)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rule_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        at: &EventKey,
+        event: &VerifiedEvent,
+        user: &UserId,
+    ) -> Result<(), StoreError> {
+        let header = event.header();
+        if header.kind != KIND_MESSAGE {
+            return Ok(());
+        }
+        let Some(said) = self.judge_said(turn, at.log.conversation, header, user)? else {
+            return Ok(());
+        };
+        let before = annotations::ruling(turn.txn, &event.id())?;
+        let ruling = Ruling {
+            around_removal: said == Said::AroundRemoval,
+            void: said == Said::Void,
+            ..before
+        };
+        if ruling == before {
+            return Ok(());
+        }
+        if ruling.hides() && !before.hides() {
+            self.count_veiled(turn, at.log.conversation, event)?;
+        }
+        annotations::rule(turn.txn, &event.id(), ruling);
+        feed::append(turn.txn, &feed::FeedRow::Changed { event: *at })?;
+        Ok(())
+    }
+
+    /// The last event of a log under whose view none of some operations stands, as far as it is held. Views of a log only grow.
+    fn first_under(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        operations: &[EventId],
+    ) -> Result<Option<u64>, StoreError> {
+        if operations.is_empty() {
+            return Ok(None);
+        }
+        let held: Vec<u64> = logs::get(turn.txn, log)?.have.values().collect();
+        let (mut low, mut high) = (0, held.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let seq = held.get(middle).copied().unwrap_or_default();
+            let at = EventKey {
+                log: *log,
+                seq,
+                branch: 0,
+            };
+            let view = events::get(turn.txn, &at)?.and_then(|event| event.header().view);
+            let under = match view {
+                Some(view) => self.is_under(turn, log.conversation, &view, operations)?,
+                None => false,
+            };
+            if under {
+                high = middle;
+            } else {
+                low = middle.saturating_add(1);
+            }
+        }
+        Ok(held.get(low).map(|first| first.saturating_sub(1)))
+    }
+
+    /// Whether one of some operations was known to those who wrote under a view.
+    fn is_under(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        view: &[u8; 32],
+        operations: &[EventId],
+    ) -> Result<bool, StoreError> {
+        let heads = match self.single_head(turn, no, view)? {
+            Some(head) => Some(vec![head]),
+            None => rooms::view(turn.txn, no, view)?,
+        };
+        let folded = self.folded(turn, no)?;
+        Ok(folded
+            .zip(heads)
+            .is_some_and(|(folded, heads)| folded.is_under(&heads, operations)))
+    }
+}
