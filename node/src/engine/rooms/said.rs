@@ -37,19 +37,18 @@ impl Grounds {
         [only(self, other), only(other, self)].concat()
     }
 
-    /// The last event of a log that nothing here ends otherwise than there; nothing where all is alike.
+    /// The last event of a log that stands here and there whatever else is different; nothing where all endings are the same. What one of
+    /// several removals leaves more of than the others is among what they differ in.
     fn alike_until(&self, other: &Self, user: &UserId, device: &DeviceId, log: u32) -> Option<u64> {
-        let removals = |of: &Self| of.ends.get(user).cloned().unwrap_or_default();
-        let (one, two) = (removals(self), removals(other));
-        let only = |one: &BTreeMap<EventId, Ending>, two: &BTreeMap<EventId, Ending>| {
-            let endings = one.iter().filter(|(id, _)| !two.contains_key(id));
-            endings.map(|(_, ending)| ending.last(device, log)).min()
-        };
-        let of_user = only(&one, &two).into_iter().chain(only(&two, &one));
-        let ended = |of: &Self| of.device_ends.get(&(*user, *device)).cloned();
-        let (one, two) = (ended(self), ended(other));
-        let ends = [&one, &two].into_iter().flatten().filter(|_| one != two);
-        of_user.chain(ends.map(|ending| ending.last(device, log))).min()
+        let removals = [self, other].map(|of| of.ends.get(user));
+        let ended = [self, other].map(|of| of.device_ends.get(&(*user, *device)));
+        let removals = removals.into_iter().flatten().flatten().map(|(_, ending)| ending);
+        let endings = removals.chain(ended.into_iter().flatten());
+        let is_same = self.ends.get(user) == other.ends.get(user) && ended[0] == ended[1];
+        endings
+            .filter(|_| !is_same)
+            .map(|ending| ending.last(device, log))
+            .min()
     }
 }
 

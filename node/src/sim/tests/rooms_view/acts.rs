@@ -3,7 +3,8 @@
 //! What is said without a right, since the right was lost to something done at the same time, is hidden where it came first, and what it
 //! did to other messages is done there alone (ARCHITECTURE.md, "Limits known today"). So only the owner, whose acts nobody undoes, ranks,
 //! rules and removes those who write, and has seen all that those said who could delete the words of others or are to go with all of
-//! theirs; the others do all that to two who never write, at the same time and against each other.
+//! theirs; the others do all that to two who never write, at the same time and against each other. In most histories somebody tells two
+//! of themselves: events and operations of the same numbers, and, once they are removed, more that looks older.
 
 use parlour_crypto::{
     Act, Body, ClosePoll, Content, Delete, Edit, EventId, Info, LastSeq, Message, Pin, Policy, Poll, Rank, Reaction,
@@ -31,15 +32,20 @@ pub(super) struct Acts {
     side: [bool; PEOPLE],
     /// How often somebody hears of others before they do something, in 100.
     talkative: usize,
+    /// Who tells two histories of themselves, which an admin can also do of the time after their removal.
+    two_faced: Option<usize>,
 }
 
 impl Acts {
     pub(super) fn new(history: &mut History) -> Self {
+        let two_faced = [None, Some(1), Some(4)][history.below(3)];
         let acts = Self {
             said: Said::default(),
-            owner_rules: history.chance(50),
+            // Of two histories of one log, slow mode looks at the first (ARCHITECTURE.md, "Limits known today").
+            owner_rules: history.chance(50) && two_faced.is_none(),
             side: [false; PEOPLE],
             talkative: 5 + history.below(60),
+            two_faced,
         };
         for who in 1..PEOPLE {
             acts.let_in(history, 0, who);
@@ -86,6 +92,9 @@ impl Acts {
             if self.side[other] == self.side[who] {
                 history.tell(other, who);
             }
+        }
+        if self.two_faced == Some(who) && history.chance(12) {
+            history.change_self(who);
         }
         if history.chance(6) {
             let one = AUTHORS + history.below(PEOPLE - AUTHORS);
@@ -203,7 +212,7 @@ impl Acts {
 
     /// Whoever could do more than say something, or is to go with all they said, has told everything and is told at once.
     fn remove(&self, history: &mut History, who: usize, whom: usize) -> &'static str {
-        let purge = history.chance(30);
+        let purge = history.chance(30) && self.two_faced != Some(whom);
         let rank = |history: &mut History, at: usize| history.folded(at).state().rank(&user(whom));
         let could_delete = rank(history, who).max(rank(history, whom)) >= Rank::Moderator;
         let knowing = purge || could_delete || history.chance(30);
@@ -303,7 +312,8 @@ impl Acts {
                 }),
             ),
             16..=21 => {
-                let targets = vec![if history.chance(60) { mine? } else { any? }];
+                let of_others = history.chance(40) && self.two_faced != Some(who);
+                let targets = vec![if of_others { any? } else { self.own(history, who)? }];
                 ("deleted", Body::Delete(Delete { targets, ext }))
             }
             22..=39 => {

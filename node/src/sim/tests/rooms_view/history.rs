@@ -68,6 +68,7 @@ pub(super) struct Made {
     pub(super) by: usize,
     pub(super) operation: Option<RoomOperation>,
     clock: u64,
+    seq: u64,
     /// Events that name this one as what was before.
     next: Vec<usize>,
 }
@@ -106,6 +107,8 @@ pub(super) struct History {
     pub(super) rng: ChaCha8Rng,
     pub(super) now: u64,
     places: Vec<Place>,
+    /// Where somebody stands in the other one of two histories that they tell of themselves.
+    other_self: Option<(usize, Place)>,
 }
 
 impl History {
@@ -132,6 +135,7 @@ impl History {
             rng: ChaCha8Rng::seed_from_u64(seed),
             now: START,
             places: (0..PEOPLE).map(|_| place()).collect(),
+            other_self: None,
         };
         let create = Act::Create {
             info: Info {
@@ -161,7 +165,41 @@ impl History {
     pub(super) fn said_to(&self, who: usize, other: usize) -> u64 {
         let all = self.made.iter().enumerate();
         let said = all.filter(|(at, made)| made.by == who && made.operation.is_none() && self.knows(other, *at));
-        said.count() as u64
+        said.map(|(_, made)| made.seq).max().unwrap_or(0)
+    }
+
+    /// How often two events have one number.
+    pub(super) fn forked(&self) -> u64 {
+        let mut seen = BTreeSet::new();
+        let all = self.made.iter();
+        let again = all.filter(|made| !seen.insert((made.by, made.operation.is_some(), made.seq)));
+        again.count() as u64
+    }
+
+    /// Somebody begins a second history of themselves, or goes on in the one they left: with numbers given out twice from then on, and the
+    /// knowledge they had there.
+    pub(super) fn change_self(&mut self, who: usize) {
+        let place = &self.places[who];
+        let other = match self.other_self.take() {
+            Some((_, other)) => other,
+            None => Place {
+                knows: place.knows.clone(),
+                folded: self.fold_of(&place.knows),
+                unfolded: Vec::new(),
+                op_seq: place.op_seq,
+                said: place.said,
+                last_op: place.last_op,
+                last_said: place.last_said,
+            },
+        };
+        let left = std::mem::replace(&mut self.places[who], other);
+        self.other_self = Some((who, left));
+    }
+
+    fn fold_of(&self, knows: &Knows) -> Membership {
+        let known = (0..self.made.len()).filter(|at| knows.all[*at]);
+        let operations: Vec<RoomOperation> = known.filter_map(|at| self.made[at].operation.clone()).collect();
+        Membership::fold(self.room, operations).expect("few")
     }
 
     pub(super) fn device(who: usize) -> parlour_crypto::DeviceId {
@@ -172,15 +210,13 @@ impl History {
     pub(super) fn folded(&mut self, who: usize) -> &Membership {
         let place = &mut self.places[who];
         let unfolded = std::mem::take(&mut place.unfolded);
-        let operation = |at: &usize| self.made[*at].operation.clone();
         if unfolded.len() < 3 {
-            for operation in unfolded.iter().filter_map(operation) {
+            for operation in unfolded.iter().filter_map(|at| self.made[*at].operation.clone()) {
                 place.folded.apply(operation).expect("few");
             }
         } else {
-            let known = (0..self.made.len()).filter(|at| place.knows.all[*at]);
-            let operations: Vec<RoomOperation> = known.filter_map(|at| operation(&at)).collect();
-            place.folded = Membership::fold(self.room, operations).expect("few");
+            let folded = self.fold_of(&self.places[who].knows);
+            self.places[who].folded = folded;
         }
         &self.places[who].folded
     }
@@ -308,10 +344,14 @@ impl History {
             by,
             operation,
             clock: event.header().clock,
+            seq: event.header().seq,
             next: Vec::new(),
         });
         for (who, place) in self.places.iter_mut().enumerate() {
             place.knows.all.push(who == by);
+        }
+        if let Some((_, other)) = &mut self.other_self {
+            other.knows.all.push(false);
         }
         at
     }

@@ -180,6 +180,8 @@ fn check(seed: u64) -> BTreeMap<&'static str, u64> {
         views.push((how, taken, sim.view_of(replica, &history.room)));
     }
     let (_, taken, expected) = &views[0];
+    let forked = history.forked();
+    happened.insert("numbers given out twice", forked);
     let around = expected
         .iter()
         .filter(|(_, state)| state.contains("around_removal: true"));
@@ -219,6 +221,7 @@ fn all_replicas_of_a_room_come_to_one_view_in_any_order_with_repetition_and_part
         "removed",
         "removed unawares",
         "around a removal",
+        "numbers given out twice",
         "invited",
         "unbanned",
         "given",
