@@ -171,3 +171,37 @@ fn who_is_given_false_history_has_the_true_one_from_others() {
     sim.wait(MINUTE);
     assert_eq!(sim.plain_texts(2, &room), ["first", "second"]);
 }
+
+#[test]
+fn what_whoever_let_somebody_in_holds_back_comes_from_another_member() {
+    let mut sim = Sim::with(119, &["ada", "bo", "cy", "di", "eve"]);
+    for (one, other) in [(1, 0), (1, 2), (1, 3), (0, 4), (2, 4), (3, 4)] {
+        sim.introduce(one, other);
+    }
+    sim.wait(10 * SECOND);
+    let room = sim.make_room(1, "garden", History::All);
+    for who in [0, 2, 3] {
+        sim.let_in(1, room, who);
+    }
+    sim.wait(MINUTE);
+    // To whom she lets in, ada is as if she had never heard of di's removal.
+    for other in [1, 2, 3] {
+        sim.cut(0, other);
+    }
+    for other in [1, 2, 3] {
+        sim.cut(4, other);
+    }
+    sim.remove(1, room, 3);
+    sim.wait(10 * SECOND);
+    sim.let_in(0, room, 4);
+    sim.wait(10 * SECOND);
+    assert_eq!(sim.members_at(4, &room), [0, 1, 2, 3, 4], "eve believes her");
+    sim.mend(2, 4);
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.members_at(4, &room), [0, 1, 2, 4], "and cy knows better");
+    sim.mend(3, 4);
+    sim.tell(4, room, "not for di");
+    sim.wait(5 * MINUTE);
+    assert_eq!(sim.plain_texts(2, &room), ["not for di"]);
+    assert_eq!(sim.plain_texts(3, &room), Vec::<String>::new());
+}
