@@ -8,9 +8,9 @@ use parlour_store::feed::{self, FeedRow};
 use parlour_store::view::{DeliveryView, MessageStatus, Shown, message};
 use parlour_store::{EventKey, conversations, devices, events, logs, timeline};
 
-use super::Sim;
 use super::fold::fold;
 use super::ledger::Entry;
+use super::{Sim, Wire};
 
 impl Sim {
     /// Checks everything between the first `honest` nodes, and what they show of the others.
@@ -73,6 +73,21 @@ impl Sim {
             }
             assert_eq!(shown, expected, "{index} shows {conversation} otherwise than it is");
             self.check_statuses(index, &conversation);
+        }
+    }
+
+    /// No two envelopes carry the same header nonce: with it the key of a message is another one, even where a ratchet is used again, as by
+    /// a disk that was put back.
+    pub(super) fn check_nonces(&self) {
+        let mut seen = BTreeMap::new();
+        for wire in &self.wire {
+            let Wire::Envelope(data) = wire else { continue };
+            let Ok((prefix, rest)) = parlour_crypto::parse(data) else {
+                continue;
+            };
+            if let Some(other) = seen.insert((prefix.tag, &rest[..24]), data) {
+                assert_eq!(other, data, "a nonce was used for another envelope");
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::super::storm::Storm;
 fn check(seed: u64) -> BTreeMap<&'static str, u64> {
     let storm = Storm::run(seed);
     storm.sim.check(storm.honest);
+    storm.sim.check_nonces();
     storm.sim.happened
 }
 
@@ -44,7 +45,7 @@ fn what_was_accepted_is_everywhere_once_in_one_order_and_with_one_view() {
 /// Seeds beyond those above that something was found by.
 #[test]
 fn what_was_mended_stays_mended() {
-    for seed in [373, 462, 627, 753, 879, 1020, 1607, 1656, 1862] {
+    for seed in [373, 462, 627, 753, 879, 1020, 1607, 1656, 1862, 2250] {
         check(seed);
     }
 }
