@@ -98,23 +98,39 @@ pub fn has_any(read: &impl Read, conversation: ConversationNo, device: DeviceNo)
 /// # Errors
 /// As [`get`].
 pub fn of_conversation(read: &impl Read, conversation: ConversationNo) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
-    record::scan::<LogRow>(read, &Key::new(Kind::Log).conversation(conversation).range())
-        .map(|row| {
-            let (key, row) = row?;
-            let mut fields = Fields(key.get(5..).unwrap_or_default());
-            let (Some(device), Some(log)) = (fields.u32(), fields.u32()) else {
-                return Err(StoreError::Malformed { noun: "log key" });
-            };
-            Ok((
-                LogKey {
-                    conversation,
-                    device: DeviceNo(device),
-                    log,
-                },
-                row,
-            ))
-        })
-        .collect()
+    below(read, Key::new(Kind::Log).conversation(conversation))
+}
+
+/// All logs of a device in a conversation.
+///
+/// # Errors
+/// As [`get`].
+pub fn of_device(
+    read: &impl Read,
+    conversation: ConversationNo,
+    device: DeviceNo,
+) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
+    below(read, Key::new(Kind::Log).conversation(conversation).device(device))
+}
+
+fn below(read: &impl Read, prefix: Key) -> Result<Vec<(LogKey, LogRow)>, StoreError> {
+    let logs = record::scan::<LogRow>(read, &prefix.range());
+    logs.map(|row| {
+        let (key, row) = row?;
+        let mut fields = Fields(key.get(1..).unwrap_or_default());
+        let (Some(conversation), Some(device), Some(log)) = (fields.u32(), fields.u32(), fields.u32()) else {
+            return Err(StoreError::Malformed { noun: "log key" });
+        };
+        Ok((
+            LogKey {
+                conversation: ConversationNo(conversation),
+                device: DeviceNo(device),
+                log,
+            },
+            row,
+        ))
+    })
+    .collect()
 }
 
 /// What `to` holds of a log; empty if it never said.

@@ -6,13 +6,11 @@ use parlour_crypto::{
 };
 use parlour_store::annotations::Ruling;
 use parlour_store::timeline::Position;
-use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, feed, logs};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, annotations, events, logs};
 
+use super::slow;
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
-
-/// Places of a log around a message in which others are looked for that are too near to it.
-const NEAR: u64 = 64;
 
 impl Engine {
     /// Writes down what the rules of a room say of an event that is about to be stored; nothing in other conversations.
@@ -66,59 +64,7 @@ impl Engine {
                 device,
                 log: header.log,
             };
-            self.hide_what_is_too_soon(turn, &log, (id, header), pause(&state, user))?;
-        }
-        Ok(())
-    }
-
-    /// Hides a message that comes too soon behind another one of its log, and what comes too soon behind it. Both are looked for, so that the
-    /// order of arrival makes no difference.
-    fn hide_what_is_too_soon(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        log: &LogKey,
-        (id, header): (EventId, &EventHeader),
-        pause_ms: u64,
-    ) -> Result<(), StoreError> {
-        let held = logs::get(turn.txn, log)?.have;
-        for seq in header.seq.saturating_sub(NEAR)..header.seq {
-            let at = EventKey {
-                log: *log,
-                seq,
-                branch: 0,
-            };
-            if !held.contains(seq) || pause_ms == 0 {
-                continue;
-            }
-            let brief = events::brief(turn.txn, &at)?.filter(|brief| brief.kind == KIND_MESSAGE);
-            if brief.is_some_and(|brief| is_too_soon(brief.clock, header.clock, pause_ms)) {
-                veil(turn, &id)?;
-                break;
-            }
-        }
-        for seq in header.seq.saturating_add(1)..=header.seq.saturating_add(NEAR) {
-            let at = EventKey {
-                log: *log,
-                seq,
-                branch: 0,
-            };
-            if !held.contains(seq) {
-                continue;
-            }
-            let Some(later) = events::get(turn.txn, &at)?.filter(|event| event.header().kind == KIND_MESSAGE) else {
-                continue;
-            };
-            let Some(view) = later.header().view else { continue };
-            let user = self.known.get(&log.device).map(|known| known.user);
-            let state = self.state_of_view(turn, log.conversation, &view)?;
-            let Some((state, user)) = state.zip(user) else { continue };
-            if is_too_soon(header.clock, later.header().clock, pause(&state, &user))
-                && !annotations::is_veiled(turn.txn, &later.id())?
-            {
-                self.count_veiled(turn, log.conversation, &later)?;
-                veil(turn, &later.id())?;
-                feed::append(turn.txn, &feed::FeedRow::Changed { event: at })?;
-            }
+            self.hide_what_is_too_soon(turn, &log, (id, header), slow::pause(&state, user))?;
         }
         Ok(())
     }
@@ -196,14 +142,6 @@ impl Engine {
     }
 }
 
-/// Hides a message that came too soon.
-fn veil(turn: &mut Turn<'_, '_>, id: &EventId) -> Result<(), StoreError> {
-    let ruling = annotations::ruling(turn.txn, id)?;
-    let too_soon = true;
-    annotations::rule(turn.txn, id, Ruling { too_soon, ..ruling });
-    Ok(())
-}
-
 /// Whether who spoke under this state knew of a purge.
 fn knows(state: &RoomState, log: (DeviceId, u32), purge: &Purge) -> bool {
     let known = state.purged.get(&log).into_iter().flatten();
@@ -214,16 +152,4 @@ fn knows(state: &RoomState, log: (DeviceId, u32), purge: &Purge) -> bool {
 pub(super) fn may_delete_for_all(state: &RoomState, user: &UserId) -> bool {
     let rank = state.rank(user);
     rank == Rank::Owner || (rank >= Rank::Moderator && rank.number() >= state.policy.remove)
-}
-
-/// What a room asks of a user between two messages, ms; 0: nothing.
-fn pause(state: &RoomState, user: &UserId) -> u64 {
-    match state.rank(user) {
-        rank if rank >= Rank::Moderator => 0,
-        _ => u64::from(state.policy.slow_mode_ms),
-    }
-}
-
-fn is_too_soon(before: u64, clock: u64, pause_ms: u64) -> bool {
-    before.saturating_add(pause_ms) > clock
 }

@@ -22,6 +22,7 @@ mod reporting;
 mod rights;
 mod said;
 mod serve;
+mod slow;
 mod take;
 mod views;
 mod welcome;

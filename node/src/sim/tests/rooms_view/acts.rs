@@ -41,8 +41,7 @@ impl Acts {
         let two_faced = [None, Some(1), Some(4)][history.below(3)];
         let acts = Self {
             said: Said::default(),
-            // Of two histories of one log, slow mode looks at the first (ARCHITECTURE.md, "Limits known today").
-            owner_rules: history.chance(50) && two_faced.is_none(),
+            owner_rules: history.chance(50),
             side: [false; PEOPLE],
             talkative: 5 + history.below(60),
             two_faced,

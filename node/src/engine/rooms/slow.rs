@@ -1,0 +1,126 @@
+//! Slow mode: what comes too soon behind another message of its device is hidden, as all members see by the author's own clocks. Nothing is
+//! dropped, and the order of arrival makes no difference.
+
+use parlour_crypto::{EventHeader, EventId, Intervals, KIND_MESSAGE, Rank, RoomState, UserId, VerifiedEvent};
+use parlour_store::annotations::{self, Ruling};
+use parlour_store::{EventKey, LogKey, StoreError, events, feed, logs};
+
+use super::holds_operations;
+use crate::engine::Engine;
+use crate::engine::effects::Turn;
+
+/// Places of a log around a message in which others are looked for that are too near to it.
+const NEAR: u64 = 64;
+
+impl Engine {
+    /// Hides a message that comes too soon behind another one of its device, and what comes too soon behind it. Both are looked for, in all
+    /// logs and branches: whoever begins a new log, or two in one place, waits no less.
+    pub(super) fn hide_what_is_too_soon(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        log: &LogKey,
+        (id, header): (EventId, &EventHeader),
+        pause_ms: u64,
+    ) -> Result<(), StoreError> {
+        let this = (header.clock, id);
+        for (near, row) in logs::of_device(turn.txn, log.conversation, log.device)? {
+            if holds_operations(&near) {
+                continue;
+            }
+            let around = match near == *log {
+                true => header.seq,
+                false => first_after(turn, &near, &row.have, header.clock)?,
+            };
+            let places = Intervals::range(around.saturating_sub(NEAR).max(1), around.saturating_add(NEAR));
+            for seq in row.have.intersection(&places).values() {
+                let branches = if row.forked { u8::MAX } else { 0 };
+                for branch in 0..=branches {
+                    let at = EventKey { log: near, seq, branch };
+                    let Some(brief) = events::brief(turn.txn, &at)? else {
+                        break;
+                    };
+                    // Most are neither close before, nor behind it.
+                    let apart = brief.clock < header.clock && !is_too_soon(brief.clock, header.clock, pause_ms);
+                    if apart || brief.kind != KIND_MESSAGE {
+                        continue;
+                    }
+                    let Some(other) = events::get(turn.txn, &at)? else {
+                        break;
+                    };
+                    if (brief.clock, other.id()) < this {
+                        veil(turn, &id)?;
+                    } else if other.id() != id {
+                        self.hide_if_too_soon(turn, &at, &other, header.clock)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hides a message that is here already and comes too soon behind one said at `before`.
+    fn hide_if_too_soon(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        at: &EventKey,
+        event: &VerifiedEvent,
+        before: u64,
+    ) -> Result<(), StoreError> {
+        let user = self.known.get(&at.log.device).map(|known| known.user);
+        let (Some(view), Some(user)) = (event.header().view, user) else {
+            return Ok(());
+        };
+        let Some(state) = self.state_of_view(turn, at.log.conversation, &view)? else {
+            return Ok(());
+        };
+        if is_too_soon(before, event.header().clock, pause(&state, &user))
+            && !annotations::ruling(turn.txn, &event.id())?.too_soon
+        {
+            self.count_veiled(turn, at.log.conversation, event)?;
+            veil(turn, &event.id())?;
+            feed::append(turn.txn, &feed::FeedRow::Changed { event: *at })?;
+        }
+        Ok(())
+    }
+}
+
+/// The first seq of a log, of those that are held, that was said after a time. Clocks of a log only grow.
+fn first_after(turn: &Turn<'_, '_>, log: &LogKey, held: &Intervals, clock: u64) -> Result<u64, StoreError> {
+    let held: Vec<u64> = held.values().collect();
+    let (mut low, mut high) = (0, held.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        let seq = held.get(middle).copied().unwrap_or_default();
+        let at = EventKey {
+            log: *log,
+            seq,
+            branch: 0,
+        };
+        match events::brief(turn.txn, &at)?.is_some_and(|brief| brief.clock > clock) {
+            true => high = middle,
+            false => low = middle.saturating_add(1),
+        }
+    }
+    let end = held.last().map_or(1, |last| last.saturating_add(1));
+    Ok(held.get(low).copied().unwrap_or(end))
+}
+
+/// Hides a message that came too soon.
+fn veil(turn: &mut Turn<'_, '_>, id: &EventId) -> Result<(), StoreError> {
+    let ruling = annotations::ruling(turn.txn, id)?;
+    let too_soon = true;
+    annotations::rule(turn.txn, id, Ruling { too_soon, ..ruling });
+    Ok(())
+}
+
+/// What a room asks of a user between two messages, ms; 0: nothing.
+pub(super) fn pause(state: &RoomState, user: &UserId) -> u64 {
+    match state.rank(user) {
+        rank if rank >= Rank::Moderator => 0,
+        _ => u64::from(state.policy.slow_mode_ms),
+    }
+}
+
+fn is_too_soon(before: u64, clock: u64, pause_ms: u64) -> bool {
+    pause_ms > 0 && before.saturating_add(pause_ms) > clock
+}
