@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use crate::account::{CreateError, Created, NewAccount, create_account_beside};
 use crate::api::{Newcomer, RegisterError, Welcome, account_room};
 use crate::entrance::Hall;
-use crate::node::{Choice, NodeOptions, Resident};
+use crate::node::NodeOptions;
+use crate::resident::{Choice, Resident};
 use crate::runner::now_ms;
 
 /// Accounts of a node that takes newcomers. Each has a store, a network and a thread of its own.

@@ -12,6 +12,7 @@ mod node;
 mod offline;
 mod random;
 mod renewal;
+mod resident;
 mod resolve;
 mod runner;
 #[cfg(test)]

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use crate::api::{self, BindError, Lan, LanError, Made, Registration, Setup};
 use crate::entrance::{Entrance, LanFacts};
 use crate::gateways::Gateway;
-use crate::node::{Choice, Node, NodeError, NodeOptions, listen_addresses, places};
+use crate::node::{Node, NodeError, NodeOptions};
+use crate::resident::{Choice, listen_addresses, places};
 
 /// A node that waits for its account. Dropping it without [`WaitingNode::stop`] is like a crash.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ mod invites;
 mod keeping;
 mod link;
 mod live;
+mod marks;
 mod offering;
 mod parting;
 mod people;
@@ -45,6 +46,7 @@ mod sync;
 mod taking;
 mod timers;
 mod trust;
+mod unread;
 mod welcome;
 mod write;
 
