@@ -8,6 +8,7 @@
 mod accounts;
 mod administration;
 mod attacks;
+mod avatars;
 mod changes;
 mod chatterbox;
 mod echoroom;

@@ -88,8 +88,8 @@ async fn said(socket: &mut Socket) -> Option<String> {
 }
 
 /// A Socket.IO connection over a WebSocket that is logged in.
-async fn socket_io(gate: &Gate, token: &str) -> Socket {
-    let mut socket = Socket::at(&gate.gate, "/socket.io/?EIO=4&transport=websocket").await;
+pub(super) async fn socket_io(gate: &Program, token: &str) -> Socket {
+    let mut socket = Socket::at(gate, "/socket.io/?EIO=4&transport=websocket").await;
     assert!(said(&mut socket).await.unwrap().starts_with("0{"));
     socket.put(&format!("40{}", json!({ "token": token }))).await;
     let welcome = said(&mut socket).await.unwrap();
@@ -98,7 +98,7 @@ async fn socket_io(gate: &Gate, token: &str) -> Socket {
 }
 
 /// The next event of a name, and what it carries.
-async fn event(socket: &mut Socket, name: &str) -> Value {
+pub(super) async fn event(socket: &mut Socket, name: &str) -> Value {
     patient(name, async { next_event(socket, name).await }).await
 }
 
@@ -122,7 +122,7 @@ async fn the_same_temporary_id_a_hundred_times_at_once_is_one_message_in_a_gatew
     let data = TempDir::new().unwrap();
     let gate = Gate::with(&data, generous(), |_| ()).await;
     let (page, _) = gate.log_in().await;
-    let mut socket = socket_io(&gate, &page.token).await;
+    let mut socket = socket_io(&gate.gate, &page.token).await;
     socket.put("42[\"room:join\",{\"roomId\":\"garden\"}]").await;
     event(&mut socket, "room:joined").await;
     let send = json!(["message:send", { "roomId": "garden", "text": "once", "tempId": "1" }]);
@@ -144,7 +144,7 @@ async fn packets_that_promise_what_never_comes_harm_nobody_else() {
     let data = TempDir::new().unwrap();
     let gate = Gate::with(&data, generous(), |_| ()).await;
     let (page, _) = gate.log_in().await;
-    let mut other = socket_io(&gate, &page.token).await;
+    let mut other = socket_io(&gate.gate, &page.token).await;
     other.put("42[\"room:join\",{\"roomId\":\"garden\"}]").await;
     event(&mut other, "room:joined").await;
     let placeholder = "[\"message:send\",{\"_placeholder\":true,\"num\":0}]";
@@ -182,7 +182,7 @@ async fn packets_that_promise_what_never_comes_harm_nobody_else() {
     for packet in packets {
         let shown: String = packet.chars().take(60).collect();
         // The socket goes on, or is closed; it is not left hanging, and others hear nothing of it.
-        let mut socket = socket_io(&gate, &page.token).await;
+        let mut socket = socket_io(&gate.gate, &page.token).await;
         socket.put(&packet).await;
         socket.put("42[\"room:leave\",{\"roomId\":\"x\"}]").await;
         let ended = async {
