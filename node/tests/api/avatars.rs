@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::house::{House, PASSWORD};
+use super::house::House;
 use super::personal::{GIF, large_gif};
 use super::storms::{event, socket_io};
 use super::support::{Program, Reply};
@@ -16,29 +16,6 @@ fn data(picture: &[u8]) -> String {
 }
 
 impl House {
-    /// A page of the family that is logged in, and its user.
-    async fn opened(&self, name: &str) -> (Program, Value) {
-        let login = json!({ "email": format!("{name}@example.org"), "password": PASSWORD });
-        for path in ["/auth/login", "/api/auth/login"] {
-            let reply = self.gate.post(path, &login).await;
-            if reply.status == 200 {
-                let mut answer = reply.json();
-                let mut data = match answer["data"].take() {
-                    Value::Null => answer,
-                    data => data,
-                };
-                let token = data["accessToken"]
-                    .as_str()
-                    .or(data["token"].as_str())
-                    .unwrap()
-                    .to_owned();
-                let address = self.gate.address;
-                return (Program { address, token }, data["user"].take());
-            }
-        }
-        panic!("{name} cannot log in");
-    }
-
     /// What an `<img>` with this address gets: it sends nothing of whoever is logged in.
     async fn image(&self, address: &Value) -> Reply {
         let address = address.as_str().unwrap_or_else(|| panic!("no address: {address}"));

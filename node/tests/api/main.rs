@@ -19,6 +19,7 @@ mod logins;
 mod neighbours;
 mod newcomers;
 mod openapi;
+mod packets;
 mod pages;
 mod pairing;
 mod personal;
