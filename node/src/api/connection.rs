@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -92,6 +92,10 @@ pub(crate) struct TimedStream<S> {
     write_timeout: Duration,
     head: Option<Pin<Box<Sleep>>>,
     write: Option<Pin<Box<Sleep>>>,
+    /// The client took nothing for too long. What speaks on the connection may not end because it cannot write: it hears of it
+    /// where it reads, too.
+    is_dead: bool,
+    reader: Option<Waker>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
     /// Held for as long as there is the connection, whatever is spoken on it.
     _place: Option<OwnedSemaphorePermit>,
@@ -112,6 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
             write_timeout: limits.write_timeout,
             head: Some(Box::pin(sleep(limits.header_timeout))),
             write: None,
+            is_dead: false,
+            reader: None,
             linger: None,
         }
     }
@@ -145,10 +151,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
             return outcome;
         }
         let timer = self.write.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
-        if timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.is_dead = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Err(takes_nothing()))
     }
 
     /// Reads what a refused client is still sending, up to a limit.
@@ -168,13 +178,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
     }
 }
 
+fn takes_nothing() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_dead {
+            return Poll::Ready(Err(takes_nothing()));
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.socket).poll_read(cx, buffer);
         let came = buffer.filled().len() > before;
         if came || outcome.is_pending() {
             self.watch_head(cx, came)?;
+        }
+        if outcome.is_pending() {
+            self.reader = Some(cx.waker().clone());
         }
         outcome
     }
@@ -182,6 +202,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_dead {
+            return Poll::Ready(Err(takes_nothing()));
+        }
         let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.watch_write(cx, outcome)
     }
@@ -191,6 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_dead {
+            return Poll::Ready(Err(takes_nothing()));
+        }
         let outcome = Pin::new(&mut self.socket).poll_write_vectored(cx, bytes);
         self.watch_write(cx, outcome)
     }

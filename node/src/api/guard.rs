@@ -24,6 +24,8 @@ use crate::runner::now_ms;
 const AVATAR: &str = "/api/v1/me/avatar";
 const ROOMS: &str = "/api/v1/rooms/";
 const OF_ROOM: &str = "/avatar";
+/// Where gateways show pictures by addresses that nobody guesses, below a name that no file of a UI has.
+pub(crate) const PICTURES: &str = "/.avatars/";
 /// Takes its token in the first frame.
 pub(crate) const SOCKET: &str = "/api/v1/ws";
 
@@ -145,7 +147,7 @@ impl Guard {
         let here = connection.to.map(authority_of);
         self.check_target(request, here.as_deref())?;
         self.check_host(request, here.as_deref())?;
-        self.check_origin(request.headers(), here.as_deref())?;
+        self.check_origin(request, here.as_deref())?;
         if self.is_gateway() {
             self.check_length(request.headers())?;
             return Ok(None);
@@ -245,7 +247,8 @@ impl Guard {
         own.any(|own| own.eq_ignore_ascii_case(host))
     }
 
-    fn check_origin(&self, headers: &HeaderMap, here: Option<&str>) -> Result<(), ApiError> {
+    fn check_origin<B>(&self, request: &Request<B>, here: Option<&str>) -> Result<(), ApiError> {
+        let headers = request.headers();
         let origin = single(headers, header::ORIGIN)?;
         let is_here = |origin: &HeaderValue| {
             let rest = origin.as_bytes().strip_prefix(b"https://");
@@ -263,6 +266,8 @@ impl Guard {
         let site = single(headers, HeaderName::from_static("sec-fetch-site"))?.map(HeaderValue::as_bytes);
         match (site, origin) {
             (None | Some(b"same-origin" | b"none"), _) | (Some(b"same-site"), Some(_)) => Ok(()),
+            // An `<img>` says where it stands and not in whose page, and no cookie counts there.
+            (Some(_), None) if self.shows_picture(request) => Ok(()),
             // Gateways read cookies, which other sites' pages would bring along.
             (Some(_), Some(_)) if !self.is_gateway() && self.is_named(origin) => Ok(()),
             _ => Err(ApiError::forbidden(
@@ -270,6 +275,12 @@ impl Guard {
                 "pages of other sites may not use this node",
             )),
         }
+    }
+
+    /// Whether a picture is asked for that pages of other origins may show.
+    fn shows_picture<B>(&self, request: &Request<B>) -> bool {
+        let reads = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        self.before == Before::Gateway { shares: true } && reads && request.uri().path().starts_with(PICTURES)
     }
 
     /// Whose token the headers carry, and whether they may ask again so soon.

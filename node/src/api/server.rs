@@ -352,7 +352,11 @@ fn finish(mut response: Response, connection: &Connection, has_body: bool) -> Re
     if has_body && response.status().is_client_error() {
         connection.linger();
     }
-    harden(response.headers_mut());
+    let resource = match response.extensions().get::<ForEveryPage>() {
+        Some(ForEveryPage) => HeaderValue::from_static("cross-origin"),
+        None => HeaderValue::from_static("same-origin"),
+    };
+    harden(response.headers_mut(), resource);
     connection.end();
     response
 }
@@ -384,15 +388,15 @@ fn options(allow: Option<HeaderValue>) -> Response {
     response
 }
 
+/// Marks an answer that pages of any origin may show; they cannot read it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForEveryPage;
+
 /// What every answer tells a browser: show it nowhere, keep it nowhere, guess nothing. A page may be allowed its own files.
-fn harden(headers: &mut HeaderMap) {
-    const HARDENING: [(HeaderName, HeaderValue); 5] = [
+fn harden(headers: &mut HeaderMap, resource: HeaderValue) {
+    const HARDENING: [(HeaderName, HeaderValue); 4] = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            HeaderValue::from_static("same-origin"),
-        ),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
             HeaderValue::from_static("same-origin"),
@@ -400,6 +404,7 @@ fn harden(headers: &mut HeaderMap) {
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     headers.extend(HARDENING);
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), resource);
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

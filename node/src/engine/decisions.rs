@@ -70,6 +70,18 @@ pub struct ProfileChange {
     pub emoji: Option<String>,
     /// When the status ends, ms; 0 = never.
     pub status_expires: Option<u64>,
+    /// Their picture; `Some(None)` takes it away.
+    pub avatar: Option<Option<Vec<u8>>>,
+}
+
+impl ProfileChange {
+    /// Another picture, or none, and nothing else.
+    fn picture(avatar: Option<Vec<u8>>) -> Self {
+        Self {
+            avatar: Some(avatar),
+            ..Self::default()
+        }
+    }
 }
 
 /// How a contact is to be kept; what is not given stays.
@@ -181,7 +193,7 @@ impl Engine {
             Decision::Contact(user, change) => self.change_contact(turn, &user, change),
             Decision::Conversation(id, change) => self.change_conversation(turn, &id, change),
             Decision::Profile(change) => self.change_profile(turn, change),
-            Decision::Avatar(avatar) => self.change_avatar(turn, avatar),
+            Decision::Avatar(avatar) => self.change_profile(turn, ProfileChange::picture(avatar)),
             Decision::Verify(user, code, devices) => self.verify(turn, &user, &code, devices),
             Decision::Accept(user, devices) => self.accept_as_is(turn, &user, devices),
             Decision::DeclineRequest(user) => self.decline_request(turn, &user),

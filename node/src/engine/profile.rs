@@ -63,25 +63,14 @@ impl Engine {
         if details.status.is_empty() && details.emoji.is_empty() {
             details.status_expires = 0;
         }
+        if let Some(avatar) = change.avatar {
+            // Contacts see the picture, and not where and with what it was made.
+            match avatar.map(|bytes| plain_image(&bytes)).transpose() {
+                Ok(plain) => details.avatar = ByteBuf::from(plain.unwrap_or_default()),
+                Err(error) => return Ok(Err(DecisionError::Card(error.into()))),
+            }
+        }
         self.set_profile(turn, name, details)
-    }
-
-    /// Sets the picture; `None` takes it away.
-    pub(crate) fn change_avatar(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        avatar: Option<Vec<u8>>,
-    ) -> Result<Result<(), DecisionError>, StoreError> {
-        // Contacts see the picture, and not where and with what it was made.
-        let plain = match avatar.map(|bytes| plain_image(&bytes)).transpose() {
-            Ok(plain) => plain.unwrap_or_default(),
-            Err(error) => return Ok(Err(DecisionError::Card(error.into()))),
-        };
-        let details = CardDetails {
-            avatar: ByteBuf::from(plain),
-            ..self.details.clone()
-        };
-        self.set_profile(turn, None, details)
     }
 
     fn set_profile(

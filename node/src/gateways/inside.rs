@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower::Service;
 use zeroize::Zeroizing;
 
+use super::pictures::Pictures;
 use crate::api::{ApiError, Caller, Connection, Door, Rooms, is_open};
 use crate::runner::now_ms;
 
@@ -27,6 +28,7 @@ pub(crate) struct Inside {
     /// What sockets of this gateway hear of each other beside their feeds.
     aside: broadcast::Sender<Arc<Value>>,
     alone: Arc<Mutex<()>>,
+    pub(super) pictures: Arc<Pictures>,
 }
 
 /// News beside the feed that wait for a socket; one that is slower misses the oldest.
@@ -85,6 +87,7 @@ impl Inside {
             rooms,
             aside: broadcast::Sender::new(MAX_ASIDE),
             alone: Arc::default(),
+            pictures: Arc::new(Pictures::new()),
         }
     }
 
@@ -112,6 +115,11 @@ impl Inside {
     /// Whose token this is.
     pub(crate) fn accepts(&self, token: &str) -> Option<Caller> {
         self.native.guard.auth().accepts(token, now_ms())
+    }
+
+    /// A caller of this name, if the login or the token that it names is still good.
+    pub(super) fn seated(&self, seat: &str) -> Option<Caller> {
+        self.native.guard.auth().seated(seat, now_ms())
     }
 
     /// Whose token the `Authorization` header carries, and whether they may ask again so soon.

@@ -22,8 +22,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::inside::{Inside, Refused};
-use super::request::Asker;
-use crate::api::{Connection, Door};
+use super::request::{Asker, Here};
+use crate::api::Door;
 
 /// Bytes of a packet.
 const MAX_PAYLOAD: u64 = 64 * 1024;
@@ -120,12 +120,12 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
     let let_in = async move |socket: SocketRef, TryData(handshake): TryData<Value>| {
         let token = token_of(&socket, &handshake.unwrap_or_default()).ok_or(NotLetIn::Token(D::NO_TOKEN))?;
         let wrong = || NotLetIn::Token(D::WRONG_TOKEN);
-        let from = socket.req_parts().extensions.get::<Arc<Connection>>();
+        let here = Here::of(socket.req_parts());
         let member = Member::<D> {
             asker: Asker {
                 caller: way_in.accepts(&token).ok_or_else(wrong)?,
                 inside: way_in.clone(),
-                from: from.ok_or_else(wrong)?.from,
+                here: here.ok_or_else(wrong)?,
             },
             seat: D::Seat::default(),
             hides: AtomicBool::new(false),
@@ -145,8 +145,8 @@ pub(super) fn with_sockets<D: Dialect>(router: Router, inside: &Inside, door: &D
     };
     let connected = async move |socket: SocketRef, Extension(member): Extension<Arc<Member<D>>>| {
         // Before the client can join anything, so that nothing falls between a page and the feed.
-        let Asker { inside, caller, from } = &member.asker;
-        let (events, asides) = (inside.events(caller, *from).await, inside.asides());
+        let Asker { inside, caller, here } = &member.asker;
+        let (events, asides) = (inside.events(caller, here.from).await, inside.asides());
         member.listens.cancel();
         tasks.spawn(attend(Peer { socket, member }, events, asides, stopping.clone()));
     };

@@ -5,10 +5,12 @@
 mod chatterbox;
 mod cookie;
 mod echoroom;
+mod form;
 mod history;
 mod inside;
 mod live;
 mod people;
+mod pictures;
 mod public;
 mod request;
 mod socketchat;

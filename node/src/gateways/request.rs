@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::{RETRY_AFTER, USER_AGENT};
+use axum::http::header::{HOST, RETRY_AFTER, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -37,14 +37,14 @@ impl FromRef<Gate> for Inside {
 
 impl Gate {
     /// Begins a login, by whatever call gives its token: whose it is, and what was said.
-    pub(super) async fn begin(&self, from: IpAddr, path: &str, wish: &Value) -> Result<(Asker, Value), Refused> {
-        let made = self.inside.ask(None, from, Method::POST, path, Some(wish)).await?;
+    pub(super) async fn begin(&self, here: Here, path: &str, wish: &Value) -> Result<(Asker, Value), Refused> {
+        let made = self.inside.ask(None, here.from, Method::POST, path, Some(wish)).await?;
         let token = made["token"].as_str().unwrap_or_default();
         let gone = || Refused::new(StatusCode::UNAUTHORIZED, "this login has ended");
         let asker = Asker {
             inside: self.inside.clone(),
             caller: self.inside.accepts(token).ok_or_else(gone)?,
-            from,
+            here,
         };
         Ok((asker, made))
     }
@@ -55,12 +55,13 @@ impl Gate {
 pub(super) struct Asker {
     pub(super) inside: Inside,
     pub(super) caller: Caller,
-    pub(super) from: IpAddr,
+    pub(super) here: Here,
 }
 
 impl Asker {
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Refused> {
-        self.inside.ask(Some(&self.caller), self.from, method, path, body).await
+        let from = self.here.from;
+        self.inside.ask(Some(&self.caller), from, method, path, body).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Refused> {
@@ -88,23 +89,37 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let inside = Inside::from_ref(state);
-        let Here(from) = Here::from_request_parts(parts, state).await?;
-        let caller = inside.caller(&parts.headers, from)?;
-        Ok(Self { inside, caller, from })
+        let here = Here::from_request_parts(parts, state).await?;
+        let caller = inside.caller(&parts.headers, here.from)?;
+        Ok(Self { inside, caller, here })
     }
 }
 
-/// The client's address.
-pub(super) struct Here(pub(super) IpAddr);
+/// Between whom a request goes.
+#[derive(Clone)]
+pub(super) struct Here {
+    /// The client's address.
+    pub(super) from: IpAddr,
+    /// What it calls this gateway: `HOST:PORT`, one of those that the guard lets in.
+    pub(super) host: String,
+}
+
+impl Here {
+    /// Of a request's head; `None`, if it has not come over a connection.
+    pub(super) fn of(parts: &Parts) -> Option<Self> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        Some(Self {
+            from: parts.extensions.get::<Arc<Connection>>()?.from,
+            host: host.unwrap_or_default().to_owned(),
+        })
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Here {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        let connection = parts.extensions.get::<Arc<Connection>>();
-        connection
-            .map(|connection| Self(connection.from))
-            .ok_or_else(Refused::internal)
+        Self::of(parts).ok_or_else(Refused::internal)
     }
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::NewHook;
 use super::delivery::Key;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, ms};
 use crate::data::{read_versioned, write_private};
 use crate::random::SystemRng;
 
@@ -96,12 +96,16 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn open(file: PathBuf, root: Zeroizing<[u8; 32]>) -> Self {
+    pub(super) fn open(file: PathBuf, root: Zeroizing<[u8; 32]>, now: u64) -> Self {
         let kept = read(&file).inspect_err(|error| {
             tracing::error!(%error, file = %file.display(), "webhooks do not work: their file cannot be used");
         });
         let pages = Pages {
-            live: kept.iter().flat_map(|kept| &kept.hooks).map(live).collect(),
+            live: kept
+                .iter()
+                .flat_map(|kept| &kept.hooks)
+                .map(|hook| live(hook, now))
+                .collect(),
             kept: kept.ok(),
         };
         Self {
@@ -165,7 +169,7 @@ impl Book {
             hooks.push(hook.clone());
             Ok(())
         })?;
-        pages.live.extend([live(&hook)]);
+        pages.live.extend([live(&hook, now)]);
         Ok(hook)
     }
 
@@ -205,16 +209,21 @@ impl Book {
         }
     }
 
-    /// One more try has failed; answers how it stands, and after which time the next one is, unless it is paused.
-    pub(super) fn failed(&self, id: &str, error: String, now: u64) -> Option<(Trouble, Duration)> {
+    /// One more try has failed, and the receiver asks to be left alone for a while or not; answers how it stands, and after which time the next one is, unless it is paused.
+    pub(super) fn failed(
+        &self,
+        id: &str,
+        error: String,
+        wait: Option<Duration>,
+        now: u64,
+    ) -> Option<(Trouble, Duration)> {
         let mut random = [0; 4];
         SystemRng.fill_bytes(&mut random);
         let mut found = None;
         self.note(id, |hook, live| {
-            let trouble = Trouble::after(hook.trouble.as_ref(), error, now);
-            let pause = trouble.pause(u32::from_le_bytes(random));
-            let next = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-            live.next_try = (!trouble.paused).then_some((Instant::now() + pause, next));
+            let trouble = Trouble::after(hook.trouble.as_ref(), error, wait, now);
+            let pause = trouble.pause(u32::from_le_bytes(random), now);
+            live.next_try = (!trouble.paused).then(|| after(pause, now));
             hook.trouble = Some(trouble.clone());
             found = Some((trouble, pause));
         });
@@ -258,8 +267,20 @@ impl Book {
     }
 }
 
-fn live(hook: &Hook) -> (String, Live) {
-    (hook.id.clone(), Live::default())
+/// When a pause is over that begins `now`, ms since 1970.
+fn after(pause: Duration, now: u64) -> (Instant, u64) {
+    (Instant::now() + pause, now.saturating_add(ms(pause)))
+}
+
+/// What is true of one that begins to work at `now`: what its receiver asked for outlasts the process, other pauses do not.
+fn live(hook: &Hook, now: u64) -> (String, Live) {
+    let trouble = hook.trouble.as_ref().filter(|trouble| !trouble.paused);
+    let pause = trouble.map_or(Duration::ZERO, |trouble| trouble.asked_pause(now));
+    let live = Live {
+        next_try: (!pause.is_zero()).then(|| after(pause, now)),
+        ..Live::default()
+    };
+    (hook.id.clone(), live)
 }
 
 fn unusable() -> io::Error {
@@ -289,7 +310,7 @@ mod tests {
     }
 
     fn open(folder: &tempfile::TempDir) -> Book {
-        Book::open(folder.path().join("webhooks"), Zeroizing::new([9; 32]))
+        Book::open(folder.path().join("webhooks"), Zeroizing::new([9; 32]), 0)
     }
 
     #[test]
@@ -300,7 +321,7 @@ mod tests {
         let secret = book.secret_text(&hook.id);
         book.passed(&hook.id, 8, Some(200));
         assert_eq!(open(&folder).get(&hook.id).unwrap().cursor, 3, "not saved yet");
-        book.failed(&hook.id, "it was away".into(), 300).unwrap();
+        book.failed(&hook.id, "it was away".into(), None, 300).unwrap();
         book.save().unwrap();
 
         let again = open(&folder);
@@ -319,7 +340,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let book = open(&folder);
         let id = book.add(new(3), 0).unwrap().id;
-        book.failed(&id, "x".into(), 10).unwrap();
+        book.failed(&id, "x".into(), None, 10).unwrap();
         assert!(book.next_try(&id).is_some_and(|at| (510..=1_010).contains(&at)));
         book.passed(&id, 5, None);
         assert!(book.get(&id).unwrap().trouble.is_some(), "nothing was delivered");
@@ -327,6 +348,21 @@ mod tests {
         let hook = book.get(&id).unwrap();
         assert_eq!((hook.cursor, hook.delivered, hook.trouble), (5, 20, None));
         assert_eq!(book.next_try(&id), None);
+    }
+
+    #[test]
+    fn what_a_receiver_asked_for_outlasts_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = open(&folder);
+        let id = book.add(new(3), 0).unwrap().id;
+        book.failed(&id, "x".into(), Some(Duration::from_secs(3_600)), 10)
+            .unwrap();
+        book.save().unwrap();
+        assert_eq!(open(&folder).next_try(&id), Some(3_600_010));
+        assert!(open(&folder).left(&id).is_some());
+        book.failed(&id, "x".into(), None, 20).unwrap();
+        book.save().unwrap();
+        assert_eq!(open(&folder).next_try(&id), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod book;
 mod delivery;
 mod post;
+mod retry_after;
 mod target;
 mod trouble;
 mod work;
@@ -66,7 +67,7 @@ impl Webhooks {
     /// Those of an account's file; their secrets follow from `root`.
     pub(crate) fn open(file: std::path::PathBuf, root: Zeroizing<[u8; 32]>) -> Self {
         Self {
-            book: Arc::new(Book::open(file, root)),
+            book: Arc::new(Book::open(file, root, now_ms())),
             home: OnceLock::new(),
         }
     }

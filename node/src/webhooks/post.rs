@@ -16,8 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::delivery::Signed;
+use super::retry_after::asked_for;
 use super::{AGENT, Target, tls_of_this_machine};
 use crate::api::Door;
+use crate::runner::now_ms;
 
 /// From the look for the address to the end of the answer.
 const TIME: Duration = Duration::from_secs(10);
@@ -42,8 +44,28 @@ pub(super) enum PostError {
     Late,
     #[error("the server answered {0}; redirects are not followed")]
     Redirect(u16),
-    #[error("the server answered {0}")]
-    Refused(u16),
+    #[error("the server answered {status}")]
+    Refused {
+        status: u16,
+        /// How long it asks to be left alone.
+        wait: Option<Duration>,
+    },
+}
+
+impl PostError {
+    /// How long the server asks to be left alone.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+}
+
+/// What an answer says.
+struct Answered {
+    status: u16,
+    wait: Option<Duration>,
 }
 
 /// The way to one server, kept open between deliveries.
@@ -63,15 +85,16 @@ impl Line {
     /// Sends a delivery; it is taken when the answer says so (2xx).
     pub(super) async fn post(&mut self, target: &Target, signed: &Signed) -> Result<(), PostError> {
         let sent = tokio::time::timeout(TIME, self.exchange(target, signed)).await;
-        let status = sent.unwrap_or(Err(PostError::Late)).inspect_err(|_| self.open = None)?;
+        let sent = sent.unwrap_or(Err(PostError::Late)).inspect_err(|_| self.open = None);
+        let Answered { status, wait } = sent?;
         match status {
             200..=299 => Ok(()),
             300..=399 => Err(PostError::Redirect(status)),
-            _ => Err(PostError::Refused(status)),
+            _ => Err(PostError::Refused { status, wait }),
         }
     }
 
-    async fn exchange(&mut self, target: &Target, signed: &Signed) -> Result<u16, PostError> {
+    async fn exchange(&mut self, target: &Target, signed: &Signed) -> Result<Answered, PostError> {
         // A server may have closed what was kept: that is no failure of its own.
         if let Some(mut kept) = self.open.take()
             && kept.ready().await.is_ok()
@@ -85,11 +108,14 @@ impl Line {
     }
 
     /// Keeps the connection if the answer ends soon enough.
-    async fn finish(&mut self, line: SendRequest<Full<Bytes>>, answer: Response<Incoming>) -> u16 {
+    async fn finish(&mut self, line: SendRequest<Full<Bytes>>, answer: Response<Incoming>) -> Answered {
         let (head, body) = answer.into_parts();
         let is_read = Limited::new(body, MAX_BODY).collect().await.is_ok();
         self.open = is_read.then_some(line);
-        head.status.as_u16()
+        Answered {
+            status: head.status.as_u16(),
+            wait: asked_for(head.status, &head.headers, now_ms()),
+        }
     }
 
     async fn connect(&self, target: &Target) -> Result<SendRequest<Full<Bytes>>, PostError> {

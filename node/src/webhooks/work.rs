@@ -130,7 +130,7 @@ impl Worker {
             self.passed(change.seq, Some(now_ms()));
             return Ok(());
         };
-        let failed = self.book.failed(&self.id, error.to_string(), now_ms());
+        let failed = self.book.failed(&self.id, error.to_string(), error.wait(), now_ms());
         self.save().await;
         let Some((trouble, pause)) = failed else {
             return Err(Rest::Paused);

@@ -376,32 +376,6 @@ async fn hostile_requests_get_the_familys_refusal() {
             403,
             upgrade(socket).set("Host", "evil.example"),
         ),
-        (
-            "an old protocol",
-            400,
-            gate.request("GET", "/socket.io/?EIO=3&transport=polling"),
-        ),
-        (
-            "an old protocol's upgrade",
-            400,
-            upgrade("/socket.io/?EIO=3&transport=websocket"),
-        ),
-        (
-            "an unknown transport",
-            400,
-            gate.request("GET", "/socket.io/?EIO=4&transport=pigeon"),
-        ),
-        (
-            "a socket that is not there",
-            400,
-            gate.request("GET", &format!("{polling}&sid=AAAAAAAAAAAAAAAA")),
-        ),
-        (
-            "a post to a socket that is not there",
-            400,
-            gate.request("POST", &format!("{polling}&sid=AAAAAAAAAAAAAAAA"))
-                .body("40"),
-        ),
         ("no token", 401, gate.request("GET", "/rooms")),
         (
             "wrong token",

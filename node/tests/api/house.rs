@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use parlour_node::{DataDir, Gateway, NewAccount, Node, create_account, now_ms};
-use serde_json::json;
+use parlour_node::{ApiLimits, DataDir, Gateway, NewAccount, Node, NodeOptions, create_account, now_ms};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,9 +24,18 @@ pub(crate) struct House {
 impl House {
     /// The node of somebody with a gateway.
     pub(crate) async fn of(name: &str, gateway: &str) -> Self {
+        Self::limited(name, gateway, ApiLimits::default()).await
+    }
+
+    pub(crate) async fn limited(name: &str, gateway: &str, limits: ApiLimits) -> Self {
         let data = TempDir::new().unwrap();
         create_account(&DataDir::new(data.path()), &NewAccount::named(name), now_ms()).unwrap();
-        let mut node = Node::start(options(&data)).await.unwrap();
+        let mut node = Node::start(NodeOptions {
+            limits,
+            ..options(&data)
+        })
+        .await
+        .unwrap();
         let gateway: Gateway = format!("{gateway}=127.0.0.1:0").parse().unwrap();
         let address = node.open_gateway(gateway).await.unwrap();
         let program = |address: SocketAddr, token: &str| Program {
@@ -47,6 +56,28 @@ impl House {
 
     pub(crate) fn gate_url(&self) -> String {
         format!("http://{}", self.gate.address)
+    }
+
+    /// A page of a family whose pages hold a token, logged in, and its user.
+    pub(crate) async fn opened(&self, name: &str) -> (Program, Value) {
+        let login = json!({ "email": format!("{name}@example.org"), "password": PASSWORD });
+        for path in ["/auth/login", "/api/auth/login"] {
+            let reply = self.gate.post(path, &login).await;
+            if reply.status == 200 {
+                let mut answer = reply.json();
+                let mut data = match answer["data"].take() {
+                    Value::Null => answer,
+                    data => data,
+                };
+                let token = data["accessToken"].as_str().or(data["token"].as_str()).unwrap();
+                let page = Program {
+                    address: self.gate.address,
+                    token: token.to_owned(),
+                };
+                return (page, data["user"].take());
+            }
+        }
+        panic!("{name} cannot log in");
     }
 
     /// Opens the invite of somebody, and waits until they have answered.

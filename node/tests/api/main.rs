@@ -8,6 +8,7 @@
 mod accounts;
 mod administration;
 mod attacks;
+mod avatars;
 mod changes;
 mod chatterbox;
 mod echoroom;
@@ -18,6 +19,7 @@ mod logins;
 mod neighbours;
 mod newcomers;
 mod openapi;
+mod packets;
 mod pages;
 mod pairing;
 mod personal;

@@ -8,7 +8,7 @@ use super::support::TestApi;
 pub(crate) const GIF: &[u8] = b"GIF89a\x09\0\x09\0\0\0\0\x2c\0\0\0\0\x09\0\x09\0\0\x02\x02ab\0\x3b";
 
 /// The same picture with so many blocks of 256 bytes in it.
-fn large_gif(blocks: usize) -> Vec<u8> {
+pub(crate) fn large_gif(blocks: usize) -> Vec<u8> {
     let (head, end) = GIF.split_at(GIF.len() - 5);
     let block = [&[255][..], &[7; 255]].concat();
     [head, &block.repeat(blocks), end].concat()

@@ -36,10 +36,10 @@ impl Socket {
     }
 
     /// For which the system keeps little.
-    async fn narrow(api: &Program) -> Self {
+    pub(crate) async fn narrow(api: &Program, path: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
-        Self::over(socket, api, "/api/v1/ws").await
+        Self::over(socket, api, path).await
     }
 
     async fn over(socket: TcpSocket, api: &Program, path: &str) -> Self {
@@ -86,6 +86,11 @@ impl Socket {
                 _ => {}
             }
         }
+    }
+
+    /// Bytes that need not be a frame.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
     }
 
     async fn write(&mut self, kind: u8, data: &[u8]) {
@@ -437,7 +442,7 @@ async fn the_stop_says_goodbye() {
 async fn a_reader_that_did_not_read_is_told_that_it_lags_and_misses_nothing() {
     const MESSAGES: u64 = 2_000;
     let api = TestApi::start().await;
-    let mut absent = Socket::narrow(&api).await;
+    let mut absent = Socket::narrow(&api, "/api/v1/ws").await;
     absent.say(&json!({ "type": "auth", "token": api.token })).await;
     assert_eq!(absent.text().await["type"], "ready");
     let start = api.feed();

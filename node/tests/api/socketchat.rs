@@ -116,7 +116,7 @@ async fn hostile_requests_get_the_familys_refusal() {
         ("GET", "/api/users/nobody", Value::Null, 404),
         ("POST", "/api/users/status", json!({ "isOnline": 1 }), 400),
         ("POST", "/api/files/upload", json!({}), 501),
-        ("POST", "/api/users/avatar", json!({}), 501),
+        ("POST", "/api/users/avatar", json!({}), 400),
         ("GET", "/api/v1/me", Value::Null, 404),
         ("DELETE", "/api/messages", Value::Null, 405),
         ("GET", "/nowhere", Value::Null, 404),

@@ -254,16 +254,6 @@ async fn one_that_does_not_answer_holds_up_nobody_and_is_removed_at_once() {
 async fn a_restart_loses_nothing_and_repeats_nothing_that_was_taken() {
     let data = TempDir::new().unwrap();
     create_account(&DataDir::new(data.path()), &NewAccount::named("ada"), now_ms()).unwrap();
-    let program = |node: &Node| Program {
-        address: node.api_url().strip_prefix("http://").unwrap().parse().unwrap(),
-        token: node.token().to_owned(),
-    };
-    let note = async |api: &Program, text: &str| {
-        let sent = api
-            .post("/api/v1/conversations/notes/messages", &json!({ "text": text }))
-            .await;
-        assert_eq!(sent.status, 201, "{}", sent.text());
-    };
     let mut receiver = Receiver::start().await;
 
     let node = Node::start(options(&data)).await.unwrap();
@@ -339,6 +329,77 @@ async fn a_test_says_how_it_went_and_lets_go_on_what_waits() {
             &json!("the server could not be reached: connection refused")
         )
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_asks_for_a_later_try_is_left_alone_until_then() {
+    let data = TempDir::new().unwrap();
+    create_account(&DataDir::new(data.path()), &NewAccount::named("ada"), now_ms()).unwrap();
+    let mut receiver = Receiver::start().await;
+    let node = Node::start(options(&data)).await.unwrap();
+    let api = program(&node);
+    let made = make(&api, &json!({ "url": receiver.url(), "events": ["message"] })).await;
+    let test = format!("/api/v1/webhooks/{}/test", made["id"].as_str().unwrap());
+    note(&api, "one").await;
+    receiver.next().await;
+    let asked = now_ms();
+    receiver.answer("429 Slowly\r\nRetry-After: 2").await;
+    let hook = settled(&api, |hook| hook["tries"] == 1).await;
+    assert!(next_try(&hook) >= asked + 2_000, "{hook}");
+    receiver.next().await;
+    assert!(now_ms() >= asked + 2_000, "it waited");
+
+    // As a date, and in an answer that is no refusal of this kind.
+    let date = jiff::Timestamp::from_millisecond(i64::try_from(now_ms()).unwrap() + 3_600_000).unwrap();
+    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    receiver.answer(&format!("500 Oops\r\nRetry-After: {date}")).await;
+    let hook = settled(&api, |hook| hook["tries"] == 2).await;
+    assert!(next_try(&hook) < now_ms() + 60_000, "{hook}");
+    receiver.next().await;
+    receiver.answer(&format!("503 Busy\r\nRetry-After: {date}")).await;
+    let hook = settled(&api, |hook| hook["tries"] == 3).await;
+    let until = next_try(&hook);
+    assert!(until.abs_diff(now_ms() + 3_600_000) < 60_000, "{hook}");
+    node.stop().await;
+    receiver.open = None;
+
+    // A restart is no way around it, and nobody calls meanwhile; the user is.
+    let node = Node::start(options(&data)).await.unwrap();
+    let api = program(&node);
+    let hook = listed(&api).await.remove(0);
+    assert!(next_try(&hook).abs_diff(until) < 60_000, "{hook}");
+    note(&api, "two").await;
+    let nobody = tokio::time::timeout(Duration::ZERO, receiver.listener.accept()).await;
+    assert!(nobody.is_err());
+    let no_body = json!({});
+    let (tried, _) = tokio::join!(api.post(&test, &no_body), receiver.take());
+    assert_eq!(tried.json()["delivered"], true);
+    receiver.open = None;
+    for text in ["one", "two"] {
+        assert_eq!(receiver.take().await.json()["message"]["text"], text);
+    }
+    let hook = settled(&api, |hook| hook["behind"] == 0).await;
+    assert_eq!(hook["state"], "active");
+    node.stop().await;
+}
+
+/// When the next try is, ms since 1970.
+fn next_try(hook: &Value) -> u64 {
+    let time: jiff::Timestamp = hook["next_try_at"].as_str().unwrap().parse().unwrap();
+    u64::try_from(time.as_millisecond()).unwrap()
+}
+
+fn program(node: &Node) -> Program {
+    Program {
+        address: node.api_url().strip_prefix("http://").unwrap().parse().unwrap(),
+        token: node.token().to_owned(),
+    }
+}
+
+async fn note(api: &Program, text: &str) {
+    let path = "/api/v1/conversations/notes/messages";
+    let sent = api.post(path, &json!({ "text": text })).await;
+    assert_eq!(sent.status, 201, "{}", sent.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -404,7 +404,7 @@ fn next_refresh(family: &str) -> Zeroizing<String> {
     token
 }
 
-fn id_of(family: &Hash) -> String {
+pub(super) fn id_of(family: &Hash) -> String {
     let (named, _) = family.0.split_at(ID_BYTES);
     format!("login_{}", HEXLOWER.encode(named))
 }

@@ -7,6 +7,7 @@ mod kept;
 mod logins;
 mod password;
 mod roles;
+mod seat;
 mod tokens;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use data_encoding::BASE64;
 use parlour_crypto::{CardDetails, ImageKind};
 use parlour_store::contacts;
 use parlour_store::registers::{self, OwnProfile, Register};
@@ -48,6 +49,11 @@ async fn change(
         Some(None) => Some(0),
         Some(Some(time)) => extract::time("status_expires_at", Some(&time))?.map(|ms| ms.max(1)),
     };
+    let picture = |text: String| {
+        let bytes = BASE64.decode(text.as_bytes());
+        bytes.map_err(|_| ApiError::bad_field("avatar", "avatar must be a picture in base64"))
+    };
+    let avatar = wish.avatar.map(|given| given.map(picture).transpose()).transpose()?;
     let change = ProfileChange {
         name: wish.name,
         about: text(wish.about),
@@ -55,6 +61,7 @@ async fn change(
         status: text(wish.status),
         emoji: text(wish.status_emoji),
         status_expires,
+        avatar,
     };
     let name = change.name.clone();
     state.account.decide(Decision::Profile(change)).await?;

@@ -331,6 +331,13 @@ pub(crate) fn trust(
     })
 }
 
+/// The first 16 bytes of BLAKE3 of a picture, as hexadecimal digits.
+fn hash_of(picture: &[u8]) -> String {
+    let mut digits = blake3::hash(picture).to_hex().to_string();
+    digits.truncate(32);
+    digits
+}
+
 /// What somebody says about themselves, fit to be shown.
 pub(crate) fn profile(details: &CardDetails, now: u64) -> dto::Profile {
     let status = details.has_status(now);
@@ -342,5 +349,6 @@ pub(crate) fn profile(details: &CardDetails, now: u64) -> dto::Profile {
         status_emoji: line(&details.emoji).filter(|_| status),
         status_expires_at: Time::unless_never(details.status_expires).filter(|_| status),
         avatar: details.avatar_kind().map(ImageKind::media_type),
+        avatar_hash: details.avatar_kind().map(|_| hash_of(&details.avatar)),
     }
 }

@@ -6,8 +6,6 @@ mod messages;
 mod show;
 mod users;
 
-use std::net::IpAddr;
-
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -102,11 +100,11 @@ impl FromRequestParts<Gate> for Session {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, gate: &Gate) -> Result<Self, Refused> {
-        let Here(from) = Here::from_request_parts(parts, gate).await?;
+        let here = Here::from_request_parts(parts, gate).await?;
         let token = SESSION.value(&gate.door, &parts.headers);
-        let caller = gate.inside.caller_of_cookie(token.as_deref(), from)?;
+        let caller = gate.inside.caller_of_cookie(token.as_deref(), here.from)?;
         let inside = gate.inside.clone();
-        Ok(Self(Asker { inside, caller, from }))
+        Ok(Self(Asker { inside, caller, here }))
     }
 }
 
@@ -124,7 +122,7 @@ impl Session {
 
 async fn register(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
@@ -137,14 +135,14 @@ async fn register(
         "device": device(&headers, "chatterbox"),
         "one_token": true,
     });
-    let begun = gate.begin(from, "/api/v1/session/register", &wish).await;
+    let begun = gate.begin(here, "/api/v1/session/register", &wish).await;
     let begun = begun.map_err(Refused::without_conflict)?;
     Ok((StatusCode::CREATED, told(&gate, "registered", begun).await?).into_response())
 }
 
 async fn log_in(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
@@ -155,19 +153,19 @@ async fn log_in(
         // The family has no call by which a token is renewed.
         "one_token": true,
     });
-    let begun = gate.begin(from, "/api/v1/session/login", &wish).await?;
+    let begun = gate.begin(here.clone(), "/api/v1/session/login", &wish).await?;
     // Nobody will hold the token of the session before.
     if let Some(token) = SESSION.value(&gate.door, &headers) {
-        end(&gate, &token, from).await;
+        end(&gate, &token, here).await;
     }
     told(&gate, "logged in", begun).await
 }
 
 /// Ends a session, if it goes on.
-async fn end(gate: &Gate, token: &str, from: IpAddr) {
+async fn end(gate: &Gate, token: &str, here: Here) {
     if let Some(caller) = gate.inside.accepts(token) {
         let inside = gate.inside.clone();
-        let asker = Asker { inside, caller, from };
+        let asker = Asker { inside, caller, here };
         // One that is no session stays what it is.
         let _ = asker.post("/api/v1/session/logout", &json!({})).await;
     }

@@ -14,7 +14,7 @@ fn first_name(names: &[&Value]) -> Value {
 /// Where the picture of somebody with this profile is: an address of this gateway, which a page with the session's cookie may
 /// read; null without one.
 fn picture(user: &Value, profile: &Value) -> Value {
-    match (user.as_str(), profile["avatar"].is_string()) {
+    match (user.as_str(), people::has_picture(profile)) {
         (Some(user), true) => json!(format!("/api/users/{user}/avatar")),
         _ => Value::Null,
     }
@@ -30,8 +30,11 @@ pub(super) fn own(me: &Value, profile: &Value, mut user: Value) -> Value {
 
 /// A contact as another user.
 pub(super) fn contact(contact: &Value) -> Value {
-    let mut user = people::contact(contact);
-    user["avatar"] = picture(&contact["user_id"], &contact["profile"]);
+    let avatar = match people::is_seen(contact) {
+        true => picture(&contact["user_id"], &contact["profile"]),
+        false => Value::Null,
+    };
+    let mut user = people::contact(contact, avatar);
     user["fullName"] = first_name(&[&contact["display"], &contact["name"], &contact["user_id"]]);
     user["username"] = first_name(&[&contact["name"], &contact["display"], &contact["user_id"]]);
     user
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn everybody_has_a_name_with_a_first_letter() {
         let me = json!({ "user_id": "user_a", "name": " ", "account": "ada" });
-        let own = own(&me, &json!({ "avatar": "image/png" }), json!({}));
+        let own = own(&me, &json!({ "avatar_hash": "ab" }), json!({}));
         assert_eq!(
             (&own["fullName"], &own["avatar"]),
             (&json!("ada"), &json!("/api/users/user_a/avatar"))

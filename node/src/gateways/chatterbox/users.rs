@@ -1,11 +1,10 @@
 //! The family's users: the account's own, and its contacts.
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::inside::{Refused, part};
+use super::super::inside::Refused;
 use super::super::people;
 use super::super::request::{Asker, Id, Params, bad};
 use super::{Answer, Page, Session, needed, paged, show};
@@ -17,21 +16,13 @@ const FOUND: usize = 20;
 pub(super) async fn own(asker: &Asker) -> Result<Value, Refused> {
     let me = asker.get("/api/v1/me").await?;
     let profile = asker.get("/api/v1/me/profile").await?;
-    Ok(show::own(&me, &profile, people::own(asker, &me).await?))
+    let user = people::own(asker, &me, &profile, Value::Null).await?;
+    Ok(show::own(&me, &profile, user))
 }
 
 /// The picture of the account's user or of a contact, by the whole id.
 pub(super) async fn avatar(Session(asker): Session, Id(user): Id) -> Result<Response, Refused> {
-    let own = asker.get("/api/v1/session").await?["user_id"] == user.as_str();
-    let path = match own {
-        true => "/api/v1/me".to_owned(),
-        false => format!("/api/v1/contacts/{}", part(&user)),
-    };
-    if !own && asker.get(&path).await?["user_id"] != user.as_str() {
-        return Err(Refused::new(StatusCode::NOT_FOUND, "there is no such user"));
-    }
-    let Asker { inside, caller, from } = &asker;
-    inside.picture(caller, *from, &format!("{path}/avatar")).await
+    people::find(&asker, &user).await?.picture(&asker).await
 }
 
 /// Whoever logs in or writes is there for some minutes: the family has no other word for it.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::cookie::REFRESH;
 use super::inside::{Inside, Refused, part};
 use super::live::with_sockets;
+use super::pictures::with_pictures;
 use super::public;
 use super::request::{Asker, Gate, Here, Id, Object, Params, bad, device, limit, now_text, text};
 use super::ui::{Ui, with_ui};
@@ -34,7 +35,7 @@ pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
         door: door.clone(),
     };
     let wrong = async || Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method");
-    let calls = Router::new()
+    let calls = with_pictures(Router::new())
         .route("/health", get(health))
         .route("/auth/register", post(register))
         .route("/auth/login", post(log_in))
@@ -52,9 +53,16 @@ pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
 }
 
 async fn user(asker: &Asker) -> Result<Value, Refused> {
+    let profile = asker.get("/api/v1/me/profile").await?;
+    user_with(asker, &profile).await
+}
+
+/// The same with a profile that is known.
+async fn user_with(asker: &Asker, profile: &Value) -> Result<Value, Refused> {
     let me = asker.get("/api/v1/me").await?;
     let login = asker.get("/api/v1/me/login").await?;
-    Ok(show::user(&me, &login))
+    let picture = asker.address(&me["user_id"], profile);
+    Ok(show::user(&me, &login, profile, &picture))
 }
 
 async fn with_members(asker: &Asker, room: &Value) -> Result<Value, Refused> {
@@ -86,7 +94,7 @@ async fn health() -> Json<Value> {
 
 async fn register(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
@@ -97,7 +105,7 @@ async fn register(
         "code": body["code"].as_str(),
         "device": device(&headers, "echoroom"),
     });
-    let begun = gate.begin(from, "/api/v1/session/register", &wish).await?;
+    let begun = gate.begin(here, "/api/v1/session/register", &wish).await?;
     let mut answer = told(&gate, begun).await?;
     *answer.status_mut() = StatusCode::CREATED;
     Ok(answer)
@@ -105,7 +113,7 @@ async fn register(
 
 async fn log_in(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
@@ -114,13 +122,13 @@ async fn log_in(
         "password": text(&body, "password")?,
         "device": device(&headers, "echoroom"),
     });
-    let begun = gate.begin(from, "/api/v1/session/login", &wish).await?;
+    let begun = gate.begin(here, "/api/v1/session/login", &wish).await?;
     told(&gate, begun).await
 }
 
 async fn refresh(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Refused> {
@@ -132,7 +140,10 @@ async fn refresh(
         .ok_or_else(missing)?;
     let path = "/api/v1/session/refresh";
     let wish = json!({ "refresh_token": token });
-    let made = gate.inside.ask(None, from, Method::POST, path, Some(&wish)).await?;
+    let made = gate
+        .inside
+        .ask(None, here.from, Method::POST, path, Some(&wish))
+        .await?;
     let mut answer = json!({ "accessToken": made["token"] });
     // What came in a cookie that no script can read stays out of scripts' sight.
     if is_told {
@@ -143,7 +154,7 @@ async fn refresh(
 
 async fn log_out(
     State(gate): State<Gate>,
-    Here(from): Here,
+    here: Here,
     asker: Result<Asker, Refused>,
     headers: HeaderMap,
     Object(body): Object,
@@ -151,7 +162,7 @@ async fn log_out(
     // The access token has often ended by then, and the login goes on for days.
     let told = body["refreshToken"].as_str().map(ToOwned::to_owned);
     if let Some(refresh) = told.or_else(|| REFRESH.value(&gate.door, &headers)) {
-        gate.inside.end_login(refresh, from).await?;
+        gate.inside.end_login(refresh, here.from).await?;
     }
     if let Some(asker) = asker.ok().filter(|asker| !asker.caller.is_over(now_ms())) {
         asker.post("/api/v1/session/logout", &json!({})).await?;
@@ -166,11 +177,21 @@ async fn me(asker: Asker) -> Answer {
 }
 
 async fn change_me(asker: Asker, Object(body): Object) -> Answer {
+    let mut wish = json!({});
     if !body["displayName"].is_null() {
-        let wish = json!({ "name": text(&body, "displayName")? });
-        asker.ask(Method::PATCH, "/api/v1/me/profile", Some(&wish)).await?;
+        wish["name"] = json!(text(&body, "displayName")?);
     }
-    user(&asker).await.map(Json)
+    if let Some(address) = body.get("avatarUrl")
+        && let Some(picture) = asker.named_picture(address).await?
+    {
+        wish["avatar"] = picture;
+    }
+    if wish == json!({}) {
+        return user(&asker).await.map(Json);
+    }
+    // Both or neither.
+    let profile = asker.change_profile(&wish).await?;
+    user_with(&asker, &profile).await.map(Json)
 }
 
 async fn rooms(asker: Asker) -> Answer {
@@ -275,5 +296,6 @@ async fn messages(asker: Asker, Id(room): Id, Params(params): Params<PageParams>
         path.push_str(&format!("&before={cursor}"));
     }
     let page = asker.get(&path).await?;
-    Ok(Json(Value::Array(show::messages(&page, id))))
+    let faces = asker.faces(page["items"].as_array().into_iter().flatten()).await;
+    Ok(Json(Value::Array(show::messages(&page, id, &faces))))
 }

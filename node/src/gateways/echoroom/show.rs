@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::pictures::{Faces, face};
 use super::tags;
 
 /// A room with its members, as API v1 lists both.
@@ -40,7 +41,7 @@ pub(super) fn public_room(room: &Value) -> Value {
 }
 
 /// Messages of a page, in the order they came here.
-pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
+pub(super) fn messages(page: &Value, room_id: &str, faces: &Faces) -> Vec<Value> {
     let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut replies = BTreeMap::<&str, u64>::new();
     for item in items {
@@ -52,7 +53,7 @@ pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
     // What happened has no number here, and this family counts on numbers.
     let numbered = items.iter().filter(|item| item["seq"] != 0);
     let shown = numbered.map(|item| {
-        let mut shown = message(item, room_id);
+        let mut shown = message(item, room_id, faces);
         let replies = item["id"].as_str().and_then(|id| replies.get(id));
         // Those of its thread, or those that answer it in the middle of one, as far as they are on this page.
         let known = shown["replyCount"].as_u64().unwrap_or(0);
@@ -63,7 +64,7 @@ pub(super) fn messages(page: &Value, room_id: &str) -> Vec<Value> {
 }
 
 /// A message in both of the family's spellings.
-pub(super) fn message(message: &Value, room_id: &str) -> Value {
+pub(super) fn message(message: &Value, room_id: &str, faces: &Faces) -> Value {
     let mut shown = json!({
         "id": message["id"],
         "_id": message["id"],
@@ -79,16 +80,26 @@ pub(super) fn message(message: &Value, room_id: &str) -> Value {
     if let Some(parent) = message.get("reply_to") {
         shown["parentId"] = parent.clone();
     }
+    add_picture(&mut shown["sender"], face(faces, &message["author"]));
     shown
 }
 
 /// The account that somebody is logged in to.
-pub(super) fn user(me: &Value, login: &Value) -> Value {
-    json!({
+pub(super) fn user(me: &Value, login: &Value, profile: &Value, picture: &Value) -> Value {
+    let mut user = json!({
         "_id": me["user_id"],
         "email": login["email"].as_str().unwrap_or_default(),
-        "displayName": me["name"],
+        "displayName": profile["name"],
         "hasCompletedOnboarding": true,
         "createdAt": login["password_since"].as_str().unwrap_or("1970-01-01T00:00:00.000Z"),
-    })
+    });
+    add_picture(&mut user, picture);
+    user
+}
+
+/// The family leaves the field out where there is no picture.
+fn add_picture(user: &mut Value, picture: &Value) {
+    if !picture.is_null() {
+        user["avatarUrl"] = picture.clone();
+    }
 }

@@ -61,7 +61,8 @@ impl Dialect for EchoRoom {
             Some("message") => {
                 let message = &news["message"];
                 if let Some(alias) = peer.alias(&message["conversation"]) {
-                    let told = json!({ "message": show::message(message, &alias), "seq": message["seq"] });
+                    let faces = peer.asker.faces([message]).await;
+                    let told = json!({ "message": show::message(message, &alias, &faces), "seq": message["seq"] });
                     peer.say("message:new", &told);
                 }
             }
@@ -106,9 +107,15 @@ impl Peer<EchoRoom> {
         found.ok_or_else(|| Refused::new(StatusCode::FORBIDDEN, "join the room first"))
     }
 
+    /// What a page of API v1 says, under the client's name for the room.
+    async fn shown(&self, page: &Value, alias: &str) -> Vec<Value> {
+        let faces = self.asker.faces(page["items"].as_array().into_iter().flatten()).await;
+        show::messages(page, alias, &faces)
+    }
+
     async fn page(&self, conversation: &str, limit: usize, alias: &str) -> Result<Vec<Value>, Refused> {
         let path = format!("/api/v1/conversations/{conversation}/messages?limit={limit}");
-        Ok(show::messages(&self.asker.get(&path).await?, alias))
+        Ok(self.shown(&self.asker.get(&path).await?, alias).await)
     }
 
     /// Tells how many are in a room, if that is news.
@@ -215,7 +222,7 @@ impl Peer<EchoRoom> {
         loop {
             let path = format!("/api/v1/conversations/{id}/messages?limit={RECOVERED}&after_seq={after}");
             let page = self.asker.get(&path).await?;
-            let told = self.tell_missed(alias, &show::messages(&page, alias)).await;
+            let told = self.tell_missed(alias, &self.shown(&page, alias).await).await;
             match page["next"].as_str() {
                 Some(next) if told => next.clone_into(&mut after),
                 _ => return Ok(()),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::history::{check_skip, newest};
 use super::super::inside::{Refused, part};
+use super::super::pictures::{Faces, face};
 use super::super::request::{Asker, Id, Object, Params, limit, number, text};
 use super::{Answer, Made, content, done, room, show};
 use crate::runner::now_ms;
@@ -31,8 +32,9 @@ pub(super) async fn page(asker: Asker, Params(params): Params<PageParams>) -> An
     let room = room::open(&asker, &name).await?;
     let newest = newest(&asker, room["id"].as_str().unwrap_or_default(), skip, limit).await?;
     let mut messages = Vec::with_capacity(newest.messages.len());
+    let faces = asker.faces(&newest.messages).await;
     for item in newest.messages.iter().rev() {
-        messages.extend(shown(&asker, item, &name).await?);
+        messages.extend(with_readers(&asker, item, &name, &faces).await?);
     }
     let data = json!({
         "messages": messages,
@@ -44,12 +46,17 @@ pub(super) async fn page(asker: Asker, Params(params): Params<PageParams>) -> An
 
 /// A message as the family has it; of an own one also who has read it.
 pub(super) async fn shown(asker: &Asker, message: &Value, room: &str) -> Result<Option<Value>, Refused> {
+    with_readers(asker, message, room, &asker.faces([message]).await).await
+}
+
+async fn with_readers(asker: &Asker, message: &Value, room: &str, faces: &Faces) -> Result<Option<Value>, Refused> {
+    let picture = face(faces, &message["author"]);
     if message["own"] == true && message["status"] != "sending" {
         let id = message["id"].as_str().unwrap_or_default();
         let details = asker.get(&format!("/api/v1/messages/{id}")).await?;
-        return Ok(show::message(message, room, &show::readers(&details)));
+        return Ok(show::message(message, room, picture, &show::readers(&details)));
     }
-    Ok(show::message(message, room, &[]))
+    Ok(show::message(message, room, picture, &[]))
 }
 
 pub(super) async fn write(asker: Asker, Object(body): Object) -> Made {
@@ -64,7 +71,8 @@ pub(super) async fn write(asker: Asker, Object(body): Object) -> Made {
     asker
         .inside
         .mention(json!({ "type": "written", "account": asker.caller.account, "message": sent }));
-    let message = show::message(&sent, &name, &[]);
+    let faces = asker.faces([&sent]).await;
+    let message = show::message(&sent, &name, face(&faces, &sent["author"]), &[]);
     Ok((StatusCode::CREATED, done("message sent", json!({ "message": message }))))
 }
 

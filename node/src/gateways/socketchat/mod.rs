@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::inside::{Inside, Refused};
 use super::live::with_sockets;
+use super::pictures::with_pictures;
 use super::request::{Asker, Gate, Here, Object, device, now_text, text};
 use super::ui::{Ui, with_ui};
 use crate::api::Door;
@@ -34,7 +35,7 @@ pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
     let wrong = async || Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method");
     let no_files = async || Refused::new(StatusCode::NOT_IMPLEMENTED, "files cannot be sent yet");
     let nothing = async || Refused::new(StatusCode::NOT_FOUND, "there is nothing at this path");
-    let calls = Router::new()
+    let calls = with_pictures(Router::new())
         .route("/health", get(health))
         .route("/api/auth/register", post(register))
         .route("/api/auth/login", post(log_in))
@@ -46,7 +47,7 @@ pub(super) fn router(inside: Inside, door: Door, ui: Option<&Ui>) -> Router {
         .route("/api/messages/{id}/react", post(messages::react))
         .route("/api/users/online", get(users::online))
         .route("/api/users/profile", get(users::me).put(users::rename))
-        .route("/api/users/avatar", post(no_files))
+        .route("/api/users/avatar", post(users::set_avatar))
         .route("/api/users/search", get(users::search))
         .route("/api/users/status", post(users::set_status))
         .route("/api/users/{user}", get(users::one))
@@ -91,7 +92,7 @@ async fn health() -> Json<Value> {
     }))
 }
 
-async fn register(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, Object(body): Object) -> Made {
+async fn register(State(gate): State<Gate>, here: Here, headers: HeaderMap, Object(body): Object) -> Made {
     let wish = json!({
         "name": users::checked_name(text(&body, "username")?)?,
         "email": text(&body, "email")?,
@@ -100,12 +101,12 @@ async fn register(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap
         "device": device(&headers, "socketchat"),
         "one_token": true,
     });
-    let begun = gate.begin(from, "/api/v1/session/register", &wish).await;
+    let begun = gate.begin(here, "/api/v1/session/register", &wish).await;
     let begun = begun.map_err(Refused::without_conflict)?;
     Ok((StatusCode::CREATED, done("registered", told(begun).await?)))
 }
 
-async fn log_in(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, Object(body): Object) -> Answer {
+async fn log_in(State(gate): State<Gate>, here: Here, headers: HeaderMap, Object(body): Object) -> Answer {
     let wish = json!({
         "name": text(&body, "email")?,
         "password": text(&body, "password")?,
@@ -113,7 +114,7 @@ async fn log_in(State(gate): State<Gate>, Here(from): Here, headers: HeaderMap, 
         // The family has no call by which a token is renewed.
         "one_token": true,
     });
-    let begun = gate.begin(from, "/api/v1/session/login", &wish).await?;
+    let begun = gate.begin(here, "/api/v1/session/login", &wish).await?;
     Ok(done("logged in", told(begun).await?))
 }
 

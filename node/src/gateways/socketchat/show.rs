@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::history::words;
 
-/// A message; `None` for what this family has no shape for. `read_by` are the users who have read it, and when.
-pub(super) fn message(message: &Value, room: &str, read_by: &[(&Value, &Value)]) -> Option<Value> {
+/// A message; `None` for what this family has no shape for. `picture` is where its sender's is, `read_by` are the users who have read it, and when.
+pub(super) fn message(message: &Value, room: &str, picture: &Value, read_by: &[(&Value, &Value)]) -> Option<Value> {
     let content = words(message)?;
     let id = message["id"].as_str().unwrap_or_default();
     let sent = &message["created_at"];
@@ -13,7 +13,7 @@ pub(super) fn message(message: &Value, room: &str, read_by: &[(&Value, &Value)])
     let mut shown = json!({
         "_id": id,
         "content": content,
-        "sender": person(&message["author"], &message["author_name"]),
+        "sender": person(&message["author"], &message["author_name"], picture),
         "room": room,
         "messageType": "text",
         "isEdited": edited.is_some(),
@@ -43,8 +43,8 @@ fn reactions(message: &Value) -> Vec<Value> {
 }
 
 /// Somebody as a message's sender.
-fn person(id: &Value, name: &Value) -> Value {
-    json!({ "_id": id, "username": name, "email": "", "avatar": null })
+fn person(id: &Value, name: &Value, picture: &Value) -> Value {
+    json!({ "_id": id, "username": name, "email": "", "avatar": picture })
 }
 
 /// Who has read a message, by its details, and when that was told; null where that is not known any more.
@@ -68,7 +68,7 @@ mod tests {
             "id": "m1", "author": "u1", "author_name": "ada", "text": "hello", "deleted": false,
             "reactions": [{ "emoji": "x", "users": ["u1", "u2"] }], "created_at": "T1", "edited_at": "T2",
         });
-        let shown = message(&told, "garden", &[(&json!("u2"), &json!("T3"))]).unwrap();
+        let shown = message(&told, "garden", &json!("P"), &[(&json!("u2"), &json!("T3"))]).unwrap();
         assert_eq!(
             (&shown["content"], &shown["room"], &shown["isEdited"]),
             (&json!("hello"), &json!("garden"), &json!(true))
@@ -77,12 +77,13 @@ mod tests {
             (&shown["updatedAt"], &shown["readBy"][0]),
             (&json!("T2"), &json!({ "user": "u2", "readAt": "T3" }))
         );
+        assert_eq!(shown["sender"]["avatar"], "P");
         let [one, other] = &shown["reactions"].as_array().unwrap()[..] else {
             panic!("two reactions");
         };
         assert_eq!((&one["user"], &other["user"]), (&json!("u1"), &json!("u2")));
         assert_ne!(one["_id"], other["_id"]);
         let gone = json!({ "id": "m", "text": null, "gone": "expired" });
-        assert!(message(&gone, "garden", &[]).is_none());
+        assert!(message(&gone, "garden", &Value::Null, &[]).is_none());
     }
 }

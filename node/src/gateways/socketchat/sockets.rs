@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::super::inside::Refused;
 use super::super::live::{Dialect, Peer};
-use super::super::people;
 use super::super::request::{bad, now_text, text};
 use super::{content, messages, room, users};
 
@@ -217,7 +216,7 @@ impl Peer<SocketChat> {
     async fn tell_presence(&self, news: &Value) -> Result<(), Refused> {
         let id = news["user_id"].as_str().unwrap_or_default();
         let contact = self.asker.get(&format!("/api/v1/contacts/{id}")).await?;
-        let user = people::contact(&contact);
+        let user = users::user(&self.asker, &contact);
         let (id, name, avatar) = (&user["_id"], &user["username"], &user["avatar"]);
         if news["presence"] == "online" {
             let told = json!({ "userId": id, "username": name, "avatar": avatar, "isOnline": true });

@@ -1,14 +1,19 @@
 //! The family's users: the account's own, and its contacts.
 
 use axum::Json;
-use axum::http::{Method, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::inside::{Refused, part};
+use super::super::form;
+use super::super::inside::{Refused, from_error, part};
 use super::super::people;
-use super::super::request::{Asker, Id, Object, Params, bad, limit, now_text, text};
+use super::super::request::{Asker, Gate, Id, Object, Params, bad, limit, now_text, text};
 use super::{Answer, USERNAME, done};
+use crate::api::read_body;
 
 /// Users that a search finds, without being asked for a number, and at most.
 const FOUND: usize = 10;
@@ -16,13 +21,26 @@ const MAX_FOUND: usize = 50;
 
 /// The account's own user.
 pub(super) async fn own(asker: &Asker) -> Result<Value, Refused> {
+    let profile = asker.get("/api/v1/me/profile").await?;
+    own_with(asker, &profile).await
+}
+
+/// The same with a profile that is known.
+async fn own_with(asker: &Asker, profile: &Value) -> Result<Value, Refused> {
     let me = asker.get("/api/v1/me").await?;
-    people::own(asker, &me).await
+    let avatar = asker.address(&me["user_id"], profile);
+    people::own(asker, &me, profile, avatar).await
+}
+
+/// A contact as this family's user.
+pub(super) fn user(asker: &Asker, contact: &Value) -> Value {
+    people::contact(contact, asker.face_of(contact))
 }
 
 /// All contacts that are not blocked.
 async fn contacts(asker: &Asker) -> Result<Vec<Value>, Refused> {
-    Ok(people::contacts(asker).await?.iter().map(people::contact).collect())
+    let contacts = people::contacts(asker).await?;
+    Ok(contacts.iter().map(|contact| user(asker, contact)).collect())
 }
 
 /// Who is there, the account's user first.
@@ -62,8 +80,27 @@ pub(super) fn checked_name(name: &str) -> Result<&str, Refused> {
 pub(super) async fn rename(asker: Asker, Object(body): Object) -> Answer {
     let name = checked_name(text(&body, "username")?)?;
     let wish = json!({ "name": name });
-    asker.ask(Method::PATCH, "/api/v1/me/profile", Some(&wish)).await?;
-    Ok(done("profile changed", json!({ "user": own(&asker).await? })))
+    let profile = asker.change_profile(&wish).await?;
+    let user = own_with(&asker, &profile).await?;
+    Ok(done("profile changed", json!({ "user": user })))
+}
+
+/// Takes a picture from a form. A form needs no leave to be sent here by a page of another origin, and does nothing: what says who
+/// asks is a header.
+pub(super) async fn set_avatar(State(gate): State<Gate>, asker: Asker, request: Request) -> Answer {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.unwrap_or_default().to_owned();
+    let body = read_body(request, &gate.door)
+        .await
+        .map_err(|error| from_error(&error))?;
+    let picture = form::field(&kind, &body, "file");
+    let picture = picture.ok_or_else(|| bad("the body must be a form (multipart/form-data) with a picture as file"))?;
+    let profile = asker
+        .change_profile(&json!({ "avatar": BASE64.encode(picture) }))
+        .await?;
+    let user = own_with(&asker, &profile).await?;
+    let data = json!({ "avatarUrl": user["avatar"], "user": user });
+    Ok(done("picture changed", data))
 }
 
 #[derive(Deserialize)]
@@ -98,7 +135,7 @@ pub(super) async fn one(asker: Asker, Id(id): Id) -> Answer {
         if contact["user_id"] != id.as_str() {
             return Err(Refused::new(StatusCode::NOT_FOUND, "there is no such user"));
         }
-        people::contact(&contact)
+        user(&asker, &contact)
     };
     Ok(done("", json!({ "user": user })))
 }

@@ -14,6 +14,8 @@ pub(crate) struct Profile {
     pub(crate) status_expires_at: Option<Time>,
     /// The media type of the picture, if there is one.
     pub(crate) avatar: Option<&'static str>,
+    /// Of the picture: another one has another.
+    pub(crate) avatar_hash: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,4 +40,7 @@ pub(crate) struct ChangeProfile {
     pub(crate) status_emoji: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
     pub(crate) status_expires_at: Option<Option<String>>,
+    /// Base64.
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) avatar: Option<Option<String>>,
 }
