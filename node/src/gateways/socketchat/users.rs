@@ -93,10 +93,10 @@ pub(super) async fn set_avatar(State(gate): State<Gate>, asker: Asker, request: 
     let body = read_body(request, &gate.door)
         .await
         .map_err(|error| from_error(&error))?;
-    let picture = form::field(&kind, &body, "file");
+    let picture = form::field(&kind, body, "file").await;
     let picture = picture.ok_or_else(|| bad("the body must be a form (multipart/form-data) with a picture as file"))?;
     let profile = asker
-        .change_profile(&json!({ "avatar": BASE64.encode(picture) }))
+        .change_profile(&json!({ "avatar": BASE64.encode(&picture) }))
         .await?;
     let user = own_with(&asker, &profile).await?;
     let data = json!({ "avatarUrl": user["avatar"], "user": user });
