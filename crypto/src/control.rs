@@ -7,7 +7,7 @@
 use crate::body::{Ext, MAX_EXT};
 use crate::codec::{ByteReader, DecodeError, decode_strict, encode, variant_index};
 use crate::envelope::MAX_ENVELOPE;
-use crate::ids::{ConversationId, DeviceId, EventId};
+use crate::ids::{ConversationId, DeviceId, EventId, UserId};
 use crate::intervals::{Intervals, MAX_INTERVALS};
 use crate::invite::MAX_INVITE;
 use crate::room::{ChainId, SharedChain};
@@ -17,7 +17,7 @@ use thiserror::Error;
 
 mod room;
 
-pub use room::{MAX_KEY_REQUESTS, MAX_REPORT_REASON, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, RoomAsk};
+pub use room::{MAX_KEY_REQUESTS, MAX_REPORT_REASON, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, RoomAsk, RoomKnock};
 
 /// 16 random bytes; the same control keeps its id when it is sent again.
 pub type ControlId = [u8; 16];
@@ -151,10 +151,23 @@ pub enum Control {
         /// Fields of later versions.
         ext: Ext,
     },
+    /// Tells those who may let others into a room who knocks at it.
+    RoomKnock(RoomKnock),
+    /// Tells them that somebody was turned away.
+    RoomTurnedAway {
+        /// The room.
+        room: ConversationId,
+        /// Who knocked.
+        user: UserId,
+        /// When they were, ms: whatever they asked until then is answered.
+        at: u64,
+        /// Fields of later versions.
+        ext: Ext,
+    },
 }
 
 /// Number of [`Control`] variants this version knows.
-const KNOWN_CONTROLS: u32 = 15;
+const KNOWN_CONTROLS: u32 = 17;
 
 /// How far a user has read a conversation: a place in the order of (clock, event id). The larger of two counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,7 +280,9 @@ impl Control {
             | Self::RoomRefused { .. }
             | Self::RoomHeads { .. }
             | Self::RoomOperations { .. }
-            | Self::RoomReport { .. } => room::validate(self),
+            | Self::RoomReport { .. }
+            | Self::RoomKnock(_)
+            | Self::RoomTurnedAway { .. } => room::validate(self),
         }
     }
 }

@@ -62,7 +62,7 @@ pub use codec::{
 pub use control::{
     Control, ControlError, ControlId, Have, LogHave, MAX_ADDRESSES, MAX_CONTROL, MAX_KEY_REQUESTS, MAX_LOGS, MAX_NAME,
     MAX_PEER, MAX_RECEIVED, MAX_REPORT_REASON, MAX_REQUEST_NOTE, MAX_ROOM_EVENTS, MAX_ROOM_HEADS, Payload, Profile,
-    ReadMark, RoomAsk,
+    ReadMark, RoomAsk, RoomKnock,
 };
 pub use device::{CERT_MAX_LIFETIME_MS, CertError, CertProof, DeviceCert};
 pub use device_list::{DeviceList, ListError, ListReference, MAX_DEVICES, MAX_REVOKED, SuccessionError};

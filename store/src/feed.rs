@@ -110,6 +110,13 @@ pub enum FeedRow {
     },
     /// What the account's user says about themselves has changed, or a setting.
     Own,
+    /// Somebody knocks at a room, or does no more.
+    Knock {
+        /// The room.
+        conversation: ConversationNo,
+        /// Who.
+        user: UserId,
+    },
 }
 
 impl Row for FeedRow {

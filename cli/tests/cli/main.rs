@@ -6,6 +6,7 @@ mod accounts;
 mod demo;
 #[cfg(unix)]
 mod doctor;
+mod doors;
 mod errors;
 mod gateways;
 mod guide;

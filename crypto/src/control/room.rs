@@ -4,7 +4,7 @@
 use super::{Control, ControlError, MAX_CONTROL, MAX_NAME, MAX_REQUEST_NOTE, limit};
 use crate::body::{Ext, MAX_EXT};
 use crate::event::MAX_WIRE_EVENT;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, UserId};
 use crate::room::{MAX_SHARED, SharedChain};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,34 @@ impl std::fmt::Debug for RoomAsk {
     }
 }
 
+/// Tells who knocks at a room, from the device where they do.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomKnock {
+    /// The room.
+    pub room: ConversationId,
+    /// Who knocks.
+    pub user: UserId,
+    /// When they did, ms.
+    pub at: u64,
+    /// What they call themselves, at most 64 bytes.
+    pub name: String,
+    /// What they say to it, at most 512 bytes.
+    pub note: String,
+    /// Fields of later versions.
+    pub ext: Ext,
+}
+
+impl std::fmt::Debug for RoomKnock {
+    /// Leaves out the texts.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RoomKnock")
+            .field("room", &self.room)
+            .field("user", &self.user)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Whether a control of rooms keeps its limits; of others nothing is said.
 pub(super) fn validate(control: &Control) -> Result<(), ControlError> {
     match control {
@@ -80,7 +108,12 @@ pub(super) fn validate(control: &Control) -> Result<(), ControlError> {
             limit("reason", reason.len(), MAX_REPORT_REASON)?;
             limit("ext", ext.len(), MAX_EXT)
         }
-        Control::RoomRefused { ext, .. } => limit("ext", ext.len(), MAX_EXT),
+        Control::RoomKnock(knock) => {
+            limit("name", knock.name.len(), MAX_NAME)?;
+            limit("note", knock.note.len(), MAX_REQUEST_NOTE)?;
+            limit("ext", knock.ext.len(), MAX_EXT)
+        }
+        Control::RoomRefused { ext, .. } | Control::RoomTurnedAway { ext, .. } => limit("ext", ext.len(), MAX_EXT),
         _ => Ok(()),
     }
 }

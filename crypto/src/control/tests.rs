@@ -98,7 +98,7 @@ fn controls_and_payloads_read_back_and_every_cut_or_longer_form_is_refused() {
 
 #[test]
 fn what_is_newer_is_told_from_what_is_wrong() {
-    assert_eq!(Control::decode(&[15]), Err(ControlError::NeedsNewerVersion));
+    assert_eq!(Control::decode(&[17]), Err(ControlError::NeedsNewerVersion));
     assert_eq!(
         Control::decode(&[]),
         Err(ControlError::Malformed(DecodeError::Malformed))

@@ -146,7 +146,7 @@ fn chains_operations_and_links_agree() {
             ("sender_chain", 5),
             ("room_shard", 4),
             ("room_link", 2),
-            ("control", 9),
+            ("control", 11),
         ],
     );
 }

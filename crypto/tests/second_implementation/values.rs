@@ -4,7 +4,7 @@ use parlour_crypto::{
     Body, ClosePoll, Control, ConversationId, Delete, DeviceId, Edit, EventId, Ext, Frame, Have, Hello, Intervals,
     KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_TIMER, KIND_VOTE,
     KnockRequest, KnockResponse, ListedRoom, LogHave, Message, Pin, Presence, Profile, Reaction, ReadMark, RoomAsk,
-    Timer, UserId, Vote,
+    RoomKnock, Timer, UserId, Vote,
 };
 use serde_json::Value;
 
@@ -162,6 +162,20 @@ fn room_control(name: &str, v: Given<'_>) -> Control {
             room,
             target: EventId::from_bytes(v.array("target")),
             reason: v.text("reason").to_owned(),
+            ext,
+        },
+        "RoomKnock" => Control::RoomKnock(RoomKnock {
+            room,
+            user: UserId::from_bytes(v.array("user")),
+            at: v.int("at"),
+            name: v.text("name").to_owned(),
+            note: v.text("note").to_owned(),
+            ext,
+        }),
+        "RoomTurnedAway" => Control::RoomTurnedAway {
+            room,
+            user: UserId::from_bytes(v.array("user")),
+            at: v.int("at"),
             ext,
         },
         "RoomOperations" => Control::RoomOperations {

@@ -277,6 +277,16 @@ impl Engine {
             Control::RoomReport {
                 room, target, reason, ..
             } => self.on_room_report(turn, device, (&room, &target), &reason)?,
+            Control::RoomKnock(knock) => {
+                if !self.on_room_knock(turn, device, knock)? {
+                    return Ok(());
+                }
+            }
+            Control::RoomTurnedAway { room, user, at, .. } => {
+                if !self.on_room_turned_away(turn, device, (&room, &user, at))? {
+                    return Ok(());
+                }
+            }
             Control::RoomHeads { room, heads, ext } => {
                 if !self.on_room_heads(turn, device, &room, &heads, &ext)? {
                     return Ok(());

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::stream::Stream;
 use super::support::TestApi;
 
 async fn made(api: &TestApi, wish: &Value) -> Value {
@@ -349,4 +350,36 @@ async fn a_room_has_a_picture_whose_type_its_bytes_say() {
     let gone = api.send(&api.request("DELETE", PATH)).await;
     assert_eq!((gone.status, api.get(PATH).await.status), (204, 404));
     assert_eq!(api.get("/api/v1/rooms/garden").await.json()["avatar"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_told_who_knocks_and_that_they_do_no_more() {
+    let (ada, bo) = (TestApi::start().await, TestApi::of("bo", |_| {}).await);
+    made(&ada, &json!({ "name": "garden", "policy": { "join": "knock" } })).await;
+    let mut at_ada = Stream::open(&ada, "", None).await;
+    let link = ada.post("/api/v1/rooms/garden/links", &json!({ "knock": true })).await;
+    assert_eq!(link.status, 201, "{}", link.json());
+    let link = json!({ "link": link.json()["link"] });
+    let joined = bo.post("/api/v1/room-links", &link).await;
+    assert!(joined.status < 300, "{}", joined.json());
+    let told = at_ada.find(|event| event["type"] == "room_request").await;
+    assert_eq!(
+        (&told["request"]["name"], &told["request"]["told_by"]),
+        (&json!("bo"), &Value::Null),
+        "{told}"
+    );
+    let asking = ada.get("/api/v1/rooms/garden/requests").await.json();
+    assert_eq!(asking["items"], json!([told["request"]]));
+    let user = told["user_id"].as_str().unwrap();
+    let away = ada.request("DELETE", &format!("/api/v1/rooms/garden/requests/{user}"));
+    assert_eq!(ada.send(&away).await.status, 204);
+    let over = at_ada.find(|event| event["type"] == "room_request").await;
+    assert_eq!(
+        (&over["user_id"], &over["request"], &over["conversation"]),
+        (&told["user_id"], &Value::Null, &told["conversation"])
+    );
+    assert_eq!(
+        ada.get("/api/v1/rooms/garden/requests").await.json()["items"],
+        json!([])
+    );
 }

@@ -90,6 +90,8 @@ export function apply(change) {
         return told(change.conversation);
       case "report":
         return reported(change);
+      case "room_request":
+        return knocked(change);
       case "request":
         return keep(requests, change.user_id, change.request);
       case "me":
@@ -120,6 +122,13 @@ function told(conversation) {
 function happened(message) {
   timeline.insert(message);
   if (message.system.kind === "info") keep(repainted, message.conversation, (repainted.value.get(message.conversation) ?? 0) + 1);
+}
+
+function knocked({ conversation: id, request }) {
+  const room = rooms.value.get(id);
+  if (!may(room, "invite")) return;
+  knocksAgain(id);
+  if (request) notice(`${request.name || "Somebody"} knocks at ${room.name}`);
 }
 
 function reported({ conversation: id, report }) {

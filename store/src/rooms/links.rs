@@ -1,10 +1,10 @@
-//! Links into rooms: those this device made, those of others that it has shown, and who waits at a door.
+//! Links into rooms: those this device made, and those of others that it has shown.
 
 use parlour_crypto::{UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
-use crate::keyspace::{ConversationNo, DeviceNo, Fields, Key, Kind};
+use crate::keyspace::{ConversationNo, Key, Kind};
 use crate::record::{self, Row, StoreError};
 
 /// A link into a room that this device has made.
@@ -108,69 +108,5 @@ pub fn delete_joining(txn: &mut Txn<'_>, no: ConversationNo) {
 pub fn all_joining(read: &impl Read) -> Result<Vec<JoiningRow>, StoreError> {
     record::scan(read, &Key::new(Kind::Joining).range())
         .map(|row| row.map(|(_, row)| row))
-        .collect()
-}
-
-/// Somebody who asks to be let into a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestRow {
-    /// What they call themselves.
-    pub name: String,
-    /// What they say.
-    pub note: String,
-    /// The device that asked.
-    pub device: DeviceNo,
-    /// When, ms.
-    pub at: u64,
-}
-
-impl Row for RequestRow {
-    const NOUN: &'static str = "request to join";
-}
-
-fn request_key(no: ConversationNo, user: &UserId) -> Vec<u8> {
-    Key::new(Kind::RoomRequest).conversation(no).user(user).done()
-}
-
-/// Notes that somebody asks to be let in.
-pub fn put_request(txn: &mut Txn<'_>, no: ConversationNo, user: &UserId, row: &RequestRow) {
-    record::put(txn, request_key(no, user), row);
-}
-
-/// What a user asked, if they wait.
-///
-/// # Errors
-/// The database cannot be read, or the row is malformed.
-pub fn request(read: &impl Read, no: ConversationNo, user: &UserId) -> Result<Option<RequestRow>, StoreError> {
-    record::get(read, &request_key(no, user))
-}
-
-/// Nobody waits any more.
-pub fn delete_request(txn: &mut Txn<'_>, no: ConversationNo, user: &UserId) {
-    txn.delete(request_key(no, user));
-}
-
-/// Who waits to be let into rooms, or into one.
-///
-/// # Errors
-/// As [`request`].
-pub fn requests(
-    read: &impl Read,
-    of: Option<ConversationNo>,
-) -> Result<Vec<(ConversationNo, UserId, RequestRow)>, StoreError> {
-    let key = Key::new(Kind::RoomRequest);
-    let range = match of {
-        Some(no) => key.conversation(no).range(),
-        None => key.range(),
-    };
-    record::scan::<RequestRow>(read, &range)
-        .map(|row| {
-            let (key, row) = row?;
-            let mut fields = Fields(key.get(1..).unwrap_or_default());
-            let (Some(no), Some(user)) = (fields.u32(), fields.array()) else {
-                return Err(StoreError::Malformed { noun: "request key" });
-            };
-            Ok((ConversationNo(no), UserId::from_bytes(user), row))
-        })
         .collect()
 }

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 mod links;
 pub(crate) mod picture;
 mod reports;
+mod requests;
 
 pub use links::{
-    JoiningRow, RequestRow, TokenRow, all_joining, delete_joining, delete_request, delete_token, joining, put_joining,
-    put_request, put_token, request, requests, tokens,
+    JoiningRow, TokenRow, all_joining, delete_joining, delete_token, joining, put_joining, put_token, tokens,
 };
 pub use picture::{picture, set_picture};
 pub use reports::{ReportRow, delete_report, put_report, report, reports};
+pub use requests::{Answer, Door, RequestRow, delete_request, put_request, request, requests};
 
 use crate::contacts;
 use crate::conversations::NOTES;

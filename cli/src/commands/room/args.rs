@@ -54,7 +54,7 @@ pub(super) enum Action {
         #[arg(long, value_name = "LINK", conflicts_with_all = ["uses", "knock"])]
         revoke: Option<String>,
     },
-    /// List who knocks with a link of this device
+    /// List who knocks, here or with a link of another member
     Requests {
         /// Its name here, its id, or the beginning of it
         room: String,

@@ -322,7 +322,15 @@ async fn requests(client: &Client, out: &Output, room: &str) -> Result<()> {
         let line = |request: &Value| {
             let note = field(request, "note");
             let note = if note.is_empty() { note } else { format!("  {note}") };
-            format!("{}  {}{note}\n", field(request, "name"), field(request, "user_id"))
+            let door = match request["told_by_name"].as_str() {
+                Some(name) => format!("  (with a link of {name})"),
+                None => String::new(),
+            };
+            format!(
+                "{}  {}{door}{note}\n",
+                field(request, "name"),
+                field(request, "user_id")
+            )
         };
         requests.as_array().into_iter().flatten().map(line).collect()
     })?;

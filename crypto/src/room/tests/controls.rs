@@ -108,7 +108,25 @@ fn controls() -> Vec<Control> {
             reason: "x".repeat(crate::MAX_REPORT_REASON),
             ext: Vec::new(),
         },
+        Control::RoomKnock(knock()),
+        Control::RoomTurnedAway {
+            room: ROOM,
+            user: crate::UserId::from_bytes([8; 32]),
+            at: 9,
+            ext: Vec::new(),
+        },
     ]
+}
+
+fn knock() -> crate::RoomKnock {
+    crate::RoomKnock {
+        room: ROOM,
+        user: crate::UserId::from_bytes([8; 32]),
+        at: 9,
+        name: "x".repeat(crate::MAX_NAME),
+        note: format!("please{}", "x".repeat(crate::MAX_REQUEST_NOTE - 6)),
+        ext: Vec::new(),
+    }
 }
 
 #[test]
@@ -175,6 +193,20 @@ fn the_controls_of_rooms_keep_their_limits() {
             reason: "x".repeat(crate::MAX_REPORT_REASON + 1),
             ext: Vec::new(),
         },
+        Control::RoomKnock(crate::RoomKnock {
+            name: "x".repeat(crate::MAX_NAME + 1),
+            ..knock()
+        }),
+        Control::RoomKnock(crate::RoomKnock {
+            note: "x".repeat(crate::MAX_REQUEST_NOTE + 1),
+            ..knock()
+        }),
+        Control::RoomTurnedAway {
+            room: ROOM,
+            user: crate::UserId::from_bytes([8; 32]),
+            at: 9,
+            ext: vec![(1, Vec::new()); 17],
+        },
     ];
     for control in refused {
         assert!(control.encode().is_err(), "{control:?}");
@@ -186,7 +218,7 @@ fn the_controls_of_rooms_keep_their_limits() {
         ext: Vec::new(),
     };
     assert!(most.encode().unwrap().len() < 32_768, "a full control fits an envelope");
-    let unknown = [&[15][..], &[0; 40]].concat();
+    let unknown = [&[17][..], &[0; 40]].concat();
     assert_eq!(Control::decode(&unknown), Err(ControlError::NeedsNewerVersion));
 }
 

@@ -133,4 +133,6 @@ def controls(draw):
             "RoomRefused": ["RoomRefused", {"room": key(), "reason": 255, "ext": []}],
             "RoomHeads": ["RoomHeads", {"room": key(), "heads": [], "ext": []}],
             "RoomOperations": ["RoomOperations", {"room": key(), "events": [draw(9).hex(), ""], "ext": ext}],
-            "RoomReport": ["RoomReport", {"room": key(), "target": key(), "reason": "Wörter", "ext": ext}]}
+            "RoomReport": ["RoomReport", {"room": key(), "target": key(), "reason": "Wörter", "ext": ext}],
+            "RoomKnock": ["RoomKnock", {"room": key(), "user": key(), "at": 1_790_000_000_000, "name": "Ada", "note": "Grüße", "ext": ext}],
+            "RoomTurnedAway": ["RoomTurnedAway", {"room": key(), "user": key(), "at": 0, "ext": []}]}

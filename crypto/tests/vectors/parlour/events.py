@@ -238,7 +238,9 @@ CONTROL = Control(ContactHello=Struct(token=Option(Fixed(16)), profile=PROFILE, 
                   RoomRefused=Struct(room=BYTES32, reason=U8, ext=EXT),
                   RoomHeads=Struct(room=BYTES32, heads=Vec(BYTES32, 256), ext=EXT),
                   RoomOperations=Struct(at_least_one("events"), room=BYTES32, events=Vec(Bytes(), 64), ext=EXT),
-                  RoomReport=Struct(room=BYTES32, target=BYTES32, reason=Text(512), ext=EXT))
+                  RoomReport=Struct(room=BYTES32, target=BYTES32, reason=Text(512), ext=EXT),
+                  RoomKnock=Struct(room=BYTES32, user=BYTES32, at=U64, name=Text(64), note=Text(512), ext=EXT),
+                  RoomTurnedAway=Struct(room=BYTES32, user=BYTES32, at=U64, ext=EXT))
 
 
 # -- payloads ----------------------------------------------------------------------------------------------------------

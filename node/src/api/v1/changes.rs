@@ -192,7 +192,7 @@ fn place(what: &dto::What) -> Option<ConversationId> {
             Some(message.conversation)
         }
         dto::What::MessageHidden { conversation, .. } | dto::What::Receipt { conversation, .. } => Some(*conversation),
-        dto::What::Report { conversation, .. } => Some(*conversation),
+        dto::What::Report { conversation, .. } | dto::What::RoomRequest { conversation, .. } => Some(*conversation),
         dto::What::Conversation { conversation } => Some(conversation.id),
         dto::What::Contact { .. } | dto::What::Request { .. } | dto::What::Me { .. } => None,
     }

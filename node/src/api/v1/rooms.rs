@@ -385,19 +385,22 @@ async fn requests(
     Part(room): Part,
 ) -> Result<Json<dto::List<dto::RoomRequest>>, ApiError> {
     let (no, _) = resolve_room(&state, &room)?;
-    let rows = rooms::requests(state.account.store(), Some(no))?.into_iter();
-    let items = rows.map(|(_, user, row)| dto::RoomRequest {
-        user_id: user,
-        name: text::name(&row.name),
-        note: text::lines(&row.note),
-        asked_at: Time(row.at),
-    });
-    Ok(Json(dto::List { items: items.collect() }))
+    let reader = Reader::new(&state.account);
+    let mut rows = rooms::requests(state.account.store(), Some(no))?;
+    rows.retain(|(_, _, row)| row.is_open());
+    rows.sort_by_key(|(_, _, row)| row.at);
+    let items = rows
+        .iter()
+        .map(|(_, user, row)| reader.room_request(user, row).transpose());
+    Ok(Json(dto::List {
+        items: items.flatten().collect::<Result<_, _>>()?,
+    }))
 }
 
 /// Who asks to be let in, by their id, its beginning, or what they call themselves if nobody else does.
 fn asking(state: &Shared, no: ConversationNo, wanted: &str) -> Result<UserId, ApiError> {
-    let rows = rooms::requests(state.account.store(), Some(no))?;
+    let mut rows = rooms::requests(state.account.store(), Some(no))?;
+    rows.retain(|(_, _, row)| row.is_open());
     let means = |user: &UserId, row: &rooms::RequestRow| {
         row.name == wanted || (wanted.len() > "user_".len() && user.to_string().starts_with(wanted))
     };

@@ -163,10 +163,7 @@ impl Engine {
         let own = self.own.user;
         let others = before.into_iter().filter(move |user| *user != own);
         match &act {
-            Act::Invite { user, .. } => {
-                rooms::delete_request(turn.txn, no, user);
-                self.welcome_to_room(turn, no, user)?;
-            }
+            Act::Invite { user, .. } => self.welcome_to_room(turn, no, user)?,
             Act::Join { invite, .. } => {
                 let others: BTreeSet<UserId> = others.collect();
                 // With what lets us in, which they may not have.

@@ -10,6 +10,7 @@ mod chains;
 mod changes;
 mod content;
 mod directory;
+mod doorkeepers;
 mod fellows;
 mod handing;
 mod happened;
@@ -99,6 +100,8 @@ pub(crate) struct Rooms {
     asked_chains: BTreeMap<(ConversationNo, DeviceNo), u64>,
     /// Rooms that a device may still tell us of.
     welcomes: BTreeMap<DeviceNo, Allowance>,
+    /// How often a device may still tell us of those who knock.
+    knock_news: BTreeMap<DeviceNo, Allowance>,
     /// Public rooms, given and found.
     pub(super) directory: Directory,
     /// Members who may let us in beside the makers of links.
@@ -127,6 +130,7 @@ impl Default for Rooms {
             key_requests: BTreeMap::new(),
             asked_chains: BTreeMap::new(),
             welcomes: BTreeMap::new(),
+            knock_news: BTreeMap::new(),
             directory: Directory::default(),
             around: Around::default(),
         }
@@ -151,6 +155,7 @@ impl Rooms {
     pub(crate) fn set_back(&mut self, by: u64) {
         let asks = self.asks.values_mut().chain(self.key_requests.values_mut());
         asks.chain(self.welcomes.values_mut())
+            .chain(self.knock_news.values_mut())
             .chain([&mut self.visits])
             .for_each(|allowance| allowance.set_back(by));
         for at in self.asked_chains.values_mut() {

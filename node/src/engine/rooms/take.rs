@@ -229,6 +229,7 @@ impl Engine {
         };
         self.room_changed(turn, no, unsettled.applied())?;
         self.show_operations(turn, no, unsettled.alone())?;
+        self.knocks_changed(turn, no)?;
         if !unsettled.was_in && self.takes_part(turn, no)? {
             return self.want_fellows(turn);
         }

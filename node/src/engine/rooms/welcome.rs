@@ -50,7 +50,15 @@ impl Engine {
             None => return Ok(()),
         };
         heads.truncate(WELCOME_HEADS);
+        let waits = |row: &OutboxRow| {
+            let same = |known: &[EventId]| known == heads.as_slice();
+            matches!(&row.control, Control::RoomWelcome { room: of, heads, .. } if *of == room && same(heads))
+        };
         for device in self.devices_with_session(turn, user)? {
+            // Whoever waited at the door has been told when the operation was settled.
+            if outbox::of_device(turn.txn, device)?.iter().any(waits) {
+                continue;
+            }
             let welcome = Control::RoomWelcome {
                 room,
                 create: create.clone(),

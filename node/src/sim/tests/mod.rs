@@ -30,6 +30,7 @@ mod rooms_bounds;
 mod rooms_ephemera;
 mod rooms_happened;
 mod rooms_history;
+mod rooms_knocks;
 mod rooms_large;
 mod rooms_links;
 mod rooms_order;

@@ -44,8 +44,10 @@ pub(super) fn tables() -> Vec<Table> {
     let request = rooms::RequestRow {
         name: "name".to_owned(),
         note: "note".to_owned(),
-        device: DEVICE,
+        door: rooms::Door::Elsewhere(DEVICE),
         at: 7,
+        told: vec![DEVICE],
+        answer: Some(rooms::Answer::TurnedAway(8)),
     };
     let report = rooms::ReportRow {
         reason: "noise".to_owned(),

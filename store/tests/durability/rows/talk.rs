@@ -62,6 +62,10 @@ fn feed_rows() -> Vec<FeedRow> {
             seqs: seqs(),
         },
         FeedRow::Own,
+        FeedRow::Knock {
+            conversation,
+            user: user(5),
+        },
     ]
 }
 

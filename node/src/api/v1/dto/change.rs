@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::Serialize;
 
-use super::{Contact, Conversation, Message, OwnProfile, Report, Request, Settings};
+use super::{Contact, Conversation, Message, OwnProfile, Report, Request, RoomRequest, Settings};
 
 /// One change of the feed.
 #[derive(Debug, Serialize)]
@@ -60,6 +60,12 @@ pub(crate) enum What {
         user_id: UserId,
         request: Option<Box<Request>>,
     },
+    /// Somebody knocks at a room; without a request, they do no more.
+    RoomRequest {
+        conversation: ConversationId,
+        user_id: UserId,
+        request: Option<Box<RoomRequest>>,
+    },
     /// What this account's user says about themselves, and their settings.
     Me {
         profile: Box<OwnProfile>,
@@ -69,7 +75,7 @@ pub(crate) enum What {
 
 impl What {
     /// All event names.
-    pub(crate) const NAMES: [&str; 10] = [
+    pub(crate) const NAMES: [&str; 11] = [
         "message",
         "system",
         "message_updated",
@@ -79,6 +85,7 @@ impl What {
         "conversation",
         "request",
         "report",
+        "room_request",
         "me",
     ];
 
@@ -94,6 +101,7 @@ impl What {
             Self::Conversation { .. } => "conversation",
             Self::Request { .. } => "request",
             Self::Report { .. } => "report",
+            Self::RoomRequest { .. } => "room_request",
             Self::Me { .. } => "me",
         }
     }

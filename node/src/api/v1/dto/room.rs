@@ -196,6 +196,9 @@ pub(crate) struct RoomRequest {
     pub(crate) name: String,
     pub(crate) note: String,
     pub(crate) asked_at: Time,
+    /// The member at whose door they are; nothing: here.
+    pub(crate) told_by: Option<UserId>,
+    pub(crate) told_by_name: Option<String>,
 }
 
 #[derive(Serialize)]

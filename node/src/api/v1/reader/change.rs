@@ -49,6 +49,19 @@ impl Reader<'_> {
                 let report = Box::new(self.report(target, by, &row)?);
                 Ok(id.map(|conversation| What::Report { conversation, report }))
             }
+            FeedRow::Knock { conversation, user } => {
+                let row = rooms::request(&self.rows, *conversation, user)?.filter(rooms::RequestRow::is_open);
+                let request = match row {
+                    Some(row) => self.room_request(user, &row)?.map(Box::new),
+                    None => None,
+                };
+                let id = conversations::id_of(&self.rows, *conversation)?;
+                Ok(id.map(|conversation| What::RoomRequest {
+                    conversation,
+                    user_id: *user,
+                    request,
+                }))
+            }
             FeedRow::Sent {
                 conversation,
                 log,

@@ -2,8 +2,8 @@
 //! is the same on all nodes but for what people are called there.
 
 use parlour_crypto::{Act, Body, EventId, Info, KIND_OPERATION, Operation, UserId, VerifiedEvent};
-use parlour_store::rooms::ReportRow;
-use parlour_store::{EventKey, StoreError, devices, events};
+use parlour_store::rooms::{ReportRow, RequestRow};
+use parlour_store::{EventKey, StoreError, devices, events, registers};
 
 use super::super::dto::{self, Time};
 use super::super::rooms::{rank_name, shown_rules};
@@ -148,6 +148,25 @@ impl Reader<'_> {
             reported_at: Time(row.at),
             open: !row.dismissed,
         })
+    }
+
+    /// Who knocks at a room; nothing if they are blocked.
+    pub(crate) fn room_request(&self, user: &UserId, row: &RequestRow) -> Result<Option<dto::RoomRequest>, StoreError> {
+        if registers::blocked(&self.rows, user)?.is_some() {
+            return Ok(None);
+        }
+        let told_by = match row.told_by() {
+            Some(device) => devices::get(&self.rows, device)?.map(|device| device.user),
+            None => None,
+        };
+        Ok(Some(dto::RoomRequest {
+            user_id: *user,
+            name: text::name(&row.name),
+            note: text::lines(&row.note),
+            asked_at: Time(row.at),
+            told_by_name: told_by.map(|user| self.name_of(&user)).transpose()?,
+            told_by,
+        }))
     }
 
     fn about(&self, what: dto::System, user: UserId) -> Result<dto::System, StoreError> {
