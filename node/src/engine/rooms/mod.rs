@@ -19,6 +19,7 @@ mod joining;
 mod key_requests;
 mod knocking;
 mod links;
+mod news;
 mod reporting;
 mod rights;
 mod serve;
@@ -47,6 +48,7 @@ use chains::Chains;
 use directory::Directory;
 pub use directory::PublicRoom;
 pub use links::{LinkKind, MadeLink};
+use news::News;
 pub(crate) use take::Taken;
 use take::Unsettled;
 
@@ -99,6 +101,8 @@ pub(crate) struct Rooms {
     knock_news: BTreeMap<DeviceNo, Allowance>,
     /// Public rooms, given and found.
     pub(super) directory: Directory,
+    /// Whom to ask for them, and whom to tell of ours.
+    pub(super) news: News,
     /// Members who may let us in beside the makers of links.
     around: Around,
 }
@@ -126,6 +130,7 @@ impl Default for Rooms {
             welcomes: BTreeMap::new(),
             knock_news: BTreeMap::new(),
             directory: Directory::default(),
+            news: News::default(),
             around: Around::default(),
         }
     }
@@ -156,6 +161,7 @@ impl Rooms {
             *at = at.saturating_sub(by);
         }
         self.directory.set_back(by);
+        self.news.set_back(by);
         self.around.set_back(by);
         self.chains.iter_mut().for_each(|chains| chains.set_back(by));
     }

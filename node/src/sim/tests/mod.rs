@@ -33,6 +33,7 @@ mod rooms_history;
 mod rooms_knocks;
 mod rooms_large;
 mod rooms_links;
+mod rooms_news;
 mod rooms_order;
 mod rooms_picture;
 mod rooms_public;

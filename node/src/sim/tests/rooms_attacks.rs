@@ -146,7 +146,7 @@ fn a_purge_of_more_than_there_is_ends_and_does_not_reach_what_is_said_after_a_ne
 
 #[test]
 fn who_learns_of_a_purge_and_the_return_after_it_at_once_deletes_the_same() {
-    let (mut sim, room) = three(162);
+    let (mut sim, room) = three(163);
     let old: Vec<_> = (0..5).map(|n| sim.tell(0, room, &format!("before {n}"))).collect();
     sim.wait(10 * SECOND);
     sim.down(2, Crash::Killed);
