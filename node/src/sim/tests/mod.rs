@@ -27,6 +27,7 @@ mod rooms_adversaries;
 mod rooms_around;
 mod rooms_attacks;
 mod rooms_bounds;
+mod rooms_chains;
 mod rooms_ephemera;
 mod rooms_happened;
 mod rooms_history;
