@@ -57,6 +57,8 @@ pub enum KnockRequest {
         /// Which link ([`link_question`](crate::link_question)); it says nothing to others than members.
         proof: [u8; 16],
     },
+    /// Says that there are public rooms to ask for.
+    RoomsChanged,
 }
 
 /// A public room, as a member lists it. Only who made it is proved; the rest is what the member says.

@@ -1,7 +1,7 @@
 //! The account's durable stream of changes. Every change gets its feed seq in the commit that made it; readers keep cursors.
 //! Rows are references: what they mean is read when they are read.
 
-use parlour_crypto::{EventId, Intervals, UserId};
+use parlour_crypto::{ConversationId, EventId, Intervals, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -116,6 +116,11 @@ pub enum FeedRow {
         conversation: ConversationNo,
         /// Who.
         user: UserId,
+    },
+    /// A contact or a node near by lists a public room that was not known.
+    PublicRoom {
+        /// Which.
+        room: ConversationId,
     },
 }
 

@@ -160,6 +160,7 @@ pub(crate) enum Kind {
     Report = 0xBA,
     Banned = 0xBB,
     RoomPicture = 0xBC,
+    HeardRoom = 0xBD,
 }
 
 /// Builds one key.

@@ -33,6 +33,7 @@ fn the_bytes_are_those_of_the_page() {
     assert_eq!(bundle(Some((300, [5; 32]))).encode().unwrap(), expected);
     assert_eq!(KnockResponse::Received.encode().unwrap(), [2]);
     assert_eq!(KnockRequest::Rooms.encode().unwrap(), [4]);
+    assert_eq!(KnockRequest::RoomsChanged.encode().unwrap(), [6]);
     let rooms = vec![ListedRoom {
         create: vec![9, 9],
         link: "parlour:".to_owned(),
@@ -74,6 +75,7 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
             nonce: [1; 16],
             proof: [2; 16],
         },
+        KnockRequest::RoomsChanged,
     ] {
         let bytes = request.encode().unwrap();
         assert_eq!(KnockRequest::decode(&bytes), Ok(request));
@@ -103,7 +105,7 @@ fn requests_and_responses_read_back_and_every_cut_or_longer_form_is_refused() {
 
 #[test]
 fn what_is_unknown_or_over_a_limit_is_refused() {
-    assert_eq!(KnockRequest::decode(&[6]), Err(DecodeError::Malformed));
+    assert_eq!(KnockRequest::decode(&[7]), Err(DecodeError::Malformed));
     let long = |room: ListedRoom| KnockResponse::Rooms { rooms: vec![room] };
     for refused in [
         KnockResponse::Rooms {

@@ -103,7 +103,7 @@ fn knocks_agree() {
     topic(
         "knock",
         &[
-            ("knock_request", 6),
+            ("knock_request", 7),
             ("knock_response", 7),
             ("asking_work", 2),
             ("asking_around", 1),

@@ -242,6 +242,7 @@ pub(crate) fn knock_request(value: &Value) -> KnockRequest {
             envelope: v.bytes("envelope"),
         },
         ("Rooms", _) => KnockRequest::Rooms,
+        ("RoomsChanged", _) => KnockRequest::RoomsChanged,
         ("Link", v) => KnockRequest::Link {
             nonce: v.array("nonce"),
             proof: v.array("proof"),

@@ -39,6 +39,8 @@ pub(crate) enum Knock {
     Member(ConversationNo, PeerId, [u8; 16]),
     /// The public rooms of whoever is at a peer.
     Rooms(PeerId),
+    /// That there are public rooms of ours to ask for.
+    RoomsChanged,
 }
 
 impl Engine {
@@ -189,6 +191,10 @@ impl Engine {
                 }),
             ) => self.begin_with_fellow(turn, &user, &device_list, &bundle),
             (Knock::Rooms(peer), Some(KnockResponse::Rooms { rooms })) => self.on_rooms_listed(turn, peer, rooms),
+            (Knock::Rooms(peer), _) => {
+                self.rooms_not_listed(turn, peer);
+                Ok(())
+            }
             (Knock::Ask(user), Some(KnockResponse::Received)) => self.request_arrived(turn, &user),
             (Knock::BundleToAsk(user) | Knock::Ask(user), _) => self.ask_later(turn, &user),
             (Knock::Bundle(user), answer) => {

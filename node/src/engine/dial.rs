@@ -131,7 +131,7 @@ impl Engine {
     }
 
     /// Every device there is a blocked user's.
-    fn only_blocked_at(&self, peer: &PeerId) -> bool {
+    pub(crate) fn only_blocked_at(&self, peer: &PeerId) -> bool {
         let there = self.devices_at(peer);
         !there.is_empty() && there.iter().all(|device| self.is_blocked_device(*device))
     }
@@ -224,6 +224,7 @@ impl Engine {
                 self.begin_again(turn, no)?;
             }
         }
+        self.ask_for_rooms_of(turn, peer)?;
         self.knock_to_join(turn, peer)?;
         self.knock_invited(turn, peer)
     }
@@ -251,6 +252,7 @@ impl Engine {
 
     pub(crate) fn on_disconnected(&mut self, turn: &mut Turn<'_, '_>, peer: PeerId) -> Result<(), StoreError> {
         self.dialer.connected.remove(&peer);
+        self.rooms.news.went(&peer, turn.now);
         for no in self.devices_at(&peer) {
             if let Some(mut row) = devices::get(turn.txn, no)? {
                 row.last_seen = turn.now;

@@ -137,12 +137,24 @@ impl Engine {
         now: u64,
     ) -> usize {
         let mut effects = Effects::default();
+        let mut turn = Turn {
+            txn,
+            now,
+            effects: &mut effects,
+        };
+        self.on_rooms_listed(&mut turn, peer, rooms).expect("readable");
+        self.rooms.directory.listed_by(&peer)
+    }
+
+    /// A peer says that it has public rooms: how many peers are to be asked within half a minute.
+    pub(crate) fn hear_that_rooms_changed(&mut self, txn: &mut Txn<'_>, peer: parlour_net::PeerId, now: u64) -> usize {
+        let mut effects = Effects::default();
         let turn = Turn {
             txn,
             now,
             effects: &mut effects,
         };
-        self.on_rooms_listed(&turn, peer, rooms).expect("readable");
-        self.rooms.directory.listed_by(&peer)
+        self.on_rooms_changed(&turn, &peer).expect("readable");
+        self.rooms.news.due_by(now + 30_000)
     }
 }

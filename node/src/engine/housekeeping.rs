@@ -32,6 +32,7 @@ impl Engine {
         self.purge_keys(turn)?;
         self.drop_old_requests(turn)?;
         self.drop_visitors(turn)?;
+        self.forget_heard_rooms(turn)?;
         self.sessions.set_day(Self::today(turn));
         self.sessions.purge(turn, turn.now.saturating_sub(KEEP_MS));
         self.look_after_chains(turn, turn.now.saturating_sub(KEEP_MS))?;

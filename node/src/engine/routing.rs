@@ -134,6 +134,7 @@ impl Engine {
             NetEvent::DiscoveredLan { peer, addresses } => {
                 self.rooms.directory.is_near(peer, addresses, turn.now);
                 self.dial_now(turn, peer);
+                self.ask_for_rooms_of(turn, peer)?;
                 self.ask_around_soon(turn)
             }
             NetEvent::Listening { address } => {
@@ -181,6 +182,8 @@ impl Engine {
                 Timer::Offer => self.on_offer_timer(turn)?,
                 Timer::Card => self.tell_card(turn)?,
                 Timer::Erase => self.erase_due(turn)?,
+                Timer::AskForRooms => self.on_ask_for_rooms(turn)?,
+                Timer::TellOfRooms => self.on_tell_of_rooms(turn)?,
                 Timer::Joining => self.on_joining_timer(turn)?,
                 Timer::Housekeeping => self.housekeeping(turn)?,
             }

@@ -50,6 +50,10 @@ pub(crate) enum Timer {
     Card,
     /// Erase messages whose time is over.
     Erase,
+    /// Ask peers for their public rooms.
+    AskForRooms,
+    /// Tell contacts that there is a public room to ask for.
+    TellOfRooms,
     /// Ask around for members of rooms that we wait to be let into.
     Joining,
     /// Keys to renew or purge, tags of a new day, held events, forgotten envelopes.

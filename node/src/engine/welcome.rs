@@ -94,7 +94,11 @@ impl Engine {
                 Welcome::Closed(InviteRefusal::Revoked) => KnockResponse::Closed { reason: 2 },
             },
             Ok(KnockRequest::BundleOf { user }) => self.bundle_to_ask(&user),
-            Ok(KnockRequest::Rooms) => self.list_rooms(turn)?,
+            Ok(KnockRequest::Rooms) => self.list_rooms(turn, by)?,
+            Ok(KnockRequest::RoomsChanged) => {
+                self.on_rooms_changed(turn, by)?;
+                KnockResponse::Received
+            }
             Ok(KnockRequest::Link { nonce, proof }) => self.answer_about_link(turn, by, &nonce, &proof)?,
             Ok(KnockRequest::Ask { user, nonce, envelope }) => self.on_ask(turn, &user, nonce, &envelope)?,
             Err(_) => KnockResponse::Nothing,

@@ -352,7 +352,17 @@ impl SimNode {
         let now = self.clock(now);
         let (engine, store) = self.running.as_mut().expect("the node is up");
         let mut txn = store.begin();
-        engine.hear_listed(&mut txn, peer, rooms, now)
+        let taken = engine.hear_listed(&mut txn, peer, rooms, now);
+        store.commit(txn.into_batch()).expect("written");
+        taken
+    }
+
+    /// A peer says that it has public rooms: how many peers are to be asked within half a minute.
+    pub(super) fn hears_that_rooms_changed(&mut self, peer: parlour_net::PeerId, now: u64) -> usize {
+        let now = self.clock(now);
+        let (engine, store) = self.running.as_mut().expect("the node is up");
+        let mut txn = store.begin();
+        engine.hear_that_rooms_changed(&mut txn, peer, now)
     }
 
     /// A turn that cannot be written: what its callers hear, the streams given up, and what the engine made again does first.

@@ -383,3 +383,34 @@ async fn readers_are_told_who_knocks_and_that_they_do_no_more() {
         json!([])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_told_of_a_public_room_of_a_contact_once() {
+    let (ada, bo) = (TestApi::start().await, TestApi::of("bo", |_| {}).await);
+    let mut at_ada = Stream::open(&ada, "", None).await;
+    let invite = bo.invite(&json!({})).await;
+    let added = ada.post("/api/v1/contacts", &json!({ "link": invite["link"] })).await;
+    assert_eq!(added.status, 201, "{}", added.json());
+    at_ada
+        .find(|event| event["type"] == "contact" && event["contact"]["state"] == "accepted")
+        .await;
+    made(&bo, &json!({ "name": "cellar" })).await;
+    let garden = made(&bo, &json!({ "name": "garden", "policy": { "join": "public" } })).await;
+    let told = at_ada.find(|event| event["type"] == "public_room").await;
+    assert_eq!(
+        (
+            &told["room"]["id"],
+            &told["room"]["slug"],
+            &told["room"]["made_by_name"]
+        ),
+        (&garden["id"], &json!("garden"), &json!("bo")),
+        "{told}"
+    );
+    let found = ada.post("/api/v1/public-rooms", &json!({})).await.json();
+    assert_eq!(found["items"], json!([told["room"]]));
+    let joined = ada.post("/api/v1/public-rooms/garden/join", &json!({})).await;
+    assert_eq!((joined.status, &joined.json()["standing"]), (200, &json!("member")));
+    let orchard = made(&bo, &json!({ "name": "orchard", "policy": { "join": "public" } })).await;
+    let next = at_ada.find(|event| event["type"] == "public_room").await;
+    assert_eq!(next["room"]["id"], orchard["id"]);
+}

@@ -85,6 +85,7 @@ const NOUNS: &[(Kind, &str)] = &[
     (Kind::LetInBy, "who let somebody in"),
     (Kind::RoomRequest, "request to join"),
     (Kind::RoomPicture, "picture of a room"),
+    (Kind::HeardRoom, "public room"),
 ];
 
 pub(super) fn check(store: &Store, report: &mut AuditReport, progress: &mut impl FnMut(&'static str, u64)) {

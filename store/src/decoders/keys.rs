@@ -182,4 +182,5 @@ fn in_rooms(row: &OneRow<'_>, parts: &Parts) {
     let _ = (rooms::of_user(row, &user), rooms::let_in_by(row, &user));
     let _ = (rooms::tokens(row), rooms::all_joining(row));
     let _ = (rooms::requests(row, None), rooms::reports(row, no));
+    let _ = rooms::all_heard(row);
 }

@@ -85,6 +85,7 @@ pub(super) const TABLES: &[(Kind, &[Reader])] = &[
     (Kind::Report, &[row::<rooms::ReportRow>]),
     (Kind::Banned, &[row::<rooms::Takes>]),
     (Kind::RoomPicture, &[row::<rooms::picture::PictureRow>]),
+    (Kind::HeardRoom, &[row::<rooms::HeardRow>]),
 ];
 
 const ANNOTATIONS: &[Reader] = &[

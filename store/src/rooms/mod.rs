@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlour_crypto::{DeviceId, EventId, Policy, UserId, decode_own};
 use serde::{Deserialize, Serialize};
 
+mod heard;
 mod links;
 pub(crate) mod picture;
 mod reports;
 mod requests;
 
+pub use heard::{HeardRow, all_heard, delete_heard, heard, put_heard};
 pub use links::{
     JoiningRow, TokenRow, all_joining, delete_joining, delete_token, joining, put_joining, put_token, tokens,
 };

@@ -128,6 +128,7 @@ def knock():
                         "Rooms": ["Rooms", {"rooms": [listed, {**listed, "create": "", "link": "", "ext": []}]}]}.items():
         yield "knock_response", name, {"value": value}
     yield "knock_request", "Link", {"value": ["Link", {"nonce": draw(16).hex(), "proof": draw(16).hex()}]}
+    yield "knock_request", "RoomsChanged", {"value": ["RoomsChanged", None]}
     yield "knock_response", "Member", {"value": ["Member", {"proof": draw(16).hex(), **lists}]}
     yield "asking_around", "a link", {"token": draw(16), "nonce": draw(16), "asks": draw(38), "asked": draw(38),
                                       "bundle": ada.signed_bundle}

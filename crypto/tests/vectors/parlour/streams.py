@@ -28,7 +28,7 @@ def check_asking(value):
 
 REQUEST = Enum(Bundle=Struct(hash=BYTES32), Deliver=Struct(envelope=Bytes()), BundleOf=Struct(user=BYTES32),
                Ask=Struct(check_asking, user=BYTES32, nonce=U64, envelope=Bytes()), Rooms=Empty(),
-               Link=Struct(nonce=Fixed(16), proof=Fixed(16)))
+               Link=Struct(nonce=Fixed(16), proof=Fixed(16)), RoomsChanged=Empty())
 RESPONSE = Enum(Nothing=Empty(),
                 Bundle=Struct(check_one_time, device_list=Bytes(), bundle=Bytes(),
                               one_time=Option(Tuple(U32, BYTES32))),

@@ -194,7 +194,9 @@ fn place(what: &dto::What) -> Option<ConversationId> {
         dto::What::MessageHidden { conversation, .. } | dto::What::Receipt { conversation, .. } => Some(*conversation),
         dto::What::Report { conversation, .. } | dto::What::RoomRequest { conversation, .. } => Some(*conversation),
         dto::What::Conversation { conversation } => Some(conversation.id),
-        dto::What::Contact { .. } | dto::What::Request { .. } | dto::What::Me { .. } => None,
+        dto::What::Contact { .. } | dto::What::Request { .. } | dto::What::PublicRoom { .. } | dto::What::Me { .. } => {
+            None
+        }
     }
 }
 

@@ -101,6 +101,7 @@ impl Engine {
         };
         rooms::put(turn.txn, no, &row);
         self.store_operation(turn, no, &event)?;
+        self.tell_of_public_room(turn, new.policy.apply(&Policy::default()).join, Policy::default().join)?;
         Ok(Ok(room))
     }
 
@@ -176,6 +177,7 @@ impl Engine {
                 // They take it only now.
                 self.tell_room_to(turn, no, &others)?;
             }
+            Act::Policy(policy) => self.tell_of_public_room(turn, policy.join, state.policy.join)?,
             Act::Leave => self.announce(turn, no, &[key], others)?,
             Act::Remove { user, .. } => self.announce(turn, no, &[key], [*user])?,
             _ => {}

@@ -96,7 +96,7 @@ impl Engine {
                     true => continue,
                     false => self.last_before(turn, &key, (device, log), &purge)?,
                 };
-                if annotations::purge(turn.txn, &key, up_to, &purge.by)? {
+                if up_to > 0 && annotations::purge(turn.txn, &key, up_to, &purge.by)? {
                     turn.effects.erase_at(turn.now);
                 }
             }
@@ -104,7 +104,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The last place of a log that a purge is about: who was let in again writes on in the same log, knowing of it.
+    /// The last place of a log, of those that are held, that a purge is about: who was let in again writes on in the same log, knowing of it,
+    /// and what they write may be here before everything is deleted.
     fn last_before(
         &mut self,
         turn: &Turn<'_, '_>,
@@ -135,9 +136,10 @@ impl Engine {
                 false => low = middle.saturating_add(1),
             }
         }
+        // What comes later is judged when it comes.
         Ok(match held.get(low) {
             Some(first) => first.saturating_sub(1),
-            None => purge.last,
+            None => held.last().copied().unwrap_or(0),
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::contacts::Knock;
 use crate::engine::effects::Turn;
 use crate::engine::timers::Allowance;
 
-/// Lists are given: one per this time, and so many at once.
+/// Lists are given to strangers: one per this time, and so many at once; and beside that as many to contacts.
 const LIST_EVERY_MS: u64 = 1_000;
 const LISTS_AT_ONCE: u64 = 20;
 /// Bytes of a list.
@@ -56,6 +56,7 @@ pub struct PublicRoom {
 /// What is known of public rooms around us.
 pub(crate) struct Directory {
     given: Allowance,
+    given_to_contacts: Allowance,
     asked: u64,
     lan: BTreeMap<PeerId, (u64, Vec<Multiaddr>)>,
     listed: BTreeMap<PeerId, (u64, Vec<PublicRoom>)>,
@@ -65,6 +66,7 @@ impl Default for Directory {
     fn default() -> Self {
         Self {
             given: Allowance::new(LIST_EVERY_MS, LISTS_AT_ONCE),
+            given_to_contacts: Allowance::new(LIST_EVERY_MS, LISTS_AT_ONCE),
             asked: 0,
             lan: BTreeMap::new(),
             listed: BTreeMap::new(),
@@ -76,6 +78,7 @@ impl Directory {
     /// The clock was set back.
     pub(super) fn set_back(&mut self, by: u64) {
         self.given.set_back(by);
+        self.given_to_contacts.set_back(by);
         self.asked = self.asked.saturating_sub(by);
         let lan = self.lan.values_mut().map(|(at, _)| at);
         lan.chain(self.listed.values_mut().map(|(at, _)| at))
@@ -92,6 +95,11 @@ impl Directory {
     pub(super) fn near(&self, now: u64) -> BTreeMap<PeerId, Vec<Multiaddr>> {
         let near = self.lan.iter().filter(|(_, (at, _))| now.saturating_sub(*at) < KEEP_MS);
         near.map(|(peer, (_, addresses))| (*peer, addresses.clone())).collect()
+    }
+
+    /// Whether a peer announced itself on the LAN.
+    pub(super) fn is_there(&self, peer: &PeerId) -> bool {
+        self.lan.contains_key(peer)
     }
 
     /// A peer announced itself on the LAN.
@@ -112,8 +120,12 @@ fn keep<T>(of: &mut BTreeMap<PeerId, (u64, T)>, max: usize, peer: PeerId, now: u
 
 impl Engine {
     /// The public rooms into which this account lets others.
-    pub(crate) fn list_rooms(&mut self, turn: &mut Turn<'_, '_>) -> Result<KnockResponse, StoreError> {
-        if !self.rooms.directory.given.take(turn.now) {
+    pub(crate) fn list_rooms(&mut self, turn: &mut Turn<'_, '_>, by: &PeerId) -> Result<KnockResponse, StoreError> {
+        let given = match self.is_contacts_peer(turn, by)? {
+            true => &mut self.rooms.directory.given_to_contacts,
+            false => &mut self.rooms.directory.given,
+        };
+        if !given.take(turn.now) {
             return Ok(KnockResponse::Nothing);
         }
         let rooms = self.listed_rooms(turn)?;
@@ -221,7 +233,7 @@ impl Engine {
     }
 
     /// The connected peers of contacts.
-    fn contacts_there(&self, turn: &Turn<'_, '_>) -> Result<BTreeSet<PeerId>, StoreError> {
+    pub(super) fn contacts_there(&self, turn: &Turn<'_, '_>) -> Result<BTreeSet<PeerId>, StoreError> {
         let mut there = BTreeSet::new();
         for contact in contacts::all(turn.txn)? {
             if contact.state == ContactState::Accepted && !self.is_blocked(&contact.user) {
@@ -235,11 +247,12 @@ impl Engine {
     /// A peer lists public rooms.
     pub(crate) fn on_rooms_listed(
         &mut self,
-        turn: &Turn<'_, '_>,
+        turn: &mut Turn<'_, '_>,
         peer: PeerId,
         listed: Vec<ListedRoom>,
     ) -> Result<(), StoreError> {
         let rooms = self.checked_rooms(turn, &peer, listed)?;
+        self.note_news(turn, &peer, &rooms)?;
         keep(&mut self.rooms.directory.listed, MAX_LISTERS, peer, turn.now, rooms);
         Ok(())
     }

@@ -19,6 +19,7 @@ mod joining;
 mod key_requests;
 mod knocking;
 mod links;
+mod news;
 mod reporting;
 mod rights;
 mod said;
@@ -49,6 +50,7 @@ use chains::Chains;
 use directory::Directory;
 pub use directory::PublicRoom;
 pub use links::{LinkKind, MadeLink};
+use news::News;
 use said::Grounds;
 pub(crate) use take::Taken;
 use take::Unsettled;
@@ -104,6 +106,8 @@ pub(crate) struct Rooms {
     knock_news: BTreeMap<DeviceNo, Allowance>,
     /// Public rooms, given and found.
     pub(super) directory: Directory,
+    /// Whom to ask for them, and whom to tell of ours.
+    pub(super) news: News,
     /// Members who may let us in beside the makers of links.
     around: Around,
 }
@@ -132,6 +136,7 @@ impl Default for Rooms {
             welcomes: BTreeMap::new(),
             knock_news: BTreeMap::new(),
             directory: Directory::default(),
+            news: News::default(),
             around: Around::default(),
         }
     }
@@ -162,6 +167,7 @@ impl Rooms {
             *at = at.saturating_sub(by);
         }
         self.directory.set_back(by);
+        self.news.set_back(by);
         self.around.set_back(by);
         self.chains.iter_mut().for_each(|chains| chains.set_back(by));
     }

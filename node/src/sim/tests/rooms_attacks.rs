@@ -146,23 +146,27 @@ fn a_purge_of_more_than_there_is_ends_and_does_not_reach_what_is_said_after_a_ne
 
 #[test]
 fn who_learns_of_a_purge_and_the_return_after_it_at_once_deletes_the_same() {
-    let (mut sim, room) = three(162);
-    let old: Vec<_> = (0..5).map(|n| sim.tell(0, room, &format!("before {n}"))).collect();
-    sim.wait(10 * SECOND);
-    sim.down(2, Crash::Killed);
-    sim.purge_by_bo(room, FAR);
-    sim.wait(MINUTE);
-    sim.let_in(1, room, 0);
-    let new: Vec<_> = (0..5).map(|n| sim.tell(0, room, &format!("after {n}"))).collect();
-    sim.wait(MINUTE);
-    sim.start(2);
-    sim.wait(5 * MINUTE);
-    for who in [1, 2] {
-        for id in &old {
-            assert!(matches!(sim.shown_at(who, id), Some(Shown::Absent(_))), "{who}");
-        }
-        for (n, id) in new.iter().enumerate() {
-            assert_eq!(sim.shown_at(who, id), Some(Shown::Text(format!("after {n}"))), "{who}");
+    for seed in 160..200 {
+        let (mut sim, room) = three(seed);
+        let old: Vec<_> = (0..5).map(|n| sim.tell(0, room, &format!("before {n}"))).collect();
+        sim.wait(10 * SECOND);
+        sim.down(2, Crash::Killed);
+        sim.purge_by_bo(room, FAR);
+        sim.wait(MINUTE);
+        sim.let_in(1, room, 0);
+        let new: Vec<_> = (0..5).map(|n| sim.tell(0, room, &format!("after {n}"))).collect();
+        sim.wait(MINUTE);
+        sim.start(2);
+        sim.wait(5 * MINUTE);
+        for who in [1, 2] {
+            for id in &old {
+                let shown = sim.shown_at(who, id);
+                assert!(matches!(shown, Some(Shown::Absent(_))), "seed {seed}, {who}");
+            }
+            for (n, id) in new.iter().enumerate() {
+                let expected = Some(Shown::Text(format!("after {n}")));
+                assert_eq!(sim.shown_at(who, id), expected, "seed {seed}, {who}");
+            }
         }
     }
 }

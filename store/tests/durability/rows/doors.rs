@@ -54,6 +54,19 @@ pub(super) fn tables() -> Vec<Table> {
         at: 8,
         dismissed: true,
     };
+    let heard = rooms::HeardRow {
+        creator: user(1),
+        name: "garden".to_owned(),
+        topic: "beans".to_owned(),
+        members: 2,
+        created: 3,
+        link: "parlour:".to_owned(),
+        peer: vec![4; 38],
+        contact: Some(user(7)),
+        seen: 5,
+    };
+    let listed = parlour_crypto::ConversationId::from_bytes([6; 32]);
+    let h = heard.clone();
     let (r, m, b) = (room.clone(), members.clone(), banned.clone());
     let (t, j, q, p) = (token.clone(), joining.clone(), request.clone(), report.clone());
     vec![
@@ -91,12 +104,14 @@ pub(super) fn tables() -> Vec<Table> {
                 rooms::put_joining(txn, &j);
                 rooms::put_request(txn, ROOM, &user(1), &q);
                 rooms::put_report(txn, ROOM, &event(1), &user(2), &p);
+                rooms::put_heard(txn, &listed, &h);
             },
             move |store| {
                 rooms::tokens(store).unwrap() == std::slice::from_ref(&token)
                     && rooms::joining(store, ROOM).unwrap().as_ref() == Some(&joining)
                     && rooms::request(store, ROOM, &user(1)).unwrap().as_ref() == Some(&request)
                     && rooms::report(store, ROOM, &event(1), &user(2)).unwrap().as_ref() == Some(&report)
+                    && rooms::heard(store, &listed).unwrap().as_ref() == Some(&heard)
             },
         ),
     ]

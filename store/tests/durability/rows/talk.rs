@@ -66,6 +66,9 @@ fn feed_rows() -> Vec<FeedRow> {
             conversation,
             user: user(5),
         },
+        FeedRow::PublicRoom {
+            room: parlour_crypto::ConversationId::from_bytes([6; 32]),
+        },
     ]
 }
 

@@ -3,7 +3,7 @@
 use parlour_crypto::{ConversationId, DeviceId, EventId, UserId};
 use serde::Serialize;
 
-use super::{Contact, Conversation, Message, OwnProfile, Report, Request, RoomRequest, Settings};
+use super::{Contact, Conversation, Message, OwnProfile, PublicRoom, Report, Request, RoomRequest, Settings};
 
 /// One change of the feed.
 #[derive(Debug, Serialize)]
@@ -66,6 +66,10 @@ pub(crate) enum What {
         user_id: UserId,
         request: Option<Box<RoomRequest>>,
     },
+    /// A contact or a node near by lists a public room that was not known.
+    PublicRoom {
+        room: Box<PublicRoom>,
+    },
     /// What this account's user says about themselves, and their settings.
     Me {
         profile: Box<OwnProfile>,
@@ -75,7 +79,7 @@ pub(crate) enum What {
 
 impl What {
     /// All event names.
-    pub(crate) const NAMES: [&str; 11] = [
+    pub(crate) const NAMES: [&str; 12] = [
         "message",
         "system",
         "message_updated",
@@ -86,6 +90,7 @@ impl What {
         "request",
         "report",
         "room_request",
+        "public_room",
         "me",
     ];
 
@@ -102,6 +107,7 @@ impl What {
             Self::Request { .. } => "request",
             Self::Report { .. } => "report",
             Self::RoomRequest { .. } => "room_request",
+            Self::PublicRoom { .. } => "public_room",
             Self::Me { .. } => "me",
         }
     }

@@ -58,6 +58,15 @@ pub(crate) struct PublicRoom {
     pub(crate) link: String,
 }
 
+impl std::fmt::Debug for PublicRoom {
+    /// Leaves out the link.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PublicRoom")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Somebody who is kept out.
 #[derive(Debug, Serialize)]
 pub(crate) struct Banned {

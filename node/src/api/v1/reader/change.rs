@@ -62,6 +62,11 @@ impl Reader<'_> {
                     request,
                 }))
             }
+            FeedRow::PublicRoom { room } => {
+                let heard = rooms::heard(&self.rows, room)?;
+                let heard = heard.map(|row| self.public_room(room, &row)).transpose()?;
+                Ok(heard.flatten().map(|room| What::PublicRoom { room: Box::new(room) }))
+            }
             FeedRow::Sent {
                 conversation,
                 log,

@@ -1,9 +1,9 @@
 //! System messages: what an operation, a pin or a timer says happened, as JSON and as a sentence. All of it is in the event itself, so that it
 //! is the same on all nodes but for what people are called there.
 
-use parlour_crypto::{Act, Body, EventId, Info, KIND_OPERATION, Operation, UserId, VerifiedEvent};
-use parlour_store::rooms::{ReportRow, RequestRow};
-use parlour_store::{EventKey, StoreError, devices, events, registers};
+use parlour_crypto::{Act, Body, ConversationId, EventId, Info, KIND_OPERATION, Operation, UserId, VerifiedEvent};
+use parlour_store::rooms::{self, HeardRow, ReportRow, RequestRow, Standing};
+use parlour_store::{EventKey, StoreError, conversations, devices, events, registers};
 
 use super::super::dto::{self, Time};
 use super::super::rooms::{rank_name, shown_rules};
@@ -166,6 +166,39 @@ impl Reader<'_> {
             asked_at: Time(row.at),
             told_by_name: told_by.map(|user| self.name_of(&user)).transpose()?,
             told_by,
+        }))
+    }
+
+    /// A public room of others, as it was first listed; nothing if whoever made it is blocked.
+    pub(crate) fn public_room(
+        &self,
+        id: &ConversationId,
+        row: &HeardRow,
+    ) -> Result<Option<dto::PublicRoom>, StoreError> {
+        let name = text::name(&row.name);
+        if name.is_empty() || registers::blocked(&self.rows, &row.creator)?.is_some() {
+            return Ok(None);
+        }
+        let slug = rooms::slug(&name);
+        let others = rooms::all_heard(&self.rows)?;
+        let mut others = others.iter().filter(|(other, _)| other != id);
+        let known = match conversations::number(&self.rows, id)? {
+            Some(no) => rooms::get(&self.rows, no)?,
+            None => None,
+        };
+        Ok(Some(dto::PublicRoom {
+            id: *id,
+            topic: text::lines(&row.topic),
+            members: row.members,
+            made_by: row.creator,
+            made_by_name: self.name_of(&row.creator)?,
+            created_at: Time(row.created),
+            ambiguous: others.any(|(_, other)| rooms::slug(&text::name(&other.name)) == slug),
+            joined: known.is_some_and(|room| room.standing == Standing::Member),
+            here: false,
+            link: row.link.clone(),
+            slug,
+            name,
         }))
     }
 
