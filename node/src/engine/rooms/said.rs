@@ -1,9 +1,9 @@
 //! Operations can take away what somebody had the right to say: a removal that did not know of it, or the end of what had let them in.
 //! What is held already is judged again then, and marked or hidden, as those mark and leave it who get it later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{DeviceId, Ending, EventId, KIND_MESSAGE, RoomState, Said, UserId, VerifiedEvent};
+use parlour_crypto::{DeviceId, Ending, EventId, Intervals, KIND_MESSAGE, RoomState, Said, UserId, VerifiedEvent};
 use parlour_store::annotations::{self, Ruling};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms};
 
@@ -37,18 +37,22 @@ impl Grounds {
         [only(self, other), only(other, self)].concat()
     }
 
-    /// The last event of a log that stands here and there whatever else is different; nothing where all endings are the same. What one of
-    /// several removals leaves more of than the others is among what they differ in.
-    fn alike_until(&self, other: &Self, user: &UserId, device: &DeviceId, log: u32) -> Option<u64> {
+    /// What ended a user and a device of theirs here or there, as the last event of a log that stands in spite of it and the removal, if
+    /// it was one; nothing where it is the same. Of several removals the one that leaves most counts, so that a new one is about what the
+    /// others are about, too.
+    fn endings(&self, other: &Self, user: &UserId, device: &DeviceId, log: u32) -> BTreeSet<(u64, Option<EventId>)> {
         let removals = [self, other].map(|of| of.ends.get(user));
         let ended = [self, other].map(|of| of.device_ends.get(&(*user, *device)));
-        let removals = removals.into_iter().flatten().flatten().map(|(_, ending)| ending);
-        let endings = removals.chain(ended.into_iter().flatten());
-        let is_same = self.ends.get(user) == other.ends.get(user) && ended[0] == ended[1];
-        endings
-            .filter(|_| !is_same)
-            .map(|ending| ending.last(device, log))
-            .min()
+        if removals[0] == removals[1] && ended[0] == ended[1] {
+            return BTreeSet::new();
+        }
+        let removals = removals.into_iter().flatten().flatten();
+        let removals = removals.map(|(id, ending)| (ending.last(device, log), Some(*id)));
+        let ended = ended
+            .into_iter()
+            .flatten()
+            .map(|ending| (ending.last(device, log), None));
+        removals.chain(ended).collect()
     }
 }
 
@@ -77,12 +81,19 @@ impl Engine {
                 continue;
             };
             let (user, device) = (known.user, known.id);
-            let ended = before.alike_until(&grounds, &user, &device, log.log);
-            let turns = self.first_under(turn, &log, &turned)?;
-            let Some(from) = ended.into_iter().chain(turns).min() else {
-                continue;
-            };
-            for seq in row.have.values().filter(|seq| *seq > from) {
+            let mut concerned = Intervals::default();
+            for (last, removal) in before.endings(&grounds, &user, &device, log.log) {
+                // Who was let in again and knows of it is not meant.
+                let known = self.first_under(turn, &log, removal.as_slice())?;
+                concerned.insert_range(
+                    last.saturating_add(1),
+                    known.map_or(u64::MAX, |first| first.saturating_sub(1)),
+                );
+            }
+            if let Some(first) = self.first_under(turn, &log, &turned)? {
+                concerned.insert_range(first, u64::MAX);
+            }
+            for seq in row.have.intersection(&concerned).values() {
                 for branch in 0..=u8::MAX {
                     let at = EventKey { log, seq, branch };
                     let Some(event) = events::get(turn.txn, &at)? else {
@@ -126,7 +137,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The last event of a log under whose view none of some operations stands, as far as it is held. Views of a log only grow.
+    /// The first event of a log, of those that are held, under whose view one of some operations stands. Views of a log only grow.
     fn first_under(
         &mut self,
         turn: &Turn<'_, '_>,
@@ -157,7 +168,7 @@ impl Engine {
                 low = middle.saturating_add(1);
             }
         }
-        Ok(held.get(low).map(|first| first.saturating_sub(1)))
+        Ok(held.get(low).copied())
     }
 
     /// Whether one of some operations was known to those who wrote under a view.
