@@ -4,8 +4,6 @@
 mod report;
 mod talk;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +18,6 @@ use self::report::Said;
 use self::talk::{Talk, differences};
 use super::machine::{Machine, Sampler};
 use super::node::{Ports, Process};
-use super::report::Memory;
 use super::soak::Random;
 use super::stage::history;
 use crate::output::Output;
@@ -40,6 +37,7 @@ const HELP: &str = "\
 Examples:
   parlour bench room
   parlour bench room --members 10 --messages 1000 --rate 20
+  parlour bench room --members 10 --messages 12000 --rate 20   (ten minutes, and whether memory is flat)
 
 Exit status 1 means that a message was lost, doubled or not confirmed, or that members have different histories; a missed goal is shown and is no failure.";
 
@@ -87,21 +85,18 @@ impl RoomBench {
         let (_, wrong) = garden.hold(&warm_up).await?;
         problems.extend(wrong);
         sleep(SETTLE).await;
-        let past_half = Arc::new(AtomicBool::new(false));
-        let samplers = garden.members.iter().map(|member| {
-            let past_half = past_half.clone();
-            Sampler::start(member.pid(), move || past_half.load(Ordering::Relaxed))
-        });
-        let samplers: Vec<Sampler> = samplers.collect();
         out.note(&format!("{messages} messages, {} a second", self.rate));
+        let half = Instant::now() + Duration::from_secs(u64::from(self.messages) / u64::from(self.rate.max(1)) / 2);
+        let samplers = garden.sample(half);
         let (paced_said, wrong) = garden.hold(&paced).await?;
         problems.extend(wrong);
-        past_half.store(true, Ordering::Relaxed);
+        let paced_memory = samplers.into_iter().map(Sampler::finish).collect();
         out.note(&format!("{messages} messages, as fast as they go"));
+        let samplers = garden.sample(Instant::now());
         let (fast_said, wrong) = garden.hold(&fast).await?;
         problems.extend(wrong);
         sleep(SETTLE).await;
-        let memory: Vec<Memory> = samplers.into_iter().map(Sampler::finish).collect();
+        let fast_memory = samplers.into_iter().map(Sampler::finish).collect();
 
         out.note("checking every message on all disks");
         let checked = garden.check(&[&warm_up, &paced, &fast], &mut problems).await?;
@@ -116,7 +111,8 @@ impl RoomBench {
             rate: self.rate,
             paced: paced_said,
             fast: fast_said,
-            memory,
+            paced_memory,
+            fast_memory,
             checked,
             problems,
         })
@@ -124,6 +120,13 @@ impl RoomBench {
 }
 
 impl Garden {
+    /// Begins to look at the memory of all of them.
+    fn sample(&self, half: Instant) -> Vec<Sampler> {
+        let samplers = self.members.iter();
+        let samplers = samplers.map(|member| Sampler::start(member.pid(), move || Instant::now() >= half));
+        samplers.collect()
+    }
+
     /// So many nodes, all in a room that the first of them made.
     async fn new(count: usize) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("parlour-room-").tempdir();
