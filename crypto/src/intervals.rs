@@ -61,6 +61,36 @@ impl Intervals {
         self.0.splice(low..high, [(start, end)]);
     }
 
+    /// The first value for which something holds that holds for all behind it, too; found by bisection.
+    ///
+    /// # Errors
+    /// That of `holds`.
+    pub fn first_where<E>(&self, mut holds: impl FnMut(u64) -> Result<bool, E>) -> Result<Option<u64>, E> {
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.0.get(middle) {
+                Some((start, _)) if !holds(*start)? => low = middle.saturating_add(1),
+                _ => high = middle,
+            }
+        }
+        // It holds from the beginning of the interval at `low`, and perhaps from within the one before.
+        let before = low.checked_sub(1).and_then(|before| self.0.get(before));
+        if let Some(&(mut not, mut first)) = before
+            && holds(first)?
+        {
+            while not.saturating_add(1) < first {
+                let middle = not.midpoint(first);
+                match holds(middle)? {
+                    true => first = middle,
+                    false => not = middle,
+                }
+            }
+            return Ok(Some(first));
+        }
+        Ok(self.0.get(low).map(|(start, _)| *start))
+    }
+
     /// Whether `value` is in the set.
     #[must_use]
     pub fn contains(&self, value: u64) -> bool {

@@ -102,3 +102,25 @@ fn what_is_not_normalized_is_refused() {
     }
     assert!(Intervals::from_normalized(vec![(1, 2), (4, 4)]).is_some());
 }
+
+#[test]
+fn the_first_value_for_which_something_holds_is_found_wherever_it_is() {
+    let last = u64::MAX;
+    for set in [
+        vec![],
+        vec![(1, 1)],
+        vec![(1, 9)],
+        vec![(2, 4), (6, 6), (9, 12)],
+        vec![(3, 3), (5, 5), (7, 7), (9, 9)],
+        vec![(0, 0), (5, 8), (last - 2, last)],
+    ] {
+        let set = Intervals::from_normalized(set).unwrap();
+        for from in (0..15).chain(last - 3..=last) {
+            let found = set.first_where(|value| Ok::<_, ()>(value >= from)).unwrap();
+            assert_eq!(found, set.values().find(|value| *value >= from), "{set:?} from {from}");
+        }
+        assert_eq!(set.first_where(|_| Ok::<_, ()>(false)), Ok(None));
+    }
+    let failing = Intervals::range(1, 9).first_where(|_| Err::<bool, _>("no"));
+    assert_eq!(failing, Err("no"));
+}

@@ -1,6 +1,8 @@
 //! What the rules of a room do to what is said in it, on receipt as on sending: who deletes for all, what came too soon, and what was
 //! deleted before it came. Nothing valid is dropped.
 
+use std::sync::Arc;
+
 use parlour_crypto::{
     DeviceId, EventHeader, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, Purge, Rank, RoomState, Said, UserId,
 };
@@ -113,35 +115,41 @@ impl Engine {
         log: (DeviceId, u32),
         purge: &Purge,
     ) -> Result<u64, StoreError> {
-        let held = logs::get(turn.txn, key)?
-            .have
-            .intersection(&Intervals::range(1, purge.last));
-        let held: Vec<u64> = held.values().collect();
-        let (mut low, mut high) = (0, held.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let seq = held.get(middle).copied().unwrap_or_default();
-            let at = EventKey {
-                log: *key,
-                seq,
-                branch: 0,
-            };
-            let view = events::get(turn.txn, &at)?.and_then(|event| event.header().view);
-            let state = match view {
-                Some(view) => self.state_of_view(turn, key.conversation, &view)?,
-                None => None,
-            };
-            match state.is_some_and(|state| knows(&state, log, purge)) {
-                true => high = middle,
-                false => low = middle.saturating_add(1),
-            }
-        }
+        let held = logs::get(turn.txn, key)?.have;
+        let held = held.intersection(&Intervals::range(1, purge.last));
+        let knowing = held.first_where(|seq| {
+            let state = self.state_at_place(turn, key, seq)?;
+            Ok::<_, StoreError>(state.is_some_and(|state| knows(&state, log, purge)))
+        })?;
         // What comes later is judged when it comes.
-        Ok(match held.get(low) {
+        Ok(match knowing {
             Some(first) => first.saturating_sub(1),
-            None => held.last().copied().unwrap_or(0),
+            None => held.max().unwrap_or(0),
         })
     }
+
+    /// What those knew who wrote at a place of a log.
+    fn state_at_place(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        seq: u64,
+    ) -> Result<Option<Arc<RoomState>>, StoreError> {
+        match view_at(turn, log, seq)? {
+            Some(view) => self.state_of_view(turn, log.conversation, &view),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The view of what is held at a place of a log.
+pub(super) fn view_at(turn: &Turn<'_, '_>, log: &LogKey, seq: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    let at = EventKey {
+        log: *log,
+        seq,
+        branch: 0,
+    };
+    Ok(events::get(turn.txn, &at)?.and_then(|event| event.header().view))
 }
 
 /// Whether who spoke under this state knew of a purge.

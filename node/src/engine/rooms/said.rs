@@ -7,6 +7,7 @@ use parlour_crypto::{DeviceId, Ending, EventId, Intervals, KIND_MESSAGE, RoomSta
 use parlour_store::annotations::{self, Ruling};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms};
 
+use super::content::view_at;
 use super::holds_operations;
 use crate::engine::Engine;
 use crate::engine::effects::Turn;
@@ -147,28 +148,11 @@ impl Engine {
         if operations.is_empty() {
             return Ok(None);
         }
-        let held: Vec<u64> = logs::get(turn.txn, log)?.have.values().collect();
-        let (mut low, mut high) = (0, held.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let seq = held.get(middle).copied().unwrap_or_default();
-            let at = EventKey {
-                log: *log,
-                seq,
-                branch: 0,
-            };
-            let view = events::get(turn.txn, &at)?.and_then(|event| event.header().view);
-            let under = match view {
-                Some(view) => self.is_under(turn, log.conversation, &view, operations)?,
-                None => false,
-            };
-            if under {
-                high = middle;
-            } else {
-                low = middle.saturating_add(1);
-            }
-        }
-        Ok(held.get(low).copied())
+        let held = logs::get(turn.txn, log)?.have;
+        held.first_where(|seq| match view_at(turn, log, seq)? {
+            Some(view) => self.is_under(turn, log.conversation, &view, operations),
+            None => Ok(false),
+        })
     }
 
     /// Whether one of some operations was known to those who wrote under a view.

@@ -86,23 +86,15 @@ impl Engine {
 
 /// The first seq of a log, of those that are held, that was said after a time. Clocks of a log only grow.
 fn first_after(turn: &Turn<'_, '_>, log: &LogKey, held: &Intervals, clock: u64) -> Result<u64, StoreError> {
-    let held: Vec<u64> = held.values().collect();
-    let (mut low, mut high) = (0, held.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        let seq = held.get(middle).copied().unwrap_or_default();
+    let first = held.first_where(|seq| {
         let at = EventKey {
             log: *log,
             seq,
             branch: 0,
         };
-        match events::brief(turn.txn, &at)?.is_some_and(|brief| brief.clock > clock) {
-            true => high = middle,
-            false => low = middle.saturating_add(1),
-        }
-    }
-    let end = held.last().map_or(1, |last| last.saturating_add(1));
-    Ok(held.get(low).copied().unwrap_or(end))
+        Ok::<_, StoreError>(events::brief(turn.txn, &at)?.is_some_and(|brief| brief.clock > clock))
+    })?;
+    Ok(first.unwrap_or_else(|| held.max().map_or(1, |last| last.saturating_add(1))))
 }
 
 /// Hides a message that came too soon.
