@@ -128,7 +128,7 @@ type Gathered = (BTreeMap<ConversationNo, Room>, BTreeMap<LogKey, (Intervals, Ev
 fn gather(db: &Db) -> Result<Gathered, RepairError> {
     let mut rooms: BTreeMap<ConversationNo, Room> = BTreeMap::new();
     let mut seen: BTreeMap<LogKey, (Intervals, EventId)> = BTreeMap::new();
-    let held = held(db)?;
+    let held = timeline::all_held(db)?;
     let mut batch = Batch::new();
     for key in keys_of(db, Kind::Event) {
         let key = key?;
@@ -177,12 +177,6 @@ fn keys_of(db: &Db, kind: Kind) -> impl Iterator<Item = Result<Vec<u8>, StoreErr
     let (from, to) = Key::new(kind).range();
     let keys: Vec<_> = db.scan_keys(&from, &to).collect();
     keys.into_iter().map(|key| key.map_err(StoreError::Read))
-}
-
-fn held(db: &Db) -> Result<BTreeSet<EventKey>, StoreError> {
-    keys_of(db, Kind::Held)
-        .filter_map(|key| key.map(|key| EventKey::from_bytes(key.get(9..)?)).transpose())
-        .collect()
 }
 
 /// Rows that lead to events that are not there.

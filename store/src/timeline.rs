@@ -1,6 +1,8 @@
 //! The timeline of a conversation: shown messages in the one order all nodes share, (clock, event id), and their arrival
 //! numbers on this node (room seq). Also events held back until their clock has come, and parents we have yet to see.
 
+use std::collections::BTreeSet;
+
 use parlour_crypto::{EventId, decode_own};
 use serde::{Deserialize, Serialize};
 
@@ -334,6 +336,18 @@ pub fn unblocked(
     });
     let wanted = events.filter(|event| event.as_ref().map_or(true, |event| wanted(event.log.device)));
     wanted.take(limit).collect()
+}
+
+/// All events that are kept back, for whatever time.
+///
+/// # Errors
+/// As [`get`].
+pub fn all_held(read: &impl Read) -> Result<BTreeSet<EventKey>, StoreError> {
+    let (from, to) = Key::new(Kind::Held).range();
+    let keys = read.scan_keys(&from, &to);
+    keys.filter_map(|key| key.map(|key| EventKey::from_bytes(key.get(9..)?)).transpose())
+        .map(|key| Ok(key?))
+        .collect()
 }
 
 /// Lets a held event go.

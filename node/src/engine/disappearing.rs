@@ -79,6 +79,7 @@ impl Engine {
 
     /// Erases what has had its time, some at a time.
     pub(crate) fn erase_due(&mut self, turn: &mut Turn<'_, '_>) -> Result<(), StoreError> {
+        self.purge_more(turn)?;
         let folded = annotations::erase_due(turn.txn, turn.now)?;
         tell(turn, &folded)?;
         self.set_erase_timer(turn);

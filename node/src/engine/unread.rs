@@ -94,19 +94,22 @@ impl Engine {
         Ok(())
     }
 
-    /// A message that was shown is not to be shown any more.
+    /// A message that was shown is not to be shown any more, or the other way round.
     pub(crate) fn count_veiled(
         &self,
         turn: &mut Turn<'_, '_>,
         no: ConversationNo,
         event: &VerifiedEvent,
+        veiled: bool,
     ) -> Result<(), StoreError> {
         if event.body().is_some()
             && let Some(mut row) = self.row_of_unread(turn, no, event)?
         {
-            row.unread = row.unread.saturating_sub(1);
-            let called = self.is_called_in(event);
-            row.mentions = row.mentions.saturating_sub(called.into());
+            let called = u64::from(self.is_called_in(event));
+            (row.unread, row.mentions) = match veiled {
+                true => (row.unread.saturating_sub(1), row.mentions.saturating_sub(called)),
+                false => (row.unread.saturating_add(1), row.mentions.saturating_add(called)),
+            };
             conversations::put(turn.txn, no, &row);
         }
         Ok(())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fold::Folded;
 use super::forget;
 use super::{
-    Class, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, replies, rooms, threads,
+    Class, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, purging, replies, threads,
 };
 use crate::db::{Read, Txn};
 use crate::events;
@@ -151,7 +151,7 @@ pub(super) fn left(txn: &Txn<'_>) -> usize {
 }
 
 /// Whether nothing more is to be erased in this transaction.
-pub(crate) fn is_spent(txn: &Txn<'_>) -> bool {
+pub fn is_spent(txn: &Txn<'_>) -> bool {
     left(txn) == 0
 }
 
@@ -169,16 +169,25 @@ pub(super) fn message(
     if let Some(why) = why {
         record::put(txn, gone_key(id), &why);
     }
-    let pin = pins::pin(txn, conversation, id)?;
-    for moved in pins::exchange(txn, conversation, id, (pin, None))? {
-        out.changed
-            .extend(message_place(txn, conversation, &moved)?.map(|(at, _)| at));
-    }
+    pins::unpin(txn, conversation, id, out)?;
     if bodies(txn, at, id, by, now, out)? {
         out.due_at(now);
     }
     out.changed.extend(replies(txn, conversation, id)?);
     Ok(())
+}
+
+/// A message is not shown any more, and stays here: others that show it with them are to look different.
+///
+/// # Errors
+/// As [`gone`].
+pub fn withdraw(txn: &mut Txn<'_>, at: &EventKey, id: &EventId) -> Result<Folded, StoreError> {
+    let (mut out, conversation) = (Folded::default(), at.log.conversation);
+    pins::unpin(txn, conversation, id, &mut out)?;
+    leave_thread(txn, at, &mut out)?;
+    out.changed.extend(replies(txn, conversation, id)?);
+    out.changed.insert(*at);
+    Ok(out)
 }
 
 /// Erases the body of a message and those of its versions; `true` if some are left, and due.
@@ -301,7 +310,7 @@ pub fn next_due(read: &impl Read) -> Result<Option<u64>, StoreError> {
             return Ok(Some(0));
         }
     }
-    if newer::is_any(read)? || rooms::is_any(read)? {
+    if newer::is_any(read)? || purging::purging(read)?.is_some() {
         return Ok(Some(0));
     }
     let (from, to) = Key::new(Kind::Due).range();
@@ -322,7 +331,6 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
     let mut out = Folded::default();
     forget::go_on(txn, now, &mut out)?;
     newer::go_on(txn, now, &mut out)?;
-    rooms::go_on(txn, now, &mut out)?;
     for key in due {
         if is_spent(txn) {
             break;
@@ -338,13 +346,25 @@ pub fn erase_due(txn: &mut Txn<'_>, now: u64) -> Result<Folded, StoreError> {
         if told {
             // The rest of something that everybody has heard of.
             bodies(txn, &at, &id, &by, now, &mut out)?;
-        } else {
+        } else if has_expired(&event, now) {
             message(txn, &at, &id, &by, Some(Gone::Expired), now, &mut out)?;
             out.changed.insert(at);
         }
     }
     out.due = next_due(txn)?;
     Ok(out)
+}
+
+/// Whether the time of a message is over. What was to be deleted may have come to stay meanwhile.
+fn has_expired(event: &VerifiedEvent, now: u64) -> bool {
+    let body = event.body().map(|(_, body)| Body::read(event.header().kind, body));
+    let Some(Ok(Body::Message(message))) = body else {
+        return false;
+    };
+    let expires = message
+        .expires_after()
+        .map(|after| event.header().clock.saturating_add(after));
+    expires.is_some_and(|expires| expires <= now)
 }
 
 fn sent_once_key(at: &EventKey) -> Vec<u8> {

@@ -37,6 +37,15 @@ pub struct Folded {
 }
 
 impl Folded {
+    /// Adds what another event changed.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.changed.extend(other.changed);
+        if let Some(due) = other.due {
+            self.due_at(due);
+        }
+        self.void = self.void.saturating_add(other.void);
+    }
+
     pub(super) fn due_at(&mut self, due: u64) {
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
@@ -55,6 +64,8 @@ struct Fold<'a, 'b> {
     stamp: Position,
     conversation: ConversationNo,
     now: u64,
+    /// The rules of its room hide the message.
+    veiled: bool,
     out: Folded,
 }
 
@@ -70,6 +81,10 @@ pub fn fold(
     now: u64,
 ) -> Result<Folded, StoreError> {
     let header = event.header();
+    let veiled = header.view.is_some() && rooms::is_veiled(txn, &event.id())?;
+    if veiled && header.kind != KIND_MESSAGE {
+        return Ok(Folded::default());
+    }
     let mut fold = Fold {
         txn,
         at: *at,
@@ -79,6 +94,7 @@ pub fn fold(
         },
         conversation: at.log.conversation,
         now,
+        veiled,
         out: Folded::default(),
     };
     let body = event.body().map(|(_, body)| Body::read(header.kind, body));
@@ -120,7 +136,7 @@ impl Fold<'_, '_> {
                 let key = key.u64(self.stamp.clock).event_id(&id).done();
                 record::put(self.txn, key, &Place::of(&self.at));
             }
-            if let Some(root) = &message.thread {
+            if let Some(root) = message.thread.as_ref().filter(|_| !self.veiled) {
                 self.join_thread(root)?;
             }
             why = self.why_gone(message)?;
@@ -140,6 +156,9 @@ impl Fold<'_, '_> {
             return self.erase(&self.at.clone(), &id, &author, why);
         }
         self.out.changed.extend(replies(self.txn, self.conversation, &id)?);
+        if self.veiled {
+            return Ok(());
+        }
         let pin = super::pin(self.txn, self.conversation, &id)?;
         let moved = pins::exchange(self.txn, self.conversation, &id, (None, pin))?;
         self.changed_pins(moved)?;
@@ -390,8 +409,11 @@ impl Fold<'_, '_> {
         let Some((at, _)) = target.filter(|(_, brief)| !brief.stub) else {
             return Ok(());
         };
-        if self.is_deleted(&pin.target, &author(self.txn, &at)?)? || erase::gone(self.txn, &pin.target)?.is_some() {
-            // Its body is still to be erased.
+        // Its body is still to be erased, or the rules hide it.
+        if self.is_deleted(&pin.target, &author(self.txn, &at)?)?
+            || erase::gone(self.txn, &pin.target)?.is_some()
+            || rooms::is_veiled(self.txn, &pin.target)?
+        {
             return Ok(());
         }
         let moved = pins::exchange(self.txn, self.conversation, &pin.target, (known, Some(row)))?;

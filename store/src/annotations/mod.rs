@@ -8,22 +8,23 @@ pub(crate) mod forget;
 pub(crate) mod newer;
 pub(crate) mod pins;
 pub(crate) mod polls;
+pub(crate) mod purging;
+mod renew;
 pub(crate) mod rooms;
 pub(crate) mod threads;
 
-pub(crate) use erase::is_spent;
 pub use erase::{
-    Gone, erase_due, erase_sent_once, forget_sent_once, gone, is_deleted, is_erased_here, next_due, sent_once,
-    use_view, views_used, waits_to_arrive,
+    Gone, erase_due, erase_sent_once, forget_sent_once, gone, is_deleted, is_erased_here, is_spent, next_due,
+    sent_once, use_view, views_used, waits_to_arrive, withdraw,
 };
 pub use fold::{Folded, fold, quoted};
 pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 pub use polls::{Vote, counted, votes};
-pub use rooms::{
-    Ruling, delete_for_all, deletes_for_all, is_purged, is_veiled, let_delete_for_all, purge, rule, ruling,
-};
+pub use purging::{forget_purge, is_purged, purge, purge_message, purged, purging};
+pub use renew::{renew, targets};
+pub use rooms::{Ruling, delete_for_all, deletes_for_all, is_veiled, let_delete_for_all, rule, ruling};
 pub use threads::{Thread, in_thread, is_root, leave, thread};
 
 use parlour_crypto::{EventId, UserId, decode_own};

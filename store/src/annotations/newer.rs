@@ -62,11 +62,7 @@ pub(super) fn go_on(txn: &mut Txn<'_>, now: u64, out: &mut Folded) -> Result<(),
             Some(Err(BodyError::NeedsNewerVersion)) => note(txn, &at),
             Some(_) => {
                 // Its row of erasing, if it has one, was written when it came: nobody can have written it here.
-                let folded = fold(txn, &at, &event, false, now)?;
-                out.changed.extend(folded.changed);
-                if let Some(due) = folded.due {
-                    out.due_at(due);
-                }
+                out.merge(fold(txn, &at, &event, false, now)?);
                 take_place(txn, &at, &event, out)?;
             }
             None => {}

@@ -7,7 +7,8 @@ use std::cmp::Reverse;
 use parlour_crypto::{EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, class};
+use super::fold::Folded;
+use super::{Class, class, message_place};
 use crate::db::{Db, Read, Txn};
 use crate::keyspace::{ConversationNo, Fields, Key, Kind};
 use crate::record::{self, Row, StoreError};
@@ -162,6 +163,21 @@ pub(super) fn exchange(
     }
     moved.retain(|id| id != target);
     Ok(moved)
+}
+
+/// A message is not to be seen any more, and its pin is not shown with it.
+pub(super) fn unpin(
+    txn: &mut Txn<'_>,
+    conversation: ConversationNo,
+    target: &EventId,
+    out: &mut Folded,
+) -> Result<(), StoreError> {
+    let pin = pin(txn, conversation, target)?;
+    for moved in exchange(txn, conversation, target, (pin, None))? {
+        let place = message_place(txn, conversation, &moved)?;
+        out.changed.extend(place.map(|(at, _)| at));
+    }
+    Ok(())
 }
 
 /// Rows of builds that kept the pins of all users in one order.

@@ -4,7 +4,7 @@
 use parlour_crypto::{Body, EventId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Place, author, class};
+use super::{Class, Place, author, class, rooms};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields};
@@ -132,6 +132,7 @@ pub fn counted(
         };
         if let Some(Body::Vote(vote)) = body_at(read, &at)?
             && vote.poll == *poll
+            && !rooms::is_veiled(read, id)?
         {
             let clock = brief.clock;
             counted.push(Vote {

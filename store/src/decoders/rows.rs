@@ -4,7 +4,7 @@ use parlour_crypto::CardDetails;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::annotations::{self, bodiless, erase, forget, newer, pins, polls, rooms as purges, threads};
+use crate::annotations::{self, bodiless, erase, forget, newer, pins, polls, purging, rooms as rulings, threads};
 use crate::keyspace::{EventKey, Kind};
 use crate::record::{Row, decode_row, encode_row};
 use crate::{
@@ -37,9 +37,9 @@ pub(super) const TABLES: &[(Kind, &[Reader])] = &[
     (Kind::Forgetting, &[row::<forget::Forgetting>]),
     (Kind::PinnedBy, &[row::<pins::Target>]),
     (Kind::NotUnderstood, &[row::<newer::Mark>]),
-    (Kind::ForAll, &[row::<purges::Mark>]),
-    (Kind::Ruling, &[row::<purges::Ruling>]),
-    (Kind::Purging, &[row::<purges::Purging>]),
+    (Kind::ForAll, &[row::<rulings::Mark>]),
+    (Kind::Ruling, &[row::<rulings::Ruling>]),
+    (Kind::Purging, &[row::<purging::Purging>]),
     (Kind::System, &[place]),
     (Kind::Bodiless, &[row::<bodiless::Bodiless>]),
     (Kind::Event, &[row::<events::EventRow>]),

@@ -154,9 +154,25 @@ pub struct Version {
 /// The database cannot be read, or a row is malformed.
 pub fn state(read: &impl Read, at: &EventKey, event: &VerifiedEvent, author: &UserId) -> Result<State, StoreError> {
     let header = event.header();
+    // Only in rooms is there a view.
+    let ruling = match header.view {
+        Some(_) => annotations::ruling(read, &event.id())?,
+        None => annotations::Ruling::default(),
+    };
+    if ruling.hides() {
+        let why = if ruling.void { Absent::Void } else { Absent::TooSoon };
+        return Ok(State::of(Shown::Absent(why)));
+    }
     let body = event.body().map(|(_, body)| Body::read(header.kind, body));
     match body {
-        Some(Ok(Body::Message(message))) => of_message(read, at, event, author, message),
+        Some(Ok(Body::Message(message))) => {
+            let state = of_message(read, at, event, author, message)?;
+            let around_removal = ruling.around_removal && !matches!(state.shown, Shown::Absent(_));
+            Ok(State {
+                around_removal,
+                ..state
+            })
+        }
         Some(Ok(Body::Timer(timer))) => Ok(State::of(Shown::Timer(timer.expires_after_ms))),
         Some(_) => Ok(State::of(Shown::Unsupported)),
         None => Ok(State::of(absent(read, at, event, author)?)),
@@ -184,15 +200,6 @@ fn of_message(
     message: Message,
 ) -> Result<State, StoreError> {
     let (id, conversation) = (event.id(), at.log.conversation);
-    // Only in rooms is there a view.
-    let ruling = match event.header().view {
-        Some(_) => annotations::ruling(read, &id)?,
-        None => annotations::Ruling::default(),
-    };
-    if ruling.hides() {
-        let why = if ruling.void { Absent::Void } else { Absent::TooSoon };
-        return Ok(State::of(Shown::Absent(why)));
-    }
     let expires = message.expires_after();
     // The body of what is erased can stay a moment longer.
     if (message.visibility != VISIBLE_FOREVER || expires.is_some()) && annotations::gone(read, &id)?.is_some() {
@@ -217,7 +224,6 @@ fn of_message(
         thread,
         mentions: message.mentions,
         expires: expires.map(|after| event.header().clock.saturating_add(after)),
-        around_removal: ruling.around_removal,
         ..State::of(shown)
     };
     if !annotations::any(read, conversation, &id)? {

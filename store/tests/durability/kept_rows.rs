@@ -173,7 +173,7 @@ fn newer(world: &World, like: &Said, n: u32) -> Said {
     }
 }
 
-fn annotate(txn: &mut Txn<'_>, world: &World, said: &Annotated) {
+fn annotate(txn: &mut Txn<'_>, said: &Annotated) {
     take(txn, &said.all.iter().collect::<Vec<_>>());
     for (n, shown) in (1..).zip(&said.all[..5]) {
         let entry = timeline::TimelineEntry {
@@ -190,13 +190,13 @@ fn annotate(txn: &mut Txn<'_>, world: &World, said: &Annotated) {
     annotations::use_view(txn, &used_up.at, &used_up.event.id(), 1, NOW).unwrap();
     events::put(txn, &said.own_once.at, &said.own_once.event);
     annotations::fold(txn, &said.own_once.at, &said.own_once.event, true, NOW).unwrap();
-    annotations::let_delete_for_all(txn, &id);
+    annotations::let_delete_for_all(txn, &id, true);
     let ruling = annotations::Ruling {
         too_soon: true,
         ..Default::default()
     };
     annotations::rule(txn, &id, ruling);
-    annotations::purge(txn, &first.at.log, 5, &world.users[1]).unwrap();
+    annotations::purge(txn, &first.at.log, 5).unwrap();
     let bodiless = said.all.last().unwrap();
     annotations::bodiless::is_without(txn, &bodiless.at, &bodiless.event.id(), DeviceNo(3), NOW).unwrap();
     // The history of the other conversation is to be erased.
@@ -265,7 +265,7 @@ fn every_table() -> Vec<(String, u8)> {
 
 fn written(world: &World) {
     let mut txn = world.store.begin();
-    annotate(&mut txn, world, &annotated(world));
+    annotate(&mut txn, &annotated(world));
     tables().iter().for_each(|table| (table.write)(&mut txn));
     world.store.commit(txn.into_batch()).unwrap();
 }

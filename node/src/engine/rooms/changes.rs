@@ -64,13 +64,13 @@ impl Engine {
             rooms::delete_let_in(turn.txn, &by, no);
         }
         self.prune_chains(turn, no, &members, &again)?;
-        self.purge_logs(turn, no)?;
         feed::append(turn.txn, &FeedRow::Conversation { conversation: no })?;
         let changed = |user: &UserId| before.get(user) != members.get(user);
         if applied != Applied::Last {
             self.rooms.views.forget(no);
         }
         self.judge_anew(turn, no, applied != Applied::Last)?;
+        self.purge_logs(turn, no)?;
         let keep = |log: &LogKey, user: &UserId| applied == Applied::Last && !changed(user) && log.conversation == no;
         self.rooms
             .denied

@@ -20,6 +20,7 @@ mod key_requests;
 mod knocking;
 mod links;
 mod news;
+mod purging;
 mod reporting;
 mod rights;
 mod said;

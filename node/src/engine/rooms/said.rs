@@ -3,28 +3,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{DeviceId, Ending, EventId, Intervals, KIND_MESSAGE, RoomState, Said, UserId, VerifiedEvent};
+use parlour_crypto::{
+    DeviceId, Ending, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, KIND_PIN, Purge, RoomState, Said, UserId,
+    VerifiedEvent,
+};
 use parlour_store::annotations::{self, Ruling};
-use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms};
+use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms, system, timeline};
 
-use super::content::view_at;
+use super::content::may_delete_for_all;
 use super::holds_operations;
 use crate::engine::Engine;
+use crate::engine::append::tell;
 use crate::engine::effects::Turn;
+use crate::engine::write::position;
 
 /// What rulings on messages go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grounds {
     ends: BTreeMap<UserId, BTreeMap<EventId, Ending>>,
     device_ends: BTreeMap<(UserId, DeviceId), Ending>,
+    pub(super) purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
     void: Vec<EventId>,
 }
+
+/// Of users, the messages of which what they say is to be made anew.
+pub(super) type Anew = BTreeMap<UserId, BTreeSet<EventId>>;
 
 impl Grounds {
     pub(super) fn of(state: &RoomState) -> Self {
         Self {
             ends: state.ends.clone(),
             device_ends: state.device_ends.clone(),
+            purged: state.purged.clone(),
             void: state.dropped.keys().copied().collect(),
         }
     }
@@ -69,7 +79,7 @@ impl Engine {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
-        let grounds = Grounds::of(folded.state());
+        let (grounds, slow) = (Grounds::of(folded.state()), folded.had_slow_mode());
         let Some(before) = self.rooms.grounds.insert(no, grounds.clone()) else {
             return Ok(());
         };
@@ -77,6 +87,7 @@ impl Engine {
             return Ok(());
         }
         let turned = if anew { before.turned(&grounds) } else { Vec::new() };
+        let mut renew = self.forget_purges(turn, no, (&before, &grounds))?;
         for (log, row) in logs::of_conversation(turn.txn, no)? {
             let Some(known) = self.known.get(&log.device).filter(|_| !holds_operations(&log)) else {
                 continue;
@@ -94,46 +105,96 @@ impl Engine {
             if let Some(first) = self.first_under(turn, &log, &turned)? {
                 concerned.insert_range(first, u64::MAX);
             }
+            let mut earliest = None;
             for seq in row.have.intersection(&concerned).values() {
                 for branch in 0..=u8::MAX {
                     let at = EventKey { log, seq, branch };
                     let Some(event) = events::get(turn.txn, &at)? else {
                         break;
                     };
-                    self.rule_again(turn, &at, &event, &user)?;
+                    let clock = event.header().clock;
+                    earliest = Some(earliest.map_or(clock, |earliest: u64| earliest.min(clock)));
+                    self.rule_again(turn, &at, &event, &user, &mut renew)?;
                 }
             }
+            if let Some(earliest) = earliest.filter(|_| slow) {
+                self.pace_again(turn, no, log.device, earliest)?;
+            }
+        }
+        for (user, about) in renew.into_iter().filter(|(_, about)| !about.is_empty()) {
+            let folded = annotations::renew(turn.txn, no, &user, &about, turn.now)?;
+            tell(turn, &folded)?;
+            // What was deleted is asked of others.
+            self.want_soon(turn, no)?;
         }
         Ok(())
     }
 
+    /// Judges again something that was said; `anew` grows by what it said of messages, if that counts otherwise now.
     fn rule_again(
         &mut self,
         turn: &mut Turn<'_, '_>,
         at: &EventKey,
         event: &VerifiedEvent,
         user: &UserId,
+        anew: &mut Anew,
     ) -> Result<(), StoreError> {
-        let header = event.header();
-        if header.kind != KIND_MESSAGE {
-            return Ok(());
-        }
+        let (header, id) = (event.header(), event.id());
         let Some(said) = self.judge_said(turn, at.log.conversation, header, user)? else {
             return Ok(());
         };
-        let before = annotations::ruling(turn.txn, &event.id())?;
+        let before = annotations::ruling(turn.txn, &id)?;
         let ruling = Ruling {
-            around_removal: said == Said::AroundRemoval,
+            around_removal: header.kind == KIND_MESSAGE && said == Said::AroundRemoval,
             void: said == Said::Void,
             ..before
         };
+        self.rule(turn, at, event, ruling)?;
+        let mut turned = ruling.void != before.void;
+        if header.kind == KIND_DELETE {
+            let then = match header.view {
+                Some(view) => self.state_of_view(turn, at.log.conversation, &view)?,
+                None => None,
+            };
+            let may = said == Said::Stands && then.is_some_and(|then| may_delete_for_all(&then, user));
+            turned |= may != annotations::deletes_for_all(turn.txn, &id)?;
+            annotations::let_delete_for_all(turn.txn, &id, may);
+        }
+        if turned {
+            anew.entry(*user).or_default().extend(annotations::targets(event));
+        }
+        Ok(())
+    }
+
+    /// Writes down what the rules say of something that is here already, and what follows from it for readers.
+    pub(super) fn rule(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        at: &EventKey,
+        event: &VerifiedEvent,
+        ruling: Ruling,
+    ) -> Result<(), StoreError> {
+        let (no, id) = (at.log.conversation, event.id());
+        let before = annotations::ruling(turn.txn, &id)?;
         if ruling == before {
             return Ok(());
         }
-        if ruling.hides() && !before.hides() {
-            self.count_veiled(turn, at.log.conversation, event)?;
+        annotations::rule(turn.txn, &id, ruling);
+        if event.header().kind == KIND_PIN && ruling.void {
+            system::remove(turn.txn, no, &position(event));
+            feed::append(turn.txn, &feed::FeedRow::System { event: *at })?;
         }
-        annotations::rule(turn.txn, &event.id(), ruling);
+        if timeline::get(turn.txn, no, &position(event))?.is_none() {
+            return Ok(());
+        }
+        if ruling.hides() != before.hides() {
+            self.count_veiled(turn, no, event, ruling.hides())?;
+            let folded = match ruling.hides() {
+                true => annotations::withdraw(turn.txn, at, &id)?,
+                false => annotations::fold(turn.txn, at, event, false, turn.now)?,
+            };
+            tell(turn, &folded)?;
+        }
         feed::append(turn.txn, &feed::FeedRow::Changed { event: *at })?;
         Ok(())
     }
@@ -172,4 +233,14 @@ impl Engine {
             .zip(heads)
             .is_some_and(|(folded, heads)| folded.is_under(&heads, operations)))
     }
+}
+
+/// The view of what is held at a place of a log.
+fn view_at(turn: &Turn<'_, '_>, log: &LogKey, seq: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    let at = EventKey {
+        log: *log,
+        seq,
+        branch: 0,
+    };
+    Ok(events::get(turn.txn, &at)?.and_then(|event| event.header().view))
 }

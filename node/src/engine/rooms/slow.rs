@@ -3,7 +3,7 @@
 
 use parlour_crypto::{EventHeader, EventId, Intervals, KIND_MESSAGE, Rank, RoomState, UserId, VerifiedEvent};
 use parlour_store::annotations::{self, Ruling};
-use parlour_store::{EventKey, LogKey, StoreError, events, feed, logs};
+use parlour_store::{ConversationNo, DeviceNo, EventKey, LogKey, StoreError, events, logs};
 
 use super::holds_operations;
 use crate::engine::Engine;
@@ -23,6 +23,7 @@ impl Engine {
         pause_ms: u64,
     ) -> Result<(), StoreError> {
         let this = (header.clock, id);
+        let mut too_soon = false;
         for (near, row) in logs::of_device(turn.txn, log.conversation, log.device)? {
             if holds_operations(&near) {
                 continue;
@@ -47,13 +48,20 @@ impl Engine {
                     let Some(other) = events::get(turn.txn, &at)? else {
                         break;
                     };
+                    if annotations::ruling(turn.txn, &other.id())?.void {
+                        continue;
+                    }
                     if (brief.clock, other.id()) < this {
-                        veil(turn, &id)?;
+                        too_soon |= is_too_soon(brief.clock, header.clock, pause_ms);
                     } else if other.id() != id {
                         self.hide_if_too_soon(turn, &at, &other, header.clock)?;
                     }
                 }
             }
+        }
+        if too_soon {
+            let ruling = annotations::ruling(turn.txn, &id)?;
+            annotations::rule(turn.txn, &id, Ruling { too_soon, ..ruling });
         }
         Ok(())
     }
@@ -66,19 +74,63 @@ impl Engine {
         event: &VerifiedEvent,
         before: u64,
     ) -> Result<(), StoreError> {
+        if !is_too_soon(before, event.header().clock, self.pause_before(turn, at, event)?) {
+            return Ok(());
+        }
+        let ruling = annotations::ruling(turn.txn, &event.id())?;
+        let too_soon = true;
+        self.rule(turn, at, event, Ruling { too_soon, ..ruling })
+    }
+
+    /// How long its author had to wait before a message, ms.
+    fn pause_before(&mut self, turn: &Turn<'_, '_>, at: &EventKey, event: &VerifiedEvent) -> Result<u64, StoreError> {
         let user = self.known.get(&at.log.device).map(|known| known.user);
         let (Some(view), Some(user)) = (event.header().view, user) else {
-            return Ok(());
+            return Ok(0);
         };
-        let Some(state) = self.state_of_view(turn, at.log.conversation, &view)? else {
-            return Ok(());
-        };
-        if is_too_soon(before, event.header().clock, pause(&state, &user))
-            && !annotations::ruling(turn.txn, &event.id())?.too_soon
-        {
-            self.count_veiled(turn, at.log.conversation, event)?;
-            veil(turn, &event.id())?;
-            feed::append(turn.txn, &feed::FeedRow::Changed { event: *at })?;
+        let state = self.state_of_view(turn, at.log.conversation, &view)?;
+        Ok(state.map_or(0, |state| pause(&state, &user)))
+    }
+
+    /// Judges again which messages of a device come too soon, from a time on: others before them count, or do not, or the rules were others.
+    pub(super) fn pace_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        device: DeviceNo,
+        from: u64,
+    ) -> Result<(), StoreError> {
+        let mut messages = Vec::new();
+        for (log, row) in logs::of_device(turn.txn, no, device)? {
+            if holds_operations(&log) {
+                continue;
+            }
+            let first = first_after(turn, &log, &row.have, from)?.saturating_sub(NEAR).max(1);
+            for seq in row.have.intersection(&Intervals::range(first, u64::MAX)).values() {
+                let branches = if row.forked { u8::MAX } else { 0 };
+                for branch in 0..=branches {
+                    let at = EventKey { log, seq, branch };
+                    let Some(event) = events::get(turn.txn, &at)? else {
+                        break;
+                    };
+                    if event.header().kind == KIND_MESSAGE && !annotations::ruling(turn.txn, &event.id())?.void {
+                        messages.push((event.header().clock, event.id(), at));
+                    }
+                }
+            }
+        }
+        messages.sort_unstable_by_key(|(clock, id, _)| (*clock, *id));
+        let mut before = None;
+        for (clock, id, at) in messages {
+            if clock >= from
+                && let Some(event) = events::get(turn.txn, &at)?
+            {
+                let pause = self.pause_before(turn, &at, &event)?;
+                let too_soon = before.is_some_and(|before| is_too_soon(before, clock, pause));
+                let ruling = annotations::ruling(turn.txn, &id)?;
+                self.rule(turn, &at, &event, Ruling { too_soon, ..ruling })?;
+            }
+            before = Some(clock);
         }
         Ok(())
     }
@@ -95,14 +147,6 @@ fn first_after(turn: &Turn<'_, '_>, log: &LogKey, held: &Intervals, clock: u64) 
         Ok::<_, StoreError>(events::brief(turn.txn, &at)?.is_some_and(|brief| brief.clock > clock))
     })?;
     Ok(first.unwrap_or_else(|| held.max().map_or(1, |last| last.saturating_add(1))))
-}
-
-/// Hides a message that came too soon.
-fn veil(turn: &mut Turn<'_, '_>, id: &EventId) -> Result<(), StoreError> {
-    let ruling = annotations::ruling(turn.txn, id)?;
-    let too_soon = true;
-    annotations::rule(turn.txn, id, Ruling { too_soon, ..ruling });
-    Ok(())
 }
 
 /// What a room asks of a user between two messages, ms; 0: nothing.

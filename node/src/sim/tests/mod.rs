@@ -45,6 +45,7 @@ mod rooms_said;
 mod rooms_stays;
 mod rooms_timer;
 mod rooms_view;
+mod rooms_void;
 mod storm;
 mod strangers;
 mod trust;

@@ -1,10 +1,8 @@
 //! What they do and say, drawn at random: mostly what makes sense to whoever does it, sometimes what does not.
 //!
-//! What is said without a right, since the right was lost to something done at the same time, is hidden where it came first, and what it
-//! did to other messages is done there alone (ARCHITECTURE.md, "Limits known today"). So only the owner, whose acts nobody undoes, ranks,
-//! rules and removes those who write, and has seen all that those said who could delete the words of others or are to go with all of
-//! theirs; the others do all that to two who never write, at the same time and against each other. In most histories somebody tells two
-//! of themselves: events and operations of the same numbers, and, once they are removed, more that looks older.
+//! All do all of it to each other, at the same time, and so often without the right or by one that somebody takes away meanwhile. In half
+//! of the histories the owner alone rules and ranks those who write, so that more of it has a right. In most histories somebody tells two of themselves:
+//! events and operations of the same numbers, and, once they are removed, more that looks older.
 
 use parlour_crypto::{
     Act, Body, ClosePoll, Content, Delete, Edit, EventId, Info, LastSeq, Message, Pin, Policy, Poll, Rank, Reaction,
@@ -95,11 +93,8 @@ impl Acts {
         if self.two_faced == Some(who) && history.chance(12) {
             history.change_self(who);
         }
-        if history.chance(6) {
-            let one = AUTHORS + history.below(PEOPLE - AUTHORS);
-            history.tell(who, one);
-            self.come_or_go(history, one, 30);
-            history.tell(one, who);
+        if history.chance(8) {
+            self.meet(history, who);
         }
         if history.chance(20) {
             return self.operate(history, who);
@@ -107,6 +102,28 @@ impl Acts {
         match self.say(history, who) {
             Some(what) => what,
             None => self.message(history, who),
+        }
+    }
+
+    /// One of those who come and go comes, let in by somebody who may have no right to it any more, or is removed by somebody who has heard
+    /// nothing of it, says something, and may go.
+    fn meet(&mut self, history: &mut History, who: usize) {
+        let one = AUTHORS + history.below(PEOPLE - AUTHORS);
+        if history.chance(70) {
+            let (user, link, role) = (user(one), None, Rank::Member.number());
+            history.operate(who, Act::Invite { user, role, link });
+        }
+        history.tell(who, one);
+        self.come_or_go(history, one, 30);
+        for _ in 0..history.below(5) {
+            if self.say(history, one).is_none() {
+                self.message(history, one);
+            }
+        }
+        history.tell(one, who);
+        let other = history.below(AUTHORS);
+        if other != who && history.chance(30) {
+            self.remove(history, other, who);
         }
     }
 
@@ -144,7 +161,7 @@ impl Acts {
             let whom = unheard[history.below(unheard.len())];
             return self.remove(history, who, whom);
         }
-        let whom = match is_owner {
+        let whom = match is_owner || !self.owner_rules {
             true => history.below(PEOPLE),
             false => AUTHORS + history.below(PEOPLE - AUTHORS),
         };
@@ -195,7 +212,7 @@ impl Acts {
             from + u8::try_from(history.below(usize::from(to - from) + 1)).expect("few")
         };
         let mut policy = state.policy.clone();
-        if self.owner_rules {
+        if self.owner_rules || history.chance(50) {
             policy.post = if history.chance(80) { 2 } else { 3 };
             policy.pin = rank(history, 2, 4);
             policy.remove = rank(history, 3, 4);
@@ -209,12 +226,10 @@ impl Acts {
         policy
     }
 
-    /// Whoever could do more than say something, or is to go with all they said, has told everything and is told at once.
+    /// At times whoever removes somebody has heard all they said, and they hear of it at once.
     fn remove(&self, history: &mut History, who: usize, whom: usize) -> &'static str {
-        let purge = history.chance(30) && self.two_faced != Some(whom);
-        let rank = |history: &mut History, at: usize| history.folded(at).state().rank(&user(whom));
-        let could_delete = rank(history, who).max(rank(history, whom)) >= Rank::Moderator;
-        let knowing = purge || could_delete || history.chance(30);
+        let purge = history.chance(30);
+        let knowing = history.chance(30);
         if knowing {
             history.tell(whom, who);
         }
@@ -311,7 +326,7 @@ impl Acts {
                 }),
             ),
             16..=21 => {
-                let of_others = history.chance(40) && self.two_faced != Some(who);
+                let of_others = history.chance(40);
                 let targets = vec![if of_others { any? } else { self.own(history, who)? }];
                 ("deleted", Body::Delete(Delete { targets, ext }))
             }
