@@ -3,7 +3,7 @@
 use parlour_crypto::{Body, EventId, KIND_MESSAGE, VerifiedEvent};
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Place, class};
+use super::{Class, Place, class, rooms};
 use crate::db::{Read, Txn};
 use crate::events;
 use crate::keyspace::{ConversationNo, EventKey, Fields};
@@ -140,7 +140,8 @@ pub fn in_thread(
         .collect()
 }
 
-/// Whether a message can have others under it: it is not under another one itself. One that is not here can.
+/// Whether a message can have others under it: it is not under another one itself. One that is not here can, and so one that others do not
+/// have since its author had no right to say it.
 ///
 /// # Errors
 /// As [`leave`].
@@ -150,6 +151,9 @@ pub fn is_root(read: &impl Read, conversation: ConversationNo, id: &EventId) -> 
     };
     if at.log.conversation != conversation {
         return Ok(false);
+    }
+    if rooms::ruling(read, id)?.void {
+        return Ok(true);
     }
     let event = events::get(read, &at)?;
     Ok(event.is_some_and(|event| event.header().kind == KIND_MESSAGE && root_named(&event).is_none()))

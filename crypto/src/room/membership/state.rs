@@ -31,7 +31,7 @@ pub struct RoomState {
     pub forked: BTreeSet<DeviceId>,
     /// Of users who were removed, back again or not, the removals.
     pub ends: BTreeMap<UserId, BTreeMap<EventId, Ending>>,
-    /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said.
+    /// What is to be deleted of the logs of their devices, and who asked for it: those who removed them and all that they had said; by operation.
     pub purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
     /// Of devices that were removed or revoked, by their users, all that ended them in one.
     pub device_ends: BTreeMap<(UserId, DeviceId), Ending>,
@@ -260,6 +260,9 @@ impl View<'_> {
                     });
                 }
             }
+        }
+        for purges in purged.values_mut() {
+            purges.sort_unstable_by_key(|purge| (purge.operation, purge.last));
         }
         purged
     }

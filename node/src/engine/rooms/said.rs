@@ -95,14 +95,21 @@ impl Engine {
             let (user, device) = (known.user, known.id);
             let mut concerned = Intervals::default();
             for (last, removal) in before.endings(&grounds, &user, &device, log.log) {
-                // Who was let in again and knows of it is not meant.
-                let known = self.first_under(turn, &log, removal.as_slice())?;
+                // Who was let in again and knows of it is not meant. Of who tells two histories, one may know of it and the other not.
+                let known = match row.forked {
+                    true => None,
+                    false => self.first_under(turn, &log, removal.as_slice())?,
+                };
                 concerned.insert_range(
                     last.saturating_add(1),
                     known.map_or(u64::MAX, |first| first.saturating_sub(1)),
                 );
             }
-            if let Some(first) = self.first_under(turn, &log, &turned)? {
+            let first = match row.forked && !turned.is_empty() {
+                true => Some(1),
+                false => self.first_under(turn, &log, &turned)?,
+            };
+            if let Some(first) = first {
                 concerned.insert_range(first, u64::MAX);
             }
             let mut earliest = None;
