@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use parlour_crypto::{EventId, Intervals};
+use parlour_crypto::{EventId, Intervals, decode_own};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Read, Txn};
@@ -19,10 +19,25 @@ pub struct LogRow {
     pub top: Option<EventId>,
     /// Two different events claimed one place: proof against the device.
     pub forked: bool,
+    /// Its device knew less of the operations of its room at one event than at one before it, which no honest one does.
+    pub unordered: bool,
 }
 
 impl Row for LogRow {
     const NOUN: &'static str = "log";
+    const VERSION: u8 = 2;
+
+    fn older(version: u8, rest: &[u8]) -> Option<Self> {
+        let known = decode_own::<(Intervals, Option<EventId>, bool)>(rest).ok();
+        let (have, top, forked) = known.filter(|_| version == 1)?;
+        let unordered = false;
+        Some(Self {
+            have,
+            top,
+            forked,
+            unordered,
+        })
+    }
 }
 
 /// What another device holds of one log, as far as it told us.

@@ -84,6 +84,7 @@ pub(crate) fn run(db: &Db) -> Result<(), RepairError> {
         }
     }
     forget_annotations(db)?;
+    annotations::purging::begin_again(db)?;
     for (no, room) in rooms {
         let mut txn = db.begin();
         restore_room(&mut txn, no, &room, &told)?;

@@ -223,6 +223,9 @@ fn contacts_are_invited_and_rules_are_kept() {
         .failed(1, "only admins");
     bob.run(&["room", "rename", "reading-circle", &"x".repeat(10_000)])
         .failed(1, "may have 128");
+    alice.json(&["room", "policy", "reading-circle", "--slow", "30s"]);
+    let info = alice.run(&["room", "info", "reading-circle"]);
+    assert!(info.done().stdout.contains("  slow     30 s\n"), "{info:?}");
     alice.run(&["room", "leave", "reading-circle"]).failed(1, "owner");
     bob.json(&["room", "leave", "reading-circle"]);
     eventually("bob has left", || match members(&alice, "reading-circle").len() {

@@ -239,8 +239,8 @@ pub(crate) fn tell(turn: &mut Turn<'_, '_>, folded: &Folded) -> Result<(), Store
         turn.effects.erase_at(due);
     }
     turn.effects.add_void(folded.void);
-    if let Some(event) = folded.system {
-        feed::append(turn.txn, &FeedRow::System { event })?;
+    for event in &folded.system {
+        feed::append(turn.txn, &FeedRow::System { event: *event })?;
     }
     Ok(())
 }

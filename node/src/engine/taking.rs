@@ -129,6 +129,10 @@ impl Engine {
         };
         // Of nothing else the body is ever erased.
         let whole = verified.body().is_some() || [KIND_MESSAGE, KIND_EDIT].contains(&verified.header().kind);
+        if room {
+            // What is said is judged by operations that have been taken in with all that follows from them.
+            self.settle_room(turn, conversation)?;
+        }
         if !whole || (room && !self.takes_said(turn, conversation, verified.header(), (&by, user))?) {
             return Ok(None);
         }
@@ -154,6 +158,7 @@ impl Engine {
         let key = match append(turn, conversation, author, event, self.origin_of(author))? {
             Appended::New(key) => {
                 self.counters.events_received += 1;
+                self.note_order(turn, &key, event.header())?;
                 self.ends_typing(author);
                 self.hear(turn, conversation, event, author)?;
                 if author == self.own.device {

@@ -87,7 +87,9 @@ impl Engine {
         no: ConversationNo,
         event: &VerifiedEvent,
     ) -> Result<(), StoreError> {
-        if let Some(mut row) = self.row_of_unread(turn, no, event)? {
+        if !annotations::is_veiled(turn.txn, &event.id())?
+            && let Some(mut row) = self.row_of_unread(turn, no, event)?
+        {
             row.unread = row.unread.saturating_add(1);
             conversations::put(turn.txn, no, &row);
         }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::fold::Folded;
 use super::forget;
 use super::{
-    Class, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, purging, replies, threads,
+    Class, MAX_REPLIES, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, purging, replies,
+    threads,
 };
 use crate::db::{Read, Txn};
 use crate::events;
@@ -114,6 +115,19 @@ pub fn is_deleted(
     Ok(false)
 }
 
+/// Whether a user has deleted a message, or had it deleted with all that its author had said.
+///
+/// # Errors
+/// As [`gone`].
+pub fn is_deleted_by(
+    read: &impl Read,
+    conversation: ConversationNo,
+    id: &EventId,
+    by: &UserId,
+) -> Result<bool, StoreError> {
+    Ok(tombstone(read, conversation, id, by)?.is_some())
+}
+
 /// Whether this account knows a reason why the body of `event`, which is at `at`, is not to be here: its author deleted it or the
 /// message it speaks in place of, its time was over, or it was viewed.
 ///
@@ -186,6 +200,8 @@ pub fn withdraw(txn: &mut Txn<'_>, at: &EventKey, id: &EventId) -> Result<Folded
     pins::unpin(txn, conversation, id, &mut out)?;
     leave_thread(txn, at, &mut out)?;
     out.changed.extend(replies(txn, conversation, id)?);
+    let under = threads::in_thread(txn, conversation, id, None, MAX_REPLIES)?;
+    out.changed.extend(under.into_iter().map(|(_, at)| at));
     out.changed.insert(*at);
     Ok(out)
 }

@@ -32,8 +32,8 @@ pub struct Folded {
     pub due: Option<u64>,
     /// Votes and closings of polls that can never count, as far as that is known.
     pub void: u64,
-    /// It is shown as a system message.
-    pub system: Option<EventKey>,
+    /// What is shown as a system message, and was not.
+    pub system: Vec<EventKey>,
 }
 
 impl Folded {
@@ -44,6 +44,7 @@ impl Folded {
             self.due_at(due);
         }
         self.void = self.void.saturating_add(other.void);
+        self.system.extend(other.system);
     }
 
     pub(super) fn due_at(&mut self, due: u64) {
@@ -108,9 +109,9 @@ pub fn fold(
         Some(Ok(Body::Reaction(reaction))) => fold.reaction(reaction)?,
         Some(Ok(Body::Pin(pin))) => {
             // Only in rooms is there a view, and are there others to be told who did it.
-            if header.view.is_some() {
+            if header.view.is_some() && !system::is_shown(fold.txn, fold.conversation, &fold.stamp)? {
                 system::put(fold.txn, &fold.stamp, at);
-                fold.out.system = Some(*at);
+                fold.out.system.push(*at);
             }
             fold.pin(pin)?;
         }

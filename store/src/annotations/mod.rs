@@ -14,8 +14,8 @@ pub(crate) mod rooms;
 pub(crate) mod threads;
 
 pub use erase::{
-    Gone, erase_due, erase_sent_once, forget_sent_once, gone, is_deleted, is_erased_here, is_spent, next_due,
-    sent_once, use_view, views_used, waits_to_arrive, withdraw,
+    Gone, erase_due, erase_sent_once, forget_sent_once, gone, is_deleted, is_deleted_by, is_erased_here, is_spent,
+    next_due, sent_once, use_view, views_used, waits_to_arrive, withdraw,
 };
 pub use fold::{Folded, fold, quoted};
 pub use forget::forget;

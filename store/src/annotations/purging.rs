@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::Folded;
 use super::{author, erase, rooms};
-use crate::db::{Read, Txn};
+use crate::db::{Db, Read, Txn};
 use crate::keyspace::{ConversationNo, DeviceNo, EventKey, Fields, Key, Kind, LogKey};
 use crate::logs;
 use crate::record::{self, Row, StoreError};
+use crate::repair::RepairError;
 use crate::timeline::Position;
 
 /// What is to be deleted of a log.
@@ -85,6 +86,17 @@ pub fn purging(read: &impl Read) -> Result<Option<(LogKey, Intervals)>, StoreErr
         }
     }
     Ok(None)
+}
+
+/// After a repair, which has forgotten what was deleted: all of it is looked for again.
+pub(crate) fn begin_again(db: &Db) -> Result<(), RepairError> {
+    let mut txn = db.begin();
+    let rows = record::scan::<Purging>(&txn, &Key::new(Kind::Purging).range());
+    let rows: Vec<(Vec<u8>, Purging)> = rows.collect::<Result<_, _>>()?;
+    for (key, row) in rows {
+        record::put(&mut txn, key, &Purging { next: 1, ..row });
+    }
+    Ok(db.commit(txn.into_batch())?)
 }
 
 /// Those places of a log have been looked at that are below `next`; nothing: all. What comes later is deleted when it comes.

@@ -8,7 +8,9 @@ use parlour_crypto::{
 };
 
 use super::fold::{Folded, fold};
-use super::{Class, author, bodiless, class, edits_key, gone, is_deleted, is_veiled, message_place, pins};
+use super::{
+    Class, author, bodiless, class, edits_key, gone, is_deleted, is_deleted_by, is_veiled, message_place, pins, replies,
+};
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, EventKey, LogKey};
 use crate::logs::{self, LogRow};
@@ -53,7 +55,7 @@ pub fn renew(
 ) -> Result<Folded, StoreError> {
     let mut out = Folded::default();
     let mut deleted = Vec::new();
-    let mut unpinned = false;
+    let (mut unpinned, mut took_back) = (false, false);
     for target in about {
         if let Some((at, _)) = message_place(txn, conversation, target)? {
             let writer = author(txn, &at)?;
@@ -61,7 +63,9 @@ pub fn renew(
                 deleted.push((at, *target, writer));
             }
             out.changed.insert(at);
+            out.changed.extend(replies(txn, conversation, target)?);
         }
+        took_back |= is_deleted_by(txn, conversation, target, user)?;
         unpinned |= forget(txn, (conversation, target), user, &mut out)?;
     }
     let held = timeline::all_held(txn)?;
@@ -75,7 +79,7 @@ pub fn renew(
     if unpinned {
         pins_of_others(txn, conversation, about, now, &mut out)?;
     }
-    let mut writers = BTreeSet::from([*user]);
+    let mut writers = BTreeSet::new();
     for (at, id, writer) in deleted {
         if !is_deleted(txn, conversation, &id, &writer)? && gone(txn, &id)?.is_none() {
             match events::get(txn, &at)? {
@@ -90,10 +94,10 @@ pub fn renew(
             writers.insert(writer);
         }
     }
-    for writer in writers {
+    // Who deletes what is not here, or not theirs, takes back what they said in its place.
+    for writer in writers.into_iter().chain(took_back.then_some(*user)) {
         want_versions(txn, conversation, &writer)?;
     }
-    out.system = None;
     Ok(out)
 }
 

@@ -415,8 +415,10 @@ fn described(room: &Value) -> String {
     for rule in ["post", "invite", "pin", "info", "remove", "roles", "join", "history"] {
         text.push_str(&format!("  {rule:<8} {}\n", field(&room["policy"], rule)));
     }
-    if let Some(ms) = room["policy"]["expires_after_ms"].as_u64() {
-        text.push_str(&format!("  timer    {}\n", text::span(ms)));
+    for (name, rule) in [("slow", "slow_mode_ms"), ("timer", "expires_after_ms")] {
+        if let Some(ms) = room["policy"][rule].as_u64().filter(|ms| *ms > 0) {
+            text.push_str(&format!("  {name:<8} {}\n", text::span(ms)));
+        }
     }
     for banned in room["banned"].as_array().into_iter().flatten() {
         text.push_str(&format!(

@@ -24,7 +24,7 @@ const HEIGHT_OF_JOINS: u8 = 3;
 const HIGHEST: u8 = 6;
 
 /// What was found out about one operation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// The author's rank at it.
     pub(super) rank: u8,

@@ -17,7 +17,7 @@ pub use self::said::{Ending, MAX_AROUND_REMOVAL, Said};
 pub use self::state::{LinkState, Member, OpenInvite, Purge, RoomState};
 
 use self::dag::{Bits, Dag, contains};
-use self::judge::Judge;
+use self::judge::{Judge, Verdict};
 use super::operation::{Act, RoomOperation, membership_view};
 use super::rules::Rank;
 use crate::ids::{ConversationId, DeviceId, EventId, UserId};
@@ -35,6 +35,8 @@ pub struct Membership {
     /// Operations of which an ancestor is missing.
     waiting: BTreeMap<EventId, RoomOperation>,
     state: RoomState,
+    /// Operations of which another thing was found since somebody asked.
+    turned: BTreeSet<EventId>,
 }
 
 /// What became of an operation.
@@ -73,6 +75,7 @@ impl Membership {
             judge,
             waiting,
             state,
+            turned: BTreeSet::new(),
         })
     }
 
@@ -110,6 +113,12 @@ impl Membership {
     #[must_use]
     pub fn state(&self) -> &RoomState {
         &self.state
+    }
+
+    /// The operations that were here and were judged otherwise since the last time this was asked: they count or do not, or another one may
+    /// gainsay them. What was said under a view with one of them in it may have another right now.
+    pub fn take_turned(&mut self) -> Vec<EventId> {
+        std::mem::take(&mut self.turned).into_iter().collect()
     }
 
     /// What those with these heads knew: the operations up to them, of those that count here. Nothing if one is not here.
@@ -360,11 +369,19 @@ impl Membership {
 
     fn fold_with(&mut self, operation: RoomOperation) {
         let judge = std::mem::take(&mut self.judge);
+        let ids = judge
+            .dag
+            .iter()
+            .map(|(at, operation)| (operation.id, judge.verdict(at)));
+        let before: Vec<(EventId, Verdict)> = ids.collect();
         let mut operations = judge.dag.into_operations();
         operations.extend(std::mem::take(&mut self.waiting).into_values());
         operations.push(operation);
         let (dag, waiting) = in_order(operations);
         (self.judge, self.waiting) = (Judge::new(dag), waiting);
+        let now = |id: &EventId| self.judge.dag.place(id).map(|at| self.judge.verdict(at));
+        let turned = before.into_iter().filter(|(id, verdict)| now(id) != Some(*verdict));
+        self.turned.extend(turned.map(|(id, _)| id));
     }
 }
 

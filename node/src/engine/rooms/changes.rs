@@ -69,7 +69,7 @@ impl Engine {
         if applied != Applied::Last {
             self.rooms.views.forget(no);
         }
-        self.judge_anew(turn, no, applied != Applied::Last)?;
+        self.judge_anew(turn, no)?;
         self.purge_logs(turn, no)?;
         let keep = |log: &LogKey, user: &UserId| applied == Applied::Last && !changed(user) && log.conversation == no;
         self.rooms

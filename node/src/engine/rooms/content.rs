@@ -4,7 +4,7 @@
 use parlour_crypto::{EventHeader, EventId, KIND_DELETE, KIND_MESSAGE, Rank, RoomState, Said, UserId};
 use parlour_store::annotations::Ruling;
 use parlour_store::timeline::Position;
-use parlour_store::{ConversationNo, DeviceNo, LogKey, StoreError, annotations};
+use parlour_store::{ConversationNo, DeviceNo, LogKey, StoreError, annotations, events};
 
 use super::{purging, slow};
 use crate::engine::Engine;
@@ -29,21 +29,27 @@ impl Engine {
         let now = folded.state();
         // Whoever was removed deletes nothing that others wrote any more, whenever they say it was.
         let stands = now.stands(&state, user, header) == Said::Stands;
-        let around_removal = !stands;
         let slow = folded.had_slow_mode();
         let purged = purging::purged_by(now, &state, header);
         if header.kind == KIND_DELETE && stands && may_delete_for_all(&state, user) {
             annotations::let_delete_for_all(turn.txn, &id, true);
         }
+        let known = annotations::ruling(turn.txn, &id)?;
+        // What was written down of it before it was lost holds no more.
+        let ruling = match known != Ruling::default() && events::place(turn.txn, &id)?.is_none() {
+            true => Ruling::default(),
+            false => known,
+        };
+        let around_removal = ruling.around_removal || (!stands && header.kind == KIND_MESSAGE);
+        let ruling = Ruling {
+            around_removal,
+            ..ruling
+        };
+        if ruling != known {
+            annotations::rule(turn.txn, &id, ruling);
+        }
         if header.kind != KIND_MESSAGE {
             return Ok(());
-        }
-        if around_removal {
-            let ruling = Ruling {
-                around_removal,
-                ..annotations::ruling(turn.txn, &id)?
-            };
-            annotations::rule(turn.txn, &id, ruling);
         }
         if let Some(by) = purged {
             let target = Position {

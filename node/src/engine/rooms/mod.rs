@@ -71,6 +71,8 @@ pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
     /// What the rulings on what is held go by.
     grounds: BTreeMap<ConversationNo, Grounds>,
+    /// Of logs, the newest event that has come since the start, and its view.
+    newest_views: HashMap<LogKey, (u64, [u8; 32])>,
     /// What was folded in and changed something that is not written down yet.
     unsettled: BTreeMap<ConversationNo, Unsettled>,
     /// Operations that belong together are being folded in.
@@ -118,6 +120,7 @@ impl Default for Rooms {
         Self {
             folded: BTreeMap::new(),
             grounds: BTreeMap::new(),
+            newest_views: HashMap::new(),
             unsettled: BTreeMap::new(),
             gathers: false,
             stale: false,
@@ -271,11 +274,9 @@ impl Engine {
         if let Some(state) = self.rooms.views.get(no, view) {
             return Ok(Some(state));
         }
-        let heads = match self.single_head(turn, no, view)? {
-            Some(head) => Some(vec![head]),
-            None => rooms::view(turn.txn, no, view)?,
+        let Some(heads) = self.heads_of(turn, no, view)? else {
+            return Ok(None);
         };
-        let Some(heads) = heads else { return Ok(None) };
         let folded = self.folded(turn, no)?;
         let Some(state) = folded.and_then(|folded| folded.state_at(&heads)).map(Arc::new) else {
             return Ok(None);

@@ -1,6 +1,8 @@
 //! Removals that take with them what was said: what is here is deleted some at a time, what comes later when it comes.
 
-use parlour_crypto::{EventHeader, Intervals, KIND_MESSAGE, Purge, RoomState, UserId};
+use std::collections::BTreeSet;
+
+use parlour_crypto::{EventHeader, EventId, Intervals, KIND_MESSAGE, Purge, RoomState, UserId};
 use parlour_store::annotations::{self, Folded};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, logs};
 
@@ -75,6 +77,27 @@ impl Engine {
         tell(turn, &out)
     }
 
+    /// Deletes those of some messages again that are still to be deleted with all that their authors had said.
+    pub(super) fn purge_again(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        no: ConversationNo,
+        ids: &BTreeSet<EventId>,
+    ) -> Result<(), StoreError> {
+        let mut out = Folded::default();
+        for id in ids {
+            let Some(at) = events::place(turn.txn, id)?.filter(|at| at.log.conversation == no) else {
+                continue;
+            };
+            if let Some(event) = events::get(turn.txn, &at)?
+                && let Some(by) = self.purged_now(turn, no, event.header())?
+            {
+                annotations::purge_message(turn.txn, &at, &event, &by, turn.now, &mut out)?;
+            }
+        }
+        tell(turn, &out)
+    }
+
     fn purged_now(
         &mut self,
         turn: &Turn<'_, '_>,
@@ -106,7 +129,7 @@ impl Engine {
                 .iter()
                 .filter(|purge| left.is_none_or(|left| !left.contains(purge)));
             let gone: Vec<&Purge> = gone.collect();
-            let (Some((device, _)), false) = (self.known_device(device), gone.is_empty()) else {
+            let (Some((device, _)), false) = (self.known_device(device), left == Some(purges)) else {
                 continue;
             };
             let log = LogKey {
@@ -114,6 +137,7 @@ impl Engine {
                 device,
                 log: *log,
             };
+            // All that is left is looked for from the beginning: one that comes second may be about what the first is not about.
             annotations::forget_purge(turn.txn, &log);
             let have = logs::get(turn.txn, &log)?.have;
             for purge in gone {
@@ -124,7 +148,9 @@ impl Engine {
                         let Some(event) = events::get(turn.txn, &at)? else {
                             break;
                         };
-                        if event.header().kind == KIND_MESSAGE {
+                        if event.header().kind == KIND_MESSAGE
+                            && annotations::is_deleted_by(turn.txn, no, &event.id(), &purge.by)?
+                        {
                             about.insert(event.id());
                         }
                     }

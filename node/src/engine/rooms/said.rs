@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parlour_crypto::{
-    DeviceId, Ending, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, KIND_PIN, Purge, RoomState, Said, UserId,
-    VerifiedEvent,
+    DeviceId, Ending, EventHeader, EventId, Intervals, KIND_DELETE, KIND_MESSAGE, KIND_PIN, Purge, RoomState, Said,
+    UserId, VerifiedEvent,
 };
 use parlour_store::annotations::{self, Ruling};
 use parlour_store::{ConversationNo, EventKey, LogKey, StoreError, events, feed, logs, rooms, system, timeline};
@@ -17,13 +17,15 @@ use crate::engine::append::tell;
 use crate::engine::effects::Turn;
 use crate::engine::write::position;
 
+/// Logs of which the newest view is kept at hand.
+const MAX_NEWEST: usize = 4_096;
+
 /// What rulings on messages go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grounds {
     ends: BTreeMap<UserId, BTreeMap<EventId, Ending>>,
     device_ends: BTreeMap<(UserId, DeviceId), Ending>,
     pub(super) purged: BTreeMap<(DeviceId, u32), Vec<Purge>>,
-    void: Vec<EventId>,
 }
 
 /// Of users, the messages of which what they say is to be made anew.
@@ -35,17 +37,7 @@ impl Grounds {
             ends: state.ends.clone(),
             device_ends: state.device_ends.clone(),
             purged: state.purged.clone(),
-            void: state.dropped.keys().copied().collect(),
         }
-    }
-
-    /// The operations that count here and not there, or the other way round.
-    fn turned(&self, other: &Self) -> Vec<EventId> {
-        let only = |one: &Self, other: &Self| {
-            let ids = one.void.iter().filter(|id| other.void.binary_search(id).is_err());
-            ids.copied().collect::<Vec<_>>()
-        };
-        [only(self, other), only(other, self)].concat()
     }
 
     /// What ended a user and a device of theirs here or there, as the last event of a log that stands in spite of it and the removal, if
@@ -68,25 +60,19 @@ impl Grounds {
 }
 
 impl Engine {
-    /// Judges again what is held, as far as operations have changed the grounds for it; `anew`: some that were here before count, or do
-    /// not count, otherwise than they did.
-    pub(super) fn judge_anew(
-        &mut self,
-        turn: &mut Turn<'_, '_>,
-        no: ConversationNo,
-        anew: bool,
-    ) -> Result<(), StoreError> {
+    /// Judges again what is held, as far as operations have changed the grounds for it.
+    pub(super) fn judge_anew(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
         let Some(folded) = self.folded(turn, no)? else {
             return Ok(());
         };
+        let turned = folded.take_turned();
         let (grounds, slow) = (Grounds::of(folded.state()), folded.had_slow_mode());
         let Some(before) = self.rooms.grounds.insert(no, grounds.clone()) else {
             return Ok(());
         };
-        if before == grounds {
+        if before == grounds && turned.is_empty() {
             return Ok(());
         }
-        let turned = if anew { before.turned(&grounds) } else { Vec::new() };
         let mut renew = self.forget_purges(turn, no, (&before, &grounds))?;
         for (log, row) in logs::of_conversation(turn.txn, no)? {
             let Some(known) = self.known.get(&log.device).filter(|_| !holds_operations(&log)) else {
@@ -94,20 +80,22 @@ impl Engine {
             };
             let (user, device) = (known.user, known.id);
             let mut concerned = Intervals::default();
+            // Of who tells two histories, or forgets what they knew, nothing is found by bisection.
+            let in_order = !row.forked && !row.unordered;
             for (last, removal) in before.endings(&grounds, &user, &device, log.log) {
-                // Who was let in again and knows of it is not meant. Of who tells two histories, one may know of it and the other not.
-                let known = match row.forked {
-                    true => None,
-                    false => self.first_under(turn, &log, removal.as_slice())?,
+                // Who was let in again and knows of it is not meant.
+                let known = match in_order {
+                    true => self.first_under(turn, &log, removal.as_slice())?,
+                    false => None,
                 };
                 concerned.insert_range(
                     last.saturating_add(1),
                     known.map_or(u64::MAX, |first| first.saturating_sub(1)),
                 );
             }
-            let first = match row.forked && !turned.is_empty() {
-                true => Some(1),
-                false => self.first_under(turn, &log, &turned)?,
+            let first = match in_order || turned.is_empty() {
+                true => self.first_under(turn, &log, &turned)?,
+                false => Some(1),
             };
             if let Some(first) = first {
                 concerned.insert_range(first, u64::MAX);
@@ -131,6 +119,10 @@ impl Engine {
         for (user, about) in renew.into_iter().filter(|(_, about)| !about.is_empty()) {
             let folded = annotations::renew(turn.txn, no, &user, &about, turn.now)?;
             tell(turn, &folded)?;
+            // What one who purges deleted besides is not to come back with that.
+            if grounds.purged.values().flatten().any(|purge| purge.by == user) {
+                self.purge_again(turn, no, &about)?;
+            }
             // What was deleted is asked of others.
             self.want_soon(turn, no)?;
         }
@@ -223,6 +215,85 @@ impl Engine {
         })
     }
 
+    /// Notes of a log whether its device knew less of the operations at one event than at one before it.
+    pub(crate) fn note_order(
+        &mut self,
+        turn: &mut Turn<'_, '_>,
+        at: &EventKey,
+        header: &EventHeader,
+    ) -> Result<(), StoreError> {
+        let Some(view) = header.view else { return Ok(()) };
+        // Mostly it comes behind all others, and its author has heard of nothing new.
+        let newest = self.rooms.newest_views.get(&at.log).copied();
+        if newest.is_none_or(|(seq, _)| at.seq > seq) {
+            if self.rooms.newest_views.len() >= MAX_NEWEST {
+                self.rooms.newest_views.clear();
+            }
+            self.rooms.newest_views.insert(at.log, (at.seq, view));
+            if newest.is_some_and(|(_, known)| known == view) {
+                return Ok(());
+            }
+        }
+        let mut row = logs::get(turn.txn, &at.log)?;
+        if row.forked || row.unordered {
+            return Ok(());
+        }
+        let below = Intervals::range(1, at.seq.saturating_sub(1))
+            .intersection(&row.have)
+            .max();
+        let above = Intervals::range(at.seq.saturating_add(1), u64::MAX).intersection(&row.have);
+        let above = above.values().next();
+        let mut in_order = true;
+        if let Some(below) = below {
+            in_order &= self.has_grown(turn, &at.log, (below, at.seq))?;
+        }
+        if let Some(above) = above {
+            in_order &= self.has_grown(turn, &at.log, (at.seq, above))?;
+        }
+        if !in_order {
+            row.unordered = true;
+            logs::put(turn.txn, &at.log, &row);
+        }
+        Ok(())
+    }
+
+    /// Whether a device knew all at one place of its log that it knew at an earlier one.
+    fn has_grown(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        log: &LogKey,
+        (earlier, later): (u64, u64),
+    ) -> Result<bool, StoreError> {
+        let (Some(earlier), Some(later)) = (view_at(turn, log, earlier)?, view_at(turn, log, later)?) else {
+            return Ok(true);
+        };
+        if earlier == later {
+            return Ok(true);
+        }
+        let Some(heads) = self.heads_of(turn, log.conversation, &earlier)? else {
+            return Ok(false);
+        };
+        for head in heads {
+            if !self.is_under(turn, log.conversation, &later, &[head])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The heads of the operations that those knew who wrote under a view.
+    pub(super) fn heads_of(
+        &mut self,
+        turn: &Turn<'_, '_>,
+        no: ConversationNo,
+        view: &[u8; 32],
+    ) -> Result<Option<Vec<EventId>>, StoreError> {
+        match self.single_head(turn, no, view)? {
+            Some(head) => Ok(Some(vec![head])),
+            None => rooms::view(turn.txn, no, view),
+        }
+    }
+
     /// Whether one of some operations was known to those who wrote under a view.
     fn is_under(
         &mut self,
@@ -231,10 +302,7 @@ impl Engine {
         view: &[u8; 32],
         operations: &[EventId],
     ) -> Result<bool, StoreError> {
-        let heads = match self.single_head(turn, no, view)? {
-            Some(head) => Some(vec![head]),
-            None => rooms::view(turn.txn, no, view)?,
-        };
+        let heads = self.heads_of(turn, no, view)?;
         let folded = self.folded(turn, no)?;
         Ok(folded
             .zip(heads)

@@ -120,20 +120,33 @@ impl Engine {
             }
         }
         messages.sort_unstable_by_key(|(clock, id, _)| (*clock, *id));
-        let mut before = None;
-        for (clock, id, at) in messages {
-            if clock >= from
-                && let Some(event) = events::get(turn.txn, &at)?
-            {
-                let pause = self.pause_before(turn, &at, &event)?;
-                let too_soon = before.is_some_and(|before| is_too_soon(before, clock, pause));
-                let ruling = annotations::ruling(turn.txn, &id)?;
-                self.rule(turn, &at, &event, Ruling { too_soon, ..ruling })?;
+        for (index, (clock, id, at)) in messages.iter().enumerate().filter(|(_, (clock, ..))| *clock >= from) {
+            let Some(event) = events::get(turn.txn, at)? else {
+                continue;
+            };
+            let pause = self.pause_before(turn, at, &event)?;
+            let earlier = messages.get(..index).unwrap_or_default().iter().rev();
+            let mut too_soon = false;
+            for (_, _, other) in earlier.take_while(|(before, ..)| is_too_soon(*before, *clock, pause)) {
+                if is_near(turn, other, (at, *clock))? {
+                    too_soon = true;
+                    break;
+                }
             }
-            before = Some(clock);
+            let ruling = annotations::ruling(turn.txn, id)?;
+            self.rule(turn, at, &event, Ruling { too_soon, ..ruling })?;
         }
         Ok(())
     }
+}
+
+/// Whether a message is among the places that are looked at before another one of its device.
+fn is_near(turn: &Turn<'_, '_>, other: &EventKey, (at, clock): (&EventKey, u64)) -> Result<bool, StoreError> {
+    let around = match other.log == at.log {
+        true => at.seq,
+        false => first_after(turn, &other.log, &logs::get(turn.txn, &other.log)?.have, clock)?,
+    };
+    Ok(other.seq.abs_diff(around) <= NEAR)
 }
 
 /// The first seq of a log, of those that are held, that was said after a time. Clocks of a log only grow.

@@ -223,7 +223,7 @@ impl Engine {
     }
 
     /// Writes down and tells what operations that were folded in have changed.
-    fn settle_room(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
+    pub(crate) fn settle_room(&mut self, turn: &mut Turn<'_, '_>, no: ConversationNo) -> Result<(), StoreError> {
         let Some(unsettled) = self.rooms.unsettled.remove(&no) else {
             return Ok(());
         };

@@ -127,12 +127,11 @@ impl Engine {
         (no, room): (ConversationNo, &ConversationId),
         view: &[u8; 32],
     ) -> Result<bool, StoreError> {
-        let heads = match self.single_head(turn, no, view)? {
-            Some(head) => Some(vec![head]),
-            None => rooms::view(turn.txn, no, view)?,
-        };
         // More than can be told come to fewer with the next operations of others.
-        let Some(heads) = heads.filter(|heads| heads.len() <= MAX_ROOM_HEADS) else {
+        let Some(heads) = self
+            .heads_of(turn, no, view)?
+            .filter(|heads| heads.len() <= MAX_ROOM_HEADS)
+        else {
             return Ok(true);
         };
         if waiting(turn, device)? >= MAX_WAITING {
