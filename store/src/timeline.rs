@@ -401,9 +401,16 @@ pub fn is_missing(read: &impl Read, conversation: ConversationNo, id: &EventId) 
 ///
 /// # Errors
 /// As [`get`].
-pub fn missing(read: &impl Read, conversation: ConversationNo, limit: usize) -> Result<Vec<EventId>, StoreError> {
-    let (from, to) = Key::new(Kind::Missing).conversation(conversation).range();
-    read.scan_keys(&from, &to)
+pub fn missing(
+    read: &impl Read,
+    conversation: ConversationNo,
+    (after, limit): (Option<&EventId>, usize),
+) -> Result<Vec<EventId>, StoreError> {
+    let (first, last) = Key::new(Kind::Missing).conversation(conversation).range();
+    let mut middle = after.map_or_else(|| first.clone(), |after| missing_key(conversation, after));
+    middle.push(0);
+    read.scan_keys(&middle, &last)
+        .chain(read.scan_keys(&first, &middle))
         .take(limit)
         .map(|key| {
             let key = key?;

@@ -108,11 +108,14 @@ impl Engine {
             }
         }
         let own = self.own.user;
-        let take = |event: &SignedEvent| {
-            let taken = self.take_event(&mut turn, no, room, &own, event.clone());
-            taken.expect("readable").is_some()
-        };
-        events.iter().map(take).collect()
+        self.gather_operations();
+        let mut taken = Vec::new();
+        for event in events {
+            let took = self.take_event(&mut turn, no, room, &own, event.clone());
+            taken.push(took.expect("readable").is_some());
+        }
+        self.settle_operations(&mut turn, no).expect("readable");
+        taken
     }
 
     /// What the operations of a room come to here.

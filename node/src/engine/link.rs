@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parlour_crypto::{FrameOpener, FrameSealer, Intervals, SessionId, StreamOpen, UserId};
+use parlour_crypto::{EventId, FrameOpener, FrameSealer, Intervals, SessionId, StreamOpen, UserId};
 use parlour_net::PeerId;
 use parlour_store::{ConversationNo, DeviceNo, LogKey};
 
@@ -87,6 +87,8 @@ pub(crate) struct Link {
     pub(crate) acknowledged_at: u64,
     /// Highest seq of each log when it was first compared: what is above was written since.
     pub(crate) live_from: BTreeMap<LogKey, u64>,
+    /// Of conversations, the last event and the last body that were asked for.
+    pub(crate) asked: BTreeMap<ConversationNo, (Option<EventId>, Option<EventId>)>,
     /// The conversation served last, so that all get their turn.
     pub(crate) served: Option<ConversationNo>,
     /// Conversations that may have something to send.
@@ -116,6 +118,7 @@ impl Link {
             quiet: BTreeSet::new(),
             acknowledged_at: 0,
             live_from: BTreeMap::new(),
+            asked: BTreeMap::new(),
             served: None,
             wanting: BTreeMap::new(),
         }

@@ -238,13 +238,25 @@ impl Engine {
         };
         for (no, conversation) in self.shared(turn, device)? {
             let mut ids = self.missing_operations(turn, no)?;
+            // What never comes is not always asked for first, and leaves room.
+            let (events_after, bodies_after) = match self.link(stream) {
+                Some(link) => link.asked.remove(&no).unwrap_or_default(),
+                None => return Ok(()),
+            };
             let room = MAX_RECEIVED.saturating_sub(ids.len());
-            ids.extend(timeline::missing(turn.txn, no, room)?);
+            let bodies = bodiless::to_ask(turn.txn, no, device, (bodies_after.as_ref(), room), turn.now)?;
+            let room = room.saturating_sub(bodies.len().min(room / 2));
+            let missing = timeline::missing(turn.txn, no, (events_after.as_ref(), room))?;
+            let last = (missing.last().copied(), bodies.last().copied());
+            ids.extend(missing);
             // Some are here, and wait for their time.
             ids.retain(|id| !matches!(events::place(turn.txn, id), Ok(Some(key)) if key.log.conversation == no));
+            ids.extend(bodies);
             ids.truncate(MAX_RECEIVED);
-            let room = MAX_RECEIVED.saturating_sub(ids.len());
-            ids.extend(bodiless::to_ask(turn.txn, no, device, room)?);
+            ids.retain(|id| !self.is_refused(no, id));
+            if let Some(link) = self.link(stream).filter(|_| last != (None, None)) {
+                link.asked.insert(no, last);
+            }
             if !ids.is_empty() {
                 self.send_frame(turn, stream, &Frame::Want { conversation, ids });
             }
@@ -324,8 +336,8 @@ impl Engine {
         if !self.may_give(turn, &key.log, &event, user)? {
             return Ok(None);
         }
-        // Its author would say without the body that there is none. Our own may come from others: whoever had it erased had no right to.
-        if key.log.device == self.own.device && event.body().is_none() && bodiless::may_come(turn.txn, no, id)? {
+        // To give it without its body would say that there is none.
+        if event.body().is_none() && bodiless::is_sought(turn.txn, no, id, turn.now)? {
             return Ok(None);
         }
         let link = self.link(stream);

@@ -66,7 +66,10 @@ impl Engine {
             let taken = self.take_event(turn, number, conversation, user, event)?;
             let is_new = self.counters.events_received > received;
             parted |= is_new && taken.is_some_and(|key| key.branch > 0);
-            if let (Some(id), Some(key)) = (bodiless, taken) {
+            // Its author may look for the body, too, and does not say so when all is given.
+            if let (Some(id), Some(key)) = (bodiless, taken)
+                && !(is_new && key.log.device == device)
+            {
                 let folded = bodiless::is_without(turn.txn, &key, &id, device, turn.now)?;
                 tell(turn, &folded)?;
             }
@@ -133,7 +136,11 @@ impl Engine {
             // What is said is judged by operations that have been taken in with all that follows from them.
             self.settle_room(turn, conversation)?;
         }
+        let unruled = self.counters.unruled_events;
         if !whole || (room && !self.takes_said(turn, conversation, verified.header(), (&by, user))?) {
+            if self.counters.unruled_events > unruled {
+                self.note_refused(conversation, verified.id());
+            }
             return Ok(None);
         }
         let clock = verified.header().clock;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::fold::Folded;
 use super::forget;
 use super::{
-    Class, MAX_REPLIES, Tombstone, author, bodiless, class, edits_key, message_place, newer, pins, purging, replies,
-    threads,
+    Class, MAX_REPLIES, Tombstone, author, bodiless, class, edits_key, message_place, newer, note_erased_edit, pins,
+    purging, replies, threads,
 };
 use crate::db::{Read, Txn};
 use crate::events;
@@ -252,6 +252,7 @@ fn versions(
     let more = edits.len() > room;
     for (stamp, at) in edits.into_iter().take(room) {
         events::erase(txn, &at)?;
+        note_erased_edit(txn, target, &at);
         txn.spend(1);
         let key = edits_key(conversation, target, by);
         txn.delete(key.u64(stamp.clock).event_id(&stamp.id).done());

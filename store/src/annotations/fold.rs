@@ -11,7 +11,7 @@ use parlour_crypto::{KIND_EDIT, KIND_MESSAGE, UserId, VerifiedEvent};
 use super::erase::{self, Gone};
 use super::{
     Class, ConversationTimer, MAX_REACTION_ROWS, Pin, Place, ReactionRow, Tombstone, author, bodiless, class,
-    edits_key, message_place, newer, pins, polls, replies, rooms, threads, timer_key,
+    edits_key, message_place, newer, note_erased_edit, pins, polls, replies, rooms, threads, timer_key,
 };
 use crate::db::Txn;
 use crate::events;
@@ -219,6 +219,7 @@ impl Fold<'_, '_> {
         let erased = stub || self.is_deleted(&edit.target, &by)?;
         if erased {
             events::erase(self.txn, &self.at)?;
+            note_erased_edit(self.txn, &edit.target, &self.at);
             return Ok(());
         }
         let newest = super::edits(self.txn, self.conversation, &edit.target, &by, 1)?;

@@ -55,6 +55,7 @@ enum Class {
     Closing = 7,
     Thread = 8,
     InThread = 9,
+    ErasedEdit = 10,
 }
 
 /// A reaction as it stands.
@@ -267,6 +268,18 @@ pub fn hide(txn: &mut Txn<'_>, id: &EventId, now: u64) -> Result<(), StoreError>
     // What was read before is out of date, as after erasing.
     meta::next(txn, CounterName::Erased)?;
     Ok(())
+}
+
+fn erased_edit_key(conversation: ConversationNo, target: &EventId, at: &EventKey) -> Vec<u8> {
+    class(conversation, target, Class::ErasedEdit)
+        .bytes(&at.to_bytes())
+        .done()
+}
+
+/// Remembers of an edit whose body is erased what it was about.
+fn note_erased_edit(txn: &mut Txn<'_>, target: &EventId, at: &EventKey) {
+    let key = erased_edit_key(at.log.conversation, target, at);
+    record::put(txn, key, &Place::of(at));
 }
 
 /// Messages that answer `target`, at most 8, the newest.

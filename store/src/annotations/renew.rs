@@ -7,14 +7,15 @@ use parlour_crypto::{
     Body, EventId, KIND_CLOSE_POLL, KIND_DELETE, KIND_EDIT, KIND_PIN, KIND_REACTION, KIND_VOTE, UserId, VerifiedEvent,
 };
 
+use super::erase::tombstone;
 use super::fold::{Folded, fold};
 use super::{
-    Class, author, bodiless, class, edits_key, gone, is_deleted, is_deleted_by, is_veiled, message_place, pins, replies,
+    Class, Place, author, bodiless, class, edits_key, gone, is_deleted, is_veiled, message_place, pins, replies,
 };
 use crate::db::{Read, Txn};
 use crate::keyspace::{ConversationNo, EventKey, LogKey};
 use crate::logs::{self, LogRow};
-use crate::record::StoreError;
+use crate::record::{self, StoreError};
 use crate::{devices, events, system, timeline};
 
 /// Events that say something about messages, and have no place of their own.
@@ -55,7 +56,7 @@ pub fn renew(
 ) -> Result<Folded, StoreError> {
     let mut out = Folded::default();
     let mut deleted = Vec::new();
-    let (mut unpinned, mut took_back) = (false, false);
+    let (mut unpinned, mut took_back) = (false, Vec::new());
     for target in about {
         if let Some((at, _)) = message_place(txn, conversation, target)? {
             let writer = author(txn, &at)?;
@@ -65,7 +66,9 @@ pub fn renew(
             out.changed.insert(at);
             out.changed.extend(replies(txn, conversation, target)?);
         }
-        took_back |= is_deleted_by(txn, conversation, target, user)?;
+        if tombstone(txn, conversation, target, user)?.is_some() {
+            took_back.push(*target);
+        }
         unpinned |= forget(txn, (conversation, target), user, &mut out)?;
     }
     let held = timeline::all_held(txn)?;
@@ -79,24 +82,26 @@ pub fn renew(
     if unpinned {
         pins_of_others(txn, conversation, about, now, &mut out)?;
     }
-    let mut writers = BTreeSet::new();
     for (at, id, writer) in deleted {
-        if !is_deleted(txn, conversation, &id, &writer)? && gone(txn, &id)?.is_none() {
-            match events::get(txn, &at)? {
-                // It was still to be erased.
-                Some(event) if event.body().is_some() => {
-                    if !held.contains(&at) {
-                        out.merge(fold(txn, &at, &event, false, now)?);
-                    }
-                }
-                _ => bodiless::note(txn, conversation, &id),
-            }
-            writers.insert(writer);
+        if is_deleted(txn, conversation, &id, &writer)? || gone(txn, &id)?.is_some() {
+            continue;
         }
+        match events::get(txn, &at)? {
+            // It was still to be erased.
+            Some(event) if event.body().is_some() => {
+                if !held.contains(&at) {
+                    out.merge(fold(txn, &at, &event, false, now)?);
+                }
+            }
+            _ => bodiless::note_undone(txn, conversation, &id, now)?,
+        }
+        want_versions(txn, (conversation, &id), &writer, now)?;
     }
     // Who deletes what is not here, or not theirs, takes back what they said in its place.
-    for writer in writers.into_iter().chain(took_back.then_some(*user)) {
-        want_versions(txn, conversation, &writer)?;
+    for id in took_back {
+        if tombstone(txn, conversation, &id, user)?.is_none() {
+            want_versions(txn, (conversation, &id), user, now)?;
+        }
     }
     Ok(out)
 }
@@ -150,15 +155,28 @@ fn pins_of_others(
     Ok(())
 }
 
-/// Versions that were erased do not say what they were of: all of their author's are asked for, and those that are deleted go again.
-fn want_versions(txn: &mut Txn<'_>, conversation: ConversationNo, writer: &UserId) -> Result<(), StoreError> {
-    let logs = logs_of(txn, conversation, writer)?;
-    each(txn, &logs, |txn, at, event| {
-        if event.header().kind == KIND_EDIT && event.body().is_none() && !is_veiled(txn, &event.id())? {
-            bodiless::note(txn, at.log.conversation, &event.id());
+/// Has the erased versions of a message asked of others that is not deleted any more.
+fn want_versions(
+    txn: &mut Txn<'_>,
+    (conversation, target): (ConversationNo, &EventId),
+    writer: &UserId,
+    now: u64,
+) -> Result<(), StoreError> {
+    let (from, to) = class(conversation, target, Class::ErasedEdit).range();
+    let erased: Vec<(Vec<u8>, Place)> = record::scan(txn, &(from, to)).collect::<Result<_, _>>()?;
+    for (key, place) in erased {
+        let at = place.key()?;
+        if author(txn, &at)? != *writer {
+            continue;
         }
-        Ok(())
-    })
+        txn.delete(key);
+        if let Some(event) = events::get(txn, &at)?.filter(|event| event.body().is_none())
+            && !is_veiled(txn, &event.id())?
+        {
+            bodiless::note_undone(txn, conversation, &event.id(), now)?;
+        }
+    }
+    Ok(())
 }
 
 fn logs_of(read: &impl Read, conversation: ConversationNo, user: &UserId) -> Result<Vec<(LogKey, LogRow)>, StoreError> {

@@ -119,7 +119,7 @@ fn said(row: &OneRow<'_>, parts: &Parts) {
     let _ = timeline::arrived(row, no, 0, LIMIT);
     let _ = timeline::due(row, u64::MAX - 1, LIMIT);
     let _ = timeline::unblocked(row, |_| true, LIMIT);
-    let _ = timeline::missing(row, no, LIMIT);
+    let _ = timeline::missing(row, no, (None, LIMIT));
     let _ = timeline::leads_to_an_event(row, row.key);
     let _ = system::all(row, no).count();
     let _ = system::page_before(row, no, None, LIMIT);
@@ -149,7 +149,7 @@ fn about_messages(row: &OneRow<'_>, parts: &Parts) {
     let _ = annotations::next_due(row);
     let _ = annotations::is_purged(row, &parts.log, 0);
     let _ = annotations::timer(row, no);
-    let _ = bodiless::to_ask(row, no, parts.log.device, LIMIT);
+    let _ = bodiless::to_ask(row, no, parts.log.device, (None, LIMIT), 0);
 }
 
 fn about_people(row: &OneRow<'_>, parts: &Parts) {

@@ -118,7 +118,7 @@ fn what_one_transaction_erases_is_bounded_whatever_is_asked_for_in_it() {
         all.iter().chain([&own]).filter(has_body).count()
     };
     assert_eq!(bodies(&txn), 1_201 - 1_000);
-    assert!(txn.batch().len() < 2_200, "{}", txn.batch().len());
+    assert!(txn.batch().len() < 3_300, "{}", txn.batch().len());
     let event = events::get(&txn, &own.at).unwrap().unwrap();
     let shown = state(&txn, &own.at, &event, &world.users[1]).unwrap().shown;
     assert_eq!((shown, event.body().is_some()), (Shown::Absent(Absent::Deleted), true));

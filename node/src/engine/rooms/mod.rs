@@ -71,6 +71,8 @@ pub(crate) struct Rooms {
     folded: BTreeMap<ConversationNo, Membership>,
     /// What the rulings on what is held go by.
     grounds: BTreeMap<ConversationNo, Grounds>,
+    /// What had no right to be here when it came.
+    refused: BTreeSet<(ConversationNo, EventId)>,
     /// Of logs, the newest event that has come since the start, and its view.
     newest_views: HashMap<LogKey, (u64, [u8; 32])>,
     /// What was folded in and changed something that is not written down yet.
@@ -120,6 +122,7 @@ impl Default for Rooms {
         Self {
             folded: BTreeMap::new(),
             grounds: BTreeMap::new(),
+            refused: BTreeSet::new(),
             newest_views: HashMap::new(),
             unsettled: BTreeMap::new(),
             gathers: false,

@@ -19,6 +19,8 @@ use crate::engine::write::position;
 
 /// Logs of which the newest view is kept at hand.
 const MAX_NEWEST: usize = 4_096;
+/// Events that are remembered as without a right to be here.
+const MAX_REFUSED: usize = 4_096;
 
 /// What rulings on messages go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +72,7 @@ impl Engine {
         let Some(before) = self.rooms.grounds.insert(no, grounds.clone()) else {
             return Ok(());
         };
+        self.rooms.refused.retain(|(of, _)| *of != no);
         if before == grounds && turned.is_empty() {
             return Ok(());
         }
@@ -213,6 +216,19 @@ impl Engine {
             Some(view) => self.is_under(turn, log.conversation, &view, operations),
             None => Ok(false),
         })
+    }
+
+    /// Remembers that something has no right to be here, so that it is not asked for again until operations have changed.
+    pub(crate) fn note_refused(&mut self, no: ConversationNo, id: EventId) {
+        if self.rooms.refused.len() >= MAX_REFUSED {
+            self.rooms.refused.clear();
+        }
+        self.rooms.refused.insert((no, id));
+    }
+
+    /// Whether something had no right to be here when it came.
+    pub(crate) fn is_refused(&self, no: ConversationNo, id: &EventId) -> bool {
+        self.rooms.refused.contains(&(no, *id))
     }
 
     /// Notes of a log whether its device knew less of the operations at one event than at one before it.

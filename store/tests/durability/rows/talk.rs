@@ -77,6 +77,7 @@ pub(super) fn tables() -> Vec<Table> {
         have: seqs(),
         top: Some(event(1)),
         forked: true,
+        unordered: false,
     };
     let delivery = logs::DeliveryRow {
         acked: [1, 2].into_iter().collect(),
@@ -166,7 +167,7 @@ pub(super) fn tables() -> Vec<Table> {
                 timeline::get(store, ROOM, &place).unwrap() == Some(entry)
                     && timeline::by_room_seq(store, ROOM, 7).unwrap() == Some(place)
                     && timeline::due(store, 5, 9).unwrap() == [(5, AT)]
-                    && timeline::missing(store, ROOM, 9).unwrap() == [event(6)]
+                    && timeline::missing(store, ROOM, (None, 9)).unwrap() == [event(6)]
                     && system::all(store, ROOM)
                         .map(Result::unwrap)
                         .map(|entry| entry.event)

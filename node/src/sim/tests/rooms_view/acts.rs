@@ -32,17 +32,21 @@ pub(super) struct Acts {
     talkative: usize,
     /// Who tells two histories of themselves, which an admin can also do of the time after their removal.
     two_faced: Option<usize>,
+    /// Who writes as if they did not know what they know, which somebody removed can do with old operations of others.
+    forgetful: Option<usize>,
 }
 
 impl Acts {
     pub(super) fn new(history: &mut History) -> Self {
         let two_faced = [None, Some(1), Some(4)][history.below(3)];
+        let forgetful = [None, Some(3), Some(1)][history.below(3)].filter(|_| two_faced.is_none());
         let acts = Self {
             said: Said::default(),
             owner_rules: history.chance(50),
             side: [false; PEOPLE],
             talkative: 5 + history.below(60),
             two_faced,
+            forgetful,
         };
         for who in 1..PEOPLE {
             acts.let_in(history, 0, who);
@@ -93,23 +97,31 @@ impl Acts {
         if self.two_faced == Some(who) && history.chance(12) {
             history.change_self(who);
         }
-        if history.chance(8) {
+        if history.chance(14) {
             self.meet(history, who);
         }
-        if history.chance(20) {
+        // Of what does not count a room takes no more than 64 of one.
+        let outside = history.folded(who).state().rank(&user(who)) == Rank::Nobody;
+        if history.chance(if outside { 8 } else { 20 }) {
             return self.operate(history, who);
         }
-        match self.say(history, who) {
+        let known = (self.forgetful == Some(who) && history.chance(20)).then(|| history.forget(who));
+        let what = match self.say(history, who) {
             Some(what) => what,
             None => self.message(history, who),
+        };
+        if let Some(known) = known {
+            history.remember(who, known);
         }
+        what
     }
 
     /// One of those who come and go comes, let in by somebody who may have no right to it any more, or is removed by somebody who has heard
     /// nothing of it, says something, and may go.
     fn meet(&mut self, history: &mut History, who: usize) {
         let one = AUTHORS + history.below(PEOPLE - AUTHORS);
-        if history.chance(70) {
+        let state = history.folded(who).state();
+        if state.rank(&user(who)).number() >= state.policy.invite {
             let (user, link, role) = (user(one), None, Rank::Member.number());
             history.operate(who, Act::Invite { user, role, link });
         }
@@ -122,7 +134,7 @@ impl Acts {
         }
         history.tell(one, who);
         let other = history.below(AUTHORS);
-        if other != who && history.chance(30) {
+        if other != who && history.chance(40) {
             self.remove(history, other, who);
         }
     }

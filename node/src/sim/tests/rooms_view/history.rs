@@ -196,6 +196,20 @@ impl History {
         self.other_self = Some((who, left));
     }
 
+    /// Somebody writes as if they knew of the operations up to one of those they know alone, which no honest device does. Returns what they
+    /// know.
+    pub(super) fn forget(&mut self, who: usize) -> Vec<usize> {
+        let known = (0..self.made.len()).filter(|at| self.knows(who, *at) && self.made[*at].operation.is_some());
+        let known: Vec<usize> = known.collect();
+        let head = known[self.below(known.len())];
+        std::mem::replace(&mut self.places[who].knows.op_heads, vec![head])
+    }
+
+    /// They remember it.
+    pub(super) fn remember(&mut self, who: usize, heads: Vec<usize>) {
+        self.places[who].knows.op_heads = heads;
+    }
+
     fn fold_of(&self, knows: &Knows) -> Membership {
         let known = (0..self.made.len()).filter(|at| knows.all[*at]);
         let operations: Vec<RoomOperation> = known.filter_map(|at| self.made[at].operation.clone()).collect();

@@ -11,7 +11,7 @@ use parlour_crypto::{
     EventId, KIND_DELETE, KIND_EDIT, KIND_MESSAGE, KIND_PIN, KIND_REACTION, KIND_VOTE, Policy, SignedEvent,
 };
 use parlour_store::annotations::{self, bodiless};
-use parlour_store::rooms;
+use parlour_store::rooms::{self, RoomRow};
 use parlour_store::view::{Absent, Shown, State};
 
 use super::super::seeds;
@@ -162,6 +162,11 @@ impl Sim {
         let shows = self.shows(replica, room);
         let store = self.nodes[replica].store();
         let row = rooms::get(store, no).expect("readable").expect("a room");
+        // What it is found by here was its first name here.
+        let row = RoomRow {
+            slug: String::new(),
+            ..row
+        };
         let members = rooms::members(store, no).expect("readable").into_iter();
         // Since when they are there is about who looks.
         let members: Vec<_> = members
@@ -275,7 +280,8 @@ fn all_replicas_of_a_room_come_to_one_view_in_any_order_with_repetition_and_part
         "void pins",
         "void votes",
     ] {
-        assert!(!many || count(what) >= 10, "{what} is rare: {happened:?}");
+        let least = if what.starts_with("void") { 5 } else { 10 };
+        assert!(!many || count(what) >= least, "{what} is rare: {happened:?}");
     }
     assert!(!many || count("standing") * 10 >= count("all") * 6, "{happened:?}");
 }
