@@ -89,6 +89,8 @@ pub(crate) struct Link {
     pub(crate) live_from: BTreeMap<LogKey, u64>,
     /// Of conversations, the last event and the last body that were asked for.
     pub(crate) asked: BTreeMap<ConversationNo, (Option<EventId>, Option<EventId>)>,
+    /// Rooms that we are out of, and the other side not, in its eyes: when it was told what we hold, ms.
+    pub(crate) told_astray: BTreeMap<ConversationNo, u64>,
     /// The conversation served last, so that all get their turn.
     pub(crate) served: Option<ConversationNo>,
     /// Conversations that may have something to send.
@@ -119,6 +121,7 @@ impl Link {
             acknowledged_at: 0,
             live_from: BTreeMap::new(),
             asked: BTreeMap::new(),
+            told_astray: BTreeMap::new(),
             served: None,
             wanting: BTreeMap::new(),
         }

@@ -28,6 +28,9 @@ impl Engine {
         let Some(link) = self.link(stream) else { return Ok(()) };
         let (device, user) = (link.device, link.user);
         let Some(number) = self.shared_number(turn, device, conversation)? else {
+            if !self.take_astray(turn, device, conversation, wire)? {
+                self.close_stream(turn, stream);
+            }
             return Ok(());
         };
         self.gather_operations();

@@ -5,6 +5,7 @@
 mod act;
 mod acts;
 mod around;
+mod astray;
 mod bounds;
 mod chains;
 mod changes;

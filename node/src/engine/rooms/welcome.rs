@@ -127,7 +127,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whoever says what they hold of a room in which they do not take part any more is told how that came.
+    /// Whoever says what they hold of a room in which they do not take part any more is told how that came; and so is a member who takes us
+    /// for one, when we do not.
     pub(crate) fn tell_gone(
         &mut self,
         turn: &mut Turn<'_, '_>,
@@ -142,15 +143,23 @@ impl Engine {
         let Some((no, row)) = self.room_number(turn, &have.conversation)? else {
             return Ok(());
         };
-        if row.standing != Standing::Member || self.is_blocked(&user) || rooms::member(turn.txn, no, &user)?.is_some() {
+        if self.is_blocked(&user) {
             return Ok(());
         }
+        let gone = match (row.standing, rooms::member(turn.txn, no, &user)?) {
+            (Standing::Member, None) => user,
+            (Standing::Gone, Some(_)) => {
+                self.hear_on(turn, device, no, &have.conversation)?;
+                self.own.user
+            }
+            _ => return Ok(()),
+        };
         let waits = |row: &OutboxRow| matches!(&row.control, Control::RoomOperations { room, .. } if *room == have.conversation);
         if outbox::of_device(turn.txn, device)?.iter().any(waits) {
             return Ok(());
         }
         let ids = match self.folded(turn, no)? {
-            Some(folded) if folded.knows(&user) => folded.until_gone(&user),
+            Some(folded) if folded.knows(&gone) => folded.until_gone(&gone),
             _ => return Ok(()),
         };
         let mut wire = Vec::new();

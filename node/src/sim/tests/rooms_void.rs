@@ -2,6 +2,7 @@
 
 use parlour_crypto::{History, Rank};
 use parlour_store::annotations;
+use parlour_store::rooms::Standing;
 use parlour_store::view::{Absent, Shown};
 
 use super::polls::{ask, poll, vote};
@@ -176,5 +177,41 @@ fn all_that_somebody_had_said_comes_back_when_their_removal_turns_out_void() {
         assert_eq!(parted.text(who, &by_di).as_deref(), Some("by di"), "{who}");
         assert!(more.iter().all(|id| parted.text(who, id).is_some()), "{who}");
         assert!(parted.sim.banned_at(who, &parted.room).is_empty());
+    }
+}
+
+#[test]
+fn who_hears_of_a_void_removal_first_is_in_again_when_the_others_are_there() {
+    for seed in 335..339 {
+        let mut parted = Parted::new(seed);
+        parted.part(&[1]);
+        let act = RoomAct::Remove {
+            user: parted.sim.user(3),
+            ban: seed % 2 == 0,
+            purge: true,
+            reason: String::new(),
+        };
+        parted.sim.in_room(0, parted.room, act).expect("removed");
+        parted.sim.wait(MINUTE);
+        assert_eq!(parted.sim.standing(3, &parted.room), Some(Standing::Gone));
+        // The owner removes ada, and meets di alone.
+        parted.sim.down(0, Crash::Killed);
+        parted.sim.down(2, Crash::Killed);
+        parted.sim.remove(1, parted.room, 0);
+        parted.sim.mend_all();
+        parted.sim.wait(5 * MINUTE);
+        let [by_di, ..] = parted.said;
+        assert_eq!(parted.sim.standing(3, &parted.room), Some(Standing::Member), "{seed}");
+        assert_eq!(parted.text(3, &by_di).as_deref(), Some("by di"), "{seed}");
+        parted.sim.start(0);
+        parted.sim.start(2);
+        parted.sim.wait(5 * MINUTE);
+        let said = parted.sim.tell(3, parted.room, "here again");
+        parted.sim.wait(MINUTE);
+        for who in [1, 2] {
+            assert_eq!(parted.sim.members_at(who, &parted.room), [1, 2, 3], "{seed}, {who}");
+            assert_eq!(parted.text(who, &said).as_deref(), Some("here again"), "{seed}, {who}");
+        }
+        assert_eq!(parted.text(0, &said), None, "{seed}: ada reads no more");
     }
 }
