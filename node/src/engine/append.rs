@@ -102,7 +102,7 @@ pub(crate) fn append(
     Ok(Appended::New(key))
 }
 
-/// Takes the body of an event that came without it before; `true` if it is shown now. What this node has a reason of its own to have erased
+/// Takes the body of an event that came without it before; `true` if it is shown now, and never was. What this node has a reason of its own to have erased
 /// stays erased.
 fn complete(
     turn: &mut Turn<'_, '_>,
@@ -115,6 +115,8 @@ fn complete(
     }
     let conversation = key.log.conversation;
     let erased = annotations::is_erased_here(turn.txn, key, event)?;
+    // What was erased here without a right was counted when it came.
+    let is_back = bodiless::is_sought(turn.txn, conversation, &event.id(), turn.now)?;
     bodiless::settled(turn.txn, conversation, &event.id());
     if erased {
         return Ok(false);
@@ -130,7 +132,7 @@ fn complete(
     tell(turn, &folded)?;
     if events::has_a_place(header.kind) && !annotations::is_hidden(turn.txn, &event.id())? {
         feed::append(turn.txn, &FeedRow::Changed { event: *key })?;
-        return Ok(events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub));
+        return Ok(!is_back && events::brief(turn.txn, key)?.is_some_and(|brief| !brief.stub));
     }
     Ok(false)
 }

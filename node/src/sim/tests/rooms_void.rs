@@ -97,7 +97,13 @@ fn what_somebody_deleted_who_was_raised_by_a_void_right_comes_back() {
         parted.sim.wait(MINUTE);
         assert_eq!((parted.text(2, &by_di), parted.text(0, &by_di)), (None, None));
         assert_eq!(parted.text(3, &by_di).is_some(), side.contains(&3));
+        let unread = parted.sim.unread(2, &parted.room);
         parted.together();
+        assert_eq!(
+            parted.sim.unread(2, &parted.room),
+            unread,
+            "{seed}: it was counted once"
+        );
         for who in [1, 2, 3] {
             assert_eq!(
                 parted.text(who, &by_di).as_deref(),
