@@ -22,7 +22,7 @@ pub use forget::forget;
 pub(crate) use pins::renew as renew_pins;
 pub use pins::{MAX_PINS, Pin, is_shown_pinned, pin, pins, pins_of};
 pub use polls::{Vote, counted, votes};
-pub use purging::{forget_purge, is_purged, purge, purge_message, purged, purging};
+pub use purging::{forget_purge, purge, purge_message, purged, purging};
 pub use renew::{renew, targets};
 pub use rooms::{Ruling, delete_for_all, deletes_for_all, is_veiled, let_delete_for_all, rule, ruling};
 pub use threads::{Thread, in_thread, is_root, leave, thread};

@@ -49,15 +49,6 @@ pub fn purge(txn: &mut Txn<'_>, log: &LogKey, up_to: u64) -> Result<bool, StoreE
     Ok(true)
 }
 
-/// Whether messages of a log up to a place were to be deleted.
-///
-/// # Errors
-/// As [`purge`].
-pub fn is_purged(read: &impl Read, log: &LogKey, up_to: u64) -> Result<bool, StoreError> {
-    let known = record::get::<Purging>(read, &key(log))?;
-    Ok(known.is_some_and(|known| known.up_to >= up_to))
-}
-
 /// Nothing of a log is to be deleted any more.
 pub fn forget_purge(txn: &mut Txn<'_>, log: &LogKey) {
     txn.delete(key(log));

@@ -147,7 +147,7 @@ fn about_messages(row: &OneRow<'_>, parts: &Parts) {
     let _ = annotations::pins_of(row, no, &UserId::from_bytes(parts.second));
     let _ = annotations::sent_once(row, None, LIMIT);
     let _ = annotations::next_due(row);
-    let _ = annotations::is_purged(row, &parts.log, 0);
+    let _ = annotations::purging(row);
     let _ = annotations::timer(row, no);
     let _ = bodiless::to_ask(row, no, parts.log.device, (None, LIMIT), 0);
 }
